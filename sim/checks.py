@@ -1,0 +1,34 @@
+"""Refusals: every value from a user is checked where it enters, and the message says what, allowed and what to do."""
+
+import difflib
+import math
+from collections.abc import Iterable
+
+
+class Refused(ValueError):
+    """A setting, a table or a request that fedtrial will not act on; the text is meant for the user."""
+
+
+def within(
+    name: str, value: float, low: float, high: float = math.inf, *, open_low: bool = False, open_high: bool = False
+) -> None:
+    """Refuse a number outside its range; `open_low`/`open_high` exclude the bound itself."""
+    above = value > low if open_low else value >= low
+    below = value < high if open_high else value <= high
+    if above and below and math.isfinite(value):
+        return
+    if math.isinf(high):
+        allowed = f"{'>' if open_low else '>='} {low:g}"
+    else:
+        allowed = f"{'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
+    raise Refused(f"{name}={value}: allowed {allowed}.")
+
+
+def one_of(name: str, value: str, allowed: Iterable[str], remedy: str = "") -> None:
+    """Refuse a word that is not in the allowed set, with the nearest ones."""
+    words = sorted(allowed)
+    if value in words:
+        return
+    near = difflib.get_close_matches(value, words, n=1)
+    guess = f" Did you mean {near[0]!r}?" if near else ""
+    raise Refused(f"{name}={value!r}: allowed {', '.join(words)}.{guess}{' ' + remedy if remedy else ''}")

@@ -1,0 +1,158 @@
+"""The engine: rounds of any algorithm over any federation, on any executor."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sim.algorithms.base import Algorithm
+from sim.checks import within
+from sim.execute import Crew, Executor, Job, crew
+from sim.federation import Federation
+from sim.local.chunk import Broadcast, Order, Upload
+from sim.local.settings import Training
+from sim.score import measure
+from sim.server import Server
+from sim.system import System
+from sim.tasks.task import Task
+
+
+class Diverged(ArithmeticError):
+    """The server model left the finite numbers."""
+
+    def __init__(self, round: int) -> None:
+        super().__init__(f"diverged in round {round}: the server's step is not finite; lower local.lr or server.lr.")
+        self.round = round
+
+
+@dataclass
+class Evaluation:
+    """The `evaluation` config group: the server model is scored on `valid` and `test` rows of every site."""
+
+    every: int = 1  # >= 1 rounds between scorings; the first and the last round are always scored
+
+    def __post_init__(self) -> None:
+        within("evaluation.every", self.every, 1)
+
+
+@dataclass(frozen=True)
+class Round:
+    """What is known after a round; round 0 is the start."""
+
+    number: int
+    model: Tensor  # [P]
+    bytes_down: int = 0
+    bytes_up: int = 0
+    sites: int = 0
+    step_norm: float = 0.0
+    loss: float = float("nan")  # validation loss weighted by rows
+    metrics: dict[str, NDArray[np.float64]] | None = None  # name -> [S * splits]; None when not scored
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """One federated training: the roles, each a value."""
+
+    federation: Federation
+    task: Task
+    algorithm: Algorithm
+    server: Server
+    training: Training
+    system: System
+    evaluation: Evaluation
+    rounds: int
+    seed: int
+    steps: NDArray[np.int64] | None = None  # [S] local steps of each site, in place of `training`'s own
+
+    @property
+    def job(self) -> Job:
+        """What the executor's processes need."""
+        return Job(self.federation, self.task, self.algorithm, self.training, ("valid", "test"), self.seed)
+
+
+def simulate(simulation: Simulation, executor: Executor, start: Tensor | None = None) -> Iterator[Round]:
+    """Rounds 0 to `rounds`, one by one; `start` [P] replaces the task's own. Raises Diverged."""
+    with crew(executor, simulation.job) as hands:
+        yield from rounds(simulation, hands, start)
+
+
+def rounds(simulation: Simulation, hands: Crew, start: Tensor | None) -> Iterator[Round]:
+    """Rounds on an open executor."""
+    algorithm, federation = simulation.algorithm, simulation.federation
+    training, seed = simulation.training, simulation.seed
+    dtype = torch.from_numpy(federation.x[:0]).dtype
+    x = (simulation.task.init(seed) if start is None else start).to(dtype)
+    total = len(federation.sites)
+    sites = {name: np.zeros((total, len(x)), dtype=federation.x.dtype) for name in algorithm.site_state}
+    state = {name: torch.zeros_like(x) for name in algorithm.server_state}
+    optimiser = simulation.server.start(x)
+    steps = training.site_steps(federation.rows) if simulation.steps is None else simulation.steps
+    weights = algorithm.weights(torch.from_numpy(federation.rows).double()).numpy()
+    yield scored(simulation, hands, Round(0, x))
+    for number in range(1, simulation.rounds + 1):
+        chosen = simulation.system.sample(total, seed, number)
+        orders = cut(chosen, steps, weights, sites, training.chunk)
+        down = {name: state[name].numpy() for name in algorithm.broadcast}
+        broadcast = Broadcast(number, training.lr * training.decay ** (number - 1), x.numpy(), down)
+        uploads = hands.train(broadcast, orders)
+        mean = average(uploads, float(weights[chosen].sum()), dtype)
+        for order, upload in zip(orders, uploads, strict=True):
+            for name, rows in upload.state.items():
+                sites[name][order.sites] = rows
+        step, state = algorithm.server(mean, state, float(weights[chosen].sum() / weights.sum()))
+        step, optimiser = simulation.server.update(step, optimiser)
+        x = x + step
+        norm = float(step.double().norm())
+        if not np.isfinite(norm):
+            raise Diverged(number)
+        here = Round(
+            number,
+            x,
+            bytes_down=broadcast.bytes_site * len(chosen),
+            bytes_up=uploads[0].bytes_site * len(chosen),
+            sites=len(chosen),
+            step_norm=norm,
+        )
+        due = number % simulation.evaluation.every == 0 or number == simulation.rounds
+        yield scored(simulation, hands, here) if due else here
+
+
+def cut(
+    chosen: NDArray[np.int64],
+    steps: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    state: dict[str, NDArray[np.floating]],
+    chunk: int,
+) -> list[Order]:
+    """Chunks of sites, most steps first, so that the sites still training are always a prefix."""
+    ordered = chosen[np.argsort(-steps[chosen], kind="stable")]
+    parts = [ordered[low : low + chunk] for low in range(0, len(ordered), chunk)]
+    return [
+        Order(part, steps[part], weights[part], {name: rows[part] for name, rows in state.items()}) for part in parts
+    ]
+
+
+def average(uploads: list[Upload], weight: float, dtype: torch.dtype) -> dict[str, Tensor]:
+    """Weighted mean message: chunk sums added in chunk order, in float64; name -> [P] or []."""
+    mean = {}
+    for name in uploads[0].total:
+        total = np.zeros_like(uploads[0].total[name])
+        for upload in uploads:
+            total = total + upload.total[name]
+        mean[name] = torch.as_tensor(total / weight).to(dtype)
+    return mean
+
+
+def scored(simulation: Simulation, hands: Crew, here: Round) -> Round:
+    """The round with its model scored on every site's held-out rows."""
+    held = hands.held
+    if not len(held.row):
+        return here
+    rated = hands.rate(here.model.numpy())
+    valid = rated.loss[held.segment % len(held.splits) == held.splits.index("valid")]
+    metrics = measure(simulation.task, simulation.federation, held, rated)
+    loss = float(valid.mean()) if len(valid) else float("nan")
+    return replace(here, loss=loss, metrics=measure(simulation.task, simulation.federation, held, rated))

@@ -1,0 +1,212 @@
+"""Executors: who carries out a round's orders. In-process or on Ray actors, the same bits come back."""
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sim.algorithms.base import Algorithm
+from sim.checks import within
+from sim.federation import Federation
+from sim.local.chunk import Broadcast, Order, Upload, Workshop
+from sim.local.settings import Training
+from sim.score import Held, Rated
+from sim.tasks.task import Task
+
+
+@dataclass
+class Executor:
+    """One entry of the `executor` config group."""
+
+
+@dataclass
+class InProcess(Executor):
+    """This process, one thread; right until a run is longer than Ray's start of some seconds."""
+
+
+@dataclass
+class OnRay(Executor):
+    """Long-lived Ray actors on this machine."""
+
+    workers: int = 2  # >= 1 actors, one core each
+
+    def __post_init__(self) -> None:
+        within("executor.workers", self.workers, 1)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every process of a run must know."""
+
+    federation: Federation
+    task: Task
+    algorithm: Algorithm
+    training: Training
+    splits: tuple[str, ...]
+    seed: int
+
+    def workshop(self) -> Workshop:
+        """The workshop of one process, one thread: a sum's order must not depend on the machine's cores."""
+        torch.set_num_threads(1)
+        return Workshop.open(self.federation, self.task, self.algorithm, self.training, self.splits, self.seed)
+
+
+class Crew(Protocol):
+    """Open executor."""
+
+    held: Held
+
+    def train(self, broadcast: Broadcast, orders: Sequence[Order]) -> list[Upload]:
+        """Carry out orders; uploads in the order of the orders."""
+
+    def rate(self, x: NDArray[np.floating]) -> Rated:
+        """Score and loss of all held-out rows under one model; [P] -> [N], [N]."""
+
+
+class Alone:
+    """Crew of one: this process."""
+
+    def __init__(self, job: Job) -> None:
+        self.workshop = job.workshop()
+        self.held = self.workshop.held
+
+    def train(self, broadcast: Broadcast, orders: Sequence[Order]) -> list[Upload]:
+        """Carry out orders one after the other."""
+        return [self.workshop.train(broadcast, order) for order in orders]
+
+    def rate(self, x: NDArray[np.floating]) -> Rated:
+        """All blocks, one after the other."""
+        return join([self.workshop.rate(x, block) for block in range(len(self.held.blocks))])
+
+
+class RayCrew:
+    """Crew of Ray actors. Rows reach them once, through shared memory; a round is one call to each."""
+
+    def __init__(self, job: Job, workers: int) -> None:
+        import ray
+
+        self.ray = ray
+        self.held = Held.of(job.federation, job.splits)
+        # Tasks may run more than once after a crash; an order is a pure function of what is sent, so nothing is lost.
+        actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=-1)(Worker)
+        shared = ray.put(job.federation)
+        self.actors = [actor.remote(replace(job, federation=None), shared) for _ in range(workers)]
+
+    def train(self, broadcast: Broadcast, orders: Sequence[Order]) -> list[Upload]:
+        """Longest order first to the least busy actor; one message out and one back per actor."""
+        shares = pack([int(order.steps.sum()) for order in orders], len(self.actors))
+        sent = self.ray.put(broadcast)
+        calls = [
+            actor.train.remote(sent, [orders[at] for at in share])
+            for actor, share in zip(self.actors, shares, strict=True)
+            if share
+        ]
+        uploads: dict[int, Upload] = {}
+        for share, done in zip([share for share in shares if share], self.ray.get(calls), strict=True):
+            uploads.update(zip(share, done, strict=True))
+        return [uploads[at] for at in range(len(orders))]
+
+    def rate(self, x: NDArray[np.floating]) -> Rated:
+        """Blocks dealt round robin."""
+        blocks = range(len(self.held.blocks))
+        shares = [list(blocks[at :: len(self.actors)]) for at in range(len(self.actors))]
+        calls = [actor.rate.remote(x, share) for actor, share in zip(self.actors, shares, strict=True) if share]
+        rated: dict[int, Rated] = {}
+        for share, done in zip([share for share in shares if share], self.ray.get(calls), strict=True):
+            rated.update(zip(share, done, strict=True))
+        return join([rated[block] for block in blocks])
+
+    def close(self) -> None:
+        """End the actors of this crew."""
+        for actor in self.actors:
+            self.ray.kill(actor)
+
+
+class Worker:
+    """Body of a Ray actor."""
+
+    def __init__(self, job: Job, federation: Federation) -> None:
+        self.workshop = replace(job, federation=federation).workshop()
+
+    def train(self, broadcast: Broadcast, orders: list[Order]) -> list[Upload]:
+        """Carry out this actor's orders of a round; the sites' models stay here unless they were sent."""
+        done = [self.workshop.train(broadcast, order) for order in orders]
+        return [
+            upload if order.models is not None else replace(upload, models=np.empty(0))
+            for order, upload in zip(orders, done, strict=True)
+        ]
+
+    def rate(self, x: NDArray[np.floating], blocks: list[int]) -> list[Rated]:
+        """Score some blocks."""
+        return [self.workshop.rate(x, block) for block in blocks]
+
+
+def pack(costs: Sequence[int], workers: int) -> list[list[int]]:
+    """Longest-first packing: numbers of the items each worker gets."""
+    shares: list[list[int]] = [[] for _ in range(workers)]
+    load = np.zeros(workers)
+    for at in sorted(range(len(costs)), key=lambda at: (-costs[at], at)):
+        worker = int(load.argmin())
+        shares[worker].append(at)
+        load[worker] += costs[at]
+    return shares
+
+
+def join(parts: Sequence[Rated]) -> Rated:
+    """Blocks end to end."""
+    if not parts:
+        return Rated(np.empty(0), np.empty(0))
+    return Rated(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+@contextmanager
+def ray_session(workers: int) -> Iterator[None]:
+    """A Ray of our own, loopback only, unless the caller's process already has one; ours is ended on the way out."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="fedtrial-", ignore_cleanup_errors=True) as folder:
+        ray.init(
+            address="local",
+            num_cpus=workers,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="error",
+            _node_ip_address="127.0.0.1",
+            _temp_dir=folder,
+        )
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def crew(executor: Executor, job: Job) -> Iterator[Crew]:
+    """Open the executor for one run."""
+    if not isinstance(executor, OnRay):
+        threads = torch.get_num_threads()
+        try:
+            yield Alone(job)
+        finally:
+            torch.set_num_threads(threads)
+        return
+    with ray_session(executor.workers):
+        hands = RayCrew(job, executor.workers)
+        try:
+            yield hands
+        finally:
+            hands.close()
+
+
+EXECUTORS: dict[str, type[Executor]] = {"inprocess": InProcess, "ray": OnRay}

@@ -1,0 +1,23 @@
+"""Columns of the two record tables that every run writes (design: records are tidy, one value a row)."""
+
+ROUNDS = {  # one row a round
+    "run": "str",  # run id
+    "round": "int32",  # 0 = before any training
+    "bytes_down": "int64",  # server -> sites in this round, all sites together
+    "bytes_up": "int64",  # sites -> server in this round, all sites together
+    "sites": "int32",  # sites that trained in this round
+    "loss": "float64",  # validation loss of the server model, weighted by rows
+    "step_norm": "float64",  # Euclidean norm of the server's step
+}
+
+SITES = {  # one row a (round, site, split, metric)
+    "run": "str",
+    "round": "int32",
+    "site": "str",
+    "split": "str",  # "valid" | "test"
+    "rows": "int32",  # patients scored
+    "events": "int32",  # of whom with the event
+    "model": "str",  # "shared" | "local" | "pooled" | "oracle"
+    "metric": "str",
+    "value": "float64",  # NaN where the site cannot define it (one class only, no comparable pair)
+}

@@ -1,0 +1,75 @@
+"""Which rows make up each local step: batches of C sites, drawn by key, nothing kept between rounds."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.local.settings import Training
+from sim.random import key, scatter
+
+LADDER = np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128])
+
+
+class Sites(NamedTuple):
+    """C sites of a chunk, most steps first."""
+
+    start: NDArray[np.int64]  # [C] first training row
+    rows: NDArray[np.int64]  # [C] training rows
+    steps: NDArray[np.int64]  # [C]
+    keys: NDArray[np.uint64]  # [C]
+
+
+class Step(NamedTuple):
+    """One local step of the sites that still train: a prefix of the chunk."""
+
+    active: int  # sites whose model moves
+    row: NDArray[np.int64]  # [stacked, B] row numbers; padding repeats a row of the same site
+    valid: NDArray[np.bool_]  # [stacked, B]; stacked >= active
+
+
+def rung(wanted: int, limit: int) -> int:
+    """Size to compute for: the next rung of a ladder, so that few shapes occur and at most half is thrown away."""
+    above = LADDER[LADDER >= wanted]
+    return min(int(above[0]) if len(above) else -(-wanted // 64) * 64, limit)
+
+
+def spans(start: NDArray[np.int64], length: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which span every element belongs to, and its place inside; start, length [C] -> [sum], [sum]."""
+    owner = np.repeat(np.arange(len(length)), length)
+    return owner, np.arange(len(owner)) - (np.cumsum(length) - length)[owner]
+
+
+def shuffle(sites: Sites, epoch: NDArray[np.int64], seed: int, round: int) -> NDArray[np.int64]:
+    """Rows of every site in the random order of its epoch, site after site; [sum of rows] row numbers."""
+    owner, inside = spans(sites.start, sites.rows)
+    word = scatter(key(seed, "batches", round), sites.keys[owner], epoch[owner], inside)
+    bits = max(int(len(sites.rows) - 1).bit_length(), 1)
+    # One sort for all sites: the owner in the high bits, the random word below it.
+    order = np.argsort((owner.astype(np.uint64) << np.uint64(64 - bits)) | (word >> np.uint64(bits)))
+    return np.asarray(sites.start[owner] + inside[order])
+
+
+def steps(sites: Sites, training: Training, seed: int, round: int) -> Iterator[Step]:
+    """The local steps of a round, in order."""
+    most = int(sites.rows.max())
+    width = min(training.batch or most, most)
+    batches = training.batches(sites.rows)
+    first = np.cumsum(sites.rows) - sites.rows
+    order = np.empty(int(sites.rows.sum()), dtype=np.int64)
+    shuffled = np.full(len(sites.rows), -1)
+    for step in range(int(sites.steps.max())):
+        active = int(np.searchsorted(-sites.steps, -step, side="left"))
+        count = rung(active, len(sites.rows))
+        now = np.minimum(step, sites.steps[:count] - 1)  # finished sites repeat their last batch, to no effect
+        epoch, batch = now // batches[:count], now % batches[:count]
+        stale = np.flatnonzero(epoch != shuffled[:count])
+        if len(stale):
+            owner, inside = spans(first[stale], sites.rows[stale])
+            order[first[stale][owner] + inside] = shuffle(Sites(*(part[stale] for part in sites)), epoch[stale], seed, round)
+            shuffled[stale] = epoch[stale]
+        left = np.minimum(sites.rows[:count] - batch * width, width)
+        column = np.arange(rung(int(left.max()), width))
+        place = first[:count, None] + batch[:, None] * width + np.minimum(column, left[:, None] - 1)
+        yield Step(active, order[place], column < left[:, None])

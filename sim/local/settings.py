@@ -1,0 +1,45 @@
+"""How a site trains between two messages."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.checks import within
+
+
+@dataclass
+class Training:
+    """The `local` config group: SGD on mini-batches drawn without replacement within an epoch."""
+
+    lr: float = 0.1  # > 0
+    decay: float = 1.0  # (0, 1], factor on lr each round (Acar et al. 2021 use 0.998)
+    epochs: int = 1  # >= 1, passes over the site's rows in a round; used when steps = 0
+    steps: int = 0  # >= 0, local steps in a round whatever the site's size (FLamby uses 100)
+    batch: int = 32  # >= 0 rows; 0 = all rows of the site
+    momentum: float = 0.0  # [0, 1)
+    weight_decay: float = 0.0  # >= 0, adds weight_decay/2 |w|^2 to the site's objective
+    chunk: int = 128  # >= 1 sites stacked in one computation; part of the numbers, unlike the number of workers
+
+    def __post_init__(self) -> None:
+        within("local.lr", self.lr, 0, open_low=True)
+        within("local.decay", self.decay, 0, 1, open_low=True)
+        within("local.epochs", self.epochs, 1)
+        within("local.steps", self.steps, 0)
+        within("local.batch", self.batch, 0)
+        within("local.momentum", self.momentum, 0, 1, open_high=True)
+        within("local.weight_decay", self.weight_decay, 0)
+        within("local.chunk", self.chunk, 1)
+
+    def batches(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Batches in one epoch of each site, [C] -> [C]."""
+        return -(-rows // self.batch) if self.batch else np.ones_like(rows)
+
+    def site_steps(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Local steps K_i of each site in a round, [S] -> [S]."""
+        return np.full_like(rows, self.steps) if self.steps else self.epochs * self.batches(rows)
+
+    def norm(self, steps: NDArray[np.int64]) -> NDArray[np.float64]:
+        """What K_i steps of SGD with momentum rho add up to, |a_i|_1 of Wang et al. 2020; [C] -> [C]."""
+        rho = self.momentum
+        return np.asarray((steps - rho * (1 - rho**steps) / (1 - rho)) / (1 - rho))

@@ -1,0 +1,28 @@
+"""A partition deals the rows of a cohort to sites: a pure function of (cohort, outcome, seed)."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.cohort.table import Cohort
+
+Sites = NDArray[np.str_]  # [R] name of the site of every row
+
+
+@dataclass
+class Partition:
+    """Settings that every partition shares."""
+
+    min_rows: int = 10  # >= 1; rows below which a site is refused
+    min_events: int = 1  # >= 0; events (and, for a Binary outcome, non-events) below which a site is refused
+
+    def assign(self, cohort: Cohort, outcome: str, seed: int) -> Sites:
+        """Name of the site of every row, str [R]."""
+        raise NotImplementedError
+
+
+def digest(sites: Sites) -> str:
+    """Fingerprint of who holds what."""
+    return hashlib.blake2b("\n".join(sites.tolist()).encode(), digest_size=16).hexdigest()

@@ -1,0 +1,41 @@
+"""Random numbers by key: the same (seed, path) gives the same numbers, whoever asks and in whatever order.
+
+`stream` is a numpy Generator on Philox, a counter-based generator (Salmon et al., SC 2011): draw j of a stream
+depends on the key and on j alone, so the first n draws never change when more are asked for.
+`scatter` is the bulk form: one 64-bit word per element of an integer array, no generator object per element.
+"""
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+Words = NDArray[np.uint64]
+
+
+def key(seed: int, *path: int | str) -> int:
+    """128-bit key of a path such as `(seed, "batches", round)`."""
+    text = "/".join(f"{type(part).__name__}:{part}" for part in (int(seed), *path))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "little")
+
+
+def stream(seed: int, *path: int | str) -> np.random.Generator:
+    """Generator that belongs to a path alone."""
+    return np.random.Generator(np.random.Philox(key=key(seed, *path)))
+
+
+def scatter(word: int, *elements: NDArray[np.integer]) -> Words:
+    """Uniform 64-bit words, one per element of the broadcast integer arrays (SplitMix64: Steele et al., OOPSLA 2014)."""
+    mixed = np.uint64(word & 0xFFFF_FFFF_FFFF_FFFF)
+    with np.errstate(over="ignore"):
+        for element in elements:
+            mixed = (mixed ^ element.astype(np.uint64)) + np.uint64(0x9E3779B97F4A7C15)
+            mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            mixed = mixed ^ (mixed >> np.uint64(31))
+    return np.asarray(mixed, dtype=np.uint64)
+
+
+def uniform(words: Words) -> NDArray[np.float64]:
+    """Doubles in [0, 1) from 64-bit words."""
+    return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53

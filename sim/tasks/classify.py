@@ -1,0 +1,74 @@
+"""Binary classification: logistic loss, judged by AUROC, Brier score and accuracy."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from sim.cohort.table import Binary, Cohort
+from sim.federation import Federation
+from sim.metrics.calibration import brier, citl
+from sim.metrics.discrimination import accuracy, auroc
+from sim.tasks.nets import Net
+from sim.tasks.outcome import only
+from sim.tasks.task import Task, TaskSettings
+
+
+class Classification(Task):
+    """A module with one output per row, the log-odds of the event."""
+
+    def targets(self, y: Mapping[str, NDArray[np.generic]]) -> dict[str, Tensor]:
+        """The label as 0.0 or 1.0; [R]."""
+        return {"label": torch.from_numpy(y["label"].astype(np.float32))}
+
+    def row_loss(self, output: Tensor, y: dict[str, Tensor]) -> Tensor:
+        """Cross-entropy of every row; [B, 1] -> [B]."""
+        return binary_cross_entropy_with_logits(output[:, 0], y["label"], reduction="none")
+
+    def score(self, output: Tensor) -> Tensor:
+        """Probability of the event; [N, 1] -> [N]."""
+        return torch.sigmoid(output[:, 0])
+
+    def events(self, y: Mapping[str, NDArray[np.generic]]) -> NDArray[np.bool_]:
+        """The label; bool [R]."""
+        return y["label"].astype(bool)
+
+    def metrics(
+        self,
+        score: NDArray[np.float64],
+        y: Mapping[str, NDArray[np.generic]],
+        segment: NDArray[np.int64],
+        segments: int,
+    ) -> dict[str, NDArray[np.float64]]:
+        """AUROC, Brier score, accuracy at 0.5 and calibration in the large; each [G]."""
+        label = self.events(y)
+        return {
+            "auroc": auroc(score, label, segment, segments),
+            "brier": brier(score, label, segment, segments),
+            "accuracy": accuracy(score, label, segment, segments),
+            "citl": citl(score, label, segment, segments),
+        }
+
+
+@dataclass
+class Classify(TaskSettings):
+    """Predict a yes-or-no outcome."""
+
+    def choose(self, cohort: Cohort) -> str:
+        """The named outcome, or the cohort's only binary one."""
+        return only(cohort, self.outcome, Binary)
+
+    def build(self, net: Net, federation: Federation) -> Task:
+        """Classification with one output."""
+        return Classification(net.build(len(federation.features), 1))
+
+
+@dataclass
+class Response(Classify):
+    """Predict the response to treatment."""
+
+    outcome: str = "response"

@@ -1,0 +1,126 @@
+"""Survival by discrete-time hazards: one logistic regression per time bin, trained by gradient like any classifier.
+
+Gensheimer and Narasimhan, A scalable discrete-time survival model for neural networks, PeerJ 2019; federated use:
+Andreux et al., arXiv 2006.08997. The bins are shared by all sites, and so is the loss: no risk set crosses a site.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from sim.checks import Refused, within
+from sim.cohort.table import Cohort, Survival
+from sim.federation import Federation
+from sim.metrics.survival import harrell_c
+from sim.tasks.nets import Net, Proportional
+from sim.tasks.outcome import only
+from sim.tasks.task import Task, TaskSettings
+
+GRID = 512  # cells of the histogram of event times that the sites sum to place the bins
+
+
+class Hazard(Task):
+    """A module with one logit per time bin.
+
+    edges   float64 [bins + 1], days: bin b is (edges[b], edges[b + 1]]; the last edge is the horizon
+    """
+
+    def __init__(self, module: nn.Module, edges: NDArray[np.float64]) -> None:
+        super().__init__(module)
+        self.edges = edges
+
+    def init(self, seed: int) -> Tensor:
+        """As for any task, but the bins' intercepts start at a hazard of 12 %, not at a coin; [P]."""
+        v = super().init(seed)
+        baseline = self.layout.unpack(v).get("baseline.weight")
+        if baseline is not None:
+            baseline.fill_(-2.0)
+        return v
+
+    def targets(self, y: Mapping[str, NDArray[np.generic]]) -> dict[str, Tensor]:
+        """`survived`: bins lived through (censoring counts a bin once its middle is passed); `failed`: event inside."""
+        time = y["time_days"].astype(np.float64)
+        failed = y["event"].astype(bool) & (time <= self.edges[-1])
+        middles = (self.edges[1:] + self.edges[:-1]) / 2
+        began = np.searchsorted(self.edges, time, side="left") - 1
+        survived = np.where(failed, began, np.searchsorted(middles, time, side="right"))
+        return {
+            "survived": torch.from_numpy(survived.astype(np.float32)),
+            "failed": torch.from_numpy(failed.astype(np.float32)),
+        }
+
+    def row_loss(self, output: Tensor, y: dict[str, Tensor]) -> Tensor:
+        """-log likelihood of every row; [B, bins] -> [B]."""
+        at = torch.arange(output.shape[1], dtype=output.dtype)
+        survived = (at < y["survived"][:, None]).to(output.dtype)
+        died = (at == y["survived"][:, None]).to(output.dtype) * y["failed"][:, None]
+        return (softplus(output) * survived + softplus(-output) * died).sum(1)
+
+    def score(self, output: Tensor) -> Tensor:
+        """Risk: cumulative hazard to the horizon, -log S; [N, bins] -> [N]."""
+        return softplus(output).sum(1)
+
+    def events(self, y: Mapping[str, NDArray[np.generic]]) -> NDArray[np.bool_]:
+        """Whether the event was seen; bool [R]."""
+        return y["event"].astype(bool)
+
+    def metrics(
+        self,
+        score: NDArray[np.float64],
+        y: Mapping[str, NDArray[np.generic]],
+        segment: NDArray[np.int64],
+        segments: int,
+    ) -> dict[str, NDArray[np.float64]]:
+        """Harrell's C; [G]."""
+        time = y["time_days"].astype(np.float64)
+        return {"cindex": harrell_c(score, time, self.events(y), segment, segments)}
+
+
+def bin_edges(
+    time_days: NDArray[np.float64], event: NDArray[np.bool_], bins: int, horizon_days: float
+) -> NDArray[np.float64]:
+    """Edges with equally many events between them, read off a histogram of counts that sites can sum; days [bins + 1]."""
+    horizon = horizon_days or float(time_days.max())
+    grid = np.linspace(0.0, horizon, GRID + 1)
+    counts, _ = np.histogram(time_days[event], grid)
+    share = np.r_[0.0, np.cumsum(counts)] / max(counts.sum(), 1)
+    inner = np.searchsorted(share, np.arange(1, bins) / bins)
+    edges = np.r_[0.0, grid[inner], horizon]
+    if len(np.unique(edges)) < len(edges):
+        raise Refused(
+            f"task.bins={bins}: the {counts.sum()} training events before day {horizon:.0f} do not fill so many bins; "
+            "lower task.bins or change task.horizon_days."
+        )
+    return edges
+
+
+@dataclass
+class HazardSettings(TaskSettings):
+    """Predict the time to an event."""
+
+    bins: int = 10  # >= 1 time bins, placed with equally many training events in each
+    horizon_days: float = 0.0  # follow-up that is modelled; 0 = the longest seen in training
+    proportional: bool = True  # one score a patient, as in Cox; False: every bin has its own
+
+    def __post_init__(self) -> None:
+        within("task.bins", self.bins, 1, 200)
+        within("task.horizon_days", self.horizon_days, 0)
+
+    def choose(self, cohort: Cohort) -> str:
+        """The named outcome, or the cohort's only survival one."""
+        return only(cohort, self.outcome, Survival)
+
+    def build(self, net: Net, federation: Federation) -> Task:
+        """Hazards on bins placed by the training events."""
+        rows, _ = federation.held("train")
+        time, event = federation.y["time_days"][rows].astype(np.float64), federation.y["event"][rows].astype(bool)
+        edges = bin_edges(time, event, self.bins, self.horizon_days)
+        features = len(federation.features)
+        if self.proportional:
+            return Hazard(Proportional(net.build(features, 1), self.bins), edges)
+        return Hazard(net.build(features, self.bins), edges)

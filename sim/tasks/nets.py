@@ -1,0 +1,70 @@
+"""Networks: settings that build an nn.Module once the number of features is known."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from torch import Tensor, nn
+
+from sim.checks import within
+
+
+class Activation(Enum):
+    """Non-linearity between layers."""
+
+    relu = "relu"
+    tanh = "tanh"
+
+
+@dataclass
+class Net:
+    """One entry of the `net` config group."""
+
+    def build(self, features: int, outputs: int) -> nn.Module:
+        """Module that maps [B, features] to [B, outputs]; it must have no buffers."""
+        raise NotImplementedError
+
+
+@dataclass
+class Linear(Net):
+    """One affine map: logistic regression, or a linear hazard."""
+
+    def build(self, features: int, outputs: int) -> nn.Module:
+        """Module [B, features] -> [B, outputs]."""
+        return nn.Linear(features, outputs)
+
+
+@dataclass
+class MLP(Net):
+    """Fully connected layers."""
+
+    hidden: list[int] = field(default_factory=lambda: [32])  # units of each hidden layer, >= 1
+    activation: Activation = Activation.relu
+
+    def __post_init__(self) -> None:
+        for at, units in enumerate(self.hidden):
+            within(f"net.hidden[{at}]", units, 1)
+
+    def build(self, features: int, outputs: int) -> nn.Module:
+        """Module [B, features] -> [B, outputs]."""
+        widths = [features, *self.hidden]
+        layers: list[nn.Module] = []
+        for fan_in, fan_out in zip(widths, widths[1:], strict=False):
+            layers += [nn.Linear(fan_in, fan_out), nn.ReLU() if self.activation is Activation.relu else nn.Tanh()]
+        return nn.Sequential(*layers, nn.Linear(widths[-1], outputs))
+
+
+class Proportional(nn.Module):
+    """One score a patient and one intercept a time bin: logit h_b(x) = a_b + f(x)."""
+
+    def __init__(self, net: nn.Module, bins: int) -> None:
+        super().__init__()
+        self.net = net
+        self.baseline = nn.Linear(1, bins, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of the hazards, [B, D] -> [B, bins]."""
+        score: Tensor = self.net(x)
+        return score + self.baseline.weight[:, 0]
+
+
+NETS: dict[str, type[Net]] = {"linear": Linear, "mlp": MLP}

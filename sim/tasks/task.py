@@ -1,0 +1,106 @@
+"""A task: what is learned. Written for one site and one parameter vector; the engine lifts it to all sites."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sim.cohort.table import Cohort
+from sim.federation import Federation
+from sim.params import Layout, call
+from sim.random import stream
+from sim.tasks.nets import Net
+
+
+class Batch(NamedTuple):
+    """Rows of one site; padding rows have `valid` False and are copies of real ones."""
+
+    x: Tensor  # [B, D]
+    y: dict[str, Tensor]  # each [B]
+    valid: Tensor  # bool [B]
+
+
+def mean_over(rows: Tensor, valid: Tensor) -> Tensor:
+    """Mean over valid rows; what stands in the others cannot matter; [B], [B] -> scalar."""
+    return torch.where(valid, rows, torch.zeros_like(rows)).sum() / valid.sum().clamp_min(1)
+
+
+class Task:
+    """A network and its loss.
+
+    A subclass says what a row costs (`row_loss`), what a model predicts (`predict`) and how predictions are judged
+    (`metrics`). `module` is any nn.Module without buffers.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module.eval().requires_grad_(False)
+        self.layout = Layout.of(module)
+
+    def targets(self, y: Mapping[str, NDArray[np.generic]]) -> dict[str, Tensor]:
+        """Tensors that `row_loss` needs, from the outcome's columns; each [R]."""
+        raise NotImplementedError
+
+    def row_loss(self, output: Tensor, y: dict[str, Tensor]) -> Tensor:
+        """Loss of every row from the network's output; [B, ...], each [B] -> [B]."""
+        raise NotImplementedError
+
+    def score(self, output: Tensor) -> Tensor:
+        """Prediction of every row from the network's output: probability or risk; [N, ...] -> [N]."""
+        raise NotImplementedError
+
+    def metrics(
+        self,
+        score: NDArray[np.float64],
+        y: Mapping[str, NDArray[np.generic]],
+        segment: NDArray[np.int64],
+        segments: int,
+    ) -> dict[str, NDArray[np.float64]]:
+        """Metrics of every segment of rows (a site's split) at once; [N] -> name -> [G]."""
+        raise NotImplementedError
+
+    def events(self, y: Mapping[str, NDArray[np.generic]]) -> NDArray[np.bool_]:
+        """Whether the outcome happened; bool [R]."""
+        raise NotImplementedError
+
+    def init(self, seed: int) -> Tensor:
+        """Start of every run with this seed: torch's own law for linear layers, U(+-1/sqrt(fan_in)); [P]."""
+        rng = stream(seed, "init")
+        shapes = dict(zip(self.layout.names, self.layout.shapes, strict=True))
+        parts = []
+        for name, shape in shapes.items():
+            weight = shapes.get(name.rsplit(".", 1)[0] + ".weight" if "." in name else "weight", shape)
+            bound = max(weight[-1] if len(weight) > 1 else 1, 1) ** -0.5
+            parts.append(torch.from_numpy(rng.uniform(-bound, bound, shape)))
+        return self.layout.pack(parts)
+
+    def loss(self, v: Tensor, batch: Batch) -> Tensor:
+        """Mean loss over valid rows; [P] -> scalar."""
+        return mean_over(self.row_loss(call(self.module, self.layout, v, batch.x), batch.y), batch.valid)
+
+    def predict(self, v: Tensor, x: Tensor) -> Tensor:
+        """Prediction of every row; [P], [N, D] -> [N]."""
+        return self.score(call(self.module, self.layout, v, x))
+
+    def rate(self, v: Tensor, x: Tensor, y: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Prediction and loss of every row; [P], [N, D], each [N] -> [N], [N]."""
+        output = call(self.module, self.layout, v, x)
+        return self.score(output), self.row_loss(output, y)
+
+
+@dataclass
+class TaskSettings:
+    """One entry of the `task` config group."""
+
+    outcome: str = ""  # name of the cohort's outcome; empty = its only one of the right kind
+
+    def choose(self, cohort: Cohort) -> str:
+        """Name of the outcome to learn, or a refusal."""
+        raise NotImplementedError
+
+    def build(self, net: Net, federation: Federation) -> Task:
+        """The task for this federation's features (and, for survival, its training event times)."""
+        raise NotImplementedError
