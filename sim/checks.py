@@ -2,11 +2,17 @@
 
 import difflib
 import math
+import sys
 from collections.abc import Iterable
 
 
 class Refused(ValueError):
     """A setting, a table or a request that fedtrial will not act on; the text is meant for the user."""
+
+
+def tell(refusal: Refused) -> None:
+    """Print a refusal the way every command does."""
+    print(f"Refused: {refusal}", file=sys.stderr)
 
 
 def within(

@@ -126,12 +126,20 @@ def cut(
     weights: NDArray[np.float64],
     state: dict[str, NDArray[np.floating]],
     chunk: int,
+    models: NDArray[np.floating] | None = None,
 ) -> list[Order]:
     """Chunks of sites, most steps first, so that the sites still training are always a prefix."""
     ordered = chosen[np.argsort(-steps[chosen], kind="stable")]
     parts = [ordered[low : low + chunk] for low in range(0, len(ordered), chunk)]
     return [
-        Order(part, steps[part], weights[part], {name: rows[part] for name, rows in state.items()}) for part in parts
+        Order(
+            part,
+            steps[part],
+            weights[part],
+            {name: rows[part] for name, rows in state.items()},
+            None if models is None else models[part],
+        )
+        for part in parts
     ]
 
 

@@ -95,8 +95,8 @@ class RayCrew:
         self.held = Held.of(job.federation, job.splits)
         # Tasks may run more than once after a crash; an order is a pure function of what is sent, so nothing is lost.
         actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=-1)(Worker)
-        shared = ray.put(job.federation)
-        self.actors = [actor.remote(replace(job, federation=None), shared) for _ in range(workers)]
+        self.shared = ray.put(job)  # held as long as the crew, for a restarted actor asks for it again
+        self.actors = [actor.remote([self.shared]) for _ in range(workers)]
 
     def train(self, broadcast: Broadcast, orders: Sequence[Order]) -> list[Upload]:
         """Longest order first to the least busy actor; one message out and one back per actor."""
@@ -131,8 +131,11 @@ class RayCrew:
 class Worker:
     """Body of a Ray actor."""
 
-    def __init__(self, job: Job, federation: Federation) -> None:
-        self.workshop = replace(job, federation=federation).workshop()
+    def __init__(self, shared: list[object]) -> None:
+        import ray
+
+        job: Job = ray.get(shared[0])
+        self.workshop = job.workshop()
 
     def train(self, broadcast: Broadcast, orders: list[Order]) -> list[Upload]:
         """Carry out this actor's orders of a round; the sites' models stay here unless they were sent."""

@@ -45,6 +45,8 @@ class Correction(NamedTuple):
 class Method:
     """One entry of the `algorithm` config group: a federated algorithm, or a reference to judge them by."""
 
+    model: ClassVar[str] = "shared"  # whose model its numbers are about
+
 
 @dataclass
 class Algorithm(Method):

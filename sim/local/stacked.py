@@ -5,11 +5,12 @@ the same bits without torch.func's own cost a call (three times faster for four 
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 from torch.func import grad, vmap
+from torch.fx import Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from sim.algorithms.base import Algorithm, Local
@@ -19,16 +20,21 @@ from sim.local.settings import Training
 from sim.tasks.task import Batch, Task
 
 
-@dataclass
-class Gradients:
-    """Gradients of a task, traced per shape."""
+RESHAPES = {torch.ops.aten.expand.default, torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default}
+Shapes = tuple[torch.Size, torch.Size, torch.dtype]
+_traced: WeakKeyDictionary[Task, dict[Shapes, Callable[..., Tensor]]] = WeakKeyDictionary()
 
-    task: Task
-    traced: dict[tuple[torch.Size, torch.Size], Callable[..., Tensor]] = field(default_factory=dict)
+
+class Gradients:
+    """Gradients of a task, traced once per shape for as long as the task lives."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.traced = _traced.setdefault(task, {})
 
     def __call__(self, w: Tensor, batch: Batch) -> Tensor:
         """Gradient of every site's loss at its own model; [C, P], [C, B, ...] -> [C, P]."""
-        shape = (w.shape, batch.x.shape)
+        shape = (w.shape, batch.x.shape, w.dtype)
         if shape not in self.traced:
             self.traced[shape] = trace(self.task, w, batch)
         return self.traced[shape](w, batch.x, batch.valid, *batch.y.values())
@@ -43,9 +49,18 @@ def trace(task: Task, w: Tensor, batch: Batch) -> Callable[..., Tensor]:
         return stacked(w, Batch(x, dict(zip(names, columns, strict=True)), valid))
 
     graph = make_fx(gradient)(w, batch.x, batch.valid, *batch.y.values())
+    for node in graph.graph.nodes:
+        if node.target in RESHAPES and shape(node) == shape(node.args[0]):
+            node.replace_all_uses_with(node.args[0])
     graph.graph.eliminate_dead_code()
     graph.recompile()
     return graph
+
+
+def shape(node: Node) -> torch.Size:
+    """Shape of what a traced operation returns."""
+    size: torch.Size = node.meta["tensor_meta"].shape
+    return size
 
 
 def train(
@@ -53,7 +68,7 @@ def train(
 ) -> Tensor:
     """Models of C sites after their local steps from `at.x`; [C, P]."""
     correction = algorithm.correction(at)
-    w = at.x.clone()
+    w = at.x.clone(memory_format=torch.contiguous_format)  # plain clone() of a broadcast model is column-major
     velocity = torch.zeros_like(w) if training.momentum else None
     for step in plan:
         stacked, active = len(step.row), step.active

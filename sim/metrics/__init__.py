@@ -1,0 +1,42 @@
+"""Metrics that runs record, and what a reader needs to know of each."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Metric:
+    """Name, direction and meaning of a metric."""
+
+    name: str  # for humans
+    better: Literal["higher", "lower", "zero"]  # "zero": the sign says in which direction the model errs
+    meaning: str  # scale and reading, one clause
+
+    def merit(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values turned so that more is better; any shape."""
+        if self.better == "higher":
+            return values
+        return -values if self.better == "lower" else -np.abs(values)
+
+    def shown(self, merit: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Merit turned back into what a table prints; for "zero" the distance from it, so that sites cannot cancel."""
+        return merit if self.better == "higher" else -merit
+
+
+METRICS: dict[str, Metric] = {
+    "loss": Metric("loss", "lower", "mean of the training loss over patients, in nats; 0 = certain and right"),
+    "auroc": Metric(
+        "AUROC", "higher", "chance that a patient with the event scores above one without; 0.5 = a coin, 1 = perfect"
+    ),
+    "accuracy": Metric("accuracy", "higher", "share of patients rightly classified at probability 0.5"),
+    "brier": Metric(
+        "Brier score", "lower", "mean squared distance of probability and outcome; 0 = perfect, 0.25 = always one half"
+    ),
+    "citl": Metric("calibration in the large", "zero", "observed event rate less mean predicted risk; 0 = calibrated"),
+    "cindex": Metric(
+        "C-index", "higher", "chance that of two patients the one at higher risk has the event first; 0.5 = a coin"
+    ),
+}

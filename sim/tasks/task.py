@@ -13,7 +13,7 @@ from sim.cohort.table import Cohort
 from sim.federation import Federation
 from sim.params import Layout, call
 from sim.random import stream
-from sim.tasks.nets import Net
+from sim.tasks.nets import Net, Proportional
 
 
 class Batch(NamedTuple):
@@ -65,6 +65,11 @@ class Task:
     def events(self, y: Mapping[str, NDArray[np.generic]]) -> NDArray[np.bool_]:
         """Whether the outcome happened; bool [R]."""
         raise NotImplementedError
+
+    @property
+    def convex(self) -> bool:
+        """Whether the loss has one minimum: no hidden layer."""
+        return all(isinstance(part, nn.Linear | Proportional) for part in self.module.modules())
 
     def init(self, seed: int) -> Tensor:
         """Start of every run with this seed: torch's own law for linear layers, U(+-1/sqrt(fan_in)); [P]."""

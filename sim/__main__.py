@@ -1,0 +1,5 @@
+"""`python -m sim` is `fedtrial`."""
+
+from sim.cli import main
+
+main()

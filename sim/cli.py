@@ -1,0 +1,107 @@
+"""The command line: run | study | report | verify | cohort | partition."""
+
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from sim.checks import Refused, tell
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Rehearse federated learning for a cancer consortium before anything is deployed.",
+)
+console = Console()
+PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+def main() -> None:
+    """Entry point: refusals are told in a few lines with exit code 2."""
+    try:
+        app()
+    except Refused as refusal:
+        tell(refusal)
+        sys.exit(2)
+
+
+@app.command(context_settings=PASS_ON)
+def run(context: typer.Context) -> None:
+    """One experiment, or a sweep with -m. A Hydra app: key=value overrides, --cfg job, --help."""
+    from sim.hydra_app import launch
+
+    launch(context.args)
+
+
+@app.command(context_settings={"allow_extra_args": True})
+def study(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="A file of experiments/, or a path to one; then key=value overrides.")],
+    seeds: Annotated[int, typer.Option(help="Seeds 0 to N-1 in place of the study's own number.", min=0)] = 0,
+    workers: Annotated[int, typer.Option(help="Processes; 0 = one per core.", min=0)] = 0,
+) -> None:
+    """Every cell of a study, then tables, figures and one HTML page. Finished runs are not computed again."""
+    from dataclasses import replace
+
+    from sim import study as studies
+    from sim.progress import bar
+    from sim.sweep import run_all
+
+    plan = studies.load(name)
+    if seeds:
+        plan = replace(plan, seeds=seeds)
+    cells = studies.cells(plan, context.args)
+    folder = Path(cells[0].experiment.results.dir) / plan.name
+    with bar(f"{plan.name}: {len(cells)} runs", len(cells)) as watch:
+        homes = run_all([cell.experiment for cell in cells], folder, workers or os.cpu_count() or 1, watch)
+    command = shlex.join(["fedtrial", *sys.argv[1:]])
+    (folder / "study.json").write_text(studies.index(plan, list(zip(cells, homes, strict=True)), command))
+    publish(folder)
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="Folder of a study, such as results/runs/quickstart.")]) -> None:
+    """Tables, figures and page of a study again, from its records."""
+    publish(folder)
+
+
+def publish(folder: Path) -> None:
+    """Print a study's table and write its page."""
+    from sim.report.page import write_report
+    from sim.report.tables import print_summary, summary
+    from sim.study import gather
+
+    gathered = gather(folder)
+    print_summary(console, summary(gathered))
+    page = write_report(gathered, folder)
+    console.print(f"Page: {page}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def verify(
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the certificates to this file.")] = None,
+) -> None:
+    """Prove every method against closed forms; exit 1 if one fails."""
+    from dataclasses import asdict
+
+    from sim.verify import certificates
+
+    table = Table("method", "property", "error", "tolerance", "", title="Correctness certificates")
+    done = []
+    for one in certificates():
+        done.append(one)
+        mark = "[green]pass[/]" if one.passed else "[bold red]FAIL[/]"
+        table.add_row(one.method, one.property, f"{one.error:.1e}", f"{one.tolerance:.0e}", mark)
+    console.print(table)
+    failed = [one for one in done if not one.passed]
+    console.print(f"{len(done) - len(failed)} of {len(done)} certificates hold.")
+    if json_file:
+        json_file.write_text(json.dumps([asdict(one) | {"passed": one.passed} for one in done], indent=2) + "\n")
+    raise typer.Exit(1 if failed else 0)

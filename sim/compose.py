@@ -1,0 +1,141 @@
+"""From command-line overrides to an Experiment, or to a refusal in a few clear lines."""
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+
+from hydra import compose, initialize_config_dir
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import ConfigCompositionException, HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from sim.assets import root
+from sim.checks import Refused
+from sim.config import GROUPS, Experiment, register
+
+
+def experiment(overrides: Sequence[str]) -> Experiment:
+    """The experiment that these overrides describe; raises Refused."""
+    return build(composed(overrides))
+
+
+def build(config: DictConfig) -> Experiment:
+    """Typed and range-checked object of a composed config."""
+    refuse_code(config)
+    try:
+        made = OmegaConf.to_object(config)
+    except OmegaConfBaseException as error:
+        raise Refused(plain(error)) from None
+    assert isinstance(made, Experiment)
+    return made
+
+
+def composed(overrides: Sequence[str]) -> DictConfig:
+    """Config of configs/config.yaml with overrides; raises Refused."""
+    register()
+    for override in overrides:
+        check(override)
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(root() / "configs"), version_base="1.3", job_name="fedtrial"):
+            return compose("config", list(overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise Refused(explain(error, overrides)) from None
+
+
+def cells(overrides: Sequence[str]) -> list[list[str]]:
+    """Override lists of every run of a sweep such as `seed=range(3) algorithm=fedavg,scaffold`."""
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        batches = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+    except HydraException as error:
+        raise Refused(plain(error)) from None
+    return [list(cell) for batch in batches for cell in batch]
+
+
+def check(override: str) -> None:
+    """Refuse code in a config, broken syntax, and group entries that do not exist."""
+    if "_target_" in override:
+        raise Refused(
+            f"{override}: '_target_' is not allowed; a config never names code. "
+            "Choose an entry of a group, such as algorithm=fedprox."
+        )
+    try:
+        parsed = OverridesParser.create().parse_override(override)
+    except HydraException as error:
+        raise Refused(f"{override}: not an override. Write key=value. {plain(error)}") from None
+    group = parsed.key_or_group
+    if parsed.is_sweep_override():
+        raise Refused(f"{override}: several values make a sweep; add -m, or name one.")
+    if parsed.is_add() and not group.startswith("hydra"):
+        raise Refused(unknown(override) if OmegaConf.select(composed([]), group) is None else f"{override}: leave out '+'.")
+    if group in GROUPS:
+        allowed = options(group)
+        value = str(parsed.value())
+        if value not in allowed:
+            near = difflib.get_close_matches(value, allowed, n=1)
+            hint = f" Did you mean {group}={near[0]}?" if near else ""
+            raise Refused(f"{group}={value}: allowed {', '.join(allowed)}.{hint}")
+
+
+def options(group: str) -> list[str]:
+    """Entries of a group: the tables of the code and the presets in configs/."""
+    presets = (root() / "configs" / group).glob("*.yaml")
+    return sorted({*GROUPS[group], *(preset.stem for preset in presets)})
+
+
+def refuse_code(config: DictConfig) -> None:
+    """Refuse `_target_` wherever it stands in a config, presets included."""
+    for path in keys(OmegaConf.to_container(config, resolve=False), ""):
+        if path.split(".")[-1] == "_target_":
+            raise Refused(f"{path}: '_target_' is not allowed; a config never names code.")
+
+
+def keys(node: object, at: str) -> Iterator[str]:
+    """Full keys of a nested container."""
+    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for name, child in children:
+        path = f"{at}.{name}" if at else str(name)
+        yield path
+        yield from keys(child, path)
+
+
+def plain(error: BaseException) -> str:
+    """An error in one line, without its library's vocabulary."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    first = lines[0] if lines else type(error).__name__
+    key = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("full_key:")), "")
+    typed = re.match(r"Value '(.*)' of type '.*' could not be converted to (\w+)", first)
+    if key and typed:
+        wanted = {"Float": "a number", "Integer": "a whole number", "Boolean": "true or false"}
+        return f"{key}={typed[1]}: allowed {wanted.get(typed[2], typed[2])}."
+    return f"{key}: {first}" if key else first
+
+
+def explain(error: BaseException, overrides: Sequence[str]) -> str:
+    """What was wrong with which override, and what is allowed there."""
+    cause = error.__cause__ if isinstance(error, ConfigCompositionException) and error.__cause__ else error
+    text = str(error)
+    if "not in struct" in str(cause) or "not in '" in str(cause) or "No match in the defaults" in text:
+        # Longest first: `local.lr` also stands in the text about `local.lrr`.
+        keys_given = sorted((override.lstrip("+~").split("=")[0] for override in overrides), key=len, reverse=True)
+        return next((unknown(key) for key in keys_given if key in text), text.splitlines()[0])
+    return plain(cause)
+
+
+def unknown(override: str) -> str:
+    """Refusal of a key that does not exist, with those that do."""
+    key = override.lstrip("+~").split("=")[0]
+    config = composed([])
+    parent, _, leaf = key.rpartition(".")
+    node = OmegaConf.select(config, parent) if parent else config
+    if not isinstance(node, DictConfig):
+        return unknown(parent) if parent else f"{key}: no such setting."
+    allowed = sorted(str(name) for name in node)
+    near = difflib.get_close_matches(leaf, allowed, n=1)
+    hint = f" Did you mean {parent + '.' if parent else ''}{near[0]}?" if near else ""
+    place = f"{parent} has" if parent else "allowed are"
+    return f"{key}: no such setting; {place} {', '.join(allowed)}.{hint}"

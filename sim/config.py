@@ -1,0 +1,105 @@
+"""The typed experiment: the schema of a config and the object it becomes are the same dataclasses.
+
+Hydra composes, OmegaConf checks types, `__post_init__` checks ranges. Nothing in a config names code: an entry of a
+group is looked up in the tables below, and a config that holds `_target_` is refused.
+"""
+
+from dataclasses import dataclass, field, fields, is_dataclass
+from enum import Enum
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+from sim.algorithms import ALGORITHMS
+from sim.algorithms.base import Method
+from sim.checks import within
+from sim.cohort import COHORTS
+from sim.cohort.table import Source
+from sim.engine import Evaluation
+from sim.execute import EXECUTORS, Executor
+from sim.federation import Split
+from sim.local.settings import Training
+from sim.partition import PARTITIONS
+from sim.partition.base import Partition
+from sim.references import REFERENCES
+from sim.server import SERVERS, Server
+from sim.system import System
+from sim.tasks import TASKS
+from sim.tasks.nets import NETS, Net
+from sim.tasks.task import TaskSettings
+
+Json = dict[str, Any]
+
+GROUPS: dict[str, dict[str, type]] = {
+    "cohort": dict(COHORTS),
+    "partition": dict(PARTITIONS),
+    "task": dict(TASKS),
+    "net": dict(NETS),
+    "algorithm": {**ALGORITHMS, **REFERENCES},
+    "server": dict(SERVERS),
+    "executor": dict(EXECUTORS),
+}
+
+VOLATILE = ("executor", "results")  # where and by whom a run is computed; no part of its identity
+
+
+@dataclass
+class Results:
+    """Where run folders are written."""
+
+    dir: str = "results/runs"
+
+
+@dataclass
+class Experiment:
+    """One run: who holds which patients, what is learned, by which method, for how long."""
+
+    cohort: Source = MISSING
+    partition: Partition = MISSING
+    task: TaskSettings = MISSING
+    net: Net = MISSING
+    algorithm: Method = MISSING
+    server: Server = MISSING
+    executor: Executor = MISSING
+    split: Split = field(default_factory=Split)
+    local: Training = field(default_factory=Training)
+    system: System = field(default_factory=System)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    results: Results = field(default_factory=Results)
+    rounds: int = 50  # >= 1
+    seed: int = 0  # >= 0; draws patients, splits, starts, batches and participation
+
+    def __post_init__(self) -> None:
+        within("rounds", self.rounds, 1)
+        within("seed", self.seed, 0)
+
+
+def register() -> None:
+    """Put the schema and the entries of every group where Hydra looks for them."""
+    store = ConfigStore.instance()
+    store.store(name="experiment", node=Experiment)
+    for group, entries in GROUPS.items():
+        for name, entry in entries.items():
+            store.store(group=group, name=name, node=entry)
+
+
+def settings(value: object) -> Any:
+    """Plain JSON of a config object; entries of a group carry their name under `is`."""
+    if is_dataclass(value) and not isinstance(value, type):
+        named = [name for entries in GROUPS.values() for name, entry in entries.items() if entry is type(value)]
+        head: Json = {"is": named[0]} if named else {}
+        return head | {entry.name: settings(getattr(value, entry.name)) for entry in fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, dict):
+        return {str(key): settings(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [settings(part) for part in value]
+    return value
+
+
+def identity(experiment: Experiment) -> Json:
+    """The part of the settings that decides the numbers."""
+    whole: Json = settings(experiment)
+    return {name: part for name, part in whole.items() if name not in VOLATILE}

@@ -1,0 +1,37 @@
+"""When a run first reaches a target, in rounds and in bytes; a run that never does is censored, not dropped."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Reach(NamedTuple):
+    """First evaluated round at or above the target, of every run; each [N]."""
+
+    reached: NDArray[np.bool_]
+    rounds: NDArray[np.float64]  # NaN where never reached
+    bytes_spent: NDArray[np.float64]  # by all sites up to and in that round; NaN where never reached
+
+
+def first_reach(
+    merit: NDArray[np.float64],
+    round_number: NDArray[np.int64],
+    bytes_spent: NDArray[np.float64],
+    run: NDArray[np.int64],
+    target: NDArray[np.float64],
+) -> Reach:
+    """Rounds and bytes until `merit` (more is better) is at its run's target; rows [R], target [N].
+
+    `bytes_spent` is cumulated. A later fall below the target does not undo the reach. A NaN merit or target is
+    never reached.
+    """
+    hit = np.flatnonzero(merit >= target[run])
+    hit = hit[np.lexsort((round_number[hit], run[hit]))]
+    found, first = np.unique(run[hit], return_index=True)
+    reached = np.zeros(len(target), dtype=bool)
+    rounds, spent = np.full(len(target), np.nan), np.full(len(target), np.nan)
+    reached[found] = True
+    rounds[found] = round_number[hit[first]]
+    spent[found] = bytes_spent[hit[first]]
+    return Reach(reached, rounds, spent)

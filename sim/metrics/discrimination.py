@@ -1,0 +1,31 @@
+"""How well a score tells patients with the event from those without: AUROC and accuracy of every segment."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.metrics.pairs import all_pairs, share, won_pairs
+from sim.metrics.segments import segment_mean
+
+THRESHOLD = 0.5  # probability from which the event is predicted
+
+
+def auroc(
+    score: NDArray[np.float64], label: NDArray[np.bool_], segment: NDArray[np.int64], segments: int
+) -> NDArray[np.float64]:
+    """Area under the ROC curve: chance that a case scores above a control, ties 1/2; [R] -> [G].
+
+    NaN where a segment has one class only, no rows, or a NaN score. Hanley and McNeil, Radiology 1982.
+    """
+    won = won_pairs(score, label, ~label, segment, segments)
+    return share(won, all_pairs(label, ~label, segment, segments), score, segment)
+
+
+def accuracy(
+    score: NDArray[np.float64], label: NDArray[np.bool_], segment: NDArray[np.int64], segments: int
+) -> NDArray[np.float64]:
+    """Share of rows whose event is rightly predicted at probability 0.5 or above; [R] -> [G].
+
+    NaN where a segment has no rows or a NaN score.
+    """
+    right = np.where(np.isnan(score), np.nan, (score >= THRESHOLD) == label)
+    return segment_mean(right, segment, segments)

@@ -1,0 +1,66 @@
+"""Means and intervals over seeds: Student t, on paired differences wherever two methods saw the same seeds."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from sim.checks import Refused, within
+
+LEVEL = 0.95  # of every interval unless said otherwise
+
+
+class Interval(NamedTuple):
+    """Mean and the bounds that hold it at the stated level; NaN bounds where there is one value only."""
+
+    mean: float
+    low: float
+    high: float
+
+
+class Intervals(NamedTuple):
+    """One interval a column, each [K]; `seeds` values went into it."""
+
+    mean: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    seeds: NDArray[np.int64]
+
+
+def half_width(sd: NDArray[np.float64], count: NDArray[np.int64], level: float = LEVEL) -> NDArray[np.float64]:
+    """Half of a t interval of the mean; [K], [K] -> [K], NaN below two values.
+
+    Student, Biometrika 1908. `sd` has the divisor n - 1.
+    """
+    within("level", level, 0, 1, open_low=True, open_high=True)
+    enough = count > 1
+    quantile = stats.t.ppf((1 + level) / 2, np.where(enough, count - 1, 1))
+    return np.where(enough, quantile * sd / np.sqrt(np.maximum(count, 1)), np.nan)
+
+
+def intervals(values: NDArray[np.float64], level: float = LEVEL) -> Intervals:
+    """Interval of every column; [n, K]. NaN = a seed in which the column is not defined, left out of it."""
+    known = ~np.isnan(values)
+    count = known.sum(0)
+    some = np.maximum(count, 1)
+    mean = np.where(count > 0, np.where(known, values, 0).sum(0) / some, np.nan)
+    square = np.where(known, values - mean, 0) ** 2
+    half = half_width(np.sqrt(square.sum(0) / np.maximum(count - 1, 1)), count, level)
+    return Intervals(mean, mean - half, mean + half, count)
+
+
+def interval(values: NDArray[np.float64], level: float = LEVEL) -> Interval:
+    """Mean over seeds and its interval; [n]. Refuses NaN and an empty list: a failed run is not a missing value."""
+    values = np.asarray(values, dtype=np.float64)
+    if not len(values) or np.isnan(values).any():
+        raise Refused(f"interval of {len(values)} values, {np.isnan(values).sum()} of them NaN: decide what they mean.")
+    mean, low, high, _ = intervals(values[:, None], level)
+    return Interval(float(mean[0]), float(low[0]), float(high[0]))
+
+
+def paired(ours: NDArray[np.float64], theirs: NDArray[np.float64], level: float = LEVEL) -> Interval:
+    """Interval of ours - theirs, seed by seed; [n], [n]. Refuses lists of different length."""
+    if len(ours) != len(theirs):
+        raise Refused(f"paired difference of {len(ours)} and {len(theirs)} values: both need the same seeds.")
+    return interval(np.asarray(ours) - np.asarray(theirs), level)

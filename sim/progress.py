@@ -1,0 +1,33 @@
+"""Progress on the terminal: nothing for two seconds, nothing at all when the output is not a terminal."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sim.rehearse import Watch
+
+PATIENCE = 2.0  # seconds before a bar appears
+
+
+@contextmanager
+def bar(label: str, total: int) -> Iterator[Watch]:
+    """A function to be told how much is done, behind which a bar appears if it takes long."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    shown = Progress(*columns, console=console, transient=True)
+    task = shown.add_task(label, total=total)
+    began = time.monotonic()
+
+    def watch(done: int) -> None:
+        if console.is_terminal and not shown.live.is_started and time.monotonic() - began > PATIENCE:
+            shown.start()
+        shown.update(task, completed=done)
+
+    try:
+        yield watch
+    finally:
+        if shown.live.is_started:
+            shown.stop()

@@ -1,0 +1,143 @@
+"""Run records: two tidy tables and a JSON file in one folder that appears whole or not at all."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sim.checks import Refused
+from sim.engine import Round
+from sim.federation import Federation
+from sim.frames import ROUNDS, SITES
+from sim.score import Held
+
+FILES = ("rounds.parquet", "sites.parquet", "run.json")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that is kept of a run."""
+
+    id: str
+    rounds: pd.DataFrame = field(repr=False)  # columns of sim.frames.ROUNDS
+    sites: pd.DataFrame = field(repr=False)  # columns of sim.frames.SITES
+    info: dict[str, Any] = field(repr=False)  # run.json
+
+
+def rounds_frame(run: str, rounds: list[Round]) -> pd.DataFrame:
+    """One row a round."""
+    names = [name for name in ROUNDS if name not in ("run", "round")]
+    columns = {name: [getattr(here, name) for here in rounds] for name in names}
+    frame = pd.DataFrame({"run": run, "round": [here.number for here in rounds], **columns})
+    return frame.astype(ROUNDS)
+
+
+def sites_frame(
+    run: str,
+    federation: Federation,
+    held: Held,
+    events: NDArray[np.bool_],
+    model: str,
+    judged: list[tuple[int, dict[str, NDArray[np.float64]]]],
+) -> pd.DataFrame:
+    """One row a (round, site, split, metric) from the metrics [S * splits] of some rounds; empty segments left out."""
+    rows = np.bincount(held.segment, minlength=held.segments)
+    had = np.bincount(held.segment, weights=events[held.row], minlength=held.segments).astype(int)
+    there = np.flatnonzero(rows)
+    site, split = np.array(federation.sites)[there // len(held.splits)], np.array(held.splits)[there % len(held.splits)]
+    parts = [
+        pd.DataFrame(
+            {
+                "run": run,
+                "round": number,
+                "site": site,
+                "split": split,
+                "rows": rows[there],
+                "events": had[there],
+                "model": model,
+                "metric": metric,
+                "value": values[there],
+            }
+        )
+        for number, metrics in judged
+        for metric, values in metrics.items()
+    ]
+    if not parts:
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in SITES.items()})
+    return pd.concat(parts, ignore_index=True).astype(SITES)
+
+
+def write(run: Run, folder: Path) -> Path:
+    """Write `folder/<run id>`: files first, then DONE with their digests, then the folder gets its name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    home = folder / run.id
+    draft = Path(tempfile.mkdtemp(prefix=f".{run.id}-", dir=folder))
+    try:
+        run.rounds.to_parquet(draft / "rounds.parquet", index=False, compression="zstd")
+        run.sites.to_parquet(draft / "sites.parquet", index=False, compression="zstd")
+        (draft / "run.json").write_text(json.dumps(run.info, indent=2, sort_keys=True) + "\n")
+        for name in FILES:
+            sync(draft / name)
+        (draft / "DONE").write_text(json.dumps({name: digest(draft / name) for name in FILES}, indent=2) + "\n")
+        sync(draft / "DONE")
+        draft.chmod(0o755)
+        if home.exists():
+            if finished(home):
+                shutil.rmtree(draft)
+                return home
+            set_aside(home)
+        draft.rename(home)
+        sync(folder)
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise Refused(
+            f"{home}: the run could not be written ({error.strerror}); free space or set results.dir."
+        ) from error
+    return home
+
+
+def read(home: Path) -> Run:
+    """A finished run; refuses one whose files changed since."""
+    if not finished(home):
+        raise Refused(f"{home}: not a finished run, or its files changed after DONE was written; run it again.")
+    info = json.loads((home / "run.json").read_text())
+    return Run(info["run"], pd.read_parquet(home / "rounds.parquet"), pd.read_parquet(home / "sites.parquet"), info)
+
+
+def finished(home: Path) -> bool:
+    """Whether DONE is there and agrees with every file."""
+    try:
+        stated = json.loads((home / "DONE").read_text())
+        return {name: digest(home / name) for name in FILES} == stated
+    except (OSError, ValueError):
+        return False
+
+
+def set_aside(home: Path) -> Path:
+    """Move a broken run out of the way; nothing is deleted."""
+    number = 1
+    while (aside := home.with_name(f"{home.name}.broken-{number}")).exists():
+        number += 1
+    return home.rename(aside)
+
+
+def digest(path: Path) -> str:
+    """BLAKE2 of a file."""
+    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+
+
+def sync(path: Path) -> None:
+    """Have the disk hold what was written."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,154 @@
+"""What federated methods are judged by: each site alone, all rows in one place, and the truth itself."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sim.algorithms.base import Method
+from sim.checks import Refused, within
+from sim.engine import Simulation, cut
+from sim.execute import Crew
+from sim.local.chunk import Broadcast
+from sim.local.rows import Rows, view
+from sim.score import Rated, measure, rate, rate_own
+from sim.tasks.task import Batch
+
+Metrics = dict[str, NDArray[np.float64]]  # name -> [S * splits]
+
+
+@dataclass
+class Reference(Method):
+    """A yardstick: no message is exchanged, nothing is averaged."""
+
+    def judge(self, simulation: Simulation, hands: Crew) -> Metrics:
+        """Metrics of every site and split at the end."""
+        raise NotImplementedError
+
+
+@dataclass
+class LocalOnly(Reference):
+    """Every site alone, as many steps as in the federation, each at its own best rate and round by validation loss."""
+
+    model = "local"
+
+    factors: list[float] = field(default_factory=lambda: [0.3, 1.0, 3.0])  # > 0; rates tried, as multiples of local.lr
+
+    def __post_init__(self) -> None:
+        if not self.factors:
+            raise Refused("algorithm.factors=[]: at least one multiple of local.lr is needed, for example [1.0].")
+        for at, factor in enumerate(self.factors):
+            within(f"algorithm.factors[{at}]", factor, 0, open_low=True)
+
+    def judge(self, simulation: Simulation, hands: Crew) -> Metrics:
+        """Each site's own model; a site without validation rows takes the rate nearest local.lr and the last round."""
+        task, federation, held = simulation.task, simulation.federation, hands.held
+        rows = Rows.of(federation, task)
+        middle = min(self.factors, key=lambda factor: abs(np.log(factor)))
+        best = np.full(len(federation.sites), np.inf)
+        chosen = Rated(np.zeros(len(held.row)), np.zeros(len(held.row)))
+        for factor in self.factors:
+            for number, models in alone(simulation, hands, factor):
+                if number % simulation.evaluation.every and number != simulation.rounds:
+                    continue
+                rated = rate_own(task, rows, view(models), held)
+                loss = measure(task, federation, held, rated)["loss"].reshape(-1, len(held.splits))
+                valid = loss[:, held.splits.index("valid")]
+                blind = 0.0 if factor == middle and number == simulation.rounds else np.inf
+                valid = np.where(np.isnan(valid), blind, valid)
+                take = (valid < best)[held.site]
+                best = np.minimum(best, valid)
+                chosen = Rated(*(np.where(take, new, old) for new, old in zip(rated, chosen, strict=True)))
+        return measure(task, federation, held, chosen)
+
+
+def alone(simulation: Simulation, hands: Crew, factor: float) -> Iterator[tuple[int, NDArray[np.floating]]]:
+    """Round number and every site's own model [S, P], at `factor` times the federation's local rate."""
+    federation, training = simulation.federation, simulation.training
+    x = simulation.task.init(simulation.seed).numpy().astype(federation.x.dtype)
+    models = np.tile(x, (len(federation.sites), 1))
+    steps = training.site_steps(federation.rows)
+    weights = np.ones(len(models))
+    for number in range(1, simulation.rounds + 1):
+        lr = factor * training.lr * training.decay ** (number - 1)
+        orders = cut(np.arange(len(models)), steps, weights, {}, training.chunk, models)
+        for order, upload in zip(orders, hands.train(Broadcast(number, lr, x, {}), orders), strict=True):
+            models[order.sites] = upload.models
+        yield number, models
+
+
+@dataclass
+class Pooled(Reference):
+    """All training rows in one place, trained until it stops improving; no rounds, no budget, not a ceiling.
+
+    A convex task is solved to its optimum. A network with hidden layers stops at its best validation loss instead.
+    L-BFGS with strong Wolfe line search, in float64.
+    """
+
+    model = "pooled"
+
+    tolerance: float = 1e-5  # > 0; largest gradient entry at which a convex task counts as solved
+    iterations: int = 2000  # >= 1
+
+    def __post_init__(self) -> None:
+        within("algorithm.tolerance", self.tolerance, 0, open_low=True)
+        within("algorithm.iterations", self.iterations, 1)
+
+    def judge(self, simulation: Simulation, hands: Crew) -> Metrics:
+        """One model for all sites."""
+        task, federation, held = simulation.task, simulation.federation, hands.held
+        rows = Rows.of(federation, task)
+        double = Rows(rows.x.double(), {name: column.double() for name, column in rows.y.items()})
+        train, _ = federation.held("train")
+        x, y = double.take(train)
+        batch = Batch(x, y, torch.ones(len(x), dtype=torch.bool))
+        valid, _ = federation.held("valid")
+        v = task.init(simulation.seed).double().requires_grad_()
+        decay = simulation.training.weight_decay
+        solver = torch.optim.LBFGS([v], history_size=20, tolerance_grad=self.tolerance, line_search_fn="strong_wolfe")
+
+        def objective() -> torch.Tensor:
+            solver.zero_grad()
+            loss = task.loss(v, batch) + decay / 2 * v.square().sum()
+            loss.backward()
+            return loss
+
+        early = not task.convex and len(valid) > 0
+        best, lowest, stale = v.detach().clone(), np.inf, 0
+        for _ in range(-(-self.iterations // 20)):
+            solver.step(objective)
+            loss = float(rate(task, double, v.detach(), valid).loss.mean()) if early else -np.inf
+            if loss < lowest or not early:
+                best, lowest, stale = v.detach().clone(), loss, 0
+            else:
+                stale += 1
+            objective()
+            if stale >= 5 or float(v.grad.abs().max()) <= self.tolerance:
+                break
+        else:
+            if task.convex:
+                raise Refused(
+                    f"The pooled model did not converge in {self.iterations} iterations (largest gradient entry "
+                    f"{float(v.grad.abs().max()):.1e}): the outcome may be separable. Set local.weight_decay above 0."
+                )
+        return measure(task, federation, held, rate(task, double, best, held.row))
+
+
+@dataclass
+class Oracle(Reference):
+    """The probability or risk that the generator itself used; what no model can beat but by luck."""
+
+    model = "oracle"
+
+    def judge(self, simulation: Simulation, hands: Crew) -> Metrics:
+        """The truth's own score; it has no loss, for a risk is not a likelihood."""
+        if simulation.federation.best is None:
+            raise Refused("algorithm=oracle: only a synthetic cohort knows its truth; use cohort=calibrated.")
+        score = simulation.federation.best[hands.held.row]
+        judged = measure(simulation.task, simulation.federation, hands.held, Rated(score, np.zeros_like(score)))
+        return {name: values for name, values in judged.items() if name != "loss"}
+
+
+REFERENCES: dict[str, type[Reference]] = {"local": LocalOnly, "pooled": Pooled, "oracle": Oracle}

@@ -1,0 +1,72 @@
+"""Rows of a study's two tables: what every column means, once."""
+
+from dataclasses import dataclass, fields
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class MethodRow:
+    """One method in one scenario."""
+
+    scenario: str
+    method: str
+    reference: str  # "" = federated | "local" | "pooled" | "oracle"
+    metric: str  # key of METRICS
+    mean: float  # over the sites where the metric is defined, then over seeds
+    low: float  # 95 % t interval over seeds; NaN with one seed
+    high: float
+    seeds: int  # runs that finished; only these enter means
+    diverged: int  # runs that did not
+    sites: int
+    sites_defined: int  # fewest sites on which a finished run has the metric
+    worst_site: str  # site with the worst mean over seeds
+    worst: float  # that mean
+    gain: float  # mean over sites of the gain over each site's own local model; more is better
+    compared: int  # sites with a gain
+    gaining: int  # of them, mean gain over seeds above zero
+    surely_gaining: int  # of them, interval over seeds above zero
+    losing: int
+    surely_losing: int
+    target: float  # pooled - margin, mean over seeds; NaN without a pooled run
+    mb_to_target: float  # all sites, both directions; median over the runs that reached it
+    reached: int  # runs that reached their own seed's target and did not diverge
+    mb_total: float  # of a whole run, all sites, both directions
+    mb_visit: float  # of one site in one round, both directions
+    published: float  # value of the metric elsewhere; NaN if none
+    published_se: float  # (mean - published) / standard error over seeds
+
+    @property
+    def runs(self) -> int:
+        """Runs that finished or diverged."""
+        return self.seeds + self.diverged
+
+
+@dataclass(frozen=True)
+class SiteRow:
+    """One method at one site in one scenario."""
+
+    scenario: str
+    site: str
+    rows: float  # of the site's test split, mean over seeds
+    events: float  # of them, with the event
+    method: str
+    reference: str
+    seeds: int  # finished seeds in which the site has the metric
+    mean: float  # over those
+    gain: float  # over the site's own local model, mean over `pairs`; more is better; NaN without local
+    low: float  # 95 % t interval over seeds
+    high: float
+    pairs: int  # seeds in which both the method and local have a value
+
+
+def method_rows(frame: pd.DataFrame) -> list[MethodRow]:
+    """Rows of `tables.summary`, typed."""
+    names = [column.name for column in fields(MethodRow)]
+    return [MethodRow(*row) for row in frame[names].itertuples(index=False, name=None)]
+
+
+def site_rows(frame: pd.DataFrame) -> list[SiteRow]:
+    """Rows of `tables.per_site`, typed."""
+    names = [column.name for column in fields(SiteRow)]
+    return [SiteRow(*row) for row in frame[names].itertuples(index=False, name=None)]

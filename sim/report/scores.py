@@ -1,0 +1,80 @@
+"""The primary metric of a study on the test patients: by site and round, by round, and at the end of every run."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from sim.metrics import METRICS
+from sim.metrics.convergence import first_reach
+from sim.report.study import StudyRecords
+
+CELL = ["scenario", "method", "reference"]
+MB = 1e6  # bytes
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Frames that tables and figures are computed from; `merit` is the metric turned so that more is better.
+
+    site    CELL, seed, run, status, round, site, rows, events, value, merit: one row a (run, round, site)
+    curve   CELL, seed, run, status, round, merit, defined, mb: one row a (run, round); merit = mean over defined sites
+    final   rows of `site` at the last round of runs that finished
+    end     rows of `curve` at the last round of every run, with target, reached, mb_to_target, mb_total, mb_visit
+    """
+
+    site: pd.DataFrame
+    curve: pd.DataFrame
+    final: pd.DataFrame
+    end: pd.DataFrame
+
+
+def scores(records: StudyRecords) -> Scores:
+    """All frames of a study; a run that diverged never reached a target and has no final value."""
+    metric = METRICS[records.metric]
+    runs = records.runs[[*CELL, "seed", "run", "status"]]
+    chosen = records.sites[(records.sites["split"] == "test") & (records.sites["metric"] == records.metric)]
+    # Two cells of a study may be the same run, so its records may come twice.
+    chosen = chosen.drop_duplicates(["run", "round", "site"])[["run", "round", "site", "rows", "events", "value"]]
+    site = runs.merge(chosen, on="run")
+    site["merit"] = metric.merit(site["value"].to_numpy(float))
+    keys = [*CELL, "seed", "run", "status", "round"]
+    curve = site.groupby(keys, sort=False, as_index=False).agg(merit=("merit", "mean"), defined=("merit", "count"))
+    curve = curve.merge(spending(records), on=["run", "round"], how="left")
+    curve["mb"] = curve["mb"].fillna(0.0)
+    last = curve.groupby([*CELL, "seed"], sort=False)["round"].transform("max")
+    end = reach(runs, curve, curve[curve["round"] == last], records)
+    final = site.merge(end.loc[end["status"] == "done", [*CELL, "seed", "round"]], on=[*CELL, "seed", "round"])
+    return Scores(site, curve, final, end)
+
+
+def spending(records: StudyRecords) -> pd.DataFrame:
+    """Megabytes that all sites together have sent and received up to each round: run, round, mb."""
+    rounds = records.rounds.drop_duplicates(["run", "round"]).sort_values(["run", "round"])
+    spent = (rounds["bytes_down"] + rounds["bytes_up"]) / MB
+    return rounds[["run", "round"]].assign(mb=spent.groupby(rounds["run"], sort=False).cumsum())
+
+
+def reach(runs: pd.DataFrame, curve: pd.DataFrame, last: pd.DataFrame, records: StudyRecords) -> pd.DataFrame:
+    """One row a run, also for a run that recorded nothing: its last value, the target and what reaching it took."""
+    end = runs.merge(last.drop(columns="status"), on=[*CELL, "seed", "run"], how="left")
+    pooled = end[(end["reference"] == "pooled") & (end["status"] == "done")]
+    target = pooled.groupby(["scenario", "seed"])["merit"].mean() - records.margin
+    end = end.merge(target.rename("target").reset_index(), on=["scenario", "seed"], how="left")
+    code = end.assign(at=np.arange(len(end)))[[*CELL, "seed", "at"]]
+    rows = curve.merge(code, on=[*CELL, "seed"])
+    counts = (end["status"] == "done") & (end["reference"] == "")
+    wanted = end["target"].where(counts).to_numpy(float)
+    first = first_reach(
+        rows["merit"].to_numpy(float),
+        rows["round"].to_numpy(),
+        rows["mb"].to_numpy() * MB,
+        rows["at"].to_numpy(),
+        wanted,
+    )
+    rounds = records.rounds.drop_duplicates(["run", "round"])
+    total = rounds.groupby("run")[["bytes_down", "bytes_up", "sites"]].sum()
+    total["mb_total"] = (total["bytes_down"] + total["bytes_up"]) / MB
+    total["mb_visit"] = total["mb_total"] / total["sites"].where(total["sites"] > 0)
+    end = end.assign(reached=first.reached, rounds_to_target=first.rounds, mb_to_target=first.bytes_spent / MB)
+    return end.merge(total[["mb_total", "mb_visit"]], left_on="run", right_index=True, how="left")

@@ -1,0 +1,97 @@
+"""How figures look: colours, fonts, labels at the ends of lines, and SVG that is the same bytes every time."""
+
+import io
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito, Color Universal Design, 2008, without yellow (too pale on white) and black (kept for references).
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# Methods that most studies hold have the same look in all of them; the others share what is left, by name.
+KNOWN = ("FedAvg", "FedProx", "SCAFFOLD", "FedNova", "FedDyn", "FedAdam")
+DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
+GREY = "#555555"
+REFERENCE_DASH = {"local": (0, (5, 2, 1, 2)), "pooled": "-", "oracle": (0, (1, 1.5))}
+
+RC = {
+    **sns.axes_style("ticks"),
+    "font.family": ["DejaVu Sans"],  # ships with matplotlib, so that the bytes do not depend on the machine's fonts
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#888888",
+    "xtick.color": "#333333",
+    "ytick.color": "#333333",
+    "svg.fonttype": "path",
+    "svg.hashsalt": "fedtrial",
+}
+
+Dash = str | tuple[int, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colour and dash of one method's line."""
+
+    colour: str
+    dash: Dash
+
+
+def looks(methods: Iterable[str]) -> dict[str, Look]:
+    """Look of every federated method; distinct for 18 of them, then again from the start."""
+    all_looks = [Look(colour, dash) for dash in DASHES for colour in COLOURS]
+    names = sorted(set(methods))
+    given = {name: all_looks[KNOWN.index(name)] for name in names if name in KNOWN}
+    left = [look for look in all_looks if look not in given.values()]
+    others = [name for name in names if name not in KNOWN]
+    return given | {name: left[at % len(left)] for at, name in enumerate(others)}
+
+
+def label_ends(axes: Axes, ends: list[tuple[str, float, str]]) -> None:
+    """Write (label, y, colour) beside the right edge at its height, pushed apart where lines end close together."""
+    ends = sorted((end for end in ends if np.isfinite(end[1])), key=lambda end: end[1])
+    low, high = axes.get_ylim()
+    height_points = axes.get_position().height * axes.get_figure(root=True).get_figheight() * 72
+    gap = 11.5 / height_points
+    true = np.clip([(y - low) / (high - low) for _, y, _ in ends], 0, 1)
+    for (label, _, colour), start, placed in zip(ends, true, apart(true, gap), strict=True):
+        axes.plot([1.005, 1.03], [start, placed], transform=axes.transAxes, color=colour, linewidth=0.7, clip_on=False)
+        axes.text(1.037, placed, label, transform=axes.transAxes, color=colour, va="center", fontsize=8.5)
+
+
+def apart(heights: np.ndarray, gap: float) -> np.ndarray:
+    """Ascending heights, moved as little as needed (least squares) to be `gap` apart; [n] -> [n].
+
+    Isotonic regression of heights less their rank's offset: pools of labels that push each other share a mean.
+    """
+    pools: list[tuple[float, int]] = []
+    for rank, height in enumerate(heights):
+        mean, size = float(height) - rank * gap, 1
+        while pools and pools[-1][0] > mean:
+            other, count = pools.pop()
+            mean, size = (mean * size + other * count) / (size + count), size + count
+        pools.append((mean, size))
+    return np.concatenate([np.full(size, mean) for mean, size in pools] or [[]]) + gap * np.arange(len(heights))
+
+
+def svg(figure: Figure) -> str:
+    """A figure as SVG for a page: no date, no prolog, no metadata, so that it refers to nothing outside itself."""
+    memory = io.StringIO()
+    with mpl.rc_context(RC):
+        figure.savefig(memory, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    text = memory.getvalue()
+    return re.sub(r"<metadata>.*?</metadata>\s*", "", text[text.index("<svg") :], flags=re.DOTALL)
+
+
+def prefixed(text: str, prefix: str) -> str:
+    """The SVG with every id made the page's own; two figures of one page would otherwise share ids."""
+    text = re.sub(r'\bid="', f'id="{prefix}-', text)
+    return re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}-", text)

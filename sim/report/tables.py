@@ -1,0 +1,134 @@
+"""The two tables of a study, as frames of numbers: methods, and sites."""
+
+from dataclasses import fields
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sim.metrics import METRICS
+from sim.metrics.fairness import Tally, tally
+from sim.metrics.statistics import Intervals, half_width
+from sim.report.cells import summary_text
+from sim.report.gains import site_gains
+from sim.report.rows import MethodRow, SiteRow
+from sim.report.scores import CELL, Scores, scores
+from sim.report.study import REFERENCES, StudyRecords
+
+
+def summary(records: StudyRecords, scored: Scores | None = None, gains: pd.DataFrame | None = None) -> pd.DataFrame:
+    """One row a (scenario, method), columns of MethodRow: federated methods, best mean first, then the references.
+
+    `scored` and `gains` are taken if the caller has them already.
+    """
+    scored = scored or scores(records)
+    gains = site_gains(records, scored) if gains is None else gains
+    metric = METRICS[records.metric]
+    table = ordered(over_seeds(scored.end).join(site_columns(gains)).reset_index())
+    merit, known = table["merit"].to_numpy(float), table["known"].to_numpy(int)
+    half = half_width(table["sd"].to_numpy(float), known)
+    ends = np.stack([metric.shown(merit - half), metric.shown(merit + half)])
+    count = scored.site.groupby("scenario")["site"].nunique()
+    target = scored.end.groupby("scenario")["target"].mean()
+    published = table["method"].map(dict(records.published)).to_numpy(float)
+    error = table["sd"].to_numpy(float) / np.sqrt(np.maximum(known, 1))
+    mean = metric.shown(merit)
+    table = table.assign(
+        metric=records.metric,
+        mean=mean,
+        low=ends.min(0),
+        high=ends.max(0),
+        sites=table["scenario"].map(count).fillna(0).astype(int),
+        target=metric.shown(table["scenario"].map(target).to_numpy(float)),
+        published=published,
+        published_se=np.divide(mean - published, error, out=np.full(len(table), np.nan), where=error > 0),
+    )
+    return table[[column.name for column in fields(MethodRow)]]
+
+
+def over_seeds(end: pd.DataFrame) -> pd.DataFrame:
+    """Means and counts of `Scores.end` over the seeds of every method; indexed by scenario, method, reference."""
+    done = end["status"] == "done"
+    every = end.assign(diverged=~done).groupby(CELL, sort=False)["diverged"].sum().to_frame()
+    finished = end[done].groupby(CELL, sort=False)
+    found = finished.agg(
+        seeds=("run", "size"),
+        merit=("merit", "mean"),
+        sd=("merit", "std"),
+        known=("merit", "count"),
+        sites_defined=("defined", "min"),
+        mb_to_target=("mb_to_target", "median"),
+        reached=("reached", "sum"),
+        mb_total=("mb_total", "median"),
+        mb_visit=("mb_visit", "median"),
+    )
+    table = every.join(found)
+    counts = ["seeds", "known", "sites_defined", "reached"]
+    return table.assign(**table[counts].fillna(0).astype(int))
+
+
+def site_columns(gains: pd.DataFrame) -> pd.DataFrame:
+    """Worst site and tally of gains of every method; indexed as `over_seeds`."""
+    rows = []
+    for cell, sites in gains.groupby(CELL, sort=False):
+        known = sites.dropna(subset="merit")
+        worst = known.loc[[known["merit"].idxmin()]] if len(known) else known
+        found = Intervals(*(sites[name].to_numpy() for name in ("gain", "low", "high", "pairs")))
+        compared = Tally(0, 0, 0, 0, 0) if cell[2] == "local" else tally(found)
+        rows.append(
+            dict(zip(CELL, cell, strict=True))
+            | {
+                "worst_site": "".join(worst["site"]),
+                "worst": worst["mean"].mean(),
+                "gain": sites["gain"].mean() if compared.compared else np.nan,
+            }
+            | compared._asdict()
+        )
+    return pd.DataFrame(rows).set_index(CELL)
+
+
+def ordered(table: pd.DataFrame) -> pd.DataFrame:
+    """Scenarios as they first appeared; within each, federated methods by merit, then the references.
+
+    A method none of whose runs finished comes last of its kind, with empty site columns.
+    """
+    place = {"": 0} | {name: rank for rank, name in enumerate(REFERENCES, 1)}
+    scenario = {name: rank for rank, name in enumerate(table["scenario"].unique())}
+    keys = pd.DataFrame(
+        {
+            "scenario": table["scenario"].map(scenario),
+            "reference": table["reference"].map(place),
+            "merit": -table["merit"].fillna(-np.inf),
+            "method": table["method"],
+        }
+    )
+    sorted_keys = keys.sort_values(["scenario", "reference", "merit", "method"])
+    table = table.loc[sorted_keys.index].reset_index(drop=True)
+    counts = list(Tally._fields)
+    return table.assign(worst_site=table["worst_site"].fillna(""), **table[counts].fillna(0).astype(int))
+
+
+def per_site(records: StudyRecords, scored: Scores | None = None, gains: pd.DataFrame | None = None) -> pd.DataFrame:
+    """One row a (scenario, site, method), columns of SiteRow; largest sites first, methods as in `summary`."""
+    scored = scored or scores(records)
+    gains = site_gains(records, scored) if gains is None else gains
+    order = summary(records, scored, gains)[CELL]
+    order["place"] = np.arange(len(order))
+    size = gains[["scenario", "site"]].drop_duplicates()
+    size["size"] = np.arange(len(size))
+    joined = gains.merge(order, on=CELL).merge(size, on=["scenario", "site"])
+    return joined.sort_values(["size", "place"], ignore_index=True)[[column.name for column in fields(SiteRow)]]
+
+
+def print_summary(console: Console, frame: pd.DataFrame) -> None:
+    """Print a summary to the terminal, one table a scenario; references are dimmed."""
+    for scenario, rows in frame.groupby("scenario", sort=False):
+        text = summary_text(rows)
+        table = Table(title=Text(str(scenario)) if scenario else None, title_justify="left")
+        for name in text.columns:
+            table.add_column(Text(name), justify="left" if name == "Method" else "right", overflow="fold")
+        for reference, cells in zip(rows["reference"], text.itertuples(index=False, name=None), strict=True):
+            table.add_row(*map(Text, cells), style="dim" if reference else None)
+        console.print(table)

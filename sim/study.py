@@ -1,0 +1,128 @@
+"""A study: one question, many runs that differ in one thing at a time, and the report made from their records."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from sim import records
+from sim.assets import root
+from sim.checks import Refused, one_of, within
+from sim.compose import experiment
+from sim.config import Experiment
+from sim.metrics import METRICS
+from sim.rehearse import prepare
+from sim.report.study import StudyRecords
+
+REFERENCES = {"local": "Local only", "pooled": "Pooled", "oracle": "Oracle"}
+
+
+@dataclass(frozen=True)
+class Study:
+    """What experiments/<name>.yaml says."""
+
+    name: str
+    question: str
+    metric: str  # primary metric, a key of METRICS
+    seeds: int  # >= 1; run with seeds 0 .. seeds - 1
+    overrides: list[str]  # settings that every run shares
+    methods: dict[str, list[str]]  # label -> overrides
+    scenarios: dict[str, list[str]] = field(default_factory=lambda: {"": []})  # label -> overrides
+    margin: float = 0.01  # the target is the pooled model's metric less this
+    published: dict[str, float] = field(default_factory=dict)  # label -> value of the metric elsewhere
+
+    def __post_init__(self) -> None:
+        one_of(f"{self.name}: metric", self.metric, METRICS)
+        within(f"{self.name}: seeds", self.seeds, 1)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a study and its place in it."""
+
+    method: str
+    reference: str  # "" | "local" | "pooled" | "oracle"
+    scenario: str
+    experiment: Experiment
+
+
+def load(name: str) -> Study:
+    """Study of experiments/<name>.yaml, or of a path to such a file."""
+    folder = root() / "experiments"
+    path = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
+    if not path.is_file():
+        one_of("study", name, [known.stem for known in folder.glob("*.yaml")])
+        raise Refused(f"{path}: no such file.")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Study(path.stem, **content)
+    except (yaml.YAMLError, TypeError) as error:
+        raise Refused(f"{path}: not a study: {error}. See experiments/quickstart.yaml for the keys.") from None
+
+
+def cells(study: Study, extra: Sequence[str] = ()) -> list[Cell]:
+    """Every run, seeds outermost, so that runs on the same patients stand together. Refuses before anything runs."""
+    made = []
+    for scenario, setting in study.scenarios.items():
+        shared = [*study.overrides, *setting, *extra]
+        for label, words in study.methods.items():
+            made.append(Cell(label, "", scenario, experiment([*shared, *words])))
+        for reference, label in REFERENCES.items():
+            cell = Cell(label, reference, scenario, experiment([*shared, f"algorithm={reference}"]))
+            if reference != "oracle" or prepare(cell.experiment).federation.best is not None:
+                made.append(cell)
+    return [
+        replace(cell, experiment=replace(cell.experiment, seed=seed)) for seed in range(study.seeds) for cell in made
+    ]
+
+
+def index(study: Study, done: Sequence[tuple[Cell, Path]], command: str) -> str:
+    """Contents of study.json: which run answers for which cell of the report."""
+    runs = [
+        {
+            "run": home.name,
+            "method": cell.method,
+            "reference": cell.reference,
+            "scenario": cell.scenario,
+            "seed": cell.experiment.seed,
+        }
+        for cell, home in done
+    ]
+    return json.dumps({"study": asdict(study), "command": command, "runs": runs}, indent=2) + "\n"
+
+
+def gather(folder: Path) -> StudyRecords:
+    """Records of a study from its folder: study.json and the runs it names; refuses a run that is gone or changed."""
+    try:
+        content = json.loads((folder / "study.json").read_text())
+    except OSError:
+        raise Refused(f"{folder}: no study.json there. Run `fedtrial study NAME` first, or name its folder.") from None
+    study = Study(**content["study"])
+    runs = [records.read(folder / cell["run"]) for cell in content["runs"]]
+    listing = pd.DataFrame(content["runs"])
+    listing["status"] = ["done" if run.info["status"] == "done" else "diverged" for run in runs]
+    listing["folder"] = listing["run"]
+    first = runs[0].info
+    return StudyRecords(
+        name=study.name,
+        question=study.question,
+        metric=study.metric,
+        margin=study.margin,
+        runs=listing,
+        rounds=pd.concat([run.rounds for run in runs], ignore_index=True),
+        sites=pd.concat([run.sites for run in runs], ignore_index=True),
+        settings={run.id: run.info["settings"] for run in runs},
+        provenance={
+            "command": content["command"],
+            "commit": first["commit"],
+            "code": first["code"],
+            "versions": ", ".join(f"{name} {number}" for name, number in first["versions"].items()),
+            "machine": ", ".join(first["machine"].values()),
+            "seeds": str(study.seeds),
+            "compute": f"{sum(run.info['wall_seconds'] for run in runs):.0f} s over all runs",
+        },
+        published=study.published,
+    )

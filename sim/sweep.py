@@ -1,0 +1,46 @@
+"""Many runs: in this process or as Ray tasks, one a run. Finished runs are skipped, so a sweep can be taken up again."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sim.config import Experiment
+from sim.execute import InProcess, ray_session
+from sim.records import Run, finished, write
+from sim.rehearse import Watch, keep, prepare, rehearse, run_id
+
+
+def run_all(experiments: Sequence[Experiment], folder: Path, workers: int, watch: Watch) -> list[Path]:
+    """Folders of all runs, in order; those that are not there yet are computed by `workers` processes."""
+    if workers <= 1:
+        homes = []
+        for at, experiment in enumerate(experiments):
+            homes.append(keep(experiment, folder))
+            watch(at + 1)
+        return homes
+    homes = [folder / run_id(experiment, prepare(experiment)) for experiment in experiments]
+    missing = [at for at, home in enumerate(homes) if not finished(home)]
+    watch(len(homes) - len(missing))
+    if missing:
+        on_ray([experiments[at] for at in missing], folder, workers, len(homes) - len(missing), watch)
+    return homes
+
+
+def on_ray(experiments: Sequence[Experiment], folder: Path, workers: int, before: int, watch: Watch) -> None:
+    """Compute runs as Ray tasks; this process alone writes. A failed run stops the sweep, what is written stays."""
+    import ray
+
+    with ray_session(workers):
+        compute = ray.remote(num_cpus=1, max_retries=3)(alone)
+        waiting = [compute.remote(experiment) for experiment in experiments]
+        while waiting:
+            done, waiting = ray.wait(waiting, num_returns=1)
+            for run in ray.get(done):
+                write(run, folder)
+            before += len(done)
+            watch(before)
+
+
+def alone(experiment: Experiment) -> Run:
+    """One run, in the process that is asked; its own executor would start a Ray inside a Ray."""
+    experiment.executor = InProcess()
+    return rehearse(experiment)

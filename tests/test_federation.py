@@ -1,0 +1,89 @@
+"""Splits are stratified, keyed and whole; standardisation is what pooled statistics would be."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sim.checks import Refused
+from sim.cohort.table import Binary, Cohort
+from sim.federation import Scaling, Split, build
+
+
+def cohort(rows: int = 900, seed: int = 0) -> Cohort:
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame(
+        {
+            "patient": np.arange(rows),
+            "site": rng.choice(["a", "b", "c"], rows, p=[0.6, 0.3, 0.1]),
+            "age": rng.normal(60, 10, rows),
+            "stage": pd.Categorical(rng.choice(["I", "II", "III"], rows), categories=["I", "II", "III"]),
+            "marker": np.where(rng.random(rows) < 0.2, np.nan, rng.normal(size=rows)),
+            "sick": rng.random(rows) < 0.2,
+        }
+    )
+    return Cohort("toy", table, {"sick": Binary("sick")}, {"sick": ("age", "stage", "marker")})
+
+
+def test_every_row_is_dealt_once_and_splits_are_stratified() -> None:
+    whole = cohort()
+    made = build(whole, "sick", whole.table["site"].to_numpy(), Split(), 3)
+    assert made.bounds[-1, -1] == len(whole.table)
+    assert (np.diff(made.bounds.ravel()) >= 0).all()
+    for site, bounds in zip(made.sites, made.bounds, strict=True):
+        rate = whole.table.loc[whole.table["site"] == site, "sick"].mean()
+        for low, high, share in zip(bounds, bounds[1:], (0.6, 0.2, 0.2), strict=False):
+            size = (whole.table["site"] == site).sum()
+            assert abs((high - low) - share * size) <= 2  # one coin for each of two strata
+            assert abs(made.y["label"][low:high].sum() - rate * share * size) <= 1
+
+
+def test_other_seeds_split_otherwise() -> None:
+    whole = cohort()
+    one, other = (build(whole, "sick", whole.table["site"].to_numpy(), Split(), seed) for seed in (0, 1))
+    assert not np.array_equal(one.x, other.x)
+
+
+def test_a_patient_is_never_in_two_splits() -> None:
+    whole = cohort()
+    table = pd.concat([whole.table, whole.table]).reset_index(drop=True)
+    table["age"] = table["patient"].astype(float)
+    twice = replace(whole, table=table)
+    made = build(twice, "sick", table["site"].to_numpy(), Split(scaling=Scaling.none), 0)
+    held = {split: set(made.x[made.held(split)[0], 0]) for split in ("train", "valid", "test")}
+    assert not held["train"] & held["valid"]
+    assert not held["train"] & held["test"]
+    assert not held["valid"] & held["test"]
+
+
+def test_federated_scaling_is_pooled_scaling_of_training_rows() -> None:
+    whole = cohort()
+    made = build(whole, "sick", whole.table["site"].to_numpy(), Split(), 0)
+    assert made.features == ("age", "stage=II", "stage=III", "marker", "marker missing")
+    train = made.x[made.held("train")[0]]
+    np.testing.assert_allclose(train[:, [0, 1, 2, 4]].mean(0), 0, atol=1e-6)
+    np.testing.assert_allclose(train[:, [0, 1, 2, 4]].std(0), 1, atol=1e-5)
+    there = train[:, 3] != 0  # gaps stand at the mean
+    np.testing.assert_allclose([train[there, 3].mean(), train[there, 3].std()], [0, 1], atol=1e-5)
+
+
+def test_site_scaling_uses_each_site_alone() -> None:
+    whole = cohort()
+    made = build(whole, "sick", whole.table["site"].to_numpy(), Split(scaling=Scaling.site), 0)
+    rows, site = made.held("train")
+    for number in range(3):
+        np.testing.assert_allclose(made.x[rows[site == number], 0].mean(), 0, atol=1e-6)
+
+
+def test_a_site_of_one_patient_trains_on_it() -> None:
+    whole = cohort(50)
+    sites = whole.table["site"].to_numpy().astype("<U8")
+    sites[7] = "lonely"
+    made = build(whole, "sick", sites, Split(), 0)
+    assert made.rows[made.sites.index("lonely")] == 1
+
+
+def test_shares_that_leave_no_test_rows_are_refused() -> None:
+    with pytest.raises(Refused, match="nothing to test on"):
+        Split(train=0.8, valid=0.2)

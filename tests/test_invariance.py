@@ -1,0 +1,72 @@
+"""The numbers do not depend on who computes them, on the order of the table, or on what was run before."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sim.compose import experiment
+from sim.config import Experiment
+from sim.execute import InProcess, OnRay, pack
+from sim.federation import Split, build
+from sim.records import Run
+from sim.rehearse import prepare, rehearse, run_id
+from tests.conftest import SMALL
+
+CASES = {
+    "fedavg": [],
+    "scaffold, three of seven sites": ["algorithm=scaffold", "system.sites=3"],
+    "feddyn, adam": ["algorithm=feddyn", "server=adam"],
+    "mlp, momentum": ["net=mlp", "net.hidden=[8]", "local.momentum=0.9", "local.steps=5"],
+    "hazard": ["task=hazard", "task.bins=4"],
+    "local only": ["algorithm=local"],
+}
+
+
+def same(one: Run, other: Run) -> None:
+    assert one.id == other.id
+    pd.testing.assert_frame_equal(one.rounds, other.rounds, check_exact=True)
+    pd.testing.assert_frame_equal(one.sites, other.sites, check_exact=True)
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("case", CASES)
+def test_any_number_of_workers_gives_the_same_bits(case: str, ray_here: None) -> None:
+    wanted = experiment([*SMALL, *CASES[case]])
+    alone = rehearse(replace(wanted, executor=InProcess()))
+    for workers in (1, 2, 3):
+        same(alone, rehearse(replace(wanted, executor=OnRay(workers=workers))))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_run_repeated_gives_the_same_bits(case: str) -> None:
+    wanted = experiment([*SMALL, *CASES[case]])
+    same(rehearse(wanted), rehearse(wanted))
+
+
+def test_the_order_of_the_table_does_not_matter(small: Experiment) -> None:
+    prepared = prepare(small)
+    shuffled = np.random.default_rng(0).permutation(len(prepared.cohort.table))
+    table = prepared.cohort.table.iloc[shuffled].reset_index(drop=True)
+    truth = prepared.cohort.truth
+    assert truth is not None
+    cohort = replace(prepared.cohort, table=table, truth=truth.iloc[shuffled].reset_index(drop=True))
+    sites = small.partition.assign(cohort, "response", small.seed)
+    again = build(cohort, "response", sites, Split(), small.seed)
+    assert again.sites == prepared.federation.sites
+    np.testing.assert_array_equal(again.bounds, prepared.federation.bounds)
+    np.testing.assert_array_equal(again.x, prepared.federation.x)
+    np.testing.assert_array_equal(again.y["label"], prepared.federation.y["label"])
+
+
+def test_the_executor_is_no_part_of_a_run_s_name(small: Experiment) -> None:
+    prepared = prepare(small)
+    assert run_id(replace(small, executor=OnRay(workers=3)), prepared) == run_id(small, prepared)
+    assert run_id(replace(small, seed=2), prepare(replace(small, seed=2))) != run_id(small, prepared)
+    assert run_id(replace(small, rounds=4), prepared) != run_id(small, prepared)
+
+
+def test_longest_first_packing() -> None:
+    assert pack([1, 9, 5, 4], 2) == [[1], [2, 3, 0]]
+    assert pack([3], 2) == [[0], []]
