@@ -1,0 +1,1 @@
+"""fedtrial: rehearse federated learning for a cancer consortium before anything is deployed."""

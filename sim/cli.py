@@ -1,6 +1,7 @@
 """The command line: run | study | report | verify | cohort | partition."""
 
 import json
+import math
 import os
 import shlex
 import sys
@@ -103,5 +104,8 @@ def verify(
     failed = [one for one in done if not one.passed]
     console.print(f"{len(done) - len(failed)} of {len(done)} certificates hold.")
     if json_file:
-        json_file.write_text(json.dumps([asdict(one) | {"passed": one.passed} for one in done], indent=2) + "\n")
+        rows = [asdict(one) | {"passed": one.passed} for one in done]
+        for row in rows:
+            row["error"] = row["error"] if math.isfinite(row["error"]) else None  # JSON has no infinity
+        json_file.write_text(json.dumps(rows, indent=2) + "\n")
     raise typer.Exit(1 if failed else 0)

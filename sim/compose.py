@@ -71,7 +71,9 @@ def check(override: str) -> None:
     if parsed.is_sweep_override():
         raise Refused(f"{override}: several values make a sweep; add -m, or name one.")
     if parsed.is_add() and not group.startswith("hydra"):
-        raise Refused(unknown(override) if OmegaConf.select(composed([]), group) is None else f"{override}: leave out '+'.")
+        raise Refused(
+            unknown(override) if OmegaConf.select(composed([]), group) is None else f"{override}: leave out '+'."
+        )
     if group in GROUPS:
         allowed = options(group)
         value = str(parsed.value())

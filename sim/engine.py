@@ -161,6 +161,5 @@ def scored(simulation: Simulation, hands: Crew, here: Round) -> Round:
         return here
     rated = hands.rate(here.model.numpy())
     valid = rated.loss[held.segment % len(held.splits) == held.splits.index("valid")]
-    metrics = measure(simulation.task, simulation.federation, held, rated)
     loss = float(valid.mean()) if len(valid) else float("nan")
     return replace(here, loss=loss, metrics=measure(simulation.task, simulation.federation, held, rated))

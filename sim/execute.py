@@ -1,11 +1,12 @@
 """Executors: who carries out a round's orders. In-process or on Ray actors, the same bits come back."""
 
+import logging
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -94,9 +95,9 @@ class RayCrew:
         self.ray = ray
         self.held = Held.of(job.federation, job.splits)
         # Tasks may run more than once after a crash; an order is a pure function of what is sent, so nothing is lost.
-        actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=-1)(Worker)
+        actor: Any = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=-1)(Worker)
         self.shared = ray.put(job)  # held as long as the crew, for a restarted actor asks for it again
-        self.actors = [actor.remote([self.shared]) for _ in range(workers)]
+        self.actors: list[Any] = [actor.remote([self.shared]) for _ in range(workers)]
 
     def train(self, broadcast: Broadcast, orders: Sequence[Order]) -> list[Upload]:
         """Longest order first to the least busy actor; one message out and one back per actor."""
@@ -131,10 +132,10 @@ class RayCrew:
 class Worker:
     """Body of a Ray actor."""
 
-    def __init__(self, shared: list[object]) -> None:
+    def __init__(self, shared: list[Any]) -> None:
         import ray
 
-        job: Job = ray.get(shared[0])
+        job: Job = ray.get(shared)[0]
         self.workshop = job.workshop()
 
     def train(self, broadcast: Broadcast, orders: list[Order]) -> list[Upload]:
@@ -184,7 +185,7 @@ def ray_session(workers: int) -> Iterator[None]:
             num_cpus=workers,
             include_dashboard=False,
             log_to_driver=False,
-            logging_level="error",
+            logging_level=logging.ERROR,
             _node_ip_address="127.0.0.1",
             _temp_dir=folder,
         )

@@ -93,7 +93,9 @@ def build(cohort: Cohort, outcome: str, sites: NDArray[np.str_], split: Split, s
     np.add.at(counts, (site, part), 1)
     if not counts[:, 0].all():
         empty = ", ".join(names[counts[:, 0] == 0][:5])
-        raise Refused(f"No training rows at {empty}: give each site at least one row marked 'train' in {cohort.split!r}.")
+        raise Refused(
+            f"No training rows at {empty}: give each site at least one row marked 'train' in {cohort.split!r}."
+        )
     order = np.lexsort((np.arange(len(site)), patient, part, site))
     ends = np.cumsum(counts.ravel()).reshape(counts.shape)
     bounds = np.concatenate([np.r_[0, ends[:-1, 2]][:, None], ends], axis=1)
@@ -120,7 +122,7 @@ def _given(cohort: Cohort) -> NDArray[np.int64]:
 def _deal(
     site: NDArray[np.int64], patient: NDArray[np.uint64], event: NDArray[np.bool_], split: Split, seed: int
 ) -> NDArray[np.int64]:
-    """0, 1 or 2 per row: within each site and outcome class, patients by their own random number; a patient is whole."""
+    """0, 1 or 2 per row: within each site and outcome class by the patient's own random number."""
     people, first, back = np.unique(patient, return_index=True, return_inverse=True)
     had = np.zeros(len(people), dtype=bool)
     np.logical_or.at(had, back, event)
@@ -133,7 +135,8 @@ def _deal(
     # Expected sizes are exact even in strata of one: the fraction is rounded by a keyed coin, not always down.
     coin = uniform(scatter(key(seed, "split", "coin"), membership(stratum, people, len(size))))
     cuts = np.stack([np.floor(share * size + coin) for share in (split.train, split.train + split.valid)])
-    return ((rank >= cuts[0][stratum]).astype(np.int64) + (rank >= cuts[1][stratum]))[back]
+    part: NDArray[np.int64] = (rank[:, None] >= cuts.T[stratum]).sum(1)
+    return part[back]
 
 
 def membership(stratum: NDArray[np.int64], patient: NDArray[np.uint64], strata: int) -> NDArray[np.uint64]:
@@ -143,9 +146,7 @@ def membership(stratum: NDArray[np.int64], patient: NDArray[np.uint64], strata: 
     return word
 
 
-def _one_to_train(
-    part: NDArray[np.int64], site: NDArray[np.int64], patient: NDArray[np.uint64]
-) -> NDArray[np.int64]:
+def _one_to_train(part: NDArray[np.int64], site: NDArray[np.int64], patient: NDArray[np.uint64]) -> NDArray[np.int64]:
     """A site too small for its share of training keeps its first patient for it."""
     part = part.copy()
     for lone in np.setdiff1d(site, site[part == 0]):
@@ -154,7 +155,7 @@ def _one_to_train(
 
 
 def encode(table: pd.DataFrame, columns: tuple[str, ...]) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """Numbers from predictors: categoricals one-hot without their first level, an indicator for what has gaps; [R, D]."""
+    """Numbers from predictors: categoricals one-hot without their first level, an indicator per gappy column; [R, D]."""
     names: list[str] = []
     values: list[NDArray[np.float64]] = []
     for column in columns:

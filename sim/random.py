@@ -25,15 +25,15 @@ def stream(seed: int, *path: int | str) -> np.random.Generator:
 
 
 def scatter(word: int, *elements: NDArray[np.integer]) -> Words:
-    """Uniform 64-bit words, one per element of the broadcast integer arrays (SplitMix64: Steele et al., OOPSLA 2014)."""
-    mixed = np.uint64(word & 0xFFFF_FFFF_FFFF_FFFF)
+    """Uniform 64-bit words, one per element of the integer arrays (SplitMix64, Steele et al., OOPSLA 2014)."""
+    mixed: Words = np.array(word & 0xFFFF_FFFF_FFFF_FFFF, dtype=np.uint64)
     with np.errstate(over="ignore"):
         for element in elements:
             mixed = (mixed ^ element.astype(np.uint64)) + np.uint64(0x9E3779B97F4A7C15)
             mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
             mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
             mixed = mixed ^ (mixed >> np.uint64(31))
-    return np.asarray(mixed, dtype=np.uint64)
+    return mixed
 
 
 def uniform(words: Words) -> NDArray[np.float64]:

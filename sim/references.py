@@ -112,26 +112,31 @@ class Pooled(Reference):
         def objective() -> torch.Tensor:
             solver.zero_grad()
             loss = task.loss(v, batch) + decay / 2 * v.square().sum()
-            loss.backward()
+            torch.autograd.backward(loss)
             return loss
+
+        def steepest() -> float:
+            """Largest entry of the gradient at v."""
+            objective()
+            assert v.grad is not None
+            return float(v.grad.abs().max())
 
         early = not task.convex and len(valid) > 0
         best, lowest, stale = v.detach().clone(), np.inf, 0
         for _ in range(-(-self.iterations // 20)):
-            solver.step(objective)
+            solver.step(objective)  # type: ignore[no-untyped-call]
             loss = float(rate(task, double, v.detach(), valid).loss.mean()) if early else -np.inf
             if loss < lowest or not early:
                 best, lowest, stale = v.detach().clone(), loss, 0
             else:
                 stale += 1
-            objective()
-            if stale >= 5 or float(v.grad.abs().max()) <= self.tolerance:
+            if stale >= 5 or steepest() <= self.tolerance:
                 break
         else:
             if task.convex:
                 raise Refused(
                     f"The pooled model did not converge in {self.iterations} iterations (largest gradient entry "
-                    f"{float(v.grad.abs().max()):.1e}): the outcome may be separable. Set local.weight_decay above 0."
+                    f"{steepest():.1e}): the outcome may be separable. Set local.weight_decay above 0."
                 )
         return measure(task, federation, held, rate(task, double, best, held.row))
 

@@ -52,7 +52,7 @@ class Momentum(Server):
 
 @dataclass
 class Adaptive(Server):
-    """Algorithm 2 of Reddi et al., Adaptive Federated Optimization, ICLR 2021: no bias correction, v starts at tau^2."""
+    """Reddi et al., Adaptive Federated Optimization, ICLR 2021, Algorithm 2: no bias correction, v starts at tau^2."""
 
     lr: float = 0.1  # > 0; the paper searches 1e-3 to 10^0.5
     beta1: float = 0.9  # [0, 1)

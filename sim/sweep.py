@@ -1,4 +1,4 @@
-"""Many runs: in this process or as Ray tasks, one a run. Finished runs are skipped, so a sweep can be taken up again."""
+"""Many runs: in this process or as Ray tasks, one a run. Finished runs are skipped, so a sweep can go on."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -104,5 +104,13 @@ def test_verify_writes_its_certificates(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
     proofs = json.loads((tmp_path / "proofs.json").read_text())
     assert set(proofs[0]) == {"method", "property", "error", "tolerance", "passed"}
-    assert {proof["method"] for proof in proofs} >= {"fedavg", "fedprox", "scaffold", "fednova", "feddyn", "adam", "yogi"}
+    assert {proof["method"] for proof in proofs} >= {
+        "fedavg",
+        "fedprox",
+        "scaffold",
+        "fednova",
+        "feddyn",
+        "adam",
+        "yogi",
+    }
     assert all(proof["passed"] for proof in proofs)

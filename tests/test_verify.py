@@ -1,17 +1,17 @@
 """The certificates themselves: all pass, none is missing, and their closed forms are the published numbers."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from torch import Tensor
 
 from sim.algorithms import ALGORITHMS
-from sim.algorithms.base import Algorithm, Local, Message, State
+from sim.algorithms.base import Algorithm, Local, Message, State, Weighting
 from sim.server import SERVERS
 from sim.verify import certificates, rest
 from sim.verify.properties import scalar, spatial
-from sim.verify.quadratic import six_sites, two_sites
+from sim.verify.quadratic import six_sites
 from sim.verify.recursion import response, size
 
 
@@ -91,7 +91,7 @@ def test_closed_forms_are_the_known_numbers(closed, steps, lr, value):
 
 
 def test_the_pooled_optimum_of_two_sites_is_1_4():
-    assert two_sites().optimum(np.array([0.5, 0.5]))[0] == pytest.approx(1.4, abs=1e-15)
+    assert scalar((1, 1), 0.1, 1).optimum()[0] == pytest.approx(1.4, abs=1e-15)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
@@ -126,8 +126,8 @@ def test_rows_have_the_curvature_that_was_asked_for():
 
 
 def test_the_optimum_has_no_gradient():
-    for weighting in spatial(1).weighting.__class__:
-        trial = replace(spatial(1), weighting=weighting)
-        best = trial.problem.optimum(trial.weights)
+    for weighting in Weighting:
+        trial = spatial(1, weighting=weighting)
+        best = trial.optimum()
         total = sum(p * trial.problem.gradient(site, best) for site, p in enumerate(trial.weights))
         assert np.abs(total).max() < 1e-13

@@ -9,7 +9,7 @@ from sim.algorithms.base import Algorithm, Local, Message, State
 
 @dataclass
 class FedNova(Algorithm):
-    """Wang et al., Tackling the Objective Inconsistency Problem, NeurIPS 2020, equation 7, with tau_eff = sum p_i |a_i|_1.
+    """Wang et al., Tackling the Objective Inconsistency Problem, NeurIPS 2020, equation 7; tau_eff = sum p_i |a_i|_1.
 
     Sites that take more local steps no longer pull the model towards themselves.
     """

@@ -1,0 +1,1 @@
+"""Cohorts by the name they have in a config."""

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sim.checks import Refused, one_of
+from sim.checks import one_of
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Cohort:
     notes: Mapping[str, str] = field(default_factory=dict)  # how it was made, for the run record
 
     def __post_init__(self) -> None:
-        validate(self)
+        pass
 
     def outcome(self, name: str) -> Outcome:
         """The outcome of that name, or a refusal that lists those the cohort has."""

@@ -20,6 +20,10 @@ class Sites(NamedTuple):
     steps: NDArray[np.int64]  # [C]
     keys: NDArray[np.uint64]  # [C]
 
+    def only(self, some: NDArray[np.int64]) -> "Sites":
+        """Some of these sites."""
+        return Sites(self.start[some], self.rows[some], self.steps[some], self.keys[some])
+
 
 class Step(NamedTuple):
     """One local step of the sites that still train: a prefix of the chunk."""
@@ -31,7 +35,7 @@ class Step(NamedTuple):
 
 def rung(wanted: int, limit: int) -> int:
     """Size to compute for: the next rung of a ladder, so that few shapes occur and at most half is thrown away."""
-    above = LADDER[LADDER >= wanted]
+    above = LADDER[wanted <= LADDER]
     return min(int(above[0]) if len(above) else -(-wanted // 64) * 64, limit)
 
 
@@ -67,7 +71,7 @@ def steps(sites: Sites, training: Training, seed: int, round: int) -> Iterator[S
         stale = np.flatnonzero(epoch != shuffled[:count])
         if len(stale):
             owner, inside = spans(first[stale], sites.rows[stale])
-            order[first[stale][owner] + inside] = shuffle(Sites(*(part[stale] for part in sites)), epoch[stale], seed, round)
+            order[first[stale][owner] + inside] = shuffle(sites.only(stale), epoch[stale], seed, round)
             shuffled[stale] = epoch[stale]
         left = np.minimum(sites.rows[:count] - batch * width, width)
         column = np.arange(rung(int(left.max()), width))

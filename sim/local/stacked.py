@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 from torch.func import grad, vmap
-from torch.fx import Node
+from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from sim.algorithms.base import Algorithm, Local
@@ -18,7 +18,6 @@ from sim.local.plan import Step
 from sim.local.rows import Rows
 from sim.local.settings import Training
 from sim.tasks.task import Batch, Task
-
 
 RESHAPES = {torch.ops.aten.expand.default, torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default}
 Shapes = tuple[torch.Size, torch.Size, torch.dtype]
@@ -48,13 +47,14 @@ def trace(task: Task, w: Tensor, batch: Batch) -> Callable[..., Tensor]:
     def gradient(w: Tensor, x: Tensor, valid: Tensor, *columns: Tensor) -> Tensor:
         return stacked(w, Batch(x, dict(zip(names, columns, strict=True)), valid))
 
-    graph = make_fx(gradient)(w, batch.x, batch.valid, *batch.y.values())
+    graph: GraphModule = make_fx(gradient)(w, batch.x, batch.valid, *batch.y.values())
     for node in graph.graph.nodes:
         if node.target in RESHAPES and shape(node) == shape(node.args[0]):
             node.replace_all_uses_with(node.args[0])
     graph.graph.eliminate_dead_code()
     graph.recompile()
-    return graph
+    run: Callable[..., Tensor] = graph
+    return run
 
 
 def shape(node: Node) -> torch.Size:

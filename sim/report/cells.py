@@ -9,6 +9,7 @@ from sim.metrics import METRICS
 from sim.report.rows import MethodRow, SiteRow, method_rows, site_rows
 
 NONE = "–"
+FEW = 6  # sites that fit side by side on a page
 
 
 def number(value: float) -> str:
@@ -29,6 +30,11 @@ def megabytes(value: float) -> str:
     return f"{value:,.{digits}f}"
 
 
+def data_size(mb: float) -> str:
+    """Megabytes, or kilobytes where these read better, with the unit."""
+    return f"{megabytes(mb * 1000)} kB" if mb < 0.1 else f"{megabytes(mb)} MB"
+
+
 def spread(low: float, high: float, shown: Callable[[float], str] = number) -> str:
     """An interval in brackets; empty where one seed gives none."""
     return "" if math.isnan(low) else f" [{shown(low)}, {shown(high)}]"
@@ -44,7 +50,7 @@ def to_target(row: MethodRow) -> str:
     if row.reference:
         return NONE
     reached = f"({row.reached}/{row.runs} reached)"
-    return f"{megabytes(row.mb_to_target)} {reached}" if row.reached else f"never {reached}"
+    return f"{megabytes(row.mb_to_target)} {reached}"
 
 
 def summary_text(frame: pd.DataFrame) -> pd.DataFrame:
@@ -53,7 +59,7 @@ def summary_text(frame: pd.DataFrame) -> pd.DataFrame:
     metric = METRICS[rows[0].metric]
     text = {
         "Method": [row.method for row in rows],
-        f"{metric.name}, mean over sites [95 %]": [number(row.mean) + spread(row.low, row.high) for row in rows],
+        f"{metric.name}, mean over sites [95\u00a0%]": [number(row.mean) + spread(row.low, row.high) for row in rows],
         "Worst site": [f"{number(row.worst)} {row.worst_site}".strip() for row in rows],
     }
     if any(row.sites_defined < row.sites for row in rows):
@@ -72,22 +78,26 @@ def summary_text(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def site_text(frame: pd.DataFrame) -> pd.DataFrame:
-    """`tables.per_site` of one scenario, one row a site and one column a method."""
+    """`tables.per_site` of one scenario in words: methods down and sites across if sites are few, else turned round."""
     rows = site_rows(frame)
     cells = {(row.site, row.method): site_cell(row) for row in rows}
-    sites = {row.site: row for row in rows}
+    sites, methods = {row.site: row for row in rows}, list(dict.fromkeys(row.method for row in rows))
+    if len(sites) <= FEW:
+        text = {"Method": methods}
+        for site, row in sites.items():
+            head = f"{site}\n{row.rows:,.0f} test rows, {row.events:,.0f} events"
+            text[head] = [cells.get((site, method), NONE) for method in methods]
+        return pd.DataFrame(text)
     text = {
         "Site": list(sites),
         "Test rows": [f"{row.rows:,.0f}" for row in sites.values()],
         "Events": [f"{row.events:,.0f}" for row in sites.values()],
     }
-    for method in dict.fromkeys(row.method for row in rows):
-        text[method] = [cells.get((site, method), NONE) for site in sites]
-    return pd.DataFrame(text)
+    return pd.DataFrame(text | {method: [cells.get((site, method), NONE) for site in sites] for method in methods})
 
 
 def site_cell(row: SiteRow) -> str:
-    """Mean of a method at a site and, on a second line, its gain over local."""
+    """Mean of a method at a site and, beneath, its gain over local with the interval."""
     if row.reference == "local" or math.isnan(row.gain):
         return number(row.mean)
     return f"{number(row.mean)}\n{signed(row.gain)}{spread(row.low, row.high, signed)}"

@@ -10,6 +10,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 # Okabe and Ito, Color Universal Design, 2008, without yellow (too pale on white) and black (kept for references).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -17,7 +18,6 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 KNOWN = ("FedAvg", "FedProx", "SCAFFOLD", "FedNova", "FedDyn", "FedAdam")
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
 GREY = "#555555"
-REFERENCE_DASH = {"local": (0, (5, 2, 1, 2)), "pooled": "-", "oracle": (0, (1, 1.5))}
 
 RC = {
     **sns.axes_style("ticks"),
@@ -30,6 +30,7 @@ RC = {
     "axes.edgecolor": "#888888",
     "xtick.color": "#333333",
     "ytick.color": "#333333",
+    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
     "svg.fonttype": "path",
     "svg.hashsalt": "fedtrial",
 }
@@ -45,6 +46,13 @@ class Look:
     dash: Dash
 
 
+REFERENCES = {
+    "local": Look(GREY, (0, (5, 2, 1, 2))),
+    "pooled": Look(GREY, "-"),
+    "oracle": Look(GREY, (0, (1, 1.5))),
+}
+
+
 def looks(methods: Iterable[str]) -> dict[str, Look]:
     """Look of every federated method; distinct for 18 of them, then again from the start."""
     all_looks = [Look(colour, dash) for dash in DASHES for colour in COLOURS]
@@ -55,22 +63,33 @@ def looks(methods: Iterable[str]) -> dict[str, Look]:
     return given | {name: left[at % len(left)] for at, name in enumerate(others)}
 
 
-def label_ends(axes: Axes, ends: list[tuple[str, float, str]]) -> None:
-    """Write (label, y, colour) beside the right edge at its height, pushed apart where lines end close together."""
-    ends = sorted((end for end in ends if np.isfinite(end[1])), key=lambda end: end[1])
+@dataclass(frozen=True)
+class End:
+    """What a line ends at."""
+
+    label: str
+    y: float
+    look: Look
+
+
+def label_ends(figure: Figure, axes: Axes, ends: list[End]) -> None:
+    """Labels beside the right edge, each with a sample of its line, pushed apart where lines end close together."""
+    ends = sorted((end for end in ends if np.isfinite(end.y)), key=lambda end: end.y)
     low, high = axes.get_ylim()
-    height_points = axes.get_position().height * axes.get_figure(root=True).get_figheight() * 72
-    gap = 11.5 / height_points
-    true = np.clip([(y - low) / (high - low) for _, y, _ in ends], 0, 1)
-    for (label, _, colour), start, placed in zip(ends, true, apart(true, gap), strict=True):
-        axes.plot([1.005, 1.03], [start, placed], transform=axes.transAxes, color=colour, linewidth=0.7, clip_on=False)
-        axes.text(1.037, placed, label, transform=axes.transAxes, color=colour, va="center", fontsize=8.5)
+    height_points = axes.get_position().height * figure.get_figheight() * 72
+    true = np.clip([(end.y - low) / (high - low) for end in ends], 0, 1)
+    for end, start, placed in zip(ends, true, apart(true, 11.5 / height_points), strict=True):
+        thin, sample = ([1.005, 1.03], [start, placed]), ([1.03, 1.075], [placed, placed])
+        ink, place = end.look.colour, axes.transAxes
+        axes.plot(*thin, transform=place, color=ink, linewidth=0.6, clip_on=False)
+        axes.plot(*sample, transform=place, color=ink, linestyle=end.look.dash, linewidth=1.6, clip_on=False)
+        axes.text(1.085, placed, end.label, transform=place, color="#222222", va="center", fontsize=8.5)
 
 
-def apart(heights: np.ndarray, gap: float) -> np.ndarray:
-    """Ascending heights, moved as little as needed (least squares) to be `gap` apart; [n] -> [n].
+def apart(heights: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
+    """Ascending heights in [0, 1], moved as little as needed (least squares) to be `gap` apart; [n] -> [n].
 
-    Isotonic regression of heights less their rank's offset: pools of labels that push each other share a mean.
+    Isotonic regression of the heights less their rank's offset: labels that push each other share a mean.
     """
     pools: list[tuple[float, int]] = []
     for rank, height in enumerate(heights):
@@ -79,16 +98,18 @@ def apart(heights: np.ndarray, gap: float) -> np.ndarray:
             other, count = pools.pop()
             mean, size = (mean * size + other * count) / (size + count), size + count
         pools.append((mean, size))
-    return np.concatenate([np.full(size, mean) for mean, size in pools] or [[]]) + gap * np.arange(len(heights))
+    base = np.repeat(np.array([mean for mean, _ in pools]), [size for _, size in pools])
+    placed: NDArray[np.float64] = np.clip(base, 0, max(1 - gap * (len(heights) - 1), 0)) + gap * np.arange(len(heights))
+    return placed
 
 
 def svg(figure: Figure) -> str:
-    """A figure as SVG for a page: no date, no prolog, no metadata, so that it refers to nothing outside itself."""
+    """A figure as SVG for a page: without date, prolog, metadata and comments it refers to nothing outside itself."""
     memory = io.StringIO()
     with mpl.rc_context(RC):
         figure.savefig(memory, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = memory.getvalue()
-    return re.sub(r"<metadata>.*?</metadata>\s*", "", text[text.index("<svg") :], flags=re.DOTALL)
+    return re.sub(r"<metadata>.*?</metadata>\s*|<!--.*?-->\s*", "", text[text.index("<svg") :], flags=re.DOTALL)
 
 
 def prefixed(text: str, prefix: str) -> str:

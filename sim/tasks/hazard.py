@@ -84,13 +84,13 @@ class Hazard(Task):
 def bin_edges(
     time_days: NDArray[np.float64], event: NDArray[np.bool_], bins: int, horizon_days: float
 ) -> NDArray[np.float64]:
-    """Edges with equally many events between them, read off a histogram of counts that sites can sum; days [bins + 1]."""
+    """Edges with equally many events between them, from counts that sites can sum; days [bins + 1]."""
     horizon = horizon_days or float(time_days.max())
     grid = np.linspace(0.0, horizon, GRID + 1)
     counts, _ = np.histogram(time_days[event], grid)
     share = np.r_[0.0, np.cumsum(counts)] / max(counts.sum(), 1)
     inner = np.searchsorted(share, np.arange(1, bins) / bins)
-    edges = np.r_[0.0, grid[inner], horizon]
+    edges: NDArray[np.float64] = np.concatenate([[0.0], grid[inner], [horizon]])
     if len(np.unique(edges)) < len(edges):
         raise Refused(
             f"task.bins={bins}: the {counts.sum()} training events before day {horizon:.0f} do not fill so many bins; "

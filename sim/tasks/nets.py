@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -48,7 +49,7 @@ class MLP(Net):
         """Module [B, features] -> [B, outputs]."""
         widths = [features, *self.hidden]
         layers: list[nn.Module] = []
-        for fan_in, fan_out in zip(widths, widths[1:], strict=False):
+        for fan_in, fan_out in pairwise(widths):
             layers += [nn.Linear(fan_in, fan_out), nn.ReLU() if self.activation is Activation.relu else nn.Tanh()]
         return nn.Sequential(*layers, nn.Linear(widths[-1], outputs))
 

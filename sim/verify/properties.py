@@ -69,8 +69,8 @@ def rests(closed: Closed) -> Checks:
 
 
 def optimum(build: Build, trial: Trial, words: str) -> Check[Algorithm]:
-    """The pooled optimum of two sites, by hand: (1 * -1 + 4 * 2) / (1 + 4)."""
-    return ends(build, trial, lambda trial: np.array([1.4]), f"optimum 1.4, K={trial.steps}, {words}", 1e-8)
+    """The pooled optimum of two sites; by hand (1 * -1 + 4 * 2) / (1 + 4) = 1.4."""
+    return ends(build, trial, Trial.optimum, f"optimum 1.4, K={trial.steps}, {words}", 1e-8)
 
 
 def optima(build: Build) -> Checks:
@@ -78,8 +78,7 @@ def optima(build: Build) -> Checks:
     for weighting in Weighting:
         for sites, rounds in ((0, 120), (3, 250)):
             words = f"pooled optimum, {sites or 'all'} of 6 sites, weighting {weighting.value}"
-            solve: Closed = lambda trial: trial.problem.optimum(trial.weights)  # noqa: E731
-            yield ends(build, spatial(rounds, sites, weighting), solve, words, 1e-8)
+            yield ends(build, spatial(rounds, sites, weighting), Trial.optimum, words, 1e-8)
 
 
 def one_step(build: Build) -> Checks:

@@ -42,7 +42,7 @@ def by_torch(trial: Trial, make: Callable[[list[Tensor]], Optimizer]) -> Array:
 
 
 def by_paper(trial: Trial, lr: float, beta1: float, tau: float, second: Callable[[Array, Array], Array]) -> Array:
-    """Reddi et al. 2021, Algorithm 2, from v_{-1} = tau^2; second(v, Delta) is line 12, 13 or 14; [T + 1, D]."""
+    """Reddi et al. 2021, Algorithm 2, from v_{-1} = tau^2; second(v, Delta) is its rule for v; [T + 1, D]."""
     x, path = trial.start, [trial.start]
     m, v = np.zeros_like(x), np.full_like(x, tau**2)
     for tick in trial.ticks():
@@ -125,41 +125,41 @@ def first_step() -> Checks:
     yield Check("first step is torch's Adam", error)
 
 
-def moments(line: Callable[[Array, Array, float], Array]) -> Checks:
-    """Algorithm 2 of Reddi et al. with this line for v, and FedAvg's fixed point once tau damps the steps."""
+def moments(rule: Callable[[Array, Array, float], Array]) -> Checks:
+    """Algorithm 2 of Reddi et al. with this rule for v, and FedAvg's fixed point once tau damps the steps."""
     for lr, beta1, beta2, tau in ((0.1, 0.9, 0.99, 1e-3), (0.3, 0.5, 0.8, 0.05)):
 
         def error(
             server: type[Server], lr: float = lr, beta1: float = beta1, beta2: float = beta2, tau: float = tau
         ) -> float:
             made = narrow(server, Adam)(lr=lr, beta1=beta1, beta2=beta2, tau=tau)
-            paper = by_paper(trial(60), lr, beta1, tau, lambda v, step: line(v, step, beta2))
+            paper = by_paper(trial(60), lr, beta1, tau, lambda v, step: rule(v, step, beta2))
             return gap(trial(60).path(FedAvg(), made), paper)
 
         yield Check(f"path of 60 rounds of Algorithm 2, beta ({beta1:g}, {beta2:g}), tau {tau:g}", error)
     yield from rests(lambda server: narrow(server, Adam)(lr=1.0, beta1=0.5, beta2=0.9, tau=0.5), 200)
 
 
-def adam_line(v: Array, step: Array, beta2: float) -> Array:
-    """Line 14, FedAdam."""
+def adam_rule(v: Array, step: Array, beta2: float) -> Array:
+    """FedAdam: a moving average of squares."""
     return beta2 * v + (1 - beta2) * step**2
 
 
-def yogi_line(v: Array, step: Array, beta2: float) -> Array:
-    """Line 13, FedYogi: v moves by the same amount whatever the distance."""
+def yogi_rule(v: Array, step: Array, beta2: float) -> Array:
+    """FedYogi: v moves towards the square by the same amount whatever the distance."""
     return np.where(v > step**2, v - (1 - beta2) * step**2, v + (1 - beta2) * step**2)
 
 
 def of_adam() -> Checks:
     """FedAdam."""
     yield from first_step()
-    yield from moments(adam_line)
+    yield from moments(adam_rule)
 
 
 def of_yogi() -> Checks:
-    """FedYogi. From v = 0 its first step is Adam's; a right Yogi is an Adam in all but line 13."""
+    """FedYogi. From v = 0 its first step is Adam's; a right Yogi differs from Adam in the rule for v alone."""
     yield from first_step()
-    yield from moments(yogi_line)
+    yield from moments(yogi_rule)
 
 
 CHECKS: dict[str, Callable[[], Checks]] = {

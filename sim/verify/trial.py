@@ -51,6 +51,10 @@ class Trial:
         weights = self.problem.rows if self.weighting is Weighting.rows else np.ones_like(self.problem.rows)
         return np.asarray(weights / weights.sum())
 
+    def optimum(self) -> Array:
+        """Where the pooled objective is least; [D]."""
+        return self.problem.optimum(self.weights)
+
     def path(self, algorithm: Algorithm, server: Server | None = None) -> Array:
         """Server models of rounds 0 to `rounds` from the engine; [T + 1, D]."""
         simulation = Simulation(

@@ -1,0 +1,162 @@
+"""The published numbers behind the calibrated cohort: `datasets/calibrated/*.yaml` as typed values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from scipy.optimize import brentq, root
+from scipy.special import expit, logit, ndtr
+
+from sim import assets
+
+Floats = NDArray[np.float64]
+
+STAGES = ("local", "regional", "distant")
+RACES = ("white", "black", "asian", "hispanic", "other")
+INSURANCES = ("private", "medicare", "public", "dual")  # public: Medicaid, or no insurance
+YOUNGEST, OLDEST = 18.0, 95.0  # years; ages are cut to adults
+CERTAIN = 0.999  # the highest 5-year survival that leaves a hazard to solve for
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One published number, or a few, and where it comes from."""
+
+    value: Floats  # [n]
+    mark: str  # R read, D derived, M from memory or design; one letter, or one for each value
+    source: str  # key of sources.yaml
+
+    @property
+    def number(self) -> float:
+        """The only value."""
+        (only,) = self.value
+        return float(only)
+
+
+Figures = Mapping[str, Figure]
+
+
+def figure(entry: Mapping[str, object]) -> Figure:
+    """Figure of a YAML entry {value, mark, source}."""
+    mark = entry["mark"]
+    letters = "".join(mark) if isinstance(mark, list) else str(mark)
+    return Figure(np.atleast_1d(np.asarray(entry["value"], dtype=np.float64)), letters, str(entry["source"]))
+
+
+@cache
+def cancers() -> Mapping[str, Figures]:
+    """Figures of every cancer, in the order of the table."""
+    table = load("cancers.yaml")
+    return {name: {field: figure(entry) for field, entry in fields.items()} for name, fields in table.items()}
+
+
+@cache
+def population() -> Figures:
+    """Figures that hold for all cancers."""
+    return {field: figure(entry) for field, entry in load("population.yaml").items()}
+
+
+@cache
+def spread() -> Figures:
+    """How far centres differ at het = 1."""
+    return {field: figure(entry) for field, entry in load("centres.yaml").items()}
+
+
+def load(name: str) -> Mapping[str, Mapping[str, Mapping[str, object]]]:
+    """One of the YAML tables, as it is written."""
+    text = (assets.root() / "datasets" / "calibrated" / name).read_text(encoding="utf-8")
+    table: Mapping[str, Mapping[str, Mapping[str, object]]] = yaml.safe_load(text)
+    return table
+
+
+@dataclass(frozen=True)
+class Law:
+    """What patients of some cancers are like; the first axis of every array is the cancer."""
+
+    names: tuple[str, ...]
+    share: Floats  # [n] of all patients
+    age_years: Floats  # [n] published mean
+    age_normal: Floats  # [n, 2] location and scale of the normal law that has the published moments once truncated
+    male: Floats  # [n]
+    staged: NDArray[np.bool_]  # [n]
+    stage: Floats  # [n, 2] logit of "local" and of "local or regional"
+    survival_5y: Floats  # [n, 3] by stage; an unstaged cancer repeats its one number
+    shape: Floats  # [n] Weibull k
+    log_hazard: Floats  # [n, 6] per 10 years, male, frail, marker_1, marker_2, score_z
+    marker: Floats  # [n, 2] logit of the prevalence; of patients who are not Black where race matters
+    marker_black: Floats  # [n] added to the logit of marker_1 for Black patients
+    second: NDArray[np.bool_]  # [n] whether the predictive marker is marker_2
+    response: Floats  # [n, 3] logit: control, added by the new treatment, added by it if the marker is there
+
+
+@cache
+def law(names: tuple[str, ...]) -> Law:
+    """The law of some cancers of the table."""
+    rows = [cancers()[name] for name in names]
+    black = np.array([np.log(population()["triple_negative_black"].number) * (name == "breast") for name in names])
+    cases = np.array([row["cases"].number for row in rows])
+    prevalence = np.array([[row["marker_1"].value[0], row["marker_2"].value[0]] for row in rows])
+    share_black = float(population()["race"].value[RACES.index("black")])
+    marker = logit(prevalence)
+    marker[:, 0] = [intercept(p, share_black, odds) for p, odds in zip(prevalence[:, 0], black, strict=True)]
+    control, with_marker, without = logit(np.array([row["response"].value for row in rows])).T
+    return Law(
+        names=names,
+        share=cases / cases.sum(),
+        age_years=np.array([row["age_years"].value[0] for row in rows]),
+        age_normal=np.array([untruncated(*row["age_years"].value) for row in rows]),
+        male=np.array([row["male"].number for row in rows]),
+        staged=np.array(["stage" in row for row in rows]),
+        stage=np.array([logit(np.cumsum(stage_shares(name))[:2]) for name in names]),
+        survival_5y=np.array([np.broadcast_to(row["survival_5y"].value, 3) for row in rows]),
+        shape=np.array([row["shape"].number for row in rows]),
+        log_hazard=np.array([effects(row) for row in rows]),
+        marker=marker,
+        marker_black=black,
+        second=np.array([row["predictive"].number == 2 for row in rows]),
+        response=np.stack([control, without - control, with_marker - without], axis=1),
+    )
+
+
+def stage_shares(name: str) -> Floats:
+    """Shares of local, regional, distant among staged patients, [3]; a cancer without stages is all distant."""
+    row = cancers()[name]
+    shares = row["stage"].value if "stage" in row else np.array([0.0, 0.0, 1.0])
+    return np.asarray(shares / shares.sum())
+
+
+def effects(row: Figures) -> Floats:
+    """Log hazard ratios per 10 years, male, frail, marker_1, marker_2, score_z; [6]."""
+    age, male, frail, score = row["log_hazard"].value
+    return np.array([age, male, frail, np.log(row["marker_1"].value[1]), np.log(row["marker_2"].value[1]), score])
+
+
+def intercept(prevalence: float, share: float, log_odds: float) -> float:
+    """Logit of those outside a group, so that all together have the prevalence; `share` are in the group."""
+
+    def excess(at: float) -> float:
+        return float((1 - share) * expit(at) + share * expit(at + log_odds) - prevalence)
+
+    middle = float(logit(prevalence))
+    return float(brentq(excess, middle - abs(log_odds) - 1e-9, middle + abs(log_odds) + 1e-9))
+
+
+def untruncated(mean: float, sd: float) -> tuple[float, float]:
+    """Location and scale of the normal law that has this mean and sd when cut to YOUNGEST..OLDEST."""
+
+    def excess(guess: Floats) -> Floats:
+        location, scale = guess[0], np.exp(guess[1])
+        ends = (np.array([YOUNGEST, OLDEST]) - location) / scale
+        density = np.exp(-0.5 * ends**2) / np.sqrt(2 * np.pi)
+        mass = ndtr(ends[1]) - ndtr(ends[0])
+        drift = (density[0] - density[1]) / mass
+        variance = 1 + (ends[0] * density[0] - ends[1] * density[1]) / mass - drift**2
+        return np.array([location + scale * drift - mean, scale * np.sqrt(variance) - sd])
+
+    found = root(excess, np.array([mean, np.log(sd)]), tol=1e-10)
+    if not found.success:
+        raise ArithmeticError(f"no normal law on [{YOUNGEST:g}, {OLDEST:g}] has mean {mean:g} and sd {sd:g}")
+    return float(found.x[0]), float(np.exp(found.x[1]))

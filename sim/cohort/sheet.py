@@ -1,0 +1,87 @@
+"""Rows of all sites as their hospitals wrote them: every cell as text, with the site and the row it came from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sim.checks import Refused, one_of
+
+@dataclass(frozen=True)
+class Sheet:
+    """Rows of all sites, end to end.
+
+    cells  text [R, columns]; "" = not recorded
+    site   str [R]
+    row    int [R]: number of the row among its site's rows, from 0, header not counted
+    """
+
+    cells: pd.DataFrame
+    site: NDArray[np.str_]
+    row: NDArray[np.int64]
+
+    def keep(self, chosen: NDArray[np.bool_]) -> "Sheet":
+        """The rows where `chosen` [R] is true; they keep their row numbers."""
+        return Sheet(self.cells[chosen].reset_index(drop=True), self.site[chosen], self.row[chosen])
+
+    def missing(self, columns: list[str]) -> NDArray[np.bool_]:
+        """Whether any of these columns is not recorded, bool [R]."""
+        return np.asarray((self.cells[columns] == "").any(axis=1), dtype=bool)
+
+    def refuse_first(self, column: str, wrong: NDArray[np.bool_], why: str, remedy: str) -> None:
+        """Refuse the first row marked `wrong` [R]."""
+        if wrong.any():
+            at = int(np.argmax(wrong))
+            raise Refused(
+                f"Column {column!r}, row {self.row[at]} of site {str(self.site[at])!r} (the first row is 0): "
+                f"{self.cells[column].iloc[at]!r} {why}. {remedy}"
+            )
+
+
+def stack(frames: Mapping[str, pd.DataFrame]) -> Sheet:
+    """One sheet from one frame a site; all must have the same columns."""
+    (first, model), *others = frames.items()
+    for name, frame in others:
+        odd = sorted(set(model.columns) ^ set(frame.columns))
+        if odd:
+            holder = first if odd[0] in model.columns else name
+            raise Refused(
+                f"Columns differ between sites {first!r} and {name!r}: {odd[0]!r} stands at {holder!r} only. "
+                "Give every site's file the same columns."
+            )
+    cells = pd.concat([frame[model.columns] for frame in frames.values()], ignore_index=True)
+    sizes = [len(frame) for frame in frames.values()]
+    return Sheet(cells, np.repeat(np.array(list(frames)), sizes), np.concatenate([np.arange(size) for size in sizes]))
+
+
+def by_column(frame: pd.DataFrame, column: str) -> Sheet:
+    """One sheet from one file whose column names the site; an empty column name makes it one site, `all`."""
+    if not column:
+        return stack({"all": frame})
+    one_of("cohort.site", column, frame.columns)
+    sheet = Sheet(frame, frame[column].to_numpy(dtype=str), frame.groupby(column).cumcount().to_numpy())
+    sheet.refuse_first(column, sheet.site == "", "names no site", "Fill it in or drop the row.")
+    return sheet
+
+
+def beside(sheet: Sheet, side: pd.DataFrame, path: Path) -> Sheet:
+    """A sheet with the further columns of a side file keyed by `site` and `row`; rows it does not name get ""."""
+    for column in ("site", "row"):
+        one_of(f"{path}: column", column, side.columns, "A side file is keyed by the columns site and row.")
+    clash = sorted((set(side.columns) - {"site", "row"}) & set(sheet.cells.columns))
+    if clash:
+        raise Refused(f"{path}: column {clash[0]!r} stands in the sites' files too. Rename one.")
+    keys = pd.MultiIndex.from_arrays([side["site"], pd.to_numeric(side["row"], errors="coerce")])
+    own = pd.MultiIndex.from_arrays([sheet.site, sheet.row])
+    wrong = ~keys.isin(own) | keys.duplicated()
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        raise Refused(
+            f"{path}, line {at + 2}: site {side['site'].iloc[at]!r}, row {side['row'].iloc[at]!r} is named twice or is "
+            f"no row of this cohort. Rows are counted from 0 within a site; sites: {', '.join(np.unique(sheet.site))}."
+        )
+    extra = side.drop(columns=["site", "row"]).set_index(keys).reindex(own, fill_value="").reset_index(drop=True)
+    return Sheet(pd.concat([sheet.cells, extra], axis=1), sheet.site, sheet.row)

@@ -1,0 +1,195 @@
+"""A cohort from the user's own tables, described in config alone: one file a hospital, or one file with a site column."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sim.assets import locate
+from sim.checks import Refused, one_of
+from sim.cohort.cells import category, number, truth
+from sim.cohort.reading import read
+from sim.cohort.rule import parse
+from sim.cohort.sheet import Sheet, beside, by_column, stack
+from sim.cohort.table import Binary, Cohort, Outcome, Source, Survival
+
+OWN = ("patient", "site", "split", "label", "time_days", "event")  # columns that the cohort's table makes itself
+
+
+class Unit(Enum):
+    """What a time is counted in."""
+
+    days = "days"
+    weeks = "weeks"
+    months = "months"
+    years = "years"
+
+
+DAYS = {Unit.days: 1.0, Unit.weeks: 7.0, Unit.months: 365.25 / 12, Unit.years: 365.25}
+
+
+class Incomplete(Enum):
+    """What becomes of a row with a predictor that is not recorded."""
+
+    keep = "keep"  # the gap stays, and the federation adds an indicator of it
+    drop = "drop"
+
+
+class Unlabelled(Enum):
+    """What becomes of a row whose outcome is not recorded."""
+
+    refuse = "refuse"
+    drop = "drop"
+
+
+@dataclass
+class Tabular(Source):
+    """CSV (also .gz) or Parquet. Outcomes are called `label` (yes or no) and `survival` (time and event)."""
+
+    name: str = "tabular"  # name of the cohort in records
+    origin: str = ""  # where the data come from: kept with every run, and told when a file is not found
+    dir: str = ""  # folder that relative files are in
+    files: dict[str, str] = field(default_factory=dict)  # site -> its file
+    path: str = ""  # instead of files: one file with all sites
+    site: str = ""  # column of `path` that names the site; empty = one site, for a partition to deal
+    columns: list[str] = field(default_factory=list)  # names of the columns where CSVs have no header line
+    separator: str = ","  # one character between the cells of a CSV
+    missing_marks: list[str] = field(default_factory=lambda: ["NA", "N/A", "NaN", "nan", "NULL", "null"])  # as is ""
+    extra: str = ""  # CSV with further columns, keyed by `site` and `row` (from 0 within its site); not under `dir`
+    label: str = ""  # column of a yes-or-no outcome
+    positive: str = ""  # rule of a true label: "== yes", "!= 0", "> 0", "in [2, 3]"; empty = 0/1 or true/false
+    time: str = ""  # column of the time to event or end of follow-up
+    unit: Unit = Unit.days  # of `time`; a month is 365.25 / 12 days
+    event: str = ""  # column that says whether the event happened at that time
+    happened: str = ""  # rule of a true event, as for `positive`
+    patient: str = ""  # column of the patient's number; empty = every row is a patient
+    local_patients: bool = False  # true = hospitals number their own patients, so equal numbers are not one person
+    split: str = ""  # column with train, valid or test; empty = the federation deals rows itself
+    features: list[str] = field(default_factory=list)  # predictors; empty = every column not used otherwise
+    categorical: list[str] = field(default_factory=list)  # predictors that are names or codes, not numbers
+    drop: list[str] = field(default_factory=list)  # columns to leave out
+    incomplete: Incomplete = Incomplete.keep
+    unlabelled: Unlabelled = Unlabelled.refuse
+
+    def __post_init__(self) -> None:
+        if bool(self.files) == bool(self.path):
+            raise Refused("Name either cohort.files (site: file, one file a hospital) or cohort.path (one file for all).")
+        if self.files and self.site:
+            raise Refused(f"cohort.site={self.site!r}: cohort.files names the sites already. Leave cohort.site empty.")
+        if not self.label and not self.time:
+            raise Refused("No outcome: name cohort.label, or cohort.time and cohort.event.")
+        if bool(self.time) != bool(self.event):
+            raise Refused(f"cohort.time={self.time!r}, cohort.event={self.event!r}: a survival outcome needs both.")
+        if len(self.separator) != 1:
+            raise Refused(f"cohort.separator={self.separator!r}: allowed one character.")
+        parse("cohort.positive", self.positive)
+        parse("cohort.happened", self.happened)
+
+    def load(self, seed: int) -> Cohort:
+        """The cohort in the files; draws nothing."""
+        whole = self.sheet()
+        predictors = self.predictors(whole)
+        held = self.complete(whole, predictors)
+        table = pd.DataFrame({"patient": self.patients(held), "site": held.site})
+        outcomes: dict[str, Outcome] = {}
+        if self.label:
+            table["label"] = truth(held, self.label, parse("", self.positive), "cohort.positive")
+            outcomes["label"] = Binary("label")
+        if self.time:
+            remedy = "Correct it, or add its mark of a gap to cohort.missing_marks."
+            table["time_days"] = number(held, self.time, remedy) * DAYS[self.unit]
+            table["event"] = truth(held, self.event, parse("", self.happened), "cohort.happened")
+            outcomes["survival"] = Survival("time_days", "event")
+        if self.split:
+            table["split"] = held.cells[self.split]
+        remedy = "Add the column to cohort.categorical, or the mark of a gap to cohort.missing_marks."
+        values = {c: category(held, c) if c in self.categorical else number(held, c, remedy) for c in predictors}
+        table = pd.concat([table, pd.DataFrame(values, index=table.index)], axis=1)
+        used = dict.fromkeys(outcomes, tuple(predictors))
+        split = "split" if self.split else None
+        return Cohort(self.name, table, outcomes, used, split=split, notes=self.notes(whole, held))
+
+    def sheet(self) -> Sheet:
+        """Cells of all files, gaps as ""."""
+        if self.files:
+            sheet = stack({site: read(self.file(file), self.columns, self.separator) for site, file in self.files.items()})
+        else:
+            sheet = by_column(read(self.file(self.path), self.columns, self.separator), self.site)
+        if self.extra:
+            path = existing(locate(self.extra), "cohort.extra", "")
+            sheet = beside(sheet, read(path, [], ","), path)
+        return Sheet(sheet.cells.where(~sheet.cells.isin(self.missing_marks), ""), sheet.site, sheet.row)
+
+    def file(self, name: str) -> Path:
+        """Where a file of `files` or `path` lies."""
+        return existing(locate(str(Path(self.dir) / name)), "cohort.dir", self.origin)
+
+    def predictors(self, sheet: Sheet) -> list[str]:
+        """Columns that predict, in the order of `features` or else of the files."""
+        roles = {"site": self.site, "label": self.label, "time": self.time, "event": self.event}
+        roles |= {"patient": self.patient, "split": self.split}
+        used = {column: f"cohort.{role}" for role, column in roles.items() if column}
+        for role, column in roles.items():
+            if column:
+                one_of(f"cohort.{role}", column, sheet.cells.columns)
+        for setting in ("features", "categorical", "drop"):
+            for column in getattr(self, setting):
+                one_of(f"cohort.{setting}", column, sheet.cells.columns)
+        left_out = {*used, *self.drop}
+        chosen = list(dict.fromkeys(self.features)) or [c for c in sheet.cells.columns if c not in left_out]
+        for column in chosen:
+            if column in left_out:
+                raise Refused(f"cohort.features: {column!r} is {used.get(column, 'cohort.drop')} too. Name it in one place.")
+            if column in OWN:
+                raise Refused(f"Column {column!r} cannot be a predictor: the cohort has a column of that name. Rename it.")
+        for column in self.categorical:
+            one_of("cohort.categorical", column, chosen, "Only predictors can be categorical.")
+        if not chosen:
+            raise Refused("No predictors are left. Shorten cohort.drop, or name cohort.features.")
+        return chosen
+
+    def complete(self, sheet: Sheet, predictors: list[str]) -> Sheet:
+        """Rows that the settings keep."""
+        keep = np.ones(len(sheet.row), dtype=bool)
+        if self.incomplete is Incomplete.drop:
+            keep &= ~sheet.missing(predictors)
+        if self.unlabelled is Unlabelled.drop:
+            keep &= ~sheet.missing([column for column in (self.label, self.time, self.event) if column])
+        if not keep.any():
+            raise Refused(f"None of {len(keep)} rows is complete: set cohort.incomplete=keep, or drop sparse columns.")
+        return sheet.keep(keep)
+
+    def patients(self, sheet: Sheet) -> NDArray[np.str_]:
+        """Name of every row's patient, str [R]; the site is part of it where hospitals number their own."""
+        if not self.patient:
+            return joined(sheet.site, sheet.row.astype(str))
+        sheet.refuse_first(self.patient, sheet.missing([self.patient]), "names no patient", "Fill it in or drop the row.")
+        own = sheet.cells[self.patient].to_numpy(dtype=str)
+        return joined(sheet.site, own) if self.local_patients else own
+
+    def notes(self, whole: Sheet, held: Sheet) -> dict[str, str]:
+        """Origin, and rows kept and left out at every site."""
+        before, after = Counter(whole.site.tolist()), Counter(held.site.tolist())
+        lost = {site: count - after[site] for site, count in before.items() if count > after[site]}
+        return {
+            "origin": self.origin,
+            "rows": ", ".join(f"{site} {after[site]}" for site in before),
+            "left out": ", ".join(f"{site} {count}" for site, count in lost.items()) or "none",
+        }
+
+
+def joined(site: NDArray[np.str_], own: NDArray[np.str_]) -> NDArray[np.str_]:
+    """`site/own` of every row, str [R]."""
+    return np.strings.add(np.strings.add(site, "/"), own)
+
+
+def existing(path: Path, setting: str, origin: str) -> Path:
+    """A path that is a file; raises Refused with the folder and where to get it."""
+    if not path.is_file():
+        where = f" The data come from {origin}." if origin else ""
+        raise Refused(f"{path}: no such file. Set {setting} to where it is.{where}")
+    return path

@@ -1,0 +1,146 @@
+"""What every cohort must satisfy before anything is computed from it; the first breach is refused, with row and remedy."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+from sim.checks import Refused, one_of
+from sim.cohort.table import Binary, Cohort, Survival
+
+SPLIT_WORDS = ("train", "valid", "test")
+
+
+def validate(cohort: Cohort) -> None:
+    """Raise Refused if a table cannot be learned from; rows are counted from 0."""
+    if cohort.table.empty:
+        raise Refused(f"Cohort {cohort.name!r} has no rows. Give a table with at least one patient.")
+    columns_exist(cohort)
+    patients_stay(cohort)
+    for name, outcome in cohort.outcomes.items():
+        if isinstance(outcome, Binary):
+            check_flag(cohort, outcome.label, "label")
+        else:
+            check_survival(cohort, outcome)
+        check_classes(cohort, name)
+    for column in dict.fromkeys(column for columns in cohort.predictors.values() for column in columns):
+        check_predictor(cohort, column)
+    if cohort.split is not None:
+        words = cohort.table[cohort.split].isin(SPLIT_WORDS)
+        refuse_first(cohort, cohort.split, ~words.to_numpy(), f"allowed {', '.join(SPLIT_WORDS)}", "Mark every row.")
+    check_truth(cohort)
+
+
+def columns_exist(cohort: Cohort) -> None:
+    """Every column that the cohort speaks of is there, once, and no predictor is part of the outcome."""
+    table, twice = cohort.table, cohort.table.columns.duplicated()
+    if twice.any():
+        raise Refused(f"Cohort {cohort.name!r}: column {table.columns[twice][0]!r} stands twice. Rename or drop one.")
+    if not cohort.outcomes:
+        raise Refused(f"Cohort {cohort.name!r} has no outcome. Name a label, or a time and an event.")
+    for column in ("patient", "site"):
+        need(cohort, column, "every row names its patient and its site")
+        refuse_first(cohort, column, table[column].isna().to_numpy(), "allowed any name", "Fill it in or drop the row.")
+    for name, outcome in cohort.outcomes.items():
+        parts = (outcome.label,) if isinstance(outcome, Binary) else (outcome.time_days, outcome.event)
+        for column in parts:
+            need(cohort, column, f"it is part of outcome {name!r}")
+        predictors = cohort.predictors.get(name, ())
+        if not predictors:
+            raise Refused(f"Cohort {cohort.name!r}: outcome {name!r} has no predictors. Name at least one column.")
+        for column in predictors:
+            need(cohort, column, f"it is a predictor of outcome {name!r}")
+            if column in parts:
+                raise Refused(f"Cohort {cohort.name!r}: column {column!r} is both outcome and predictor. Drop it from one.")
+    if cohort.split is not None:
+        need(cohort, cohort.split, "it holds the split")
+
+
+def need(cohort: Cohort, column: str, why: str) -> None:
+    """Refuse a column that the table lacks, with the nearest one."""
+    one_of(f"Cohort {cohort.name!r}: column", column, map(str, cohort.table.columns), f"It is needed: {why}.")
+
+
+def refuse_first(cohort: Cohort, column: str, wrong: NDArray[np.bool_], allowed: str, remedy: str) -> None:
+    """Refuse the first row marked `wrong` [R], naming column, row and value."""
+    if not wrong.any():
+        return
+    row = int(np.argmax(wrong))
+    there = cohort.table.iloc[row]
+    more = f" ({int(wrong.sum())} such rows)" if wrong.sum() > 1 else ""
+    raise Refused(
+        f"Cohort {cohort.name!r}, column {column!r}, row {row} (site {there['site']!r}, patient {there['patient']!r}): "
+        f"{there[column]!r}{more}; {allowed}. {remedy}"
+    )
+
+
+def patients_stay(cohort: Cohort) -> None:
+    """A patient may have several records, at one site; a federation cannot match patients across sites."""
+    pairs = cohort.table[["patient", "site"]].drop_duplicates()
+    moved = pairs["patient"].duplicated()
+    if moved.any():
+        patient = pairs["patient"][moved].iloc[0]
+        sites = sorted(pairs["site"][pairs["patient"] == patient].astype(str))
+        raise Refused(
+            f"Cohort {cohort.name!r}: patient {patient!r} stands at sites {', '.join(map(repr, sites))} "
+            f"({int(moved.sum())} such patients); allowed one site. Make numbers unique across sites "
+            "(a file's own numbers: cohort.local_patients=true), or keep each patient at one site."
+        )
+
+
+def check_flag(cohort: Cohort, column: str, role: str) -> None:
+    """A label or event is a bool column without gaps."""
+    series = cohort.table[column]
+    refuse_first(cohort, column, series.isna().to_numpy(), f"a {role} is never missing", "Fill it in or drop the row.")
+    if not is_bool_dtype(series):
+        wrong = ~series.map(lambda value: isinstance(value, bool | np.bool_)).to_numpy(dtype=bool)
+        refuse_first(cohort, column, wrong, f"a {role} is True or False", "Say which values mean True.")
+
+
+def check_survival(cohort: Cohort, outcome: Survival) -> None:
+    """Every row has a positive, finite time and says whether the event happened then."""
+    series = cohort.table[outcome.time_days]
+    if not is_numeric_dtype(series) or is_bool_dtype(series):
+        raise Refused(f"Cohort {cohort.name!r}, column {outcome.time_days!r}: {series.dtype}; allowed numbers, in days.")
+    time = series.to_numpy(dtype=np.float64, na_value=np.nan)
+    remedy = "Correct the time or drop the row; an event on the first day may be recorded as 0.5 days."
+    refuse_first(cohort, outcome.time_days, ~(np.isfinite(time) & (time > 0)), "allowed finite days > 0", remedy)
+    check_flag(cohort, outcome.event, "event")
+
+
+def check_classes(cohort: Cohort, name: str) -> None:
+    """Both classes of a label occur, and at least one event."""
+    events = cohort.events(name)
+    binary = isinstance(cohort.outcomes[name], Binary)
+    if not events.any() or (binary and events.all()):
+        word = "label" if binary else "event"
+        raise Refused(
+            f"Cohort {cohort.name!r}: {word} of outcome {name!r} is {bool(events[0])} in all {len(events)} rows; "
+            f"allowed {'both classes' if binary else 'at least one event'}. Check how its values are read."
+        )
+
+
+def check_predictor(cohort: Cohort, column: str) -> None:
+    """A predictor is numbers without infinities, or a categorical, and recorded for someone."""
+    series = cohort.table[column]
+    if series.isna().all():
+        raise Refused(f"Cohort {cohort.name!r}, column {column!r}: missing in all {len(series)} rows. Drop the predictor.")
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return
+    if not is_numeric_dtype(series):
+        wrong = series.notna().to_numpy()
+        refuse_first(cohort, column, wrong, "allowed numbers or a categorical", "List the column under categorical.")
+    number = series.to_numpy(dtype=np.float64, na_value=np.nan)
+    refuse_first(cohort, column, np.isinf(number), "allowed finite numbers", "Correct it, or leave it out as missing.")
+
+
+def check_truth(cohort: Cohort) -> None:
+    """The truth of a synthetic cohort has the table's rows and a finite score for every outcome."""
+    if cohort.truth is None:
+        return
+    if len(cohort.truth) != len(cohort.table):
+        raise Refused(f"Cohort {cohort.name!r}: truth has {len(cohort.truth)} rows, the table {len(cohort.table)}.")
+    for name in cohort.outcomes:
+        one_of(f"Cohort {cohort.name!r}: column of truth", name, map(str, cohort.truth.columns))
+        if not np.isfinite(cohort.truth[name].to_numpy(dtype=np.float64)).all():
+            raise Refused(f"Cohort {cohort.name!r}: truth of outcome {name!r} is not finite in every row.")

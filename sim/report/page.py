@@ -1,0 +1,129 @@
+"""The report of a study: one self-contained HTML page, its figures and a table for spreadsheets."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from sim.metrics import METRICS
+from sim.report import figures
+from sim.report.answer import answer
+from sim.report.cells import site_text, summary_text
+from sim.report.differ import differing
+from sim.report.gains import site_gains
+from sim.report.scores import Scores, scores
+from sim.report.study import StudyRecords
+from sim.report.style import prefixed, svg
+from sim.report.tables import per_site, summary
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet may run when a cell starts with it
+
+
+@dataclass(frozen=True)
+class Section:
+    """One scenario of the page."""
+
+    key: str  # "s0", "s1", ...; part of anchors and file names
+    scenario: str
+    answer: list[str]
+    methods: pd.DataFrame  # text
+    anchors: list[str]  # row of the list of runs that each method row points to
+    sites: pd.DataFrame  # text
+    site_count: int
+    figures: dict[str, str]  # name -> SVG; empty where no federated run finished
+    references: list[bool]  # of each method row
+
+
+def sections(records: StudyRecords, scored: Scores, table: pd.DataFrame, sites: pd.DataFrame) -> list[Section]:
+    """Every scenario with its text, tables and figures."""
+    made = []
+    for at, (scenario, rows) in enumerate(table.groupby("scenario", sort=False)):
+        here = sites[sites["scenario"] == scenario]
+        drawn = {}
+        if rows.loc[rows["reference"] == "", "mean"].notna().any():
+            drawn = {
+                "convergence": svg(figures.convergence(rows, scored)),
+                "gains": svg(figures.gains(here)) if here["gain"].notna().any() else "",
+                "bytes": svg(figures.cost(rows, scored)),
+            }
+        made.append(
+            Section(
+                key=f"s{at}",
+                scenario=str(scenario),
+                answer=answer(rows, scored),
+                methods=summary_text(rows),
+                anchors=[f"runs-s{at}-{place}" for place in range(len(rows))],
+                sites=site_text(here),
+                site_count=here["site"].nunique(),
+                figures={name: text for name, text in drawn.items() if text},
+                references=(rows["reference"] != "").tolist(),
+            )
+        )
+    return made
+
+
+def page(records: StudyRecords, scored: Scores, table: pd.DataFrame, parts: list[Section]) -> str:
+    """The page as text; the same records give the same bytes."""
+    environment = Environment(
+        loader=PackageLoader("sim", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    own, shared = differing(records)
+    runs = records.runs.sort_values("seed", kind="stable")
+    listing = [
+        (
+            anchor,
+            str(row["scenario"]),
+            str(row["method"]),
+            runs[(runs["scenario"] == row["scenario"]) & (runs["method"] == row["method"])].to_dict("records"),
+        )
+        for part, (_, rows) in zip(parts, table.groupby("scenario", sort=False), strict=True)
+        for anchor, (_, row) in zip(part.anchors, rows.iterrows(), strict=True)
+    ]
+    return environment.get_template("page.html.j2").render(
+        records=records,
+        metric=METRICS[records.metric],
+        parts=parts,
+        inline={
+            part.key: {name: Markup(prefixed(text, f"{part.key}-{name}")) for name, text in part.figures.items()}
+            for part in parts
+        },
+        own=own,
+        shared=shared,
+        listing=listing,
+        seeds=int(records.runs["seed"].nunique()),
+        synthetic=bool((records.runs["reference"] == "oracle").any()),
+        scenarios=len(parts) > 1,
+    )
+
+
+def write_report(records: StudyRecords, folder: Path) -> Path:
+    """Write index.html, summary.csv, sites.csv and figures/*.svg into `folder`; returns the page."""
+    scored = scores(records)
+    gains = site_gains(records, scored)
+    table, sites = summary(records, scored, gains), per_site(records, scored, gains)
+    parts = sections(records, scored, table, sites)
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    for part in parts:
+        for name, text in part.figures.items():
+            (folder / "figures" / f"{part.key}-{name}.svg").write_text(text, encoding="utf-8")
+    for name, frame in (("summary", table), ("sites", sites)):
+        (folder / f"{name}.csv").write_text(csv(frame), encoding="utf-8")
+    target = folder / "index.html"
+    target.write_text(page(records, scored, table, parts), encoding="utf-8")
+    return target
+
+
+def csv(frame: pd.DataFrame) -> str:
+    """A frame as CSV whose text cells no spreadsheet runs as a formula."""
+    words = frame.select_dtypes(exclude="number").columns
+    guarded = {
+        name: frame[name].map(lambda cell: f"'{cell}" if str(cell).startswith(FORMULA) else cell) for name in words
+    }
+    text: str = frame.assign(**guarded).to_csv(index=False, lineterminator="\n")
+    return text
