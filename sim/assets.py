@@ -10,6 +10,6 @@ def root() -> Path:
 
 
 def locate(path: str) -> Path:
-    """A path from the current folder if there is one of that name, else from `root()`; absolute paths stay as they are."""
+    """A path from the current folder if it is there, else from `root()`; an absolute path stays as it is."""
     given = Path(path).expanduser()
     return given if given.is_absolute() or given.exists() else root() / given

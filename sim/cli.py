@@ -20,7 +20,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Rehearse federated learning for a cancer consortium before anything is deployed.",
 )
-console = Console()
+cohorts = typer.Typer(no_args_is_help=True, help="Look at the patients before anything is learned from them.")
+app.add_typer(cohorts, name="cohort")
+console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
@@ -83,6 +85,28 @@ def publish(folder: Path) -> None:
     print_summary(console, summary(gathered))
     page = write_report(gathered, folder)
     console.print(f"Page: {page}", highlight=False, soft_wrap=True)
+
+
+@cohorts.command(context_settings={"allow_extra_args": True})
+def describe(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="An entry of the cohort group; then key=value overrides.")],
+) -> None:
+    """Print a cohort: card, columns, patients per site and, if calibrated, its marginals beside the published ones."""
+    from sim.show import cohort
+
+    cohort(console, name, context.args)
+
+
+@app.command(context_settings={"allow_extra_args": True})
+def partition(
+    context: typer.Context,
+    figure: Annotated[Path | None, typer.Option(help="Where the figure goes (.svg, .png or .pdf).")] = None,
+) -> None:
+    """Print and plot who holds what, for key=value overrides such as partition=dirichlet partition.alpha=0.1."""
+    from sim.show import partition
+
+    partition(console, context.args, figure)
 
 
 @app.command()

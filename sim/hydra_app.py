@@ -48,11 +48,12 @@ def show(wanted: Experiment, run: Run, home: Path) -> None:
     """Final metrics of every site, bytes, and where the records are."""
     console = Console(highlight=False, soft_wrap=True)
     last = run.sites[(run.sites["round"] == run.sites["round"].max()) & (run.sites["split"] == "test")]
-    wide = last.pivot(index=["site", "rows", "events"], columns="metric", values="value")
+    wide = last.pivot(index="site", columns="metric", values="value")
     table = Table("site", "test rows", "events", *wide.columns, title=f"Round {wanted.rounds}, test patients")
-    for (site, rows, events), values in wide.iterrows():
-        cells = ("–" if value != value else f"{value:.3f}" for value in values)
-        table.add_row(str(site), str(rows), str(events), *cells)
+    for site, held in run.info["sites"].items():
+        values = wide.loc[site] if site in wide.index else [float("nan")] * len(wide.columns)
+        shown = ("–" if value != value else f"{value:.3f}" for value in values)
+        table.add_row(site, str(held["test"]["rows"]), str(held["test"]["events"]), *shown)
     console.print(table)
     if len(run.rounds):
         down, up = run.rounds["bytes_down"].sum(), run.rounds["bytes_up"].sum()

@@ -1,8 +1,9 @@
 """Many runs: in this process or as Ray tasks, one a run. Finished runs are skipped, so a sweep can go on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sim.checks import Refused
 from sim.config import Experiment
 from sim.execute import InProcess, ray_session
 from sim.records import Run, finished, write
@@ -21,20 +22,23 @@ def run_all(experiments: Sequence[Experiment], folder: Path, workers: int, watch
     missing = [at for at, home in enumerate(homes) if not finished(home)]
     watch(len(homes) - len(missing))
     if missing:
-        on_ray([experiments[at] for at in missing], folder, workers, len(homes) - len(missing), watch)
+        wanted = {homes[at].name: experiments[at] for at in missing}
+        on_ray(wanted, folder, workers, len(homes) - len(missing), watch)
     return homes
 
 
-def on_ray(experiments: Sequence[Experiment], folder: Path, workers: int, before: int, watch: Watch) -> None:
+def on_ray(expected: Mapping[str, Experiment], folder: Path, workers: int, before: int, watch: Watch) -> None:
     """Compute runs as Ray tasks; this process alone writes. A failed run stops the sweep, what is written stays."""
     import ray
 
     with ray_session(workers):
         compute = ray.remote(num_cpus=1, max_retries=3)(alone)
-        waiting = [compute.remote(experiment) for experiment in experiments]
+        waiting = [compute.remote(experiment) for experiment in expected.values()]
         while waiting:
             done, waiting = ray.wait(waiting, num_returns=1)
             for run in ray.get(done):
+                if run.id not in expected:
+                    raise Refused(f"{run.id}: the code changed while the sweep ran; start it again.")
                 write(run, folder)
             before += len(done)
             watch(before)

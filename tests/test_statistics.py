@@ -96,5 +96,5 @@ def test_gain_needs_the_same_sites():
 
 
 def test_worst_site():
-    assert worst(np.array([[0.9, 0.6, NAN], [0.9, 0.8, NAN]])) == 1
-    assert worst(np.full((2, 2), NAN)) == -1
+    assert worst(np.array([0.9, 0.6, NAN])) == 1
+    assert worst(np.full(2, NAN)) == -1

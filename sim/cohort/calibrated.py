@@ -31,11 +31,11 @@ Columns = Mapping[str, NDArray[np.generic]]
 class Calibrated(Source):
     """Cancer patients of a consortium, calibrated to registries; truth known.
 
-    The seed of a run draws the patients, `consortium` the centres: the same consortium can be studied with fresh patients.
+    The seed of a run draws the patients, `consortium` the centres, so one consortium can be met with fresh patients.
     The dials keep every draw: a patient of `het=0.7` is the patient of `het=0` at a hospital with effects.
     """
 
-    cancers: list[str] = field(default_factory=lambda: ["breast"])  # names of datasets/calibrated/cancers.yaml, or [all]
+    cancers: list[str] = field(default_factory=lambda: ["breast"])  # of datasets/calibrated/cancers.yaml, or [all]
     patients: int = 6000  # >= sites; of all centres together
     sites: int = 4  # >= 1
     sizes: list[float] = field(default_factory=list)  # > 0, relative; empty = log-normal, drawn with the centres
@@ -48,12 +48,13 @@ class Calibrated(Source):
         known = [*published.cancers(), "all"]
         for at, name in enumerate(self.cancers):
             one_of(f"cohort.cancers[{at}]", name, known)
-        if not self.cancers or len(set(self.cancers)) < len(self.cancers) or ("all" in self.cancers and self.cancers[1:]):
-            raise Refused(f"cohort.cancers={self.cancers}: name at least one cancer, each once, or [all] and nothing else.")
+        repeated = len(set(self.cancers)) < len(self.cancers)
+        if not self.cancers or repeated or ("all" in self.cancers and len(self.cancers) > 1):
+            raise Refused(f"cohort.cancers={self.cancers}: name at least one cancer, each once, or [all] alone.")
         within("cohort.sites", self.sites, 1)
         if self.patients < self.sites:
             raise Refused(
-                f"cohort.patients={self.patients}: allowed >= cohort.sites={self.sites}, for every centre has a patient. "
+                f"cohort.patients={self.patients}: allowed >= cohort.sites={self.sites}, a patient a centre. "
                 "Raise cohort.patients or lower cohort.sites."
             )
         if self.sizes and len(self.sizes) != self.sites:
@@ -70,8 +71,8 @@ class Calibrated(Source):
     def load(self, seed: int) -> Cohort:
         """Patients of this consortium; see `observed` and `truth` for the columns.
 
-        Truth of "survival" is the cause-specific log-risk: the log cumulative hazard of death from cancer at five years. Other
-        causes of death are in `died` too, so it is the best score for cancer death, and close to the best for `died`.
+        Truth of "survival" is the cause-specific log-risk: the log cumulative hazard of death from cancer at 5 years.
+        `died` counts other causes too, so it is the best score for death from cancer and not quite the best for `died`.
         """
         names = tuple(published.cancers()) if self.cancers == ["all"] else tuple(self.cancers)
         law = published.law(names)
@@ -131,7 +132,7 @@ def observed(patient: NDArray[np.int64], who: People, fated: Fate, noted: Record
 
 
 def truth(who: People, fated: Fate) -> Columns:
-    """What only the simulator knows; `cate` is the gain in the chance of response from the new treatment, at this centre."""
+    """What only the simulator knows; `cate` is what the new treatment adds to the chance of response, here."""
     return {
         "response": who.response,
         "survival": fated.log_risk,
@@ -148,12 +149,10 @@ def truth(who: People, fated: Fate) -> Columns:
 def frame(blocks: Sequence[Columns], levels: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
     """One table of all blocks; columns in `levels` hold codes and become categoricals."""
     whole = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
-    return pd.DataFrame(
-        {
-            name: pd.Categorical.from_codes(values, list(levels[name])) if name in levels else values
-            for name, values in whole.items()
-        }
-    )
+    table = pd.DataFrame(whole)
+    for name in whole.keys() & levels.keys():
+        table[name] = pd.Categorical.from_codes(whole[name].astype(np.int8, copy=False), pd.Index(levels[name]))
+    return table
 
 
 def predictors(law: Law) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Centres: what makes one hospital differ from the next.
 
-Every effect of a centre has its own random stream, keyed by (consortium, centre, effect). It depends neither on how many
-centres there are, nor on the patients, nor on the seed of the run; the dials `het` and `tau` scale it without a new draw.
+Every effect of a centre has its own random stream, keyed by (consortium, centre, effect). It depends neither on how
+many centres there are, nor on the patients, nor on the seed of the run; `het` and `tau` scale it without a new draw.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv, gammaincinv, ndtri
 
-from sim.cohort.published import Floats, population, spread
+from sim.cohort.published import RACES, Floats, population, spread
 from sim.random import stream
 
 MOST_MISSING = 0.8  # share of patients; a marker recorded less often would not be in a consortium's form
@@ -59,7 +59,7 @@ def centre(consortium: int, number: int, het: float, tau: float, cancers: tuple[
     lost, excess = spread()["loss_per_year"].value
     return Centre(
         case_mix=het * spread()["case_mix"].number * np.array([normal("case_mix", name) for name in cancers]),
-        race=race_shares(het, np.array([uniform("race", str(race)) for race in range(len(population()["race"].value))])),
+        race=race_shares(het, np.array([uniform("race", race) for race in RACES])),
         age_years=sd("age_years"),
         stage=sd("stage"),
         upstage=het * spread()["upstage"].number * uniform("upstage"),
@@ -99,7 +99,7 @@ def deal(patients: int, weights: Floats) -> NDArray[np.int64]:
     A divisor rule, unlike the largest remainder, never takes a patient from a centre when the total grows.
     """
     share = weights / weights.sum()
-    count = np.maximum(1, np.floor(share * (patients - len(share))).astype(np.int64))
+    count: NDArray[np.int64] = np.maximum(1, np.floor(share * (patients - len(share))).astype(np.int64))
     while count.sum() < patients:
         count[np.argmax(share / (count + 1))] += 1
     return count

@@ -37,9 +37,9 @@ class Record:
 
 
 def fate(u: Floats, people: People, law: Law, baseline: Floats, at: Centre) -> Fate:
-    """Response, death and censoring; u [32, n], baseline [cancers, 3] cumulative hazard of death from cancer at 5 years.
+    """Response, death and censoring; u [32, n], baseline [cancers, 3] as in `calibration.baselines`.
 
-    Death from cancer: Weibull with cumulative hazard exp(log_risk) (t / 5)^k. Death from another cause: Gompertz in age.
+    Death from cancer: Weibull, cumulative hazard exp(log_risk) (t / 5)^k, t in years. Other causes: Gompertz in age.
     """
     base = population()
     response = u[Slot.RESPONSE] < people.response

@@ -19,8 +19,8 @@ Row = tuple[str, str, float, float, int, str]
 def marginals(cohort: Cohort) -> pd.DataFrame:
     """Published and simulated numbers, one a row, with the columns of COLUMNS.
 
-    `patients` is how many the simulated number rests on; `source` is a mark (R read, D derived, M memory or design) and a
-    key of sources.yaml. 5-year survival is from death by the cancer alone and by true stage: what relative survival estimates.
+    `patients` is how many the simulated number rests on; `source` is a mark (R read, D derived, M memory or design) and
+    a key of sources.yaml. 5-year survival counts death from the cancer alone, by true stage, as relative survival does.
     """
     if cohort.name != "calibrated" or cohort.truth is None:
         raise Refused(f"cohort={cohort.name}: only cohort=calibrated has published numbers to compare with.")
@@ -52,7 +52,7 @@ def quantities(published: Law, number: int, table: pd.DataFrame, truth: pd.DataF
 
 
 def row(cancer: str, quantity: str, published: float, values: NDArray[np.generic], field: str, at: int = 0) -> Row:
-    """One comparison: the mean of `values` against the published number, which is value `at` of a field of the tables."""
+    """One comparison: the mean of `values` against the published number, value `at` of a field of the tables."""
     figure = cancers()[cancer][field]
     mark = figure.mark[min(at, len(figure.mark) - 1)]
     simulated = float(values.mean()) if len(values) else np.nan

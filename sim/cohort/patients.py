@@ -1,7 +1,7 @@
 """Patients as they are: a fixed number of uniforms in, everything about each of them out.
 
-Row j of a centre owns words [32 j, 32 (j + 1)) of the centre's stream, one slot a question, whatever the settings are. So a
-patient does not change when the cohort grows, when centres join, or when a question is added in a slot that was free.
+Row j of a centre owns words [32 j, 32 (j + 1)) of the centre's stream, one slot a question, whatever the settings are.
+So a patient does not change when the cohort grows, when centres join, or when a new question takes a free slot.
 """
 
 from dataclasses import dataclass
@@ -57,8 +57,6 @@ class People:
     male: Flags
     race: Codes
     insurance: Codes
-    local: Floats  # chance of a local stage
-    confined: Floats  # chance of a local or regional stage
     stage: Codes
     frail: Flags
     marker_1: Flags
@@ -97,8 +95,7 @@ def people(u: Floats, law: Law, at: Centre, randomised: bool) -> People:
     if_public, if_black = base["stage_public"].number, base["stage_black"].number
     mean = if_public * (chance @ [1 - share_black, share_black]) + if_black * share_black
     later = at.stage + if_public * public + if_black * black - mean
-    local, confined = expit(law.stage[:, 0][cancer] - later), expit(law.stage[:, 1][cancer] - later)
-    stage = (u[Slot.STAGE] > local).astype(np.int8) + (u[Slot.STAGE] > confined)
+    beyond_local, distant = (u[Slot.STAGE] > expit(logit[cancer] - later) for logit in law.stage.T)
 
     at_65, per_year, if_public = base["frail"].value
     frail = u[Slot.FRAIL] < expit(at_65 + per_year * (age - 65) + if_public * public)
@@ -114,7 +111,8 @@ def people(u: Floats, law: Law, at: Centre, randomised: bool) -> People:
     on_treated, on_score, on_both, on_hazard = at.concept
     years = age - law.age_years[cancer]
     marker = np.where(law.second[cancer], marker_2, marker_1)
-    control = law.response[:, 0][cancer] + if_frail * frail + per_year * years + (per_score + on_score) * score + at.response
+    control = law.response[:, 0][cancer] + at.response + if_frail * frail + per_year * years
+    control = control + (per_score + on_score) * score
     gain = law.response[:, 1][cancer] + on_treated + (law.response[:, 2][cancer] + on_both) * marker
 
     hazard = at.hazard + on_hazard * score
@@ -127,9 +125,7 @@ def people(u: Floats, law: Law, at: Centre, randomised: bool) -> People:
         male=male,
         race=race.astype(np.int8),
         insurance=((age >= 65) + PUBLIC * public).astype(np.int8),
-        local=local,
-        confined=confined,
-        stage=stage,
+        stage=beyond_local.astype(np.int8) + distant,
         frail=frail,
         marker_1=marker_1,
         marker_2=marker_2,

@@ -63,7 +63,9 @@ def parse(setting: str, text: str) -> Rule:
             values = (bare(rest),)
         if values and all(values) and (sign not in ORDERS or is_number(values[0])):
             return Rule(sign, values, text)
-    raise Refused(f"{setting}={text!r}: not a rule; allowed {GRAMMAR}, or nothing if the column holds 0/1 or true/false.")
+    raise Refused(
+        f"{setting}={text!r}: not a rule; allowed {GRAMMAR}, or nothing if the column holds 0/1 or true/false."
+    )
 
 
 def bare(value: str) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sim.checks import Refused, one_of
 
+
 @dataclass(frozen=True)
 class Sheet:
     """Rows of all sites, end to end.
@@ -62,7 +63,8 @@ def by_column(frame: pd.DataFrame, column: str) -> Sheet:
     if not column:
         return stack({"all": frame})
     one_of("cohort.site", column, frame.columns)
-    sheet = Sheet(frame, frame[column].to_numpy(dtype=str), frame.groupby(column).cumcount().to_numpy())
+    row = np.asarray(frame.groupby(column).cumcount(), dtype=np.int64)
+    sheet = Sheet(frame, frame[column].to_numpy(dtype=str), row)
     sheet.refuse_first(column, sheet.site == "", "names no site", "Fill it in or drop the row.")
     return sheet
 

@@ -52,7 +52,10 @@ class Cohort:
     notes: Mapping[str, str] = field(default_factory=dict)  # how it was made, for the run record
 
     def __post_init__(self) -> None:
-        pass
+        # Imported here because the checks speak of the classes above.
+        from sim.cohort.validate import validate
+
+        validate(self)
 
     def outcome(self, name: str) -> Outcome:
         """The outcome of that name, or a refusal that lists those the cohort has."""

@@ -1,4 +1,4 @@
-"""A cohort from the user's own tables, described in config alone: one file a hospital, or one file with a site column."""
+"""A cohort from the user's own tables, described in config alone: one file a hospital, or one with a site column."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -77,7 +77,9 @@ class Tabular(Source):
 
     def __post_init__(self) -> None:
         if bool(self.files) == bool(self.path):
-            raise Refused("Name either cohort.files (site: file, one file a hospital) or cohort.path (one file for all).")
+            raise Refused(
+                "Name either cohort.files (site: file, one file a hospital) or cohort.path (one file for all)."
+            )
         if self.files and self.site:
             raise Refused(f"cohort.site={self.site!r}: cohort.files names the sites already. Leave cohort.site empty.")
         if not self.label and not self.time:
@@ -116,7 +118,9 @@ class Tabular(Source):
     def sheet(self) -> Sheet:
         """Cells of all files, gaps as ""."""
         if self.files:
-            sheet = stack({site: read(self.file(file), self.columns, self.separator) for site, file in self.files.items()})
+            sheet = stack(
+                {site: read(self.file(file), self.columns, self.separator) for site, file in self.files.items()}
+            )
         else:
             sheet = by_column(read(self.file(self.path), self.columns, self.separator), self.site)
         if self.extra:
@@ -143,9 +147,13 @@ class Tabular(Source):
         chosen = list(dict.fromkeys(self.features)) or [c for c in sheet.cells.columns if c not in left_out]
         for column in chosen:
             if column in left_out:
-                raise Refused(f"cohort.features: {column!r} is {used.get(column, 'cohort.drop')} too. Name it in one place.")
+                raise Refused(
+                    f"cohort.features: {column!r} is {used.get(column, 'cohort.drop')} too. Name it in one place."
+                )
             if column in OWN:
-                raise Refused(f"Column {column!r} cannot be a predictor: the cohort has a column of that name. Rename it.")
+                raise Refused(
+                    f"Column {column!r} cannot be a predictor: the cohort has a column of that name. Rename it."
+                )
         for column in self.categorical:
             one_of("cohort.categorical", column, chosen, "Only predictors can be categorical.")
         if not chosen:
@@ -167,7 +175,9 @@ class Tabular(Source):
         """Name of every row's patient, str [R]; the site is part of it where hospitals number their own."""
         if not self.patient:
             return joined(sheet.site, sheet.row.astype(str))
-        sheet.refuse_first(self.patient, sheet.missing([self.patient]), "names no patient", "Fill it in or drop the row.")
+        sheet.refuse_first(
+            self.patient, sheet.missing([self.patient]), "names no patient", "Fill it in or drop the row."
+        )
         own = sheet.cells[self.patient].to_numpy(dtype=str)
         return joined(sheet.site, own) if self.local_patients else own
 

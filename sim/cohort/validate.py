@@ -1,4 +1,4 @@
-"""What every cohort must satisfy before anything is computed from it; the first breach is refused, with row and remedy."""
+"""What every cohort must satisfy before anything is computed from it; the first breach is refused, with its row."""
 
 import numpy as np
 import pandas as pd
@@ -51,7 +51,9 @@ def columns_exist(cohort: Cohort) -> None:
         for column in predictors:
             need(cohort, column, f"it is a predictor of outcome {name!r}")
             if column in parts:
-                raise Refused(f"Cohort {cohort.name!r}: column {column!r} is both outcome and predictor. Drop it from one.")
+                raise Refused(
+                    f"Cohort {cohort.name!r}: column {column!r} is both outcome and predictor. Drop it from one."
+                )
     if cohort.split is not None:
         need(cohort, cohort.split, "it holds the split")
 
@@ -101,7 +103,9 @@ def check_survival(cohort: Cohort, outcome: Survival) -> None:
     """Every row has a positive, finite time and says whether the event happened then."""
     series = cohort.table[outcome.time_days]
     if not is_numeric_dtype(series) or is_bool_dtype(series):
-        raise Refused(f"Cohort {cohort.name!r}, column {outcome.time_days!r}: {series.dtype}; allowed numbers, in days.")
+        raise Refused(
+            f"Cohort {cohort.name!r}, column {outcome.time_days!r}: {series.dtype}; allowed numbers, in days."
+        )
     time = series.to_numpy(dtype=np.float64, na_value=np.nan)
     remedy = "Correct the time or drop the row; an event on the first day may be recorded as 0.5 days."
     refuse_first(cohort, outcome.time_days, ~(np.isfinite(time) & (time > 0)), "allowed finite days > 0", remedy)
@@ -124,7 +128,9 @@ def check_predictor(cohort: Cohort, column: str) -> None:
     """A predictor is numbers without infinities, or a categorical, and recorded for someone."""
     series = cohort.table[column]
     if series.isna().all():
-        raise Refused(f"Cohort {cohort.name!r}, column {column!r}: missing in all {len(series)} rows. Drop the predictor.")
+        raise Refused(
+            f"Cohort {cohort.name!r}, column {column!r}: missing in all {len(series)} rows. Drop the predictor."
+        )
     if isinstance(series.dtype, pd.CategoricalDtype):
         return
     if not is_numeric_dtype(series):

@@ -45,7 +45,8 @@ def trace(task: Task, w: Tensor, batch: Batch) -> Callable[..., Tensor]:
     stacked = vmap(grad(task.loss))
 
     def gradient(w: Tensor, x: Tensor, valid: Tensor, *columns: Tensor) -> Tensor:
-        return stacked(w, Batch(x, dict(zip(names, columns, strict=True)), valid))
+        g: Tensor = stacked(w, Batch(x, dict(zip(names, columns, strict=True)), valid))
+        return g
 
     graph: GraphModule = make_fx(gradient)(w, batch.x, batch.valid, *batch.y.values())
     for node in graph.graph.nodes:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sim.checks import Refused
 from sim.metrics import Metric
-from sim.metrics.statistics import Intervals, intervals
+from sim.metrics.statistics import Intervals
 
 
 class Tally(NamedTuple):
@@ -43,6 +43,5 @@ def tally(gains: Intervals) -> Tally:
 
 
 def worst(merit: NDArray[np.float64]) -> int:
-    """Column of the site with the lowest mean over seeds; [n, S]; -1 where no site has a value."""
-    mean = intervals(merit).mean
-    return -1 if np.isnan(mean).all() else int(np.nanargmin(mean))
+    """Site with the lowest mean over seeds, more being better; [S]; -1 where no site has a value."""
+    return -1 if np.isnan(merit).all() else int(np.nanargmin(merit))

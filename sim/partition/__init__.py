@@ -1,14 +1,14 @@
-"""Partitions by the name they have in a config."""
+"""Partitions: entries of the `partition` config group."""
 
 from sim.partition.base import Partition
-from sim.partition.iid import IID
+from sim.partition.iid import Iid
 from sim.partition.label import Dirichlet
 from sim.partition.natural import Natural
 from sim.partition.quantity import Quantity
 
 PARTITIONS: dict[str, type[Partition]] = {
     "natural": Natural,
-    "iid": IID,
+    "iid": Iid,
     "dirichlet": Dirichlet,
     "quantity": Quantity,
 }

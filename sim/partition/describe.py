@@ -1,40 +1,70 @@
-"""Who holds what: sizes, events and how far each site is from all of them together."""
+"""Who holds what: size, outcome and age of every site, and how far sites are from the whole."""
+
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from sim.cohort.table import Cohort
 from sim.partition.base import Sites
 
 
+class Skew(NamedTuple):
+    """One number each for a whole partition; the first two are means over sites, weighted by rows."""
+
+    total_variation: float
+    jensen_shannon: float
+    effective_sites: float  # 1 / sum p^2 over the sites' shares of rows: S if equal, 1 if one holds all
+
+
 def describe(cohort: Cohort, outcome: str, sites: Sites) -> pd.DataFrame:
-    """One row a site: rows, events, share, and the distances of its outcome from the whole (0 = alike).
+    """One row a site, in order of name.
 
-    tv   total variation distance, half the sum of absolute differences, here |share - overall|
-    js   Jensen-Shannon divergence in bits (Lin, IEEE Trans. Inf. Theory 1991)
+    patients, rows, events, event_share    of a survival outcome, events are those seen in follow-up
+    age_mean_years                         where the cohort has a column `age_years`
+    total_variation, jensen_shannon        between the site's outcome and the cohort's, see the functions below
     """
-    frame = pd.DataFrame({"site": sites, "event": cohort.events(outcome)})
-    table = frame.groupby("site")["event"].agg(rows="size", events="sum").reset_index()
-    table["share"] = table["events"] / table["rows"]
-    overall = frame["event"].mean()
-    table["tv"] = (table["share"] - overall).abs()
-    table["js"] = jensen_shannon(table["share"].to_numpy(), overall)
-    return table
+    events = cohort.events(outcome)
+    rows = pd.DataFrame({"site": sites, "patient": cohort.table["patient"].to_numpy(), "event": events})
+    if "age_years" in cohort.table:
+        rows["age"] = cohort.table["age_years"].to_numpy(dtype=np.float64, na_value=np.nan)
+    by_site = rows.groupby("site", sort=True)
+    frame = by_site.agg(patients=("patient", "nunique"), rows=("event", "size"), events=("event", "sum"))
+    frame["event_share"] = frame["events"] / frame["rows"]
+    if "age" in rows:
+        frame["age_mean_years"] = by_site["age"].mean()
+    share = frame["event_share"].to_numpy(dtype=np.float64)
+    frame["total_variation"] = total_variation(share, float(events.mean()))
+    frame["jensen_shannon"] = jensen_shannon(share, float(events.mean()))
+    return frame.reset_index()
 
 
-def jensen_shannon(share: np.ndarray, overall: float) -> np.ndarray:
-    """Divergence of two coins, bits; [S], scalar -> [S]."""
-    middle = (share + overall) / 2
-    return np.asarray(entropy(middle) - (entropy(share) + entropy(np.full_like(share, overall))) / 2)
+def skew(frame: pd.DataFrame) -> Skew:
+    """Skew of a partition from its description."""
+    rows = frame["rows"].to_numpy(dtype=np.float64)
+    p = rows / rows.sum()
+    variation, divergence = (frame[name].to_numpy(dtype=np.float64) for name in ("total_variation", "jensen_shannon"))
+    return Skew(float(p @ variation), float(p @ divergence), effective_sites(rows))
 
 
-def entropy(p: np.ndarray) -> np.ndarray:
-    """Entropy of a coin, bits; [S] -> [S]."""
-    q = np.clip(np.stack([p, 1 - p]), 1e-300, 1.0)
-    return np.asarray(-(q * np.log2(q)).sum(0))
+def effective_sites(rows: NDArray[np.float64]) -> float:
+    """1 / sum p^2 for sites with these rows [S] (inverse Simpson index; Kish's effective number)."""
+    p = rows / rows.sum()
+    return float(1 / (p @ p))
 
 
-def effective_sites(rows: np.ndarray) -> float:
-    """Sites of equal size that would be as concentrated: 1 / sum of squared shares."""
-    share = rows / rows.sum()
-    return float(1 / (share**2).sum())
+def total_variation(share: NDArray[np.float64], whole: float) -> NDArray[np.float64]:
+    """Half the absolute difference between (share, 1 - share) and (whole, 1 - whole), in [0, 1]; [S] -> [S]."""
+    return np.abs(share - whole)
+
+
+def jensen_shannon(share: NDArray[np.float64], whole: float) -> NDArray[np.float64]:
+    """Jensen-Shannon divergence of two shares of an event, bits, in [0, 1]: Lin, IEEE Trans. IT, 1991; [S] -> [S]."""
+    return entropy((share + whole) / 2) - (entropy(share) + entropy(np.asarray(whole))) / 2
+
+
+def entropy(share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Entropy of (share, 1 - share) in bits."""
+    p = np.stack([share, 1 - share])
+    return np.asarray(-(p * np.log2(p, where=p > 0, out=np.zeros_like(p))).sum(0))

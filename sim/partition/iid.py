@@ -1,4 +1,4 @@
-"""IID: every site is a random sample of the same population."""
+"""IID: every patient goes to any site alike."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,14 @@ from numpy.typing import NDArray
 
 from sim.checks import within
 from sim.cohort.table import Cohort
-from sim.partition.base import Partition, People, Sites, draw
-from sim.random import key, scatter
+from sim.partition.base import Partition, Sites
+from sim.partition.deal import Words, people, redraw
+from sim.partition.floors import floors
 
 
 @dataclass
-class IID(Partition):
-    """Patients in random order, cut into parts whose sizes differ by one at most; not stratified."""
+class Iid(Partition):
+    """A random order of the patients, cut into equal pieces: sizes differ by one patient at most; not stratified."""
 
     sites: int = 4  # >= 1
 
@@ -22,13 +23,12 @@ class IID(Partition):
         within("partition.sites", self.sites, 1)
 
     def assign(self, cohort: Cohort, outcome: str, seed: int) -> Sites:
-        """Equal shares, str [R]."""
+        """Name of the site of every row, str [R]."""
+        group = people(cohort, outcome)
 
-        def attempt(people: People, number: int) -> NDArray[np.int64]:
-            order = np.argsort(scatter(key(seed, "partition", "iid", number), people.key))
-            site = np.empty(len(order), dtype=np.int64)
-            site[order] = np.arange(len(order)) * self.sites // len(order)
+        def draw(number: int) -> NDArray[np.int64]:
+            site = np.empty(len(group.word), dtype=np.int64)
+            site[group.shuffled(seed, "iid", number)] = np.arange(len(site)) * self.sites // len(site)
             return site
 
-        remedy = "lower partition.sites, or set partition.min_rows or partition.min_events lower"
-        return draw(self, "IID", remedy, cohort, outcome, self.sites, attempt)
+        return redraw(group, self.sites, floors(self, cohort, outcome), draw, Words("IID", ()))

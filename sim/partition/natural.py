@@ -1,4 +1,4 @@
-"""Natural: the sites the data came with."""
+"""Natural: the sites that the data themselves name."""
 
 from dataclasses import dataclass
 
@@ -6,28 +6,41 @@ import numpy as np
 
 from sim.checks import Refused, one_of
 from sim.cohort.table import Cohort
-from sim.partition.base import Partition, Sites, lacking, refusal
+from sim.partition.base import Partition, Sites
+from sim.partition.floors import floors
 
 
 @dataclass
 class Natural(Partition):
-    """One site per value of a column. Real sites are what they are: by default none is too small."""
+    """One site for every value of a column.
 
-    min_rows: int = 1  # >= 1
-    min_events: int = 0  # >= 0
-    column: str = "site"
+    Real sites are what they are, so that the floors are off until they are set: a hospital without an event is part
+    of the question, not of a draw that could be repeated.
+    """
+
+    min_rows: int = 1
+    min_events: int = 0
+    column: str = "site"  # of the cohort's table
 
     def assign(self, cohort: Cohort, outcome: str, seed: int) -> Sites:
-        """The column itself, str [R]."""
-        one_of("partition.column", self.column, [str(name) for name in cohort.table.columns])
-        values = cohort.table[self.column]
-        if values.isna().any():
-            row = int(np.flatnonzero(values.isna())[0])
-            raise Refused(f"partition.column={self.column!r}: row {row} has no value; every row needs a site.")
-        sites = values.astype(str).to_numpy(dtype=str)
-        called, number = np.unique(sites, return_inverse=True)
-        short = lacking(self, number, cohort, outcome, len(called))
-        if short:
-            remedy = "lower partition.min_rows or partition.min_events, or drop these sites from the data"
-            raise Refused(refusal("The natural partition", "as they are", short, called, len(called), remedy))
+        """Value of the column in every row, str [R]; draws nothing."""
+        one_of("partition.column", self.column, map(str, cohort.table.columns))
+        column = cohort.table[self.column]
+        if column.isna().any():
+            row = int(np.argmax(column.isna()))
+            raise Refused(
+                f"partition.column={self.column!r}: row {row} has none. Fill it in, or choose another column."
+            )
+        pairs = cohort.table[["patient", self.column]].drop_duplicates()
+        if pairs["patient"].duplicated().any():
+            patient = pairs["patient"][pairs["patient"].duplicated()].iloc[0]
+            raise Refused(
+                f"partition.column={self.column!r}: patient {patient!r} has several values, so several sites. "
+                "Choose a column that is the same in all rows of a patient."
+            )
+        sites = column.astype(str).to_numpy(dtype=str)
+        names, site = np.unique(sites, return_inverse=True)
+        lack = floors(self, cohort, outcome).lack(names, site, cohort.events(outcome))
+        if lack.sites:
+            raise Refused(f"Column {self.column!r} makes {lack.told()}; set {' '.join(lack.remedies())}.")
         return sites

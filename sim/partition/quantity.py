@@ -1,4 +1,4 @@
-"""Quantity skew: sites differ in size, not in kind."""
+"""Quantity skew: sites differ in size alone."""
 
 from dataclasses import dataclass
 
@@ -7,17 +7,21 @@ from numpy.typing import NDArray
 
 from sim.checks import within
 from sim.cohort.table import Cohort
-from sim.partition.base import Partition, People, Sites, draw
-from sim.partition.label import deal
-from sim.random import key, stream
+from sim.partition.base import Partition, Sites
+from sim.partition.deal import Words, cut, people, redraw
+from sim.partition.floors import floors
+from sim.random import stream
 
 
 @dataclass
 class Quantity(Partition):
-    """Sizes ~ Dir_N(alpha), patients at random (NIID-Bench, Li et al., ICDE 2022)."""
+    """A random order of the patients, cut in shares q ~ Dirichlet(alpha, ..., alpha): NIID-Bench, Li et al., ICDE 2022.
+
+    Who goes where does not depend on the outcome, so that sites differ in it by chance alone.
+    """
 
     sites: int = 4  # >= 1
-    alpha: float = 0.5  # > 0; small alpha, unequal sites
+    alpha: float = 0.5  # > 0; small = a few large sites, large = equal sizes; NIID-Bench's usual value
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -25,12 +29,14 @@ class Quantity(Partition):
         within("partition.alpha", self.alpha, 0, open_low=True)
 
     def assign(self, cohort: Cohort, outcome: str, seed: int) -> Sites:
-        """Unequal shares of one population, str [R]."""
+        """Name of the site of every row, str [R]."""
+        group = people(cohort, outcome)
 
-        def attempt(people: People, number: int) -> NDArray[np.int64]:
-            path = ("partition", "quantity", number)
-            shares = stream(seed, *path).dirichlet(np.full(self.sites, self.alpha))
-            return deal(people.key, shares, key(seed, *path, "deal"))
+        def draw(number: int) -> NDArray[np.int64]:
+            site = np.empty(len(group.word), dtype=np.int64)
+            shares = stream(seed, "partition", "quantity", number).dirichlet(np.full(self.sites, self.alpha))
+            cut(group.shuffled(seed, "quantity", number), shares, site)
+            return site
 
-        remedy = "raise partition.alpha, lower partition.sites, or set partition.min_rows or partition.min_events lower"
-        return draw(self, f"Quantity(alpha={self.alpha:g})", remedy, cohort, outcome, self.sites, attempt)
+        words = Words(f"Quantity(alpha={self.alpha:g})", ("raise partition.alpha",))
+        return redraw(group, self.sites, floors(self, cohort, outcome), draw, words)

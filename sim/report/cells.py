@@ -1,7 +1,8 @@
 """Numbers as a reader sees them: the text of table cells."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -22,17 +23,40 @@ def signed(value: float) -> str:
     return NONE if math.isnan(value) else f"{value:+.3f}".replace("-", "−")
 
 
-def megabytes(value: float) -> str:
-    """Megabytes to three figures, never in powers of ten."""
-    if math.isnan(value):
-        return NONE
-    digits = 0 if value == 0 or value >= 100 else min(2 - math.floor(math.log10(value)), 6)
-    return f"{value:,.{digits}f}"
+@dataclass(frozen=True)
+class Unit:
+    """Unit of an amount of data, chosen so that the numbers read well."""
+
+    name: str
+    word: str
+    per_mb: float
+
+    def text(self, mb: float) -> str:
+        """An amount without its unit: three figures, never in powers of ten."""
+        value = mb * self.per_mb
+        if math.isnan(value):
+            return NONE
+        digits = 0 if value == 0 or value >= 100 else min(2 - math.floor(math.log10(value)), 6)
+        return f"{value:,.{digits}f}"
+
+
+UNITS = (Unit("GB", "gigabytes", 1e-3), Unit("MB", "megabytes", 1.0), Unit("kB", "kilobytes", 1e3))
+
+
+def data_unit(mb: float) -> Unit:
+    """Largest unit in which an amount is 1 or more."""
+    return next((one for one in UNITS if mb * one.per_mb >= 1), UNITS[-1])
+
+
+def unit(rows: Sequence[MethodRow]) -> Unit:
+    """Unit for a whole table: that of the thriftiest method."""
+    spent = [row.mb_total for row in rows if row.mb_total > 0]
+    return data_unit(min(spent)) if spent else UNITS[1]
 
 
 def data_size(mb: float) -> str:
-    """Megabytes, or kilobytes where these read better, with the unit."""
-    return f"{megabytes(mb * 1000)} kB" if mb < 0.1 else f"{megabytes(mb)} MB"
+    """An amount of data with its own unit."""
+    return f"{data_unit(mb).text(mb)} {data_unit(mb).name}" if mb >= 1e-3 else f"{mb * 1e6:.0f} bytes"
 
 
 def spread(low: float, high: float, shown: Callable[[float], str] = number) -> str:
@@ -45,18 +69,18 @@ def counted(some: int, compared: int, sure: int) -> str:
     return f"{some} of {compared} ({sure} sure)" if compared else NONE
 
 
-def to_target(row: MethodRow) -> str:
+def to_target(row: MethodRow, size: Unit) -> str:
     """Median cost of the target and how many runs reached it; references exchange nothing."""
     if row.reference:
         return NONE
     reached = f"({row.reached}/{row.runs} reached)"
-    return f"{megabytes(row.mb_to_target)} {reached}"
+    return f"{size.text(row.mb_to_target)} {reached}"
 
 
 def summary_text(frame: pd.DataFrame) -> pd.DataFrame:
     """`tables.summary` of one scenario in words; columns that would say nothing are left out."""
     rows = method_rows(frame)
-    metric = METRICS[rows[0].metric]
+    metric, size = METRICS[rows[0].metric], unit(rows)
     text = {
         "Method": [row.method for row in rows],
         f"{metric.name}, mean over sites [95\u00a0%]": [number(row.mean) + spread(row.low, row.high) for row in rows],
@@ -68,13 +92,39 @@ def summary_text(frame: pd.DataFrame) -> pd.DataFrame:
         text["Sites gaining"] = [counted(row.gaining, row.compared, row.surely_gaining) for row in rows]
         text["Sites losing"] = [counted(row.losing, row.compared, row.surely_losing) for row in rows]
     if not all(math.isnan(row.target) for row in rows):
-        text["MB to target"] = [to_target(row) for row in rows]
-    text["MB in all"] = [megabytes(row.mb_total) for row in rows]
+        text[f"{size.name} to target"] = [to_target(row, size) for row in rows]
+    text[f"{size.name} in all"] = [size.text(row.mb_total) for row in rows]
     text["Diverged"] = [f"{row.diverged} of {row.runs}" for row in rows]
     if not all(math.isnan(row.published) for row in rows):
         text["Published"] = [number(row.published) for row in rows]
         text["Distance"] = [NONE if math.isnan(row.published_se) else f"{row.published_se:+.1f} SE" for row in rows]
     return pd.DataFrame(text)
+
+
+def terminal_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """`tables.summary` of one scenario in as few words as fit 80 columns."""
+    rows = method_rows(frame)
+    size = unit(rows)
+    text = {
+        "Method": [row.method for row in rows],
+        f"{METRICS[rows[0].metric].name} [95\u00a0%]": [number(row.mean) + spread(row.low, row.high) for row in rows],
+        "Worst": [number(row.worst) for row in rows],
+        "Gain": [fraction(row.gaining, row.compared, row.surely_gaining) for row in rows],
+        "Lose": [fraction(row.losing, row.compared, row.surely_losing) for row in rows],
+        f"{size.name} to target": [
+            NONE if row.reference else f"{size.text(row.mb_to_target)} ({row.reached}/{row.runs})" for row in rows
+        ],
+    }
+    if any(row.diverged for row in rows):
+        text["Diverged"] = [f"{row.diverged}/{row.runs}" for row in rows]
+    if not all(math.isnan(row.published) for row in rows):
+        text["Published"] = [number(row.published) for row in rows]
+    return pd.DataFrame(text)
+
+
+def fraction(some: int, compared: int, sure: int) -> str:
+    """Sites that gain or lose, as "3/4 (2)"."""
+    return f"{some}/{compared} ({sure})" if compared else NONE
 
 
 def site_text(frame: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sim.metrics import METRICS
-from sim.report import figures
+from sim.report import figures, site_figures
 from sim.report.answer import answer
 from sim.report.cells import site_text, summary_text
 from sim.report.differ import differing
@@ -45,7 +45,7 @@ def sections(records: StudyRecords, scored: Scores, table: pd.DataFrame, sites: 
         if rows.loc[rows["reference"] == "", "mean"].notna().any():
             drawn = {
                 "convergence": svg(figures.convergence(rows, scored)),
-                "gains": svg(figures.gains(here)) if here["gain"].notna().any() else "",
+                "gains": svg(site_figures.gains(here)) if here["gain"].notna().any() else "",
                 "bytes": svg(figures.cost(rows, scored)),
             }
         made.append(

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import matplotlib as mpl
@@ -12,12 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from sim.report.rows import MethodRow, SiteRow
+
 # Okabe and Ito, Color Universal Design, 2008, without yellow (too pale on white) and black (kept for references).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 # Methods that most studies hold have the same look in all of them; the others share what is left, by name.
 KNOWN = ("FedAvg", "FedProx", "SCAFFOLD", "FedNova", "FedDyn", "FedAdam")
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
 GREY = "#555555"
+WIDTH = 7.6  # inches, of every figure
 
 RC = {
     **sns.axes_style("ticks"),
@@ -61,6 +64,12 @@ def looks(methods: Iterable[str]) -> dict[str, Look]:
     left = [look for look in all_looks if look not in given.values()]
     others = [name for name in names if name not in KNOWN]
     return given | {name: left[at % len(left)] for at, name in enumerate(others)}
+
+
+def row_looks(rows: Sequence[MethodRow | SiteRow]) -> dict[str, Look]:
+    """Look of every method and reference."""
+    named = {row.method: REFERENCES[row.reference] for row in rows if row.reference}
+    return looks(row.method for row in rows if not row.reference) | named
 
 
 @dataclass(frozen=True)

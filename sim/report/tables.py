@@ -4,18 +4,24 @@ from dataclasses import fields
 
 import numpy as np
 import pandas as pd
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from sim.metrics import METRICS
-from sim.metrics.fairness import Tally, tally
+from sim.metrics.fairness import Tally, tally, worst
 from sim.metrics.statistics import Intervals, half_width
-from sim.report.cells import summary_text
+from sim.report.cells import terminal_text
 from sim.report.gains import site_gains
 from sim.report.rows import MethodRow, SiteRow
 from sim.report.scores import CELL, Scores, scores
 from sim.report.study import REFERENCES, StudyRecords
+
+LEGEND = (
+    "Means over sites, then seeds. Worst: site with the worst mean. Gain, Lose: sites that do better or worse than "
+    "alone (so many surely). To target: data sent by all sites, median over the runs that reached it (so many did)."
+)
 
 
 def summary(records: StudyRecords, scored: Scores | None = None, gains: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -73,15 +79,14 @@ def site_columns(gains: pd.DataFrame) -> pd.DataFrame:
     """Worst site and tally of gains of every method; indexed as `over_seeds`."""
     rows = []
     for cell, sites in gains.groupby(CELL, sort=False):
-        known = sites.dropna(subset="merit")
-        worst = known.loc[[known["merit"].idxmin()]] if len(known) else known
+        at = worst(sites["merit"].to_numpy(float))
         found = Intervals(*(sites[name].to_numpy() for name in ("gain", "low", "high", "pairs")))
         compared = Tally(0, 0, 0, 0, 0) if cell[2] == "local" else tally(found)
         rows.append(
             dict(zip(CELL, cell, strict=True))
             | {
-                "worst_site": "".join(worst["site"]),
-                "worst": worst["mean"].mean(),
+                "worst_site": sites["site"].iloc[at] if at >= 0 else "",
+                "worst": sites["mean"].iloc[at] if at >= 0 else np.nan,
                 "gain": sites["gain"].mean() if compared.compared else np.nan,
             }
             | compared._asdict()
@@ -125,10 +130,13 @@ def per_site(records: StudyRecords, scored: Scores | None = None, gains: pd.Data
 def print_summary(console: Console, frame: pd.DataFrame) -> None:
     """Print a summary to the terminal, one table a scenario; references are dimmed."""
     for scenario, rows in frame.groupby("scenario", sort=False):
-        text = summary_text(rows)
-        table = Table(title=Text(str(scenario)) if scenario else None, title_justify="left")
+        text = terminal_text(rows)
+        table = Table(
+            title=Text(str(scenario)) if scenario else None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False
+        )
         for name in text.columns:
             table.add_column(Text(name), justify="left" if name == "Method" else "right", overflow="fold")
         for reference, cells in zip(rows["reference"], text.itertuples(index=False, name=None), strict=True):
             table.add_row(*map(Text, cells), style="dim" if reference else None)
         console.print(table)
+    console.print(Text(LEGEND, style="dim"))

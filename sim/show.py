@@ -1,0 +1,90 @@
+"""What a cohort and a partition look like, on the terminal and as a figure."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.table import Table
+
+from sim.assets import root
+from sim.cohort.marginals import marginals
+from sim.cohort.table import Cohort
+from sim.compose import experiment
+from sim.partition.base import digest
+from sim.partition.describe import describe, skew
+from sim.report.holdings import holdings_figure
+
+
+def cohort(console: Console, name: str, overrides: Sequence[str]) -> None:
+    """Card, columns, patients per site, marginals."""
+    wanted = experiment([f"cohort={name}", *overrides])
+    made = wanted.cohort.load(wanted.seed)
+    card = root() / "datasets" / name / "card.md"
+    if card.is_file():
+        console.print(Markdown(card.read_text(encoding="utf-8")))
+    console.print(columns(made))
+    console.print(per_site(made))
+    for key, note in made.notes.items():
+        console.print(f"{key}: {note}")
+    if made.name == "calibrated":
+        console.print(rows(marginals(made), "Marginals: published and simulated"))
+
+
+def columns(made: Cohort) -> Table:
+    """One row a column of the observed table."""
+    table = Table("column", "kind", "values", "not recorded", "predicts", title=f"{made.name}: {len(made.table)} rows")
+    for name in made.table.columns:
+        series = made.table[name]
+        if isinstance(series.dtype, pd.CategoricalDtype):
+            kind, shown = "category", ", ".join(map(str, series.cat.categories[:6]))
+        elif series.nunique() <= 2 and pd.api.types.is_bool_dtype(series):
+            kind, shown = "yes or no", f"{series.mean():.1%} yes"
+        elif pd.api.types.is_numeric_dtype(series):
+            kind, shown = "number", f"{series.min():.4g} to {series.max():.4g}, mean {series.mean():.4g}"
+        else:
+            kind, shown = "name", f"{series.nunique()} different"
+        predicts = ", ".join(outcome for outcome, names in made.predictors.items() if name in names)
+        table.add_row(name, kind, shown, f"{series.isna().mean():.1%}", predicts or "–")
+    return table
+
+
+def per_site(made: Cohort) -> Table:
+    """Rows and events of every site the cohort came with."""
+    table = Table("site", "rows", *(f"{name} events" for name in made.outcomes), title="Sites as they came")
+    site = made.table["site"].to_numpy(dtype=str)
+    for name in np.unique(site):
+        mine = site == name
+        table.add_row(name, str(mine.sum()), *(str(made.events(outcome)[mine].sum()) for outcome in made.outcomes))
+    return table
+
+
+def rows(frame: pd.DataFrame, title: str) -> Table:
+    """A data frame as a table, numbers with three decimals."""
+    table = Table(*frame.columns, title=title)
+    for values in frame.itertuples(index=False):
+        table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in values))
+    return table
+
+
+def partition(console: Console, overrides: Sequence[str], figure: Path | None) -> None:
+    """Table of sites, skew, fingerprint and figure."""
+    wanted = experiment(overrides)
+    made = wanted.cohort.load(wanted.seed)
+    outcome = wanted.task.choose(made)
+    sites = wanted.partition.assign(made, outcome, wanted.seed)
+    frame = describe(made, outcome, sites)
+    console.print(rows(frame, f"{type(wanted.partition).__name__} partition of {made.name}, outcome {outcome}"))
+    far = skew(frame)
+    console.print(
+        f"{len(frame)} sites, {far.effective_sites:.1f} effective; outcome skew: total variation "
+        f"{far.total_variation:.3f}, Jensen-Shannon {far.jensen_shannon:.4f} bit (means over sites, by rows)."
+    )
+    mark = digest(sites)
+    console.print(f"Partition: {mark}")
+    path = figure or Path(wanted.results.dir) / f"partition-{mark[:12]}.svg"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    holdings_figure(frame).savefig(path)
+    console.print(f"Figure: {path}", soft_wrap=True)
