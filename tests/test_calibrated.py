@@ -355,6 +355,48 @@ def test_times_are_positive_and_end_with_the_follow_up(usual):
     assert np.allclose(time[dead], usual.truth["time_cancer_days"][dead])
 
 
+def test_follow_up_ends_by_cut_off_and_loss():
+    cohort = plain(["breast"], 20_000, sites=1).load(0)
+    years = cohort.table["time_days"] / 365.25
+    # At het 0 (centres.yaml): lost at .03 a year, cut off evenly between .05 and 5.05 years, hazard 1 / (5.05 - t).
+    # Cumulative hazards at the end of follow-up add up to the expected number of censored patients, and its variance.
+    expected = (0.03 * years + np.log(5 / (5.05 - np.maximum(years, 0.05)))).sum()
+    assert abs((~cohort.table["died"]).sum() - expected) < 4 * np.sqrt(expected)
+
+
+def test_centres_measure_with_their_own_error():
+    cohort = Calibrated(cancers=["lung"], patients=80_000, sites=2, sizes=[1, 1], het=1.0).load(0)
+    for number in (0, 1):
+        mine = (cohort.table["site"] == f"centre-{number + 1}").to_numpy()
+        table, truth, at = cohort.table[mine], cohort.truth[mine], centre(0, number, 1.0, 0.3, ("lung",))
+        seen = table["score_z"].notna()
+        slope, offset = np.polyfit(truth["score_z"][seen], table["score_z"][seen], 1)
+        noise = table["score_z"][seen] - at.offset - at.gain * truth["score_z"][seen]
+        # 30,000 scores with noise .2: se .0012 of both coefficients, .0008 of the sd
+        assert abs(slope - at.gain) < 0.005
+        assert abs(offset - at.offset) < 0.005
+        assert abs(noise.std() - 0.2) < 0.004  # centres.yaml
+        for marker in ("marker_1", "marker_2"):
+            found = table[marker].groupby(truth[marker]).mean()
+            # 6,000 carriers or more: se of a share near .95 is .003
+            assert abs(found[True] - at.sensitivity) < 0.012
+            assert abs(1 - found[False] - at.specificity) < 0.006
+        upstaged = (table["stage"] != truth["stage"])[truth["stage"] != "distant"].mean()
+        assert abs(upstaged - at.upstage) < 4 * np.sqrt(0.08 * 0.92 / 15_000)  # .08 at most; 15,000 not distant
+
+
+def test_the_mix_of_cancers_is_tilted_by_the_centre():
+    names = ("breast", "lung", "colorectal")
+    table = Calibrated(cancers=list(names), patients=30_000, sites=1, het=1.0).load(0).table
+    weights = law(names).share * np.exp(centre(0, 0, 1.0, 0.3, names).case_mix)
+    share = table["cancer"].value_counts(normalize=True)[list(names)].to_numpy()
+    assert np.abs(share - weights / weights.sum()).max() < 4 * np.sqrt(0.25 / 30_000)
+    tilt = np.array([centre(0, number, 1.0, 0.0, ("lung",)).case_mix[0] for number in range(400)])
+    assert kstest(tilt, norm(0, 0.6).cdf).pvalue > 1e-3  # centres.yaml
+    # The tilt of a cancer is the same whichever others are in the cohort.
+    assert centre(0, 0, 1.0, 0.0, ("lung",)).case_mix[0] == centre(0, 0, 1.0, 0.0, names).case_mix[1]
+
+
 # --- dials ------------------------------------------------------------------------------------------------------------
 
 
@@ -392,6 +434,11 @@ def test_effects_of_centres_have_the_published_spread(effect, sd):
     np.testing.assert_allclose(halved, drawn[:5] / 2)
 
 
+def test_the_gain_of_assays_is_log_normal():
+    drawn = np.log([centre(0, number, 1.0, 0.0, ()).gain for number in range(400)])
+    assert kstest(drawn, norm(0, 0.15).cdf).pvalue > 1e-3  # centres.yaml
+
+
 def test_assays_and_gaps_have_the_published_laws():
     centres = [centre(0, number, 1.0, 0.0, ()) for number in range(400)]
     for values, (a, b) in (
@@ -405,8 +452,8 @@ def test_assays_and_gaps_have_the_published_laws():
 @pytest.mark.parametrize("het", [0.5, 1.0])
 def test_the_mix_of_patients_has_the_published_spread(het):
     race = np.array([centre(0, number, het, 0.0, ()).race for number in range(400)])
-    # Dirichlet of total 25 / het^2 (centres.yaml), share of Black patients p = .12: variance p (1 - p) / (total + 1). An
-    # sd over 400 draws of a skewed law is known to about 5 %.
+    # Dirichlet of total 25 / het^2 (centres.yaml), share of Black patients p = .12: variance p (1 - p) / (total + 1).
+    # An sd over 400 draws of a skewed law is known to about 5 %.
     sd = np.sqrt(0.12 * 0.88 / (25 / het**2 + 1))
     assert abs(race[:, 1].std() - sd) < 0.2 * sd
     np.testing.assert_allclose(race.sum(1), 1)

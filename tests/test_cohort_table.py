@@ -48,9 +48,9 @@ def fill(column: str, value: object) -> Change:
 
 BREACHES: dict[str, tuple[Change, list[str]]] = {
     "no rows": (lambda t: t.iloc[:0], ["has no rows", "at least one patient"]),
-    "no patient column": (lambda t: t.drop(columns="patient"), ["column='patient'"]),
-    "no predictor column": (lambda t: t.drop(columns="age"), ["column='age'", "predictor of outcome"]),
-    "no event column": (lambda t: t.drop(columns="dead"), ["column='dead'", "outcome 'survival'"]),
+    "no patient column": (lambda t: t.drop(columns="patient"), ["no column 'patient'"]),
+    "no predictor column": (lambda t: t.drop(columns="age"), ["no column 'age'", "predictor of outcome"]),
+    "no event column": (lambda t: t.drop(columns="dead"), ["no column 'dead'", "outcome 'survival'"]),
     "site missing": (put("site", 1, None), ["'site'", "row 1", "drop the row"]),
     "label missing": (put("sick", 2, None), ["'sick'", "row 2", "'b'", "'p2'", "never missing"]),
     "label of numbers": (fill("sick", [1, 0, 0, 1, 0]), ["'sick'", "row 0", "True or False"]),
@@ -58,7 +58,7 @@ BREACHES: dict[str, tuple[Change, list[str]]] = {
     "all sick": (fill("sick", True), ["'sick' is True in all 5 rows", "both classes"]),
     "none sick": (fill("sick", False), ["'sick' is False in all 5 rows", "both classes"]),
     "none dead": (fill("dead", False), ["'survival' is False in all 5 rows", "at least one event"]),
-    "time negative": (put("days", 4, -1.0), ["'days'", "row 4", "-1.0", "> 0"]),
+    "time negative": (put("days", 4, -1.0), ["'days'", "row 4", ": -1.0;", "> 0"]),
     "time zero": (put("days", 0, 0.0), ["'days'", "row 0", "0.5 days"]),
     "time missing": (put("days", 1, np.nan), ["'days'", "row 1", "nan"]),
     "time infinite": (put("days", 1, np.inf), ["'days'", "row 1", "inf"]),

@@ -1,6 +1,7 @@
 """The user's own tables: what is read from config alone, and what is refused, with row and remedy."""
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,16 @@ def test_one_file_with_a_site_column_equals_one_file_a_site(tmp_path: Path) -> N
     whole.to_csv(tmp_path / "whole.csv", index=False, sep=";")
     one = two(tmp_path, files={}, path="whole.csv", site="hospital", separator=";").load(0)
     assert one.digest() == two(tmp_path).load(0).digest()
+
+
+def test_a_star_names_the_sites(tmp_path: Path) -> None:
+    plain = two(tmp_path)
+    expected = plain.load(0).digest()
+    for site in ("south", "north"):
+        (tmp_path / f"{site}.csv").rename(tmp_path / f"visits-{site}.csv")
+    assert replace(plain, files={}, path="visits-*.csv").load(0).digest() == expected
+    refuses(replace(plain, files={}, path="visit-*.csv"), ["visit-*.csv", "no such file", "cohort.dir"])
+    refuses(replace(plain, files={}, path="*-*.csv"), ["*-*.csv", "one *"])
 
 
 def test_a_level_written_1_and_one_written_1_0_are_one_level_but_01_is_a_name() -> None:
@@ -335,7 +346,7 @@ def test_lung_is_the_published_trial() -> None:
     assert cohort.table["site"].nunique() == 18
     assert cohort.events("survival").sum() == 164
     assert cohort.table["male"].sum() == 137  # 138 men, of whom one has no institution; summary(lung$sex)
-    assert cohort.table["meal_kcal"].isna().sum() == 46
+    assert cohort.table["meal_kcal"].isna().sum() == 47
     sites = Natural().assign(cohort, "survival", 0)
     assert len(build(cohort, "survival", sites, Split(), 0).sites) == 18
 

@@ -22,9 +22,9 @@ def baselines(names: tuple[str, ...]) -> Floats:
 def baseline(name: str) -> Floats:
     """H by stage, [3]: the mean over patients of exp(-H exp(log hazard)) is the published 5-year survival of the stage.
 
-    Solved on one fixed sample of patients treated by common practice at a centre without effects. The chance of response
-    is a weight, so that who responds adds no sampling error. Patients of all stages serve for each stage: stage depends
-    on insurance and race, and those hardly on the hazard.
+    Solved on one fixed sample of patients treated by common practice at a centre without effects. The chance of
+    response is a weight, so that who responds adds no sampling error. The whole sample serves for every stage: stage
+    depends on insurance and race only, and the hazard hardly depends on those.
     """
     table, plain = law((name,)), centre(0, 0, het=0, tau=0, cancers=(name,))
     sample = people(uniforms(stream(0, "calibrated", "baseline", name), SAMPLE), table, plain, randomised=False)

@@ -71,7 +71,9 @@ class Cohort:
     def digest(self) -> str:
         """Fingerprint of every observed cell, for the run id."""
         rows = pd.util.hash_pandas_object(self.table, index=False).to_numpy()
-        head = repr((self.name, sorted(self.outcomes.items()), sorted(self.predictors.items()), list(self.table.columns)))
+        head = repr(
+            (self.name, sorted(self.outcomes.items()), sorted(self.predictors.items()), list(self.table.columns))
+        )
         return hashlib.blake2b(head.encode() + rows.tobytes(), digest_size=16).hexdigest()
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sim.assets import locate
 from sim.checks import Refused, one_of
 from sim.cohort.cells import category, number, truth
+from sim.cohort.paths import existing, starred
 from sim.cohort.reading import read
 from sim.cohort.rule import parse
 from sim.cohort.sheet import Sheet, beside, by_column, stack
@@ -54,8 +55,8 @@ class Tabular(Source):
     origin: str = ""  # where the data come from: kept with every run, and told when a file is not found
     dir: str = ""  # folder that relative files are in
     files: dict[str, str] = field(default_factory=dict)  # site -> its file
-    path: str = ""  # instead of files: one file with all sites
-    site: str = ""  # column of `path` that names the site; empty = one site, for a partition to deal
+    path: str = ""  # instead of files: one file with all sites, or "visits-*.csv": a file a site, named by what * is
+    site: str = ""  # column of one file that names the site; empty = one site, for a partition to deal
     columns: list[str] = field(default_factory=list)  # names of the columns where CSVs have no header line
     separator: str = ","  # one character between the cells of a CSV
     missing_marks: list[str] = field(default_factory=lambda: ["NA", "N/A", "NaN", "nan", "NULL", "null"])  # as is ""
@@ -80,8 +81,8 @@ class Tabular(Source):
             raise Refused(
                 "Name either cohort.files (site: file, one file a hospital) or cohort.path (one file for all)."
             )
-        if self.files and self.site:
-            raise Refused(f"cohort.site={self.site!r}: cohort.files names the sites already. Leave cohort.site empty.")
+        if self.site and (self.files or "*" in self.path):
+            raise Refused(f"cohort.site={self.site!r}: the files name the sites already. Leave cohort.site empty.")
         if not self.label and not self.time:
             raise Refused("No outcome: name cohort.label, or cohort.time and cohort.event.")
         if bool(self.time) != bool(self.event):
@@ -117,10 +118,11 @@ class Tabular(Source):
 
     def sheet(self) -> Sheet:
         """Cells of all files, gaps as ""."""
-        if self.files:
-            sheet = stack(
-                {site: read(self.file(file), self.columns, self.separator) for site, file in self.files.items()}
-            )
+        files = {site: self.file(name) for site, name in self.files.items()}
+        if "*" in self.path:
+            files = starred(self.dir, self.path)
+        if files:
+            sheet = stack({site: read(path, self.columns, self.separator) for site, path in files.items()})
         else:
             sheet = by_column(read(self.file(self.path), self.columns, self.separator), self.site)
         if self.extra:
@@ -195,11 +197,3 @@ class Tabular(Source):
 def joined(site: NDArray[np.str_], own: NDArray[np.str_]) -> NDArray[np.str_]:
     """`site/own` of every row, str [R]."""
     return np.strings.add(np.strings.add(site, "/"), own)
-
-
-def existing(path: Path, setting: str, origin: str) -> Path:
-    """A path that is a file; raises Refused with the folder and where to get it."""
-    if not path.is_file():
-        where = f" The data come from {origin}." if origin else ""
-        raise Refused(f"{path}: no such file. Set {setting} to where it is.{where}")
-    return path

@@ -1,5 +1,7 @@
 """What every cohort must satisfy before anything is computed from it; the first breach is refused, with its row."""
 
+import difflib
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -60,7 +62,11 @@ def columns_exist(cohort: Cohort) -> None:
 
 def need(cohort: Cohort, column: str, why: str) -> None:
     """Refuse a column that the table lacks, with the nearest one."""
-    one_of(f"Cohort {cohort.name!r}: column", column, map(str, cohort.table.columns), f"It is needed: {why}.")
+    names = sorted(map(str, cohort.table.columns))
+    if column not in names:
+        near = difflib.get_close_matches(column, names, n=1)
+        guess = f" Did you mean {near[0]!r}?" if near else ""
+        raise Refused(f"Cohort {cohort.name!r} has no column {column!r}, but {why}; it has {', '.join(names)}.{guess}")
 
 
 def refuse_first(cohort: Cohort, column: str, wrong: NDArray[np.bool_], allowed: str, remedy: str) -> None:
@@ -68,12 +74,17 @@ def refuse_first(cohort: Cohort, column: str, wrong: NDArray[np.bool_], allowed:
     if not wrong.any():
         return
     row = int(np.argmax(wrong))
-    there = cohort.table.iloc[row]
+    site, patient, value = (shown(cohort.table[name].iloc[row]) for name in ("site", "patient", column))
     more = f" ({int(wrong.sum())} such rows)" if wrong.sum() > 1 else ""
     raise Refused(
-        f"Cohort {cohort.name!r}, column {column!r}, row {row} (site {there['site']!r}, patient {there['patient']!r}): "
-        f"{there[column]!r}{more}; {allowed}. {remedy}"
+        f"Cohort {cohort.name!r}, column {column!r}, row {row} (site {site}, patient {patient}): "
+        f"{value}{more}; {allowed}. {remedy}"
     )
+
+
+def shown(value: object) -> str:
+    """A cell as a reader knows it: words in quotes, numbers bare."""
+    return repr(value) if isinstance(value, str) else str(value)
 
 
 def patients_stay(cohort: Cohort) -> None:

@@ -4,6 +4,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from sim.report.rows import SiteRow, site_rows
 from sim.report.style import GREY, RC, WIDTH, row_looks
@@ -43,6 +44,7 @@ def panels(rows: list[SiteRow]) -> Figure:
         axes.set_visible(False)
     for axes in grid[max(len(sites) - across, 0) : len(sites)]:
         axes.tick_params(axis="x", labelbottom=True)
+    grid[0].xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
     grid[0].set_yticks(range(len(methods)), methods)
     grid[0].set_ylim(len(methods) - 0.5, -0.5)
     figure.supxlabel("gain over the site's own model  (right of zero: the site gains by joining)", fontsize=9)

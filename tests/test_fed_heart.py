@@ -1,0 +1,35 @@
+"""Fed-Heart-Disease: real hospitals, and the accuracies FLamby published (du Terrail et al., NeurIPS 2022, figure 2)."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sim import study as studies
+from sim.rehearse import rehearse
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "fed_heart_disease"
+PUBLISHED_SEEDS = 5
+PUBLISHED_SPREAD = 0.028  # the largest of the published spreads over 5 seeds, .013 to .028
+
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the four hospitals' files are not here")
+
+
+@pytest.mark.parametrize("method", ["FedAvg", "FedProx", "SCAFFOLD", "FedAdam", "FedYogi", "FedAdagrad"])
+def test_published_accuracies_are_within_two_standard_errors(method: str) -> None:
+    plan = replace(studies.load("fed_heart"), seeds=20)
+    cells = [
+        cell for cell in studies.cells(plan, [f"cohort.dir={DATA}", "evaluation.every=15"]) if cell.method == method
+    ]
+    means = []
+    for cell in cells:
+        run = rehearse(cell.experiment)
+        last = run.sites[
+            (run.sites["round"] == 15) & (run.sites["metric"] == "accuracy") & (run.sites["split"] == "test")
+        ]
+        assert len(last) == 4
+        means.append(last["value"].mean())
+    assert len(means) == 20
+    error = np.sqrt(np.var(means, ddof=1) / len(means) + PUBLISHED_SPREAD**2 / PUBLISHED_SEEDS)
+    assert abs(np.mean(means) - plan.published[method]) < 2 * error

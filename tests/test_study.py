@@ -1,0 +1,83 @@
+"""Studies: every one in experiments/ runs, and a report can be made again from what it left."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sim import study as studies
+from sim.assets import root
+from sim.checks import Refused
+from sim.report.page import write_report
+from sim.report.tables import summary
+from sim.study import Study
+from sim.sweep import run_all
+from tests.test_fed_heart import DATA
+
+NAMES = sorted(path.stem for path in (root() / "experiments").glob("*.yaml"))
+NEEDS = {"fed_heart": [f"cohort.dir={DATA}"]}
+
+
+def small(name: str, folder: Path) -> Path:
+    """Two seeds, two rounds; returns the study's folder."""
+    if name in NEEDS and not DATA.is_dir():
+        pytest.skip(f"the files of {name} are not here")
+    plan = replace(studies.load(name), seeds=2)
+    cells = studies.cells(plan, ["rounds=2", f"results.dir={folder}", *NEEDS.get(name, [])])
+    homes = run_all([cell.experiment for cell in cells], folder / name, 1, lambda done: None)
+    (folder / name / "study.json").write_text(studies.index(plan, list(zip(cells, homes, strict=True)), "test"))
+    return folder / name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_study_runs_and_reports(name: str, tmp_path: Path) -> None:
+    folder = small(name, tmp_path)
+    gathered = studies.gather(folder)
+    table = summary(gathered)
+    assert set(table["method"]) >= {*studies.load(name).methods, "Local only", "Pooled"}
+    page = write_report(gathered, folder)
+    text = page.read_text()
+    first = page.read_bytes()
+    assert "<svg" in text
+    assert all(run["run"] in text for run in json.loads((folder / "study.json").read_text())["runs"])
+    assert write_report(studies.gather(folder), folder).read_bytes() == first
+
+
+@pytest.mark.ray
+def test_workers_leave_the_same_records(ray_here: None, tmp_path: Path) -> None:
+    plan = replace(studies.load("quickstart"), seeds=1)
+    cells = studies.cells(plan, ["rounds=2", "cohort.patients=400"])[:3]
+    experiments = [cell.experiment for cell in cells]
+    alone = run_all(experiments, tmp_path / "alone", 1, lambda done: None)
+    shared = run_all(experiments, tmp_path / "shared", 2, lambda done: None)
+    for one, other in zip(alone, shared, strict=True):
+        assert one.name == other.name
+        for table in ("rounds.parquet", "sites.parquet"):
+            assert (one / table).read_bytes() == (other / table).read_bytes()
+
+
+def test_unknown_studies_are_refused_with_those_there_are() -> None:
+    with pytest.raises(Refused, match="quickstart"):
+        studies.load("quickstrat")
+
+
+def test_a_wrong_study_file_is_refused(tmp_path: Path) -> None:
+    wrong = tmp_path / "mine.yaml"
+    wrong.write_text("question: why\nmetrics: auroc\n")
+    with pytest.raises(Refused, match="metrics"):
+        studies.load(str(wrong))
+
+
+def test_a_wrong_cell_is_refused_before_anything_runs() -> None:
+    plan = Study("mine", "?", "auroc", 1, [], {"good": ["algorithm=fedavg"], "bad": ["algorithm=fedpro"]})
+    with pytest.raises(Refused, match="fedpro"):
+        studies.cells(plan)
+
+
+def test_a_report_of_changed_records_is_refused(tmp_path: Path) -> None:
+    folder = small("quickstart", tmp_path)
+    run = json.loads((folder / "study.json").read_text())["runs"][0]["run"]
+    (folder / run / "sites.parquet").write_bytes(b"")
+    with pytest.raises(Refused, match=run):
+        studies.gather(folder)
