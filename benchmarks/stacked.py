@@ -131,9 +131,8 @@ def main() -> None:
                 seconds[name].append(time.perf_counter() - began)
     median = {name: statistics.median(times) for name, times in seconds.items()}
     ratio = median["loop"] / median["fedtrial"]
-    print(
-        f"{wanted.sites} sites, MLP {FEATURES}-{HIDDEN}-{CLASSES}, one thread, {processor()}, torch {torch.__version__}\n"
-    )
+    machine = f"one thread, {processor()}, torch {torch.__version__}"
+    print(f"{wanted.sites} sites, MLP {FEATURES}-{HIDDEN}-{CLASSES}, {machine}\n")
     print("| | median round | accuracy | speed |\n|---|---|---|---|")
     for name, speed in (("loop", 1.0), ("fedtrial", ratio)):
         print(f"| {name} | {1e3 * median[name]:.0f} ms | {final[name]:.3f} | {speed:.1f} x |")

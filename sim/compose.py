@@ -37,7 +37,7 @@ def composed(overrides: Sequence[str]) -> DictConfig:
     """Config of configs/config.yaml with overrides; raises Refused."""
     register()
     for override in overrides:
-        check(override)
+        check(override, [other for other in overrides if other.split("=")[0] in GROUPS])
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(root() / "configs"), version_base="1.3", job_name="fedtrial"):
@@ -56,8 +56,8 @@ def cells(overrides: Sequence[str]) -> list[list[str]]:
     return [list(cell) for batch in batches for cell in batch]
 
 
-def check(override: str) -> None:
-    """Refuse code in a config, broken syntax, and group entries that do not exist."""
+def check(override: str, chosen: Sequence[str]) -> None:
+    """Refuse code in a config, broken syntax, group entries and new keys that do not exist; `chosen` sets the groups."""
     if "_target_" in override:
         raise Refused(
             f"{override}: '_target_' is not allowed; a config never names code. "
@@ -71,9 +71,12 @@ def check(override: str) -> None:
     if parsed.is_sweep_override():
         raise Refused(f"{override}: several values make a sweep; add -m, or name one.")
     if parsed.is_add() and not group.startswith("hydra"):
-        raise Refused(
-            unknown(override) if OmegaConf.select(composed([]), group) is None else f"{override}: leave out '+'."
-        )
+        config = composed([word for word in chosen if word != override])
+        parent = OmegaConf.select(config, group.rpartition(".")[0] or "rounds")
+        # `+cohort.files.NAME=FILE` names a new site: the one kind of setting that has keys of the user's own.
+        if not (isinstance(parent, DictConfig) and OmegaConf.get_type(parent) is dict):
+            there = OmegaConf.select(config, group) is not None
+            raise Refused(f"{override}: leave out '+'." if there else unknown(override, config))
     if group in GROUPS:
         allowed = options(group)
         value = str(parsed.value())
@@ -124,18 +127,18 @@ def explain(error: BaseException, overrides: Sequence[str]) -> str:
     if "not in struct" in str(cause) or "not in '" in str(cause) or "No match in the defaults" in text:
         # Longest first: `local.lr` also stands in the text about `local.lrr`.
         keys_given = sorted((override.lstrip("+~").split("=")[0] for override in overrides), key=len, reverse=True)
-        return next((unknown(key) for key in keys_given if key in text), text.splitlines()[0])
+        groups = [override for override in overrides if override.split("=")[0] in GROUPS]
+        return next((unknown(key, composed(groups)) for key in keys_given if key in text), text.splitlines()[0])
     return plain(cause)
 
 
-def unknown(override: str) -> str:
+def unknown(override: str, config: DictConfig) -> str:
     """Refusal of a key that does not exist, with those that do."""
     key = override.lstrip("+~").split("=")[0]
-    config = composed([])
     parent, _, leaf = key.rpartition(".")
     node = OmegaConf.select(config, parent) if parent else config
     if not isinstance(node, DictConfig):
-        return unknown(parent) if parent else f"{key}: no such setting."
+        return unknown(parent, config) if parent else f"{key}: no such setting."
     allowed = sorted(str(name) for name in node)
     near = difflib.get_close_matches(leaf, allowed, n=1)
     hint = f" Did you mean {parent + '.' if parent else ''}{near[0]}?" if near else ""

@@ -155,7 +155,7 @@ def _one_to_train(part: NDArray[np.int64], site: NDArray[np.int64], patient: NDA
 
 
 def encode(table: pd.DataFrame, columns: tuple[str, ...]) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """Numbers from predictors: categoricals one-hot without their first level, an indicator per gappy column; [R, D]."""
+    """Numbers from predictors: categoricals one-hot but for the first level, an indicator per gappy column; [R, D]."""
     names: list[str] = []
     values: list[NDArray[np.float64]] = []
     for column in columns:

@@ -107,7 +107,9 @@ class Pooled(Reference):
         valid, _ = federation.held("valid")
         v = task.init(simulation.seed).double().requires_grad_()
         decay = simulation.training.weight_decay
-        solver = torch.optim.LBFGS([v], history_size=20, tolerance_grad=self.tolerance, line_search_fn="strong_wolfe")
+        solver = torch.optim.LBFGS(
+            [v], history_size=20, tolerance_grad=self.tolerance, tolerance_change=0.0, line_search_fn="strong_wolfe"
+        )
 
         def objective() -> torch.Tensor:
             solver.zero_grad()

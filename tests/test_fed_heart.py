@@ -1,4 +1,4 @@
-"""Fed-Heart-Disease: real hospitals, and the accuracies FLamby published (du Terrail et al., NeurIPS 2022, figure 2)."""
+"""Fed-Heart-Disease: real hospitals, and the accuracies of FLamby (du Terrail et al., NeurIPS 2022)."""
 
 from dataclasses import replace
 from pathlib import Path

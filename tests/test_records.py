@@ -35,7 +35,7 @@ def test_truncated_or_flipped_files_are_noticed(name: str, run: Run, tmp_path: P
     home = write(run, tmp_path)
     good = (home / name).read_bytes()
     flipped = bytes([good[len(good) // 2] ^ 1])
-    for bad in (good[:-1], good[: len(good) // 2] + flipped + good[len(good) // 2 + 1 :], b""):
+    for bad in (good[:-2], good[: len(good) // 2] + flipped + good[len(good) // 2 + 1 :], b""):
         (home / name).write_bytes(bad)
         assert not finished(home)
         with pytest.raises(Refused, match="run it again"):

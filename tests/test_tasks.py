@@ -19,7 +19,7 @@ from sim.tasks.nets import MLP, Linear, Proportional
 
 
 def test_hazard_loss_is_the_person_period_likelihood() -> None:
-    """Gensheimer and Narasimhan 2019, section 2: product of (1 - h) over bins survived, times h where the event fell."""
+    """Gensheimer and Narasimhan 2019, section 2: (1 - h) for bins survived, h where the event fell."""
     edges = np.array([0.0, 10.0, 20.0, 30.0])
     task = Hazard(nn.Linear(2, 3), edges)
     # event in bin 0; event at the last day of bin 1; censored past the middle of bin 1; censored early in bin 2;
