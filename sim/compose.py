@@ -57,7 +57,7 @@ def cells(overrides: Sequence[str]) -> list[list[str]]:
 
 
 def check(override: str, chosen: Sequence[str]) -> None:
-    """Refuse code in a config, broken syntax, group entries and new keys that do not exist; `chosen` sets the groups."""
+    """Refuse code in a config, broken syntax, unknown group entries and new keys; `chosen` holds the group choices."""
     if "_target_" in override:
         raise Refused(
             f"{override}: '_target_' is not allowed; a config never names code. "
