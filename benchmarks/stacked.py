@@ -1,6 +1,6 @@
 """A federated round of many small sites: the stacked engine against a hand-written PyTorch loop, in turn, one thread.
 
-    python benchmarks/stacked.py [--sites 1000] [--rounds 5] [--json FILE]
+    python benchmarks/stacked.py [--sites 1000] [--rounds 11] [--json FILE]
 
 Both sides do the same work from the same start: MLP 32-64-2 with softmax loss, 200 rows a site, batch 32, one local
 epoch of SGD at 0.1, mean weighted by rows; the new model is scored on 4,000 rows. They shuffle in their own way, so
@@ -112,7 +112,7 @@ def ours(federation: Federation, start: dict[str, Tensor], x_test: Tensor, y_tes
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sites", type=int, default=1000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--json", default="")
     wanted = parser.parse_args()
     torch.set_num_threads(1)

@@ -82,8 +82,8 @@ def publish(folder: Path) -> None:
     from sim.study import gather
 
     gathered = gather(folder)
-    print_summary(console, summary(gathered))
     page = write_report(gathered, folder)
+    print_summary(console, summary(gathered))
     console.print(f"Page: {page}", highlight=False, soft_wrap=True)
 
 
@@ -119,9 +119,9 @@ def verify(
     from sim.verify import certificates
 
     table = Table("method", "property", "error", "tolerance", "", title="Correctness certificates")
-    done = []
-    for one in certificates():
-        done.append(one)
+    with Console(stderr=True).status("proving every method against closed forms"):  # silent unless a terminal
+        done = list(certificates())
+    for one in done:
         mark = "[green]pass[/]" if one.passed else "[bold red]FAIL[/]"
         table.add_row(one.method, one.property, f"{one.error:.1e}", f"{one.tolerance:.0e}", mark)
     console.print(table)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sim.rehearse import Watch
+from sim.references import Watch
 
 PATIENCE = 2.0  # seconds before a bar appears
 

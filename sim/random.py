@@ -2,7 +2,7 @@
 
 `stream` is a numpy Generator on Philox, a counter-based generator (Salmon et al., SC 2011): draw j of a stream
 depends on the key and on j alone, so the first n draws never change when more are asked for.
-`scatter` is the bulk form: one 64-bit word per element of an integer array, no generator object per element.
+`scatter` and `counted` are the bulk form: one 64-bit word per element of an array, no generator object per element.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Words = NDArray[np.uint64]
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def key(seed: int, *path: int | str) -> int:
@@ -29,11 +30,20 @@ def scatter(word: int, *elements: NDArray[np.integer]) -> Words:
     mixed: Words = np.array(word & 0xFFFF_FFFF_FFFF_FFFF, dtype=np.uint64)
     with np.errstate(over="ignore"):
         for element in elements:
-            mixed = (mixed ^ element.astype(np.uint64)) + np.uint64(0x9E3779B97F4A7C15)
-            mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-            mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-            mixed = mixed ^ (mixed >> np.uint64(31))
+            mixed = mix((mixed ^ element.astype(np.uint64)) + GOLDEN)
     return mixed
+
+
+def counted(word: Words, count: NDArray[np.int64]) -> Words:
+    """Word number `count` (from 0) of the SplitMix64 sequence that starts at each `word`; [n], [n] -> [n]."""
+    return mix(word + (count.astype(np.uint64) + np.uint64(1)) * GOLDEN)
+
+
+def mix(words: Words) -> Words:
+    """Finaliser of SplitMix64: every bit of a word changes half of the result's."""
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return words ^ (words >> np.uint64(31))
 
 
 def uniform(words: Words) -> NDArray[np.float64]:

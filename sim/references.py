@@ -1,6 +1,6 @@
 """What federated methods are judged by: each site alone, all rows in one place, and the truth itself."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,14 +17,15 @@ from sim.score import Rated, measure, rate, rate_own
 from sim.tasks.task import Batch
 
 Metrics = dict[str, NDArray[np.float64]]  # name -> [S * splits]
+Watch = Callable[[int], None]  # told the number of rounds that are done
 
 
 @dataclass
 class Reference(Method):
     """A yardstick: no message is exchanged, nothing is averaged."""
 
-    def judge(self, simulation: Simulation, hands: Crew) -> Metrics:
-        """Metrics of every site and split at the end."""
+    def judge(self, simulation: Simulation, hands: Crew, watch: Watch) -> Metrics:
+        """Metrics of every site and split at the end; `watch` is told how many rounds' worth of work is done."""
         raise NotImplementedError
 
 
@@ -42,15 +43,16 @@ class LocalOnly(Reference):
         for at, factor in enumerate(self.factors):
             within(f"algorithm.factors[{at}]", factor, 0, open_low=True)
 
-    def judge(self, simulation: Simulation, hands: Crew) -> Metrics:
+    def judge(self, simulation: Simulation, hands: Crew, watch: Watch) -> Metrics:
         """Each site's own model; a site without validation rows takes the rate nearest local.lr and the last round."""
         task, federation, held = simulation.task, simulation.federation, hands.held
         rows = Rows.of(federation, task)
         middle = min(self.factors, key=lambda factor: abs(np.log(factor)))
         best = np.full(len(federation.sites), np.inf)
         chosen = Rated(np.zeros(len(held.row)), np.zeros(len(held.row)))
-        for factor in self.factors:
+        for tried, factor in enumerate(self.factors):
             for number, models in alone(simulation, hands, factor):
+                watch((tried * simulation.rounds + number) // len(self.factors))
                 if number % simulation.evaluation.every and number != simulation.rounds:
                     continue
                 rated = rate_own(task, rows, view(models), held)
@@ -96,7 +98,7 @@ class Pooled(Reference):
         within("algorithm.tolerance", self.tolerance, 0, open_low=True)
         within("algorithm.iterations", self.iterations, 1)
 
-    def judge(self, simulation: Simulation, hands: Crew) -> Metrics:
+    def judge(self, simulation: Simulation, hands: Crew, watch: Watch) -> Metrics:
         """One model for all sites."""
         task, federation, held = simulation.task, simulation.federation, hands.held
         rows = Rows.of(federation, task)
@@ -149,7 +151,7 @@ class Oracle(Reference):
 
     model = "oracle"
 
-    def judge(self, simulation: Simulation, hands: Crew) -> Metrics:
+    def judge(self, simulation: Simulation, hands: Crew, watch: Watch) -> Metrics:
         """The truth's own score; it has no loss, for a risk is not a likelihood."""
         if simulation.federation.best is None:
             raise Refused("algorithm=oracle: only a synthetic cohort knows its truth; use cohort=calibrated.")

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,12 +19,10 @@ from sim.execute import crew
 from sim.federation import SPLITS, Federation, build
 from sim.partition.base import digest as partition_digest
 from sim.records import Run, finished, rounds_frame, sites_frame, write
-from sim.references import Reference
+from sim.references import Reference, Watch
 from sim.tasks.task import Task
 
 DATA = ("cohort", "partition", "split", "task", "net", "seed")  # settings that a prepared federation depends on
-
-Watch = Callable[[int], None]  # told the number of every finished round
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ def rehearse(experiment: Experiment, watch: Watch = lambda number: None) -> Run:
         plan = simulation(experiment, prepared)
         method = experiment.algorithm
         if isinstance(method, Reference):
-            judged = [(experiment.rounds, method.judge(plan, hands))]
+            judged = [(experiment.rounds, method.judge(plan, hands, watch))]
         else:
             try:
                 for here in rounds(plan, hands, None):

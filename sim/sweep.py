@@ -7,7 +7,8 @@ from sim.checks import Refused
 from sim.config import Experiment
 from sim.execute import InProcess, ray_session
 from sim.records import Run, finished, write
-from sim.rehearse import Watch, keep, prepare, rehearse, run_id
+from sim.references import Watch
+from sim.rehearse import keep, prepare, rehearse, run_id
 
 
 def run_all(experiments: Sequence[Experiment], folder: Path, workers: int, watch: Watch) -> list[Path]:

@@ -11,7 +11,7 @@ from sim.rehearse import rehearse
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "fed_heart_disease"
 PUBLISHED_SEEDS = 5
-PUBLISHED_SPREAD = 0.028  # the largest of the published spreads over 5 seeds, .013 to .028
+PUBLISHED_SPREAD = 0.013  # the smallest of the published spreads over 5 seeds, .013 to .028
 
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the four hospitals' files are not here")
 

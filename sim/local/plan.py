@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.local.settings import Training
-from sim.random import key, scatter
+from sim.random import counted, key, scatter
 
 LADDER = np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128])
 
@@ -48,7 +48,7 @@ def spans(start: NDArray[np.int64], length: NDArray[np.int64]) -> tuple[NDArray[
 def shuffle(sites: Sites, epoch: NDArray[np.int64], seed: int, round: int) -> NDArray[np.int64]:
     """Rows of every site in the random order of its epoch, site after site; [sum of rows] row numbers."""
     owner, inside = spans(sites.start, sites.rows)
-    word = scatter(key(seed, "batches", round), sites.keys[owner], epoch[owner], inside)
+    word = counted(scatter(key(seed, "batches", round), sites.keys, epoch)[owner], inside)
     bits = max(int(len(sites.rows) - 1).bit_length(), 1)
     # One sort for all sites: the owner in the high bits, the random word below it.
     order = np.argsort((owner.astype(np.uint64) << np.uint64(64 - bits)) | (word >> np.uint64(bits)))

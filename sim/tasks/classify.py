@@ -1,6 +1,5 @@
 """Binary classification: logistic loss, judged by AUROC, Brier score and accuracy."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +14,13 @@ from sim.metrics.calibration import brier, citl
 from sim.metrics.discrimination import accuracy, auroc
 from sim.tasks.nets import Net
 from sim.tasks.outcome import only
-from sim.tasks.task import Task, TaskSettings
+from sim.tasks.task import Columns, Floats, Task, TaskSettings
 
 
 class Classification(Task):
     """A module with one output per row, the log-odds of the event."""
 
-    def targets(self, y: Mapping[str, NDArray[np.generic]]) -> dict[str, Tensor]:
+    def targets(self, y: Columns) -> dict[str, Tensor]:
         """The label as 0.0 or 1.0; [R]."""
         return {"label": torch.from_numpy(y["label"].astype(np.float32))}
 
@@ -33,17 +32,11 @@ class Classification(Task):
         """Probability of the event; [N, 1] -> [N]."""
         return torch.sigmoid(output[:, 0])
 
-    def events(self, y: Mapping[str, NDArray[np.generic]]) -> NDArray[np.bool_]:
+    def events(self, y: Columns) -> NDArray[np.bool_]:
         """The label; bool [R]."""
         return y["label"].astype(bool)
 
-    def metrics(
-        self,
-        score: NDArray[np.float64],
-        y: Mapping[str, NDArray[np.generic]],
-        segment: NDArray[np.int64],
-        segments: int,
-    ) -> dict[str, NDArray[np.float64]]:
+    def metrics(self, score: Floats, y: Columns, segment: NDArray[np.int64], segments: int) -> dict[str, Floats]:
         """AUROC, Brier score, accuracy at 0.5 and calibration in the large; each [G]."""
         label = self.events(y)
         return {

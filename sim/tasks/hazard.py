@@ -4,7 +4,6 @@ Gensheimer and Narasimhan, A scalable discrete-time survival model for neural ne
 Andreux et al., arXiv 2006.08997. The bins are shared by all sites, and so is the loss: no risk set crosses a site.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +18,7 @@ from sim.federation import Federation
 from sim.metrics.survival import harrell_c
 from sim.tasks.nets import Net, Proportional
 from sim.tasks.outcome import only
-from sim.tasks.task import Task, TaskSettings
+from sim.tasks.task import Columns, Floats, Task, TaskSettings
 
 GRID = 512  # cells of the histogram of event times that the sites sum to place the bins
 
@@ -30,7 +29,7 @@ class Hazard(Task):
     edges   float64 [bins + 1], days: bin b is (edges[b], edges[b + 1]]; the last edge is the horizon
     """
 
-    def __init__(self, module: nn.Module, edges: NDArray[np.float64]) -> None:
+    def __init__(self, module: nn.Module, edges: Floats) -> None:
         super().__init__(module)
         self.edges = edges
 
@@ -42,7 +41,7 @@ class Hazard(Task):
             baseline.fill_(-2.0)
         return v
 
-    def targets(self, y: Mapping[str, NDArray[np.generic]]) -> dict[str, Tensor]:
+    def targets(self, y: Columns) -> dict[str, Tensor]:
         """`survived`: bins lived through (censoring counts a bin once its middle is passed); `failed`: event inside."""
         time = y["time_days"].astype(np.float64)
         failed = y["event"].astype(bool) & (time <= self.edges[-1])
@@ -65,32 +64,24 @@ class Hazard(Task):
         """Risk: cumulative hazard to the horizon, -log S; [N, bins] -> [N]."""
         return softplus(output).sum(1)
 
-    def events(self, y: Mapping[str, NDArray[np.generic]]) -> NDArray[np.bool_]:
+    def events(self, y: Columns) -> NDArray[np.bool_]:
         """Whether the event was seen; bool [R]."""
         return y["event"].astype(bool)
 
-    def metrics(
-        self,
-        score: NDArray[np.float64],
-        y: Mapping[str, NDArray[np.generic]],
-        segment: NDArray[np.int64],
-        segments: int,
-    ) -> dict[str, NDArray[np.float64]]:
+    def metrics(self, score: Floats, y: Columns, segment: NDArray[np.int64], segments: int) -> dict[str, Floats]:
         """Harrell's C; [G]."""
         time = y["time_days"].astype(np.float64)
         return {"cindex": harrell_c(score, time, self.events(y), segment, segments)}
 
 
-def bin_edges(
-    time_days: NDArray[np.float64], event: NDArray[np.bool_], bins: int, horizon_days: float
-) -> NDArray[np.float64]:
+def bin_edges(time_days: Floats, event: NDArray[np.bool_], bins: int, horizon_days: float) -> Floats:
     """Edges with equally many events between them, from counts that sites can sum; days [bins + 1]."""
     horizon = horizon_days or float(time_days.max())
     grid = np.linspace(0.0, horizon, GRID + 1)
     counts, _ = np.histogram(time_days[event], grid)
     share = np.r_[0.0, np.cumsum(counts)] / max(counts.sum(), 1)
     inner = np.searchsorted(share, np.arange(1, bins) / bins)
-    edges: NDArray[np.float64] = np.concatenate([[0.0], grid[inner], [horizon]])
+    edges: Floats = np.concatenate([[0.0], grid[inner], [horizon]])
     if len(np.unique(edges)) < len(edges):
         raise Refused(
             f"task.bins={bins}: the {counts.sum()} training events before day {horizon:.0f} do not fill so many bins; "

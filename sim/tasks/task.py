@@ -15,6 +15,9 @@ from sim.params import Layout, call
 from sim.random import stream
 from sim.tasks.nets import Net, Proportional
 
+Columns = Mapping[str, NDArray[np.generic]]  # columns of the outcome, each [R]
+Floats = NDArray[np.float64]
+
 
 class Batch(NamedTuple):
     """Rows of one site; padding rows have `valid` False and are copies of real ones."""
@@ -40,7 +43,7 @@ class Task:
         self.module = module.eval().requires_grad_(False)
         self.layout = Layout.of(module)
 
-    def targets(self, y: Mapping[str, NDArray[np.generic]]) -> dict[str, Tensor]:
+    def targets(self, y: Columns) -> dict[str, Tensor]:
         """Tensors that `row_loss` needs, from the outcome's columns; each [R]."""
         raise NotImplementedError
 
@@ -52,17 +55,11 @@ class Task:
         """Prediction of every row from the network's output: probability or risk; [N, ...] -> [N]."""
         raise NotImplementedError
 
-    def metrics(
-        self,
-        score: NDArray[np.float64],
-        y: Mapping[str, NDArray[np.generic]],
-        segment: NDArray[np.int64],
-        segments: int,
-    ) -> dict[str, NDArray[np.float64]]:
+    def metrics(self, score: Floats, y: Columns, segment: NDArray[np.int64], segments: int) -> dict[str, Floats]:
         """Metrics of every segment of rows (a site's split) at once; [N] -> name -> [G]."""
         raise NotImplementedError
 
-    def events(self, y: Mapping[str, NDArray[np.generic]]) -> NDArray[np.bool_]:
+    def events(self, y: Columns) -> NDArray[np.bool_]:
         """Whether the outcome happened; bool [R]."""
         raise NotImplementedError
 
