@@ -116,9 +116,12 @@ def verify(
     """Prove every method against closed forms; exit 1 if one fails."""
     from dataclasses import asdict
 
+    from sim.records import ready
     from sim.verify import certificates
 
     table = Table("method", "property", "error", "tolerance", "", title="Correctness certificates")
+    if json_file:
+        ready(json_file.parent)
     with Console(stderr=True).status("proving every method against closed forms"):  # silent unless a terminal
         done = list(certificates())
     for one in done:

@@ -75,11 +75,20 @@ def sites_frame(
     return pd.concat(parts, ignore_index=True).astype(SITES)
 
 
+def ready(folder: Path) -> Path:
+    """The folder, made if it is not there; refuses at once what could not be written hours later."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise Refused(f"{folder}: cannot be written to ({error.strerror}); choose another folder (results.dir).") from None
+    return folder
+
+
 def write(run: Run, folder: Path) -> Path:
     """Write `folder/<run id>`: files first, then DONE with their digests, then the folder gets its name."""
-    folder.mkdir(parents=True, exist_ok=True)
     home = folder / run.id
-    draft = Path(tempfile.mkdtemp(prefix=f".{run.id}-", dir=folder))
+    draft = Path(tempfile.mkdtemp(prefix=f".{run.id}-", dir=ready(folder)))
     try:
         run.rounds.to_parquet(draft / "rounds.parquet", index=False, compression="zstd")
         run.sites.to_parquet(draft / "sites.parquet", index=False, compression="zstd")

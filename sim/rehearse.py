@@ -18,7 +18,7 @@ from sim.engine import Diverged, Simulation, rounds
 from sim.execute import crew
 from sim.federation import SPLITS, Federation, build
 from sim.partition.base import digest as partition_digest
-from sim.records import Run, finished, rounds_frame, sites_frame, write
+from sim.records import Run, finished, ready, rounds_frame, sites_frame, write
 from sim.references import Reference, Watch
 from sim.tasks.task import Task
 
@@ -132,5 +132,5 @@ def holdings(federation: Federation, events: NDArray[np.bool_]) -> Json:
 
 def keep(experiment: Experiment, folder: Path, watch: Watch = lambda number: None) -> Path:
     """Folder of the finished run, computed only if it is not there yet."""
-    home = folder / run_id(experiment, prepare(experiment))
+    home = ready(folder) / run_id(experiment, prepare(experiment))
     return home if finished(home) else write(rehearse(experiment, watch), folder)

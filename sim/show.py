@@ -15,6 +15,7 @@ from sim.cohort.table import Cohort
 from sim.compose import experiment
 from sim.partition.base import digest
 from sim.partition.describe import describe, skew
+from sim.records import ready
 from sim.report.holdings import holdings_figure
 
 
@@ -85,6 +86,6 @@ def partition(console: Console, overrides: Sequence[str], figure: Path | None) -
     mark = digest(sites)
     console.print(f"Partition: {mark}")
     path = figure or Path(wanted.results.dir) / f"partition-{mark[:12]}.svg"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    ready(path.parent)
     holdings_figure(frame).savefig(path)
     console.print(f"Figure: {path}", soft_wrap=True)

@@ -6,13 +6,14 @@ from pathlib import Path
 from sim.checks import Refused
 from sim.config import Experiment
 from sim.execute import InProcess, ray_session
-from sim.records import Run, finished, write
+from sim.records import Run, finished, ready, write
 from sim.references import Watch
 from sim.rehearse import keep, prepare, rehearse, run_id
 
 
 def run_all(experiments: Sequence[Experiment], folder: Path, workers: int, watch: Watch) -> list[Path]:
     """Folders of all runs, in order; those that are not there yet are computed by `workers` processes."""
+    ready(folder)
     if workers <= 1:
         homes = []
         for at, experiment in enumerate(experiments):
