@@ -106,7 +106,7 @@ def rehearse(experiment: Experiment, watch: Watch = lambda number: None) -> Run:
         "features": list(prepared.federation.features),
         "parameters": prepared.task.layout.size,
         "data": prepared.cohort.digest(),
-        "partition": partition_digest(prepared.sites),
+        "partition": partition_digest(prepared.cohort, prepared.sites),
         "notes": dict(prepared.cohort.notes),
         "sites": holdings(prepared.federation, events),
         "code": provenance.code(),

@@ -83,7 +83,7 @@ def partition(console: Console, overrides: Sequence[str], figure: Path | None) -
         f"{len(frame)} sites, {far.effective_sites:.1f} effective; outcome skew: total variation "
         f"{far.total_variation:.3f}, Jensen-Shannon {far.jensen_shannon:.4f} bit (means over sites, by rows)."
     )
-    mark = digest(sites)
+    mark = digest(made, sites)
     console.print(f"Partition: {mark}")
     path = figure or Path(wanted.results.dir) / f"partition-{mark[:12]}.svg"
     ready(path.parent)

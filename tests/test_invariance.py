@@ -5,13 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from sim.compose import experiment
 from sim.config import Experiment
+from sim.engine import simulate
 from sim.execute import InProcess, OnRay, pack
 from sim.federation import Split, build
+from sim.partition.base import digest
 from sim.records import Run
-from sim.rehearse import prepare, rehearse, run_id
+from sim.rehearse import prepare, rehearse, run_id, simulation
 from tests.conftest import SMALL
 
 CASES = {
@@ -46,6 +49,7 @@ def test_a_run_repeated_gives_the_same_bits(case: str) -> None:
 
 
 def test_the_order_of_the_table_does_not_matter(small: Experiment) -> None:
+    """Not to a bit of a run, nor to its name."""
     prepared = prepare(small)
     shuffled = np.random.default_rng(0).permutation(len(prepared.cohort.table))
     table = prepared.cohort.table.iloc[shuffled].reset_index(drop=True)
@@ -53,11 +57,16 @@ def test_the_order_of_the_table_does_not_matter(small: Experiment) -> None:
     assert truth is not None
     cohort = replace(prepared.cohort, table=table, truth=truth.iloc[shuffled].reset_index(drop=True))
     sites = small.partition.assign(cohort, "response", small.seed)
+    assert digest(cohort, sites) == digest(prepared.cohort, prepared.sites)
+    assert run_id(small, replace(prepared, cohort=cohort)) == run_id(small, prepared)
     again = build(cohort, "response", sites, Split(), small.seed)
     assert again.sites == prepared.federation.sites
     np.testing.assert_array_equal(again.bounds, prepared.federation.bounds)
     np.testing.assert_array_equal(again.x, prepared.federation.x)
     np.testing.assert_array_equal(again.y["label"], prepared.federation.y["label"])
+    one = list(simulate(simulation(small, prepared), InProcess()))
+    other = list(simulate(simulation(small, replace(prepared, federation=again)), InProcess()))
+    assert torch.equal(one[-1].model, other[-1].model)
 
 
 def test_the_executor_is_no_part_of_a_run_s_name(small: Experiment) -> None:

@@ -69,8 +69,8 @@ class Cohort:
         return self.table[column].to_numpy(dtype=bool)
 
     def digest(self) -> str:
-        """Fingerprint of every observed cell, for the run id."""
-        rows = pd.util.hash_pandas_object(self.table, index=False).to_numpy()
+        """Fingerprint of every observed cell, for the run id; the order of the rows does not matter."""
+        rows = np.sort(pd.util.hash_pandas_object(self.table, index=False).to_numpy())
         head = repr(
             (self.name, sorted(self.outcomes.items()), sorted(self.predictors.items()), list(self.table.columns))
         )

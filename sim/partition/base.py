@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from sim.checks import within
@@ -28,6 +29,8 @@ class Partition:
         raise NotImplementedError
 
 
-def digest(sites: Sites) -> str:
-    """Fingerprint of who holds what."""
-    return hashlib.blake2b("\n".join(sites.tolist()).encode(), digest_size=16).hexdigest()
+def digest(cohort: Cohort, sites: Sites) -> str:
+    """Fingerprint of who holds what; the order of the rows does not matter."""
+    held = pd.DataFrame({"patient": cohort.table["patient"].to_numpy(), "site": sites})
+    rows = np.sort(pd.util.hash_pandas_object(held, index=False).to_numpy())
+    return hashlib.blake2b(rows.tobytes(), digest_size=16).hexdigest()

@@ -86,7 +86,7 @@ def gap(best: MethodRow, rows: Sequence[MethodRow]) -> list[str]:
         return []
     difference = number(abs(best.mean - pooled.mean))
     if difference == number(0.0):
-        return [f"Its mean equals that of one model on all patients in one place ({number(pooled.mean)})."]
+        return [f"One model on all patients in one place does no better ({number(pooled.mean)}), to within 0.0005."]
     side = (
         "better" if np.sign(METRICS[best.metric].merit(np.array([best.mean, pooled.mean])) @ [1, -1]) > 0 else "worse"
     )

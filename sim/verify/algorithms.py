@@ -86,7 +86,7 @@ def of_fednova() -> Checks:
 
 def of_feddyn() -> Checks:
     """FedDyn: the optimum for every alpha, sooner for one about as large as the curvatures."""
-    yield optimum(dynamic(0.1), scalar((1, 2), 0.3, 650), "alpha 0.1")
+    yield optimum(dynamic(0.1), scalar((1, 2), 0.3, 850), "alpha 0.1")
     yield optimum(dynamic(1.0), scalar((10, 20), 0.1, 80), "alpha 1")
     yield from optima(dynamic(4.0))
     yield from paths(dynamic(0.4), recursion.feddyn(0.4))

@@ -26,12 +26,12 @@ def plain(method: type[Algorithm], weighting: Weighting) -> Algorithm:
     return method(weighting=weighting)
 
 
-def follows(build: Build, trial: Trial, closed: Closed, words: str, tolerance: float = 1e-9) -> Check[Algorithm]:
+def follows(build: Build, trial: Trial, closed: Closed, words: str, tolerance: float = 1e-10) -> Check[Algorithm]:
     """The whole path is the closed form's."""
     return Check(words, lambda method: gap(trial.path(build(method, trial.weighting)), closed(trial)), tolerance)
 
 
-def ends(build: Build, trial: Trial, closed: Closed, words: str, tolerance: float = 1e-9) -> Check[Algorithm]:
+def ends(build: Build, trial: Trial, closed: Closed, words: str, tolerance: float = 1e-10) -> Check[Algorithm]:
     """The last model is the closed form's limit."""
     return Check(words, lambda method: gap(trial.end(build(method, trial.weighting)), closed(trial)), tolerance)
 
@@ -70,7 +70,7 @@ def rests(closed: Closed) -> Checks:
 
 def optimum(build: Build, trial: Trial, words: str) -> Check[Algorithm]:
     """The pooled optimum of two sites; by hand (1 * -1 + 4 * 2) / (1 + 4) = 1.4."""
-    return ends(build, trial, Trial.optimum, f"optimum 1.4, K={trial.steps}, {words}", 1e-8)
+    return ends(build, trial, Trial.optimum, f"optimum 1.4, K={trial.steps}, {words}")
 
 
 def optima(build: Build) -> Checks:
@@ -78,7 +78,7 @@ def optima(build: Build) -> Checks:
     for weighting in Weighting:
         for sites, rounds in ((0, 120), (3, 250)):
             words = f"pooled optimum, {sites or 'all'} of 6 sites, weighting {weighting.value}"
-            yield ends(build, spatial(rounds, sites, weighting), Trial.optimum, words, 1e-8)
+            yield ends(build, spatial(rounds, sites, weighting), Trial.optimum, words)
 
 
 def one_step(build: Build) -> Checks:
