@@ -10,8 +10,9 @@ import torch
 from sim.compose import experiment
 from sim.config import Experiment
 from sim.engine import simulate
-from sim.execute import InProcess, OnRay, pack
+from sim.execute import InProcess, OnRay, RayCrew, pack
 from sim.federation import Split, build
+from sim.local.chunk import Broadcast, Order, Upload
 from sim.partition.base import digest
 from sim.records import Run
 from sim.rehearse import prepare, rehearse, run_id, simulation
@@ -79,3 +80,24 @@ def test_the_executor_is_no_part_of_a_run_s_name(small: Experiment) -> None:
 def test_longest_first_packing() -> None:
     assert pack([1, 9, 5, 4], 2) == [[1, 0], [2, 3]]
     assert pack([3], 2) == [[0], []]
+
+
+@pytest.mark.ray
+def test_an_actor_that_dies_changes_nothing(ray_here: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Actors come back and are asked again: an order is a pure function of what is sent."""
+    import ray
+
+    train = RayCrew.train
+    killed = []
+
+    def deadly(self: RayCrew, broadcast: Broadcast, orders: list[Order]) -> list[Upload]:
+        if broadcast.round == 2:
+            ray.kill(self.actors[0], no_restart=False)
+            killed.append(broadcast.round)
+        return train(self, broadcast, orders)
+
+    wanted = experiment([*SMALL, "algorithm=scaffold"])
+    alone = rehearse(replace(wanted, executor=InProcess()))
+    monkeypatch.setattr(RayCrew, "train", deadly)
+    same(alone, rehearse(replace(wanted, executor=OnRay(workers=2))))
+    assert killed == [2]
