@@ -48,6 +48,7 @@ def study(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="A file of experiments/, or a path to one; then key=value overrides.")],
     seeds: Annotated[int, typer.Option(help="Seeds 0 to N-1 in place of the study's own number.", min=0)] = 0,
+    metric: Annotated[str, typer.Option(help="Primary metric in place of the study's own, such as cindex.")] = "",
     workers: Annotated[int, typer.Option(help="Processes; 0 = one per core.", min=0)] = 0,
 ) -> None:
     """Every cell of a study, then tables, figures and one HTML page. Finished runs are not computed again."""
@@ -58,8 +59,8 @@ def study(
     from sim.sweep import run_all
 
     plan = studies.load(name)
-    if seeds:
-        plan = replace(plan, seeds=seeds)
+    plan = replace(plan, seeds=seeds or plan.seeds, metric=metric or plan.metric)
+    plan = studies.changed(plan, context.args)
     cells = studies.cells(plan, context.args)
     folder = Path(cells[0].experiment.results.dir) / plan.name
     with bar(f"{plan.name}: {len(cells)} runs", len(cells)) as watch:

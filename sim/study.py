@@ -63,6 +63,12 @@ def load(name: str) -> Study:
         raise Refused(f"{path}: not a study: {error}. See experiments/quickstart.yaml for the keys.") from None
 
 
+def changed(study: Study, extra: Sequence[str]) -> Study:
+    """The study, its question saying which of its settings were changed."""
+    words = [word for word in extra if not word.startswith(("results.", "executor", "cohort.dir="))]
+    return replace(study, question=f"{study.question} (with {', '.join(words)})") if words else study
+
+
 def cells(study: Study, extra: Sequence[str] = ()) -> list[Cell]:
     """Every run, seeds outermost, so that runs on the same patients stand together. Refuses before anything runs."""
     made = []
@@ -74,6 +80,9 @@ def cells(study: Study, extra: Sequence[str] = ()) -> list[Cell]:
             cell = Cell(label, reference, scenario, experiment([*shared, f"algorithm={reference}"]))
             if reference != "oracle" or prepare(cell.experiment).federation.best is not None:
                 made.append(cell)
+    for cell in made:
+        remedy = "Choose another with --metric, or another task."
+        one_of(f"{study.name}: metric", study.metric, cell.experiment.task.judged_by, remedy)
     return [
         replace(cell, experiment=replace(cell.experiment, seed=seed)) for seed in range(study.seeds) for cell in made
     ]

@@ -9,10 +9,13 @@ import pytest
 from sim import study as studies
 from sim.assets import root
 from sim.checks import Refused
+from sim.compose import experiment
+from sim.rehearse import rehearse
 from sim.report.page import write_report
 from sim.report.tables import summary
 from sim.study import Study
 from sim.sweep import run_all
+from tests.conftest import SMALL
 from tests.test_fed_heart import DATA
 
 NAMES = sorted(path.stem for path in (root() / "experiments").glob("*.yaml"))
@@ -73,6 +76,23 @@ def test_a_wrong_cell_is_refused_before_anything_runs() -> None:
     plan = Study("mine", "?", "auroc", 1, [], {"good": ["algorithm=fedavg"], "bad": ["algorithm=fedpro"]})
     with pytest.raises(Refused, match="fedpro"):
         studies.cells(plan)
+
+
+def test_a_changed_study_says_so() -> None:
+    plan = studies.load("quickstart")
+    assert studies.changed(plan, ["results.dir=x", "executor=ray"]) == plan
+    assert studies.changed(plan, ["rounds=2"]).question == f"{plan.question} (with rounds=2)"
+
+
+def test_a_metric_that_the_task_does_not_give_is_refused_before_anything_runs() -> None:
+    with pytest.raises(Refused, match="cindex, loss"):
+        studies.cells(studies.load("quickstart"), ["task=hazard"])
+
+
+@pytest.mark.parametrize("task", ["response", "hazard"])
+def test_tasks_give_the_metrics_they_name(task: str) -> None:
+    wanted = experiment([*SMALL, f"task={task}", "rounds=1"])
+    assert set(rehearse(wanted).sites["metric"]) == set(wanted.task.judged_by)
 
 
 def test_a_report_of_changed_records_is_refused(tmp_path: Path) -> None:

@@ -51,6 +51,8 @@ class Classification(Task):
 class Classify(TaskSettings):
     """Predict a yes-or-no outcome."""
 
+    judged_by = ("loss", "auroc", "brier", "accuracy", "citl")
+
     def choose(self, cohort: Cohort) -> str:
         """The named outcome, or the cohort's only binary one."""
         return only(cohort, self.outcome, Binary)

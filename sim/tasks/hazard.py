@@ -94,6 +94,8 @@ def bin_edges(time_days: Floats, event: NDArray[np.bool_], bins: int, horizon_da
 class HazardSettings(TaskSettings):
     """Predict the time to an event."""
 
+    judged_by = ("loss", "cindex")
+
     bins: int = 10  # >= 1 time bins, placed with equally many training events in each
     horizon_days: float = 0.0  # follow-up that is modelled; 0 = the longest seen in training
     proportional: bool = True  # one score a patient, as in Cox; False: every bin has its own

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -96,6 +96,8 @@ class Task:
 @dataclass
 class TaskSettings:
     """One entry of the `task` config group."""
+
+    judged_by: ClassVar[tuple[str, ...]] = ("loss",)  # names of the metrics that the task gives
 
     outcome: str = ""  # name of the cohort's outcome; empty = its only one of the right kind
 
