@@ -39,15 +39,15 @@ def rung(wanted: int, limit: int) -> int:
     return min(int(above[0]) if len(above) else -(-wanted // 64) * 64, limit)
 
 
-def spans(start: NDArray[np.int64], length: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Which span every element belongs to, and its place inside; start, length [C] -> [sum], [sum]."""
+def spans(length: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which span every element of spans end to end belongs to, and its place inside; [C] -> [sum], [sum]."""
     owner = np.repeat(np.arange(len(length)), length)
     return owner, np.arange(len(owner)) - (np.cumsum(length) - length)[owner]
 
 
 def shuffle(sites: Sites, epoch: NDArray[np.int64], seed: int, round: int) -> NDArray[np.int64]:
     """Rows of every site in the random order of its epoch, site after site; [sum of rows] row numbers."""
-    owner, inside = spans(sites.start, sites.rows)
+    owner, inside = spans(sites.rows)
     word = counted(scatter(key(seed, "batches", round), sites.keys, epoch)[owner], inside)
     bits = max(int(len(sites.rows) - 1).bit_length(), 1)
     # One sort for all sites: the owner in the high bits, the random word below it.
@@ -70,7 +70,7 @@ def steps(sites: Sites, training: Training, seed: int, round: int) -> Iterator[S
         epoch, batch = now // batches[:count], now % batches[:count]
         stale = np.flatnonzero(epoch != shuffled[:count])
         if len(stale):
-            owner, inside = spans(first[stale], sites.rows[stale])
+            owner, inside = spans(sites.rows[stale])
             order[first[stale][owner] + inside] = shuffle(sites.only(stale), epoch[stale], seed, round)
             shuffled[stale] = epoch[stale]
         left = np.minimum(sites.rows[:count] - batch * width, width)
