@@ -1,5 +1,6 @@
 """`fedtrial run`: everything is checked first, then Hydra takes over."""
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,10 +15,12 @@ from rich.table import Table
 from sim.assets import root
 from sim.checks import Refused, tell
 from sim.compose import build, cells, experiment
-from sim.config import Experiment, register
+from sim.config import register
 from sim.progress import bar
 from sim.records import Run, read
 from sim.rehearse import keep
+
+SHOWN = 30  # sites in the table; all of them are in sites.parquet
 
 
 def launch(words: Sequence[str]) -> None:
@@ -38,22 +41,30 @@ def one(config: DictConfig) -> None:
         wanted = build(config)
         with bar(f"{wanted.rounds} rounds", wanted.rounds) as watch:
             home = keep(wanted, Path(wanted.results.dir), watch)
-        show(wanted, read(home), home)
+        show(read(home), home)
     except Refused as refusal:  # Hydra would print a traceback and exit with 1
         tell(refusal)
         sys.exit(2)
 
 
-def show(wanted: Experiment, run: Run, home: Path) -> None:
-    """Final metrics of every site, bytes, and where the records are."""
+def show(run: Run, home: Path) -> None:
+    """Metrics of the last scored round at every site (if many, the largest), bytes, and where the records are."""
     console = Console(highlight=False, soft_wrap=True)
-    last = run.sites[(run.sites["round"] == run.sites["round"].max()) & (run.sites["split"] == "test")]
+    at = run.sites["round"].max()
+    last = run.sites[(run.sites["round"] == at) & (run.sites["split"] == "test")]
     wide = last.pivot(index="site", columns="metric", values="value")
-    table = Table("site", "test rows", "events", *wide.columns, title=f"Round {wanted.rounds}, test patients")
-    for site, held in run.info["sites"].items():
-        values = wide.loc[site] if site in wide.index else [float("nan")] * len(wide.columns)
-        shown = ("–" if value != value else f"{value:.3f}" for value in values)
-        table.add_row(site, str(held["test"]["rows"]), str(held["test"]["events"]), *shown)
+    table = Table("site", "test rows", "events", *wide.columns, title=f"Round {at}, test patients")
+    sites = run.info["sites"]
+    largest = sorted(sites, key=lambda site: -sites[site]["test"]["rows"])[:SHOWN]
+    for site in [site for site in sites if site in set(largest)]:
+        values = wide.loc[site] if site in wide.index else [math.nan] * len(wide.columns)
+        table.add_row(site, str(sites[site]["test"]["rows"]), str(sites[site]["test"]["events"]), *map(shown, values))
+    if len(sites) > SHOWN:
+        table.add_row(f"{len(sites) - SHOWN} smaller", *[""] * (len(wide.columns) + 2))
+    table.add_section()
+    held = [site["test"] for site in sites.values()]
+    counts = (str(sum(part[name] for part in held)) for name in ("rows", "events"))
+    table.add_row("mean over sites", *counts, *map(shown, wide.mean()))
     console.print(table)
     if len(run.rounds):
         down, up = run.rounds["bytes_down"].sum(), run.rounds["bytes_up"].sum()
@@ -62,3 +73,8 @@ def show(wanted: Experiment, run: Run, home: Path) -> None:
     if run.info["status"] != "done":
         console.print(f"[bold red]{run.info['status']}[/]")
     console.print(f"Records: {home}")
+
+
+def shown(value: float) -> str:
+    """A metric's value; a dash where a site cannot define it."""
+    return "–" if math.isnan(value) else f"{value:.3f}"
