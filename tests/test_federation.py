@@ -8,7 +8,8 @@ import pytest
 
 from sim.checks import Refused
 from sim.cohort.table import Binary, Cohort
-from sim.federation import Scaling, Split, build
+from sim.features import Scaling
+from sim.federation import Split, build
 
 
 def cohort(rows: int = 900, seed: int = 0) -> Cohort:
