@@ -5,6 +5,7 @@ import math
 import os
 import shlex
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -18,12 +19,25 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Rehearse federated learning for a cancer consortium before anything is deployed.",
 )
 cohorts = typer.Typer(no_args_is_help=True, help="Look at the patients before anything is learned from them.")
 app.add_typer(cohorts, name="cohort")
 console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and leave."""
+    if wanted:
+        console.print(f"fedtrial {metadata.version('fedtrial')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Rehearse federated learning for a cancer consortium before anything is deployed."""
 
 
 def main() -> None:

@@ -69,7 +69,7 @@ def check(override: str, chosen: Sequence[str]) -> None:
         raise Refused(f"{override}: not an override. Write key=value. {plain(error)}") from None
     group = parsed.key_or_group
     if parsed.is_sweep_override():
-        raise Refused(f"{override}: several values make a sweep; add -m, or name one.")
+        raise Refused(f"{override}: several values make a sweep; name one, or use `fedtrial run -m`.")
     if parsed.is_add() and not group.startswith("hydra"):
         config = composed([word for word in chosen if word != override])
         parent = OmegaConf.select(config, group.rpartition(".")[0] or "rounds")
@@ -140,6 +140,8 @@ def unknown(override: str, config: DictConfig) -> str:
     if not isinstance(node, DictConfig):
         return unknown(parent, config) if parent else f"{key}: no such setting."
     allowed = sorted(str(name) for name in node)
+    if not allowed:
+        return f"{key}: this entry of {parent} has no settings; choose another entry of {', '.join(options(parent))}."
     near = difflib.get_close_matches(leaf, allowed, n=1)
     hint = f" Did you mean {parent + '.' if parent else ''}{near[0]}?" if near else ""
     place = f"{parent} has" if parent else "allowed are"

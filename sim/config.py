@@ -13,7 +13,7 @@ from omegaconf import MISSING
 
 from sim.algorithms import ALGORITHMS
 from sim.algorithms.base import Method
-from sim.checks import within
+from sim.checks import Refused, within
 from sim.cohort import COHORTS
 from sim.cohort.table import Source
 from sim.engine import Evaluation
@@ -49,6 +49,10 @@ class Results:
     """Where run folders are written."""
 
     dir: str = "results/runs"
+
+    def __post_init__(self) -> None:
+        if not self.dir:
+            raise Refused("results.dir is empty: name a folder.")
 
 
 @dataclass

@@ -21,11 +21,10 @@ from sim.tasks.task import Task
 
 
 class Diverged(ArithmeticError):
-    """The server model left the finite numbers."""
+    """A model left the finite numbers."""
 
-    def __init__(self, round: int) -> None:
-        super().__init__(f"diverged in round {round}: the server's step is not finite; lower local.lr or server.lr.")
-        self.round = round
+    def __init__(self, round: int, why: str = "the server's step is not finite; lower local.lr or server.lr") -> None:
+        super().__init__(f"diverged in round {round}: {why}.")
 
 
 @dataclass

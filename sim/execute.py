@@ -173,6 +173,7 @@ def join(parts: Sequence[Rated]) -> Rated:
 def ray_session(workers: int) -> Iterator[None]:
     """A Ray of our own, loopback only, unless the caller's process already has one; ours is ended on the way out."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its word on restarts is not so: the crew keeps the job
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray
 

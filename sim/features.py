@@ -6,6 +6,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sim.checks import Refused
+
+HUGE = 1e18  # its square still fits single precision
+
 
 class Scaling(Enum):
     """Whose statistics standardise a column."""
@@ -36,6 +40,16 @@ def encode(table: pd.DataFrame, columns: tuple[str, ...]) -> tuple[tuple[str, ..
             names.append(f"{column} missing")
             values.append(missing.astype(np.float64))
     return tuple(names), np.stack(values, axis=1)
+
+
+def refuse_huge(names: tuple[str, ...], x: NDArray[np.float64]) -> None:
+    """Refuse a column that single precision cannot hold once it is squared; [R, D]."""
+    most = np.nanmax(np.abs(x), axis=0, initial=0.0)
+    if (most > HUGE).any():
+        at = int(np.argmax(most > HUGE))
+        raise Refused(
+            f"Column {names[at]!r} holds {most[at]:g}: allowed up to {HUGE:g}. Correct it, change its unit, or drop it."
+        )
 
 
 def standardise(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sim.checks import Refused, within
 from sim.cohort.table import Binary, Cohort
-from sim.features import Scaling, encode, standardise
+from sim.features import Scaling, encode, refuse_huge, standardise
 from sim.random import key, scatter, uniform
 
 SPLITS = ("train", "valid", "test")
@@ -88,10 +88,14 @@ def build(cohort: Cohort, outcome: str, sites: NDArray[np.str_], split: Split, s
         raise Refused(
             f"No training rows at {empty}: give each site at least one row marked 'train' in {cohort.split!r}."
         )
+    if not counts[:, 2].any():
+        remedy = f"mark some rows 'test' in {cohort.split!r}" if cohort.split else "lower split.train"
+        raise Refused(f"No test rows at any site: {remedy}.")
     order = np.lexsort((np.arange(len(site)), patient, part, site))
     ends = np.cumsum(counts.ravel()).reshape(counts.shape)
     bounds = np.concatenate([np.r_[0, ends[:-1, 2]][:, None], ends], axis=1)
     features, raw = encode(cohort.table.iloc[order], cohort.predictors[outcome])
+    refuse_huge(features, raw)
     held = site[order]
     x = standardise(raw, held, part[order] == 0, len(names), split.scaling)
     best = cohort.truth[outcome].to_numpy(dtype=np.float64)[order] if cohort.truth is not None else None

@@ -64,7 +64,7 @@ def show(run: Run, home: Path) -> None:
     table.add_section()
     held = [site["test"] for site in sites.values()]
     counts = (str(sum(part[name] for part in held)) for name in ("rows", "events"))
-    table.add_row("mean over sites", *counts, *map(shown, wide.mean()))
+    table.add_row("total, and mean", *counts, *map(shown, wide.mean()))
     console.print(table)
     if len(run.rounds):
         down, up = run.rounds["bytes_down"].sum(), run.rounds["bytes_up"].sum()
@@ -77,4 +77,4 @@ def show(run: Run, home: Path) -> None:
 
 def shown(value: float) -> str:
     """A metric's value; a dash where a site cannot define it."""
-    return "–" if math.isnan(value) else f"{value:.3f}"
+    return "–" if math.isnan(value) else f"{value:.3f}" if abs(value) < 1e4 else f"{value:.3g}"

@@ -81,9 +81,7 @@ def ready(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise Refused(
-            f"{folder}: cannot be written to ({error.strerror}); choose another folder (results.dir)."
-        ) from None
+        raise Refused(f"{folder}: cannot be written to ({error.strerror}); choose another.") from None
     return folder
 
 

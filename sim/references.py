@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sim.algorithms.base import Method
 from sim.checks import Refused, within
-from sim.engine import Simulation, cut
+from sim.engine import Diverged, Simulation, cut
 from sim.execute import Crew
 from sim.local.chunk import Broadcast
 from sim.local.rows import Rows, view
@@ -48,6 +48,8 @@ class LocalOnly(Reference):
         task, federation, held = simulation.task, simulation.federation, hands.held
         rows = Rows.of(federation, task)
         middle = min(self.factors, key=lambda factor: abs(np.log(factor)))
+        at = held.splits.index("valid")
+        seen = np.bincount(held.segment, minlength=held.segments).reshape(-1, len(held.splits))[:, at] > 0
         best = np.full(len(federation.sites), np.inf)
         chosen = Rated(np.zeros(len(held.row)), np.zeros(len(held.row)))
         for tried, factor in enumerate(self.factors):
@@ -57,12 +59,17 @@ class LocalOnly(Reference):
                     continue
                 rated = rate_own(task, rows, view(models), held)
                 loss = measure(task, federation, held, rated)["loss"].reshape(-1, len(held.splits))
-                valid = loss[:, held.splits.index("valid")]
                 blind = 0.0 if factor == middle and number == simulation.rounds else np.inf
-                valid = np.where(np.isnan(valid), blind, valid)
+                valid = np.where(seen, loss[:, at], blind)
                 take = (valid < best)[held.site]
-                best = np.minimum(best, valid)
+                best = np.fmin(best, valid)  # a model that is no longer finite has NaN for a loss and is never taken
                 chosen = Rated(*(np.where(take, new, old) for new, old in zip(rated, chosen, strict=True)))
+        lost = np.isinf(best)
+        lost[held.site[~np.isfinite(chosen.loss)]] = True
+        if lost.any():
+            names = ", ".join(np.array(federation.sites)[lost][:5])
+            why = f"alone, no rate kept a finite model at {names}; lower local.lr or algorithm.factors"
+            raise Diverged(simulation.rounds, why)
         return measure(task, federation, held, chosen)
 
 

@@ -86,16 +86,17 @@ def rehearse(experiment: Experiment, watch: Watch = lambda number: None) -> Run:
     with crew(experiment.executor, simulation(experiment, prepared).job) as hands:
         plan = simulation(experiment, prepared)
         method = experiment.algorithm
-        if isinstance(method, Reference):
-            judged = [(experiment.rounds, method.judge(plan, hands, watch))]
-        else:
-            try:
+        try:
+            if isinstance(method, Reference):
+                judged = [(experiment.rounds, method.judge(plan, hands, watch))]
+            else:
                 for here in rounds(plan, hands, None):
                     done.append(here)
+                    if here.metrics is not None:
+                        judged.append((here.number, here.metrics))
                     watch(here.number)
-            except Diverged as error:
-                status = str(error)
-            judged = [(here.number, here.metrics) for here in done if here.metrics is not None]
+        except Diverged as error:
+            status = str(error)
         held = hands.held
     events = prepared.task.events(prepared.federation.y)
     info = {

@@ -10,6 +10,7 @@ from rich.markdown import Markdown
 from rich.table import Table
 
 from sim.assets import root
+from sim.checks import one_of
 from sim.cohort.marginals import marginals
 from sim.cohort.table import Cohort
 from sim.compose import experiment
@@ -72,6 +73,8 @@ def rows(frame: pd.DataFrame, title: str) -> Table:
 
 def partition(console: Console, overrides: Sequence[str], figure: Path | None) -> None:
     """Table of sites, skew, fingerprint and figure."""
+    if figure:
+        one_of("--figure", figure.suffix, (".svg", ".png", ".pdf"))
     wanted = experiment(overrides)
     made = wanted.cohort.load(wanted.seed)
     outcome = wanted.task.choose(made)

@@ -35,6 +35,11 @@ class Study:
     published: dict[str, float] = field(default_factory=dict)  # label -> value of the metric elsewhere
 
     def __post_init__(self) -> None:
+        if not isinstance(self.seeds, int):
+            raise TypeError(f"seeds={self.seeds!r} is no whole number")
+        for label, words in [("overrides", self.overrides), *self.methods.items(), *self.scenarios.items()]:
+            if not isinstance(words, list):
+                raise TypeError(f"{label}: {words!r} is no list of key=value settings")
         one_of(f"{self.name}: metric", self.metric, METRICS)
         within(f"{self.name}: seeds", self.seeds, 1)
 
@@ -58,13 +63,24 @@ def load(name: str) -> Study:
         raise Refused(f"{path}: no such file.")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise TypeError("it holds no keys")
         return Study(path.stem, **content)
     except (yaml.YAMLError, TypeError) as error:
         raise Refused(f"{path}: not a study: {error}. See experiments/quickstart.yaml for the keys.") from None
 
 
 def changed(study: Study, extra: Sequence[str]) -> Study:
-    """The study, its question saying which of its settings were changed."""
+    """The study, its question saying which of its settings were changed; refuses changes that would have no effect."""
+    own = {word.split("=")[0].split(".")[0] for words in study.methods.values() for word in words}
+    for word in extra:
+        name = word.lstrip("+~").split("=")[0]
+        if name == "seed":
+            raise Refused(f"{word}: a study runs seeds 0 to N-1; set N with --seeds.")
+        if name in own or any(name == other.split("=")[0] for words in study.methods.values() for other in words):
+            raise Refused(
+                f"{word}: the methods of study {study.name!r} set this themselves; change a copy of its file."
+            )
     words = [word for word in extra if not word.startswith(("results.", "executor", "cohort.dir="))]
     return replace(study, question=f"{study.question} (with {', '.join(words)})") if words else study
 

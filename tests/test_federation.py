@@ -88,3 +88,17 @@ def test_a_site_of_one_patient_trains_on_it() -> None:
 def test_shares_that_leave_no_test_rows_are_refused() -> None:
     with pytest.raises(Refused, match="nothing to test on"):
         Split(train=0.8, valid=0.2)
+
+
+def test_a_split_without_test_rows_is_refused() -> None:
+    whole = cohort()
+    whole = replace(whole, table=whole.table.assign(part="train"), split="part")
+    with pytest.raises(Refused, match="No test rows"):
+        build(whole, "sick", whole.table["site"].to_numpy(), Split(), 0)
+
+
+def test_a_column_too_large_for_single_precision_is_refused() -> None:
+    whole = cohort()
+    whole = replace(whole, table=whole.table.assign(age=whole.table["age"] * 1e30))
+    with pytest.raises(Refused, match="Column 'age' holds"):
+        build(whole, "sick", whole.table["site"].to_numpy(), Split(), 0)

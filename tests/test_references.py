@@ -91,3 +91,19 @@ def test_alone_is_never_worse_on_validation_than_one_fixed_rate(small: Experimen
 
     assert (loss(tuned) <= loss(fixed) + 1e-12).all()
     assert (loss(tuned) < loss(fixed)).any()
+
+
+def test_a_rate_that_diverges_is_not_chosen() -> None:
+    """Rates 0.3 and 1 blow up with this weight decay, 0.01 does not: every site keeps the finite model."""
+    words = ["local.lr=5", "local.weight_decay=1", "rounds=10", "algorithm=local"]
+    run = rehearse(experiment([*words, "algorithm.factors=[0.01,0.3,1.0]"]))
+    only = rehearse(experiment([*words, "algorithm.factors=[0.01]"]))
+    assert run.info["status"] == only.info["status"] == "done"
+    assert np.isfinite(list(values(run, "loss").values())).all()
+
+
+def test_sites_without_any_finite_model_alone_are_told_as_diverged() -> None:
+    run = rehearse(experiment([*SMALL, "algorithm=local", "net=mlp", "local.lr=1e38"]))
+    assert "diverged" in run.info["status"]
+    assert "centre-1" in run.info["status"]
+    assert run.sites.empty

@@ -101,3 +101,18 @@ def test_a_report_of_changed_records_is_refused(tmp_path: Path) -> None:
     (folder / run / "sites.parquet").write_bytes(b"")
     with pytest.raises(Refused, match=run):
         studies.gather(folder)
+
+
+@pytest.mark.parametrize("word", ["seed=3", "algorithm=scaffold", "server=adam", "algorithm.mu=1"])
+def test_a_change_that_would_have_no_effect_is_refused(word: str) -> None:
+    with pytest.raises(Refused, match=word.split("=")[0]):
+        studies.changed(studies.load("quickstart"), [word])
+
+
+@pytest.mark.parametrize(
+    "text", ["- a\n- b\n", "", "seeds: two\nquestion: q\nmetric: auroc\noverrides: []\nmethods: {}\n"]
+)
+def test_files_that_are_no_study_are_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(Refused, match="not a study"):
+        studies.load(str(tmp_path / "mine.yaml"))

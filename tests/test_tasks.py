@@ -93,3 +93,9 @@ def test_a_module_of_the_user_s_own_trains() -> None:
 def test_modules_with_buffers_are_refused() -> None:
     with pytest.raises(ValueError, match="buffers"):
         Classification(nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1)))
+
+
+def test_a_horizon_before_the_first_event_is_refused() -> None:
+    for bins in (1, 5):
+        with pytest.raises(Refused, match=r"task\.horizon_days=2.*first is on day 5"):
+            bin_edges(np.array([5.0, 6.0, 7.0]), np.array([True, True, False]), bins, 2.0)

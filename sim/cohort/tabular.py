@@ -104,7 +104,9 @@ class Tabular(Source):
             outcomes["label"] = Binary("label")
         if self.time:
             remedy = "Correct it, or add its mark of a gap to cohort.missing_marks."
-            table["time_days"] = number(held, self.time, remedy) * DAYS[self.unit]
+            time = number(held, self.time, remedy)
+            held.refuse_first(self.time, ~(time > 0), "is no time above 0", "Correct it, or see cohort.unlabelled.")
+            table["time_days"] = time * DAYS[self.unit]
             table["event"] = truth(held, self.event, parse("", self.happened), "cohort.happened")
             outcomes["survival"] = Survival("time_days", "event")
         if self.split:

@@ -118,9 +118,11 @@ def traffic(best: MethodRow) -> list[str]:
         f"a whole run moves {data_size(best.mb_total)} over all sites."
     ]
     if best.reached:
+        size = data_size(best.mb_to_target)
+        after = f"half of these after {size} or less" if best.reached > 1 else f"after {size}"
         said.append(
             f"{best.reached} of {best.runs} runs came within the margin of the pooled model (target "
-            f"{number(best.target)}), half of these after {data_size(best.mb_to_target)} or less."
+            f"{number(best.target)}), {after}."
         )
     elif not math.isnan(best.target):
         said.append(f"No run came within the margin of the pooled model (target {number(best.target)}).")

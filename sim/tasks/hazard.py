@@ -79,6 +79,9 @@ def bin_edges(time_days: Floats, event: NDArray[np.bool_], bins: int, horizon_da
     horizon = horizon_days or float(time_days.max())
     grid = np.linspace(0.0, horizon, GRID + 1)
     counts, _ = np.histogram(time_days[event], grid)
+    if not counts.any():
+        first = f"; the first is on day {time_days[event].min():g}" if event.any() else ""
+        raise Refused(f"task.horizon_days={horizon:g}: no training event by that day{first}. Raise it, or 0 for all.")
     share = np.r_[0.0, np.cumsum(counts)] / max(counts.sum(), 1)
     inner = np.searchsorted(share, np.arange(1, bins) / bins)
     edges: Floats = np.concatenate([[0.0], grid[inner], [horizon]])
