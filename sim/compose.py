@@ -141,7 +141,7 @@ def unknown(override: str, config: DictConfig) -> str:
         return unknown(parent, config) if parent else f"{key}: no such setting."
     allowed = sorted(str(name) for name in node)
     if not allowed:
-        return f"{key}: this entry of {parent} has no settings; choose another entry of {', '.join(options(parent))}."
+        return f"{key}: the chosen {parent} has no settings; the {parent}s are {', '.join(options(parent))}."
     near = difflib.get_close_matches(leaf, allowed, n=1)
     hint = f" Did you mean {parent + '.' if parent else ''}{near[0]}?" if near else ""
     place = f"{parent} has" if parent else "allowed are"

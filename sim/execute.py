@@ -96,15 +96,16 @@ class RayCrew:
         self.held = Held.of(job.federation, job.splits)
         # Tasks may run more than once after a crash; an order is a pure function of what is sent, so nothing is lost.
         actor: Any = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=-1)(Worker)
-        self.shared = ray.put(job)  # held as long as the crew, for a restarted actor asks for it again
-        self.actors: list[Any] = [actor.remote([self.shared]) for _ in range(workers)]
+        # Goes with every call and is opened once by each actor: one that died and came back finds it again.
+        self.job = [ray.put(job)]
+        self.actors: list[Any] = [actor.remote() for _ in range(workers)]
 
     def train(self, broadcast: Broadcast, orders: Sequence[Order]) -> list[Upload]:
         """Longest order first to the least busy actor; one message out and one back per actor."""
         shares = pack([int(order.steps.sum()) for order in orders], len(self.actors))
         sent = self.ray.put(broadcast)
         calls = [
-            actor.train.remote(sent, [orders[at] for at in share])
+            actor.train.remote(self.job, sent, [orders[at] for at in share])
             for actor, share in zip(self.actors, shares, strict=True)
             if share
         ]
@@ -117,7 +118,9 @@ class RayCrew:
         """Blocks dealt round robin."""
         blocks = range(len(self.held.blocks))
         shares = [list(blocks[at :: len(self.actors)]) for at in range(len(self.actors))]
-        calls = [actor.rate.remote(x, share) for actor, share in zip(self.actors, shares, strict=True) if share]
+        calls = [
+            actor.rate.remote(self.job, x, share) for actor, share in zip(self.actors, shares, strict=True) if share
+        ]
         rated: dict[int, Rated] = {}
         for share, done in zip([share for share in shares if share], self.ray.get(calls), strict=True):
             rated.update(zip(share, done, strict=True))
@@ -132,23 +135,28 @@ class RayCrew:
 class Worker:
     """Body of a Ray actor."""
 
-    def __init__(self, shared: list[Any]) -> None:
-        import ray
+    def __init__(self) -> None:
+        self.opened: Workshop | None = None
 
-        job: Job = ray.get(shared)[0]
-        self.workshop = job.workshop()
+    def workshop(self, shared: list[Any]) -> Workshop:
+        """The workshop of the shared job, opened on the first call."""
+        if self.opened is None:
+            import ray
 
-    def train(self, broadcast: Broadcast, orders: list[Order]) -> list[Upload]:
+            self.opened = ray.get(shared)[0].workshop()
+        return self.opened
+
+    def train(self, shared: list[Any], broadcast: Broadcast, orders: list[Order]) -> list[Upload]:
         """Carry out this actor's orders of a round; the sites' models stay here unless they were sent."""
-        done = [self.workshop.train(broadcast, order) for order in orders]
+        done = [self.workshop(shared).train(broadcast, order) for order in orders]
         return [
             upload if order.models is not None else replace(upload, models=np.empty(0))
             for order, upload in zip(orders, done, strict=True)
         ]
 
-    def rate(self, x: NDArray[np.floating], blocks: list[int]) -> list[Rated]:
+    def rate(self, shared: list[Any], x: NDArray[np.floating], blocks: list[int]) -> list[Rated]:
         """Score some blocks."""
-        return [self.workshop.rate(x, block) for block in blocks]
+        return [self.workshop(shared).rate(x, block) for block in blocks]
 
 
 def pack(costs: Sequence[int], workers: int) -> list[list[int]]:
@@ -173,7 +181,6 @@ def join(parts: Sequence[Rated]) -> Rated:
 def ray_session(workers: int) -> Iterator[None]:
     """A Ray of our own, loopback only, unless the caller's process already has one; ours is ended on the way out."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its word on restarts is not so: the crew keeps the job
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray
 

@@ -10,7 +10,7 @@ from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig
 from rich import filesize
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from sim.assets import root
 from sim.checks import Refused, tell
@@ -53,7 +53,9 @@ def show(run: Run, home: Path) -> None:
     at = run.sites["round"].max()
     last = run.sites[(run.sites["round"] == at) & (run.sites["split"] == "test")]
     wide = last.pivot(index="site", columns="metric", values="value")
-    table = Table("site", "test rows", "events", *wide.columns, title=f"Round {at}, test patients")
+    table = Table(
+        Column("site", no_wrap=True), "test rows", "events", *wide.columns, title=f"Round {at}, test patients"
+    )
     sites = run.info["sites"]
     largest = sorted(sites, key=lambda site: -sites[site]["test"]["rows"])[:SHOWN]
     for site in [site for site in sites if site in set(largest)]:
