@@ -56,6 +56,7 @@ def show(run: Run, home: Path) -> None:
     table = Table(
         Column("site", no_wrap=True), "test rows", "events", *wide.columns, title=f"Round {at}, test patients"
     )
+    table.caption = "all sites: total rows and events, mean of the metrics that a site can define"
     sites = run.info["sites"]
     largest = sorted(sites, key=lambda site: -sites[site]["test"]["rows"])[:SHOWN]
     for site in [site for site in sites if site in set(largest)]:
@@ -66,7 +67,7 @@ def show(run: Run, home: Path) -> None:
     table.add_section()
     held = [site["test"] for site in sites.values()]
     counts = (str(sum(part[name] for part in held)) for name in ("rows", "events"))
-    table.add_row("total, and mean", *counts, *map(shown, wide.mean()))
+    table.add_row("all sites", *counts, *map(shown, wide.mean()))
     console.print(table)
     if len(run.rounds):
         down, up = run.rounds["bytes_down"].sum(), run.rounds["bytes_up"].sum()
