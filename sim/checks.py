@@ -35,6 +35,11 @@ def one_of(name: str, value: str, allowed: Iterable[str], remedy: str = "") -> N
     words = sorted(allowed)
     if value in words:
         return
-    near = difflib.get_close_matches(value, words, n=1)
-    guess = f" Did you mean {near[0]!r}?" if near else ""
+    guess = nearest(value, words)
     raise Refused(f"{name}={value!r}: allowed {', '.join(words)}.{guess}{' ' + remedy if remedy else ''}")
+
+
+def nearest(word: str, words: Iterable[str], shown: str = "{!r}") -> str:
+    """` Did you mean 'x'?` with the nearest of the words, written as `shown` says; empty if none is near."""
+    near = difflib.get_close_matches(word, list(words), n=1)
+    return f" Did you mean {shown.format(near[0])}?" if near else ""

@@ -1,6 +1,5 @@
 """From command-line overrides to an Experiment, or to a refusal in a few clear lines."""
 
-import difflib
 import re
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sim.assets import root
-from sim.checks import Refused
+from sim.checks import Refused, nearest
 from sim.config import GROUPS, Experiment, register
 
 
@@ -81,8 +80,7 @@ def check(override: str, chosen: Sequence[str]) -> None:
         allowed = options(group)
         value = str(parsed.value())
         if value not in allowed:
-            near = difflib.get_close_matches(value, allowed, n=1)
-            hint = f" Did you mean {group}={near[0]}?" if near else ""
+            hint = nearest(value, allowed, f"{group}={{}}")
             raise Refused(f"{group}={value}: allowed {', '.join(allowed)}.{hint}")
 
 
@@ -142,7 +140,6 @@ def unknown(override: str, config: DictConfig) -> str:
     allowed = sorted(str(name) for name in node)
     if not allowed:
         return f"{key}: the chosen {parent} has no settings; the {parent}s are {', '.join(options(parent))}."
-    near = difflib.get_close_matches(leaf, allowed, n=1)
-    hint = f" Did you mean {parent + '.' if parent else ''}{near[0]}?" if near else ""
+    hint = nearest(leaf, allowed, f"{parent}.{{}}" if parent else "{}")
     place = f"{parent} has" if parent else "allowed are"
     return f"{key}: no such setting; {place} {', '.join(allowed)}.{hint}"

@@ -66,6 +66,10 @@ class Simulation:
     seed: int
     steps: NDArray[np.int64] | None = None  # [S] local steps of each site, in place of `training`'s own
 
+    def due(self, round: int) -> bool:
+        """Whether models are scored after this round."""
+        return round % self.evaluation.every == 0 or round == self.rounds
+
     @property
     def job(self) -> Job:
         """What the executor's processes need."""
@@ -95,7 +99,7 @@ def rounds(simulation: Simulation, hands: Crew, start: Tensor | None) -> Iterato
         chosen = simulation.system.sample(total, seed, number)
         orders = cut(chosen, steps, weights, sites, training.chunk)
         down = {name: state[name].numpy() for name in algorithm.broadcast}
-        broadcast = Broadcast(number, training.lr * training.decay ** (number - 1), x.numpy(), down)
+        broadcast = Broadcast(number, training.rate(number), x.numpy(), down)
         uploads = hands.train(broadcast, orders)
         mean = average(uploads, float(weights[chosen].sum()), dtype)
         for order, upload in zip(orders, uploads, strict=True):
@@ -115,8 +119,7 @@ def rounds(simulation: Simulation, hands: Crew, start: Tensor | None) -> Iterato
             sites=len(chosen),
             step_norm=norm,
         )
-        due = number % simulation.evaluation.every == 0 or number == simulation.rounds
-        yield scored(simulation, hands, here) if due else here
+        yield scored(simulation, hands, here) if simulation.due(number) else here
 
 
 def cut(

@@ -3,7 +3,7 @@
 import logging
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -104,27 +104,21 @@ class RayCrew:
         """Longest order first to the least busy actor; one message out and one back per actor."""
         shares = pack([int(order.steps.sum()) for order in orders], len(self.actors))
         sent = self.ray.put(broadcast)
-        calls = [
-            actor.train.remote(self.job, sent, [orders[at] for at in share])
-            for actor, share in zip(self.actors, shares, strict=True)
-            if share
-        ]
-        uploads: dict[int, Upload] = {}
-        for share, done in zip([share for share in shares if share], self.ray.get(calls), strict=True):
-            uploads.update(zip(share, done, strict=True))
-        return [uploads[at] for at in range(len(orders))]
+        return self.ask(shares, lambda actor, share: actor.train.remote(self.job, sent, [orders[at] for at in share]))
 
     def rate(self, x: NDArray[np.floating]) -> Rated:
         """Blocks dealt round robin."""
         blocks = range(len(self.held.blocks))
         shares = [list(blocks[at :: len(self.actors)]) for at in range(len(self.actors))]
-        calls = [
-            actor.rate.remote(self.job, x, share) for actor, share in zip(self.actors, shares, strict=True) if share
-        ]
-        rated: dict[int, Rated] = {}
-        for share, done in zip([share for share in shares if share], self.ray.get(calls), strict=True):
-            rated.update(zip(share, done, strict=True))
-        return join([rated[block] for block in blocks])
+        return join(self.ask(shares, lambda actor, share: actor.rate.remote(self.job, x, share)))
+
+    def ask(self, shares: list[list[int]], call: Callable[[Any, list[int]], Any]) -> list[Any]:
+        """Call every actor that has a share, all at once; answers in the order of the items, whoever gave them."""
+        busy = [(actor, share) for actor, share in zip(self.actors, shares, strict=True) if share]
+        answers: dict[int, Any] = {}
+        for (_, share), done in zip(busy, self.ray.get([call(*one) for one in busy]), strict=True):
+            answers.update(zip(share, done, strict=True))
+        return [answers[at] for at in sorted(answers)]
 
     def close(self) -> None:
         """End the actors of this crew."""

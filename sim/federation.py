@@ -11,11 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.checks import Refused, within
-from sim.cohort.table import Binary, Cohort
+from sim.cohort.table import SPLITS, Binary, Cohort
 from sim.features import Scaling, encode, refuse_huge, standardise
 from sim.random import key, scatter, uniform
-
-SPLITS = ("train", "valid", "test")
 
 
 @dataclass

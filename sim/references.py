@@ -13,6 +13,7 @@ from sim.engine import Diverged, Simulation, cut
 from sim.execute import Crew
 from sim.local.chunk import Broadcast
 from sim.local.rows import Rows, view
+from sim.metrics.segments import segment_mean
 from sim.score import Rated, measure, rate, rate_own
 from sim.tasks.task import Batch
 
@@ -55,10 +56,10 @@ class LocalOnly(Reference):
         for tried, factor in enumerate(self.factors):
             for number, models in alone(simulation, hands, factor):
                 watch((tried * simulation.rounds + number) // len(self.factors))
-                if number % simulation.evaluation.every and number != simulation.rounds:
+                if not simulation.due(number):
                     continue
                 rated = rate_own(task, rows, view(models), held)
-                loss = measure(task, federation, held, rated)["loss"].reshape(-1, len(held.splits))
+                loss = segment_mean(rated.loss, held.segment, held.segments).reshape(-1, len(held.splits))
                 blind = 0.0 if factor == middle and number == simulation.rounds else np.inf
                 valid = np.where(seen, loss[:, at], blind)
                 take = (valid < best)[held.site]
@@ -81,7 +82,7 @@ def alone(simulation: Simulation, hands: Crew, factor: float) -> Iterator[tuple[
     steps = training.site_steps(federation.rows)
     weights = np.ones(len(models))
     for number in range(1, simulation.rounds + 1):
-        lr = factor * training.lr * training.decay ** (number - 1)
+        lr = factor * training.rate(number)
         orders = cut(np.arange(len(models)), steps, weights, {}, training.chunk, models)
         for order, upload in zip(orders, hands.train(Broadcast(number, lr, x, {}), orders), strict=True):
             models[order.sites] = upload.models

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from sim import provenance
 from sim.algorithms.base import Algorithm
-from sim.cohort.table import Cohort
+from sim.cohort.table import SPLITS, Cohort
 from sim.config import Experiment, Json, identity, settings
 from sim.engine import Diverged, Simulation, rounds
 from sim.execute import crew
-from sim.federation import SPLITS, Federation, build
+from sim.federation import Federation, build
 from sim.partition.base import digest as partition_digest
 from sim.records import Run, finished, ready, rounds_frame, sites_frame, write
 from sim.references import Reference, Watch
@@ -57,7 +57,7 @@ def prepare(experiment: Experiment) -> Prepared:
 
 def run_id(experiment: Experiment, prepared: Prepared) -> str:
     """Name of a run: what was asked, of which data, by which code."""
-    what = {"settings": identity(experiment), "data": prepared.cohort.digest(), "code": provenance.code()}
+    what = {"settings": identity(experiment), "data": prepared.cohort.digest, "code": provenance.code()}
     return hashlib.blake2b(json.dumps(what, sort_keys=True).encode(), digest_size=6).hexdigest()
 
 
@@ -83,9 +83,8 @@ def rehearse(experiment: Experiment, watch: Watch = lambda number: None) -> Run:
     run, began = run_id(experiment, prepared), time.perf_counter()
     started = datetime.now(UTC).isoformat(timespec="seconds")
     status, done, judged = "done", [], []
-    with crew(experiment.executor, simulation(experiment, prepared).job) as hands:
-        plan = simulation(experiment, prepared)
-        method = experiment.algorithm
+    plan, method = simulation(experiment, prepared), experiment.algorithm
+    with crew(experiment.executor, plan.job) as hands:
         try:
             if isinstance(method, Reference):
                 judged = [(experiment.rounds, method.judge(plan, hands, watch))]
@@ -106,7 +105,7 @@ def rehearse(experiment: Experiment, watch: Watch = lambda number: None) -> Run:
         "outcome": prepared.outcome,
         "features": list(prepared.federation.features),
         "parameters": prepared.task.layout.size,
-        "data": prepared.cohort.digest(),
+        "data": prepared.cohort.digest,
         "partition": partition_digest(prepared.cohort, prepared.sites),
         "notes": dict(prepared.cohort.notes),
         "sites": holdings(prepared.federation, events),

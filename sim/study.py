@@ -72,12 +72,13 @@ def load(name: str) -> Study:
 
 def changed(study: Study, extra: Sequence[str]) -> Study:
     """The study, its question saying which of its settings were changed; refuses changes that would have no effect."""
-    own = {word.split("=")[0].split(".")[0] for words in study.methods.values() for word in words}
+    keys = {word.split("=")[0] for words in study.methods.values() for word in words}
+    own = keys | {name.split(".")[0] for name in keys}
     for word in extra:
         name = word.lstrip("+~").split("=")[0]
         if name == "seed":
             raise Refused(f"{word}: a study runs seeds 0 to N-1; set N with --seeds.")
-        if name in own or any(name == other.split("=")[0] for words in study.methods.values() for other in words):
+        if name in own:
             raise Refused(
                 f"{word}: the methods of study {study.name!r} set this themselves; change a copy of its file."
             )

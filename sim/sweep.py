@@ -1,6 +1,7 @@
 """Many runs: in this process or as Ray tasks, one a run. Finished runs are skipped, so a sweep can go on."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sim.checks import Refused
@@ -48,5 +49,4 @@ def on_ray(expected: Mapping[str, Experiment], folder: Path, workers: int, befor
 
 def alone(experiment: Experiment) -> Run:
     """One run, in the process that is asked; its own executor would start a Ray inside a Ray."""
-    experiment.executor = InProcess()
-    return rehearse(experiment)
+    return rehearse(replace(experiment, executor=InProcess()))

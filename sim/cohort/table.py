@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,7 @@ class Survival:
 
 
 Outcome = Binary | Survival
+SPLITS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class Cohort:
         column = outcome.label if isinstance(outcome, Binary) else outcome.event
         return self.table[column].to_numpy(dtype=bool)
 
+    @cached_property
     def digest(self) -> str:
         """Fingerprint of every observed cell, for the run id; the order of the rows does not matter."""
         rows = np.sort(pd.util.hash_pandas_object(self.table, index=False).to_numpy())

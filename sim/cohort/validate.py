@@ -1,16 +1,12 @@
 """What every cohort must satisfy before anything is computed from it; the first breach is refused, with its row."""
 
-import difflib
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from sim.checks import Refused, one_of
-from sim.cohort.table import Binary, Cohort, Survival
-
-SPLIT_WORDS = ("train", "valid", "test")
+from sim.checks import Refused, nearest, one_of
+from sim.cohort.table import SPLITS, Binary, Cohort, Survival
 
 
 def validate(cohort: Cohort) -> None:
@@ -28,8 +24,8 @@ def validate(cohort: Cohort) -> None:
     for column in dict.fromkeys(column for columns in cohort.predictors.values() for column in columns):
         check_predictor(cohort, column)
     if cohort.split is not None:
-        words = cohort.table[cohort.split].isin(SPLIT_WORDS)
-        refuse_first(cohort, cohort.split, ~words.to_numpy(), f"allowed {', '.join(SPLIT_WORDS)}", "Mark every row.")
+        words = cohort.table[cohort.split].isin(SPLITS)
+        refuse_first(cohort, cohort.split, ~words.to_numpy(), f"allowed {', '.join(SPLITS)}", "Mark every row.")
     check_truth(cohort)
 
 
@@ -64,9 +60,8 @@ def need(cohort: Cohort, column: str, why: str) -> None:
     """Refuse a column that the table lacks, with the nearest one."""
     names = sorted(map(str, cohort.table.columns))
     if column not in names:
-        near = difflib.get_close_matches(column, names, n=1)
-        guess = f" Did you mean {near[0]!r}?" if near else ""
-        raise Refused(f"Cohort {cohort.name!r} has no column {column!r}, but {why}; it has {', '.join(names)}.{guess}")
+        has = f"it has {', '.join(names)}.{nearest(column, names)}"
+        raise Refused(f"Cohort {cohort.name!r} has no column {column!r}, but {why}; {has}")
 
 
 def refuse_first(cohort: Cohort, column: str, wrong: NDArray[np.bool_], allowed: str, remedy: str) -> None:

@@ -31,6 +31,10 @@ class Training:
         within("local.weight_decay", self.weight_decay, 0)
         within("local.chunk", self.chunk, 1)
 
+    def rate(self, round: int) -> float:
+        """Learning rate of a round, from 1."""
+        return self.lr * self.decay ** (round - 1)
+
     def batches(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Batches in one epoch of each site, [C] -> [C]."""
         return -(-rows // self.batch) if self.batch else np.ones_like(rows)
