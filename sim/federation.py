@@ -56,7 +56,12 @@ class Federation:
     @property
     def rows(self) -> NDArray[np.int64]:
         """Training rows of each site, [S]."""
-        return np.asarray(self.bounds[:, 1] - self.bounds[:, 0])
+        return self.rows_of("train")
+
+    def rows_of(self, split: str) -> NDArray[np.int64]:
+        """Rows of a split at each site, [S]."""
+        at = SPLITS.index(split)
+        return np.asarray(self.bounds[:, at + 1] - self.bounds[:, at])
 
     def held(self, split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Row numbers [n] of a split and the site [n] each belongs to."""

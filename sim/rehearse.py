@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim import provenance
-from sim.algorithms.base import Algorithm
 from sim.cohort.table import SPLITS, Cohort
 from sim.config import Experiment, Json, identity, settings
-from sim.engine import Diverged, Simulation, rounds
+from sim.engine import SCORED, Diverged, Simulation, rounds
 from sim.execute import crew
 from sim.federation import Federation, build
 from sim.partition.base import digest as partition_digest
 from sim.records import Run, finished, ready, rounds_frame, sites_frame, write
 from sim.references import Reference, Watch
+from sim.score import Held
 from sim.tasks.task import Task
 
 DATA = ("cohort", "partition", "split", "task", "net", "seed")  # settings that a prepared federation depends on
@@ -63,11 +63,10 @@ def run_id(experiment: Experiment, prepared: Prepared) -> str:
 
 def simulation(experiment: Experiment, prepared: Prepared) -> Simulation:
     """The engine's view of an experiment; a reference trains as FedAvg would, without the averaging."""
-    method = experiment.algorithm
     return Simulation(
         federation=prepared.federation,
         task=prepared.task,
-        algorithm=method if isinstance(method, Algorithm) else Algorithm(),
+        algorithm=experiment.algorithm.trains_as,
         server=experiment.server,
         training=experiment.local,
         system=experiment.system,
@@ -96,7 +95,6 @@ def rehearse(experiment: Experiment, watch: Watch = lambda number: None) -> Run:
                     watch(here.number)
         except Diverged as error:
             status = str(error)
-        held = hands.held
     events = prepared.task.events(prepared.federation.y)
     info = {
         "run": run,
@@ -117,6 +115,7 @@ def rehearse(experiment: Experiment, watch: Watch = lambda number: None) -> Run:
         "started": started,
         "wall_seconds": round(time.perf_counter() - began, 3),
     }
+    held = Held.of(prepared.federation, SCORED)
     frame = sites_frame(run, prepared.federation, held, events, method.model, judged)
     return Run(run, rounds_frame(run, done), frame, info)
 

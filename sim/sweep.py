@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from sim.actors import ray_session
 from sim.checks import Refused
 from sim.config import Experiment
-from sim.execute import InProcess, ray_session
+from sim.execute import InProcess
 from sim.records import Run, finished, ready, write
 from sim.references import Watch
 from sim.rehearse import keep, prepare, rehearse, run_id
@@ -49,4 +50,4 @@ def on_ray(expected: Mapping[str, Experiment], folder: Path, workers: int, befor
 
 def alone(experiment: Experiment) -> Run:
     """One run, in the process that is asked; its own executor would start a Ray inside a Ray."""
-    return rehearse(replace(experiment, executor=InProcess()))
+    return rehearse(replace(experiment, executor=InProcess(threads=1)))

@@ -10,9 +10,10 @@ import torch
 from sim.compose import experiment
 from sim.config import Experiment
 from sim.engine import simulate
-from sim.execute import InProcess, OnRay, RayCrew, pack
+from sim.actors import RayCrew, pack
+from sim.execute import InProcess, OnRay
 from sim.federation import Split, build
-from sim.local.chunk import Broadcast, Order, Upload
+from sim.local.messages import Broadcast, Order, Upload
 from sim.partition.base import digest
 from sim.records import Run
 from sim.rehearse import prepare, rehearse, run_id, simulation

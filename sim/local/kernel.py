@@ -1,0 +1,318 @@
+"""The local work of one site after another in compiled loops; parameters and a tile of rows stay in the caches.
+
+Letters as everywhere, and: `w` a site's parameters in the local layout [Q]; `work` [2L + 2, TILE, row] what goes into
+layer l (work[l], so that work[L] is what the network says), the gradient of what comes out of it (work[L + 1 + l]) and
+of the time bins' intercepts (the last). Loops index whole arrays: a slice would cost more than the few numbers in it.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.jit import exact, fast
+from sim.local.dense import TILE, Network
+from sim.local.order import of_epoch, shuffle
+from sim.local.plan import Sites
+from sim.local.tiles import LANES, ROWS, fetch, inner, outer
+from sim.tasks.closed import Loss
+
+Ints = NDArray[np.int64]
+Words = NDArray[np.uint64]
+Floats = NDArray[np.floating]
+Doubles = NDArray[np.float64]
+
+AHEAD = 256  # rows of the next site that are asked for while this one trains
+SQUARED, LOGISTIC, SOFTMAX = int(Loss.squared), int(Loss.logistic), int(Loss.softmax)
+AHEAD = 256  # rows of the next site that are asked for while this one trains
+
+
+class Data(NamedTuple):
+    """Rows of all sites."""
+
+    x: Floats  # [R, D]
+    first: Floats  # [R] targets, see `sim.tasks.closed.Loss`
+    second: Floats  # [R]; the first again where the loss needs one
+
+
+class Dials(NamedTuple):
+    """Numbers of a local step, in the precision of the parameters."""
+
+    lr: float
+    pull: float
+    decay: float
+    momentum: float
+    clip: float
+
+
+@exact
+def up(size: int, to: int) -> int:
+    """The next multiple."""
+    return (size + to - 1) // to * to
+
+
+@fast
+def enter(net: Network, x: Floats, order: Ints, low: int, rows: int, work: Floats) -> None:
+    """Copy the rows order[low : low + rows] to where the first layer takes them, each with a one for the bias.
+
+    The next rows are asked for, since their order is random and the machine cannot guess it.
+    """
+    size = x.shape[1]
+    for i in range(rows):
+        row = order[low + i]
+        for j in range(size):
+            work[0, i, j] = x[row, j]
+        work[0, i, size] = net.bias[0]
+    for i in range(low + rows, min(low + 2 * rows, len(order))):
+        for j in range(0, size, LANES):
+            fetch(x, order[i], j)
+
+
+@fast
+def forward(net: Network, w: Floats, work: Floats, tall: int) -> None:
+    """Outputs of every layer for the tile's rows, padded to a multiple of four."""
+    one, zero = w.dtype.type(1), w.dtype.type(0)
+    row = work.shape[2]
+    slab = TILE * row
+    for layer in range(net.layers):
+        size, depth = net.outputs[layer], net.depth[layer]
+        if net.wide[layer]:
+            outer(work, (layer + 1) * slab, row, tall, up(size, LANES), work, layer * slab, row, 1,
+                  w, net.weights[layer], net.stride[layer], depth, one, False)  # fmt: skip
+        else:
+            inner(work, (layer + 1) * slab, row, tall, size, work, layer * slab, row,
+                  w, net.weights[layer], net.stride[layer], up(depth, LANES))  # fmt: skip
+        if layer + 1 < net.layers:
+            if net.tanh:
+                for i in range(tall):
+                    for j in range(size):
+                        work[layer + 1, i, j] = math.tanh(work[layer + 1, i, j])
+            else:
+                for i in range(tall):
+                    for j in range(size):
+                        value = work[layer + 1, i, j]
+                        work[layer + 1, i, j] = zero if value < zero else value
+            for i in range(tall):
+                work[layer + 1, i, size] = net.bias[layer + 1]
+
+
+@fast
+def judge(net: Network, data: Data, w: Floats, work: Floats, order: Ints, low: int, rows: int) -> None:
+    """Gradient of every row's loss with respect to the last layer's outputs and to the time bins' intercepts."""
+    one, zero = w.dtype.type(1), w.dtype.type(0)
+    z, d, size = net.layers, 2 * net.layers, net.outputs[-1]
+    for i in range(rows):
+        target = data.first[order[low + i]]
+        if net.loss == SQUARED:
+            work[d, i, 0] = work[z, i, 0] - target
+        elif net.loss == LOGISTIC:
+            work[d, i, 0] = one / (one + math.exp(-work[z, i, 0])) - target
+        elif net.loss == SOFTMAX:
+            most, total = work[z, i, 0], zero
+            for j in range(1, size):
+                most = max(most, work[z, i, j])
+            for j in range(size):
+                work[d, i, j] = math.exp(work[z, i, j] - most)
+                total += work[d, i, j]
+            for j in range(size):
+                work[d, i, j] /= total
+            work[d, i, int(target)] -= one
+        else:
+            lived, failed = int(target), data.second[order[low + i]]
+            if net.bins:
+                work[d, i, 0] = zero
+                for j in range(net.bins):
+                    pull = zero
+                    if j <= lived:
+                        risk = one / (one + math.exp(-work[z, i, 0] - w[net.baseline + j]))
+                        pull = risk if j < lived else failed * (risk - one)
+                    work[d + 1, i, j] = pull
+                    work[d, i, 0] += pull
+            else:
+                for j in range(size):
+                    work[d, i, j] = zero
+                    if j <= lived:
+                        risk = one / (one + math.exp(-work[z, i, j]))
+                        work[d, i, j] = risk if j < lived else failed * (risk - one)
+
+
+@fast
+def backward(net: Network, w: Floats, work: Floats, tall: int) -> None:
+    """Gradients of the outputs of all hidden layers, from the last layer's."""
+    one, zero = w.dtype.type(1), w.dtype.type(0)
+    row = work.shape[2]
+    slab, first = TILE * row, net.layers + 1
+    for layer in range(net.layers - 1, 0, -1):
+        size, d = net.inputs[layer], first + layer
+        if net.wide[layer]:
+            inner(work, (d - 1) * slab, row, tall, size, work, d * slab, row,
+                  w, net.weights[layer], net.stride[layer], up(net.outputs[layer], LANES))  # fmt: skip
+        else:
+            outer(work, (d - 1) * slab, row, tall, up(size, LANES), work, d * slab, row, 1,
+                  w, net.weights[layer], net.stride[layer], net.outputs[layer], one, False)  # fmt: skip
+        if net.tanh:
+            for i in range(tall):
+                for j in range(size):
+                    work[d - 1, i, j] *= one - work[layer, i, j] * work[layer, i, j]
+        else:
+            for i in range(tall):
+                for j in range(size):
+                    pull, value = work[d - 1, i, j], work[layer, i, j]
+                    work[d - 1, i, j] = pull if value > zero else zero
+        for i in range(tall):
+            for j in range(size, up(size, LANES)):
+                work[d - 1, i, j] = zero
+
+
+@fast
+def clip(net: Network, limit: float, work: Floats, rows: int) -> None:
+    """Scale every row's gradient down to a norm of `limit`, without ever forming it.
+
+    The gradient of a dense layer is an outer product, so its norm is that of the inputs times that of the outputs'
+    gradient; the squares add up over layers. Goodfellow, arXiv 1510.01799.
+    """
+    zero, last = work.dtype.type(0), 2 * net.layers + 1
+    for i in range(rows):
+        square = zero
+        for layer in range(net.layers):
+            inside, outside = zero, zero
+            for j in range(net.depth[layer]):
+                inside += work[layer, i, j] * work[layer, i, j]
+            for j in range(net.outputs[layer]):
+                outside += work[net.layers + 1 + layer, i, j] * work[net.layers + 1 + layer, i, j]
+            square += inside * outside
+        for j in range(net.bins):
+            square += work[last, i, j] * work[last, i, j]
+        if square > limit * limit:
+            scale = limit / math.sqrt(square)
+            for layer in range(net.layers):
+                for j in range(net.outputs[layer]):
+                    work[net.layers + 1 + layer, i, j] *= scale
+            for j in range(net.bins):
+                work[last, i, j] *= scale
+
+
+@fast
+def collect(net: Network, target: Floats, work: Floats, rows: int, scale: np.floating) -> None:
+    """Add the tile's summed gradient, times `scale`, to `target` [Q]."""
+    row, last = work.shape[2], 2 * net.layers + 1
+    slab = TILE * row
+    for layer in range(net.layers):
+        d, depth, size = (
+            (net.layers + 1 + layer) * slab,
+            net.depth[layer],
+            net.outputs[layer],
+        )
+        if net.wide[layer]:
+            outer(target, net.weights[layer], net.stride[layer], up(depth, ROWS), up(size, LANES),
+                  work, layer * slab, 1, row, work, d, row, rows, scale, True)  # fmt: skip
+        else:
+            outer(target, net.weights[layer], net.stride[layer], up(size, ROWS), up(depth, LANES),
+                  work, d, 1, row, work, layer * slab, row, rows, scale, True)  # fmt: skip
+    for i in range(rows):
+        for j in range(net.bins):
+            target[net.baseline + j] += scale * work[last, i, j]
+
+
+@fast
+def differentiate(
+    net: Network, data: Data, limit: float, w: Floats, work: Floats, order: Ints, low: int, rows: int
+) -> None:
+    """Gradients of all outputs for the rows order[low : low + rows], at most a tile."""
+    tall = up(rows, ROWS)
+    enter(net, data.x, order, low, rows, work)
+    forward(net, w, work, tall)
+    judge(net, data, w, work, order, low, rows)
+    backward(net, w, work, tall)
+    if limit > 0:
+        clip(net, limit, work, rows)
+
+
+@fast
+def site(
+    net: Network,
+    data: Data,
+    dials: Dials,
+    steps: int,
+    width: int,
+    start: int,
+    word: np.uint64,
+    fixed: Floats,
+    w: Floats,
+    v: Floats,
+    order: Ints,
+    work: Floats,
+) -> None:
+    """All local steps of a site: w -= lr (g + (pull + decay) w + fixed), in place.
+
+    width rows of a batch; start first row, order [rows]; fixed = drift - pull x, or empty; v, work to write on.
+    """
+    one = w.dtype.type(1)
+    lr, shrink, momentum = dials.lr, dials.pull + dials.decay, dials.momentum
+    rows, now = len(order), -1
+    batches = (rows + width - 1) // width
+    v[:] = 0
+    for step in range(steps):
+        if step // batches != now:
+            now = step // batches
+            shuffle(order, start, of_epoch(word, now))
+        low = step % batches * width
+        size = min(width, rows - low)
+        if momentum == 0 and size <= TILE:
+            # One tile and nothing to remember: the gradient goes straight into the parameters.
+            differentiate(net, data, dials.clip, w, work, order, low, size)
+            if shrink > 0:
+                for p in range(len(w)):
+                    w[p] *= one - lr * shrink
+            for p in range(len(fixed)):
+                w[p] -= lr * fixed[p]
+            collect(net, w, work, size, -lr / w.dtype.type(size))
+        else:
+            for p in range(len(v)):
+                v[p] = momentum * v[p] + shrink * w[p]
+            for p in range(len(fixed)):
+                v[p] += fixed[p]
+            for tile in range(low, low + size, TILE):
+                part = min(TILE, low + size - tile)
+                differentiate(net, data, dials.clip, w, work, order, tile, part)
+                collect(net, v, work, part, one / w.dtype.type(size))
+            for p in range(len(w)):
+                w[p] -= lr * v[p]
+
+
+@fast
+def sites(net: Network, data: Data, dials: Dials, at: Sites, word: Words, width: int, w: Floats, drift: Floats) -> None:
+    """Local steps of C sites, one after another; w [C, P] from the models they downloaded to those they trained.
+
+    word [C], see `sim.local.order`; width rows of a batch, 0 for all; drift [C, P] or [0, P].
+    """
+    local, v = np.zeros(net.size, w.dtype), np.zeros(net.size, w.dtype)
+    fixed = np.zeros(net.size if len(drift) > 0 or dials.pull > 0 else 0, w.dtype)
+    work = np.zeros((2 * net.layers + 2, TILE, net.row), w.dtype)
+    order = np.empty(at.rows.max() if len(w) > 0 else 0, np.int64)
+    for c in range(len(w)):
+        for p in range(len(net.place)):
+            local[net.place[p]] = w[c, p]
+        if len(fixed) > 0:
+            for p in range(len(net.place)):
+                fixed[net.place[p]] = (drift[c, p] if len(drift) > 0 else w.dtype.type(0)) - dials.pull * w[c, p]
+        if c + 1 < len(w):
+            for row in range(at.start[c + 1], at.start[c + 1] + min(at.rows[c + 1], AHEAD)):
+                for j in range(0, data.x.shape[1], LANES):
+                    fetch(data.x, row, j)
+        wide = width if width > 0 else at.rows[c]
+        some = order[: at.rows[c]]
+        site(net, data, dials, at.steps[c], wide, at.start[c], word[c], fixed, local, v, some, work)
+        for p in range(len(net.place)):
+            w[c, p] = local[net.place[p]]
+
+
+@fast
+def weighted(weight: Doubles, part: Floats) -> Doubles:
+    """Sum of weight [C] times part [C, P] in double precision, in the order of the rows; [P]."""
+    total = np.zeros(part.shape[1])
+    for c in range(len(part)):
+        for p in range(part.shape[1]):
+            total[p] += weight[c] * part[c, p]
+    return total
