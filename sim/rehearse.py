@@ -16,6 +16,7 @@ from sim.config import Experiment, Json, identity, settings
 from sim.engine import SCORED, Diverged, Simulation, rounds
 from sim.execute import crew
 from sim.federation import Federation, build
+from sim.local.tier import choose
 from sim.partition.base import digest as partition_digest
 from sim.records import Run, finished, ready, rounds_frame, sites_frame, write
 from sim.references import Reference, Watch
@@ -83,6 +84,7 @@ def rehearse(experiment: Experiment, watch: Watch = lambda number: None) -> Run:
     started = datetime.now(UTC).isoformat(timespec="seconds")
     status, done, judged = "done", [], []
     plan, method = simulation(experiment, prepared), experiment.algorithm
+    chosen = choose(plan.task, plan.algorithm, plan.training)
     with crew(experiment.executor, plan.job) as hands:
         try:
             if isinstance(method, Reference):
@@ -103,6 +105,7 @@ def rehearse(experiment: Experiment, watch: Watch = lambda number: None) -> Run:
         "outcome": prepared.outcome,
         "features": list(prepared.federation.features),
         "parameters": prepared.task.layout.size,
+        "tier": {"is": chosen.tier.value, "why": chosen.why},
         "data": prepared.cohort.digest,
         "partition": partition_digest(prepared.cohort, prepared.sites),
         "notes": dict(prepared.cohort.notes),

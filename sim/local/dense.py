@@ -18,7 +18,7 @@ from sim.tasks.task import Task
 Ints = NDArray[np.int64]
 
 TILE = 64  # rows of a batch that are worked on at once, so that all they need stays in the nearest caches
-WIDE = 8  # outputs from which a layer's weights are kept inputs by outputs, so that outputs fill vectors
+FEW = 8  # outputs from which a layer's weights are kept inputs by outputs, so that outputs fill vectors
 
 
 def padded(size: Ints, to: int) -> Ints:
@@ -26,16 +26,15 @@ def padded(size: Ints, to: int) -> Ints:
     return -(-size // to) * to
 
 
+# Rows of Network.table: inputs I, 1 for a bias, their sum, outputs O, 1 for weights [I + bias, O] and 0 for
+# [O, I + bias], where the weights begin in the local vector, and the distance of their rows.
+INPUTS, BIAS, DEPTH, OUTPUTS, WIDE, WEIGHTS, STRIDE = range(7)
+
+
 class Network(NamedTuple):
     """A network and loss that the fused tier knows, in the form that compiled loops take."""
 
-    inputs: Ints  # [L] I of each layer
-    bias: Ints  # [L] 1 if it has one
-    depth: Ints  # [L] I + bias
-    outputs: Ints  # [L] O
-    wide: Ints  # [L] 1: weights [I + bias, O], 0: [O, I + bias]
-    weights: Ints  # [L] where they begin in the local vector
-    stride: Ints  # [L] from one of their rows to the next
+    table: Ints  # [7, L] what is known of each layer, by the numbers above
     layers: int  # L
     place: Ints  # [P] where parameter p lies in the local vector
     size: int  # Q, length of the local vector
@@ -69,7 +68,7 @@ def arrange(chain: list[nn.Linear], tanh: bool, loss: Loss, bins: int) -> Networ
     inputs = np.array([part.in_features for part in chain])
     outputs = np.array([part.out_features for part in chain])
     bias = np.array([int(part.bias is not None) for part in chain])
-    depth, wide = inputs + bias, (outputs >= WIDE).astype(np.int64)
+    depth, wide = inputs + bias, (outputs >= FEW).astype(np.int64)
     tall = padded(np.where(wide, depth, outputs), ROWS)
     stride = padded(np.where(wide, outputs, depth), LANES)
     ends = np.cumsum(tall * stride)
@@ -82,8 +81,5 @@ def arrange(chain: list[nn.Linear], tanh: bool, loss: Loss, bins: int) -> Networ
         place += [at[:, : inputs[layer]].ravel(), at[:, inputs[layer] :].ravel()]
     place.append(size + np.arange(bins))
     row = int(padded(np.array([bins, *(inputs + 1), *(outputs + 1)]), LANES).max())
-    whole = np.concatenate(place)
-    return Network(
-        inputs, bias, depth, outputs, wide, weights, stride, len(chain), whole, size + bins, row,
-        tanh, int(loss), bins, size,
-    )  # fmt: skip
+    table = np.stack([inputs, bias, depth, outputs, wide, weights, stride])
+    return Network(table, len(chain), np.concatenate(place), size + bins, row, tanh, int(loss), bins, size)

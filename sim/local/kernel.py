@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.jit import exact, fast
-from sim.local.dense import TILE, Network
+from sim.local.dense import BIAS, DEPTH, INPUTS, OUTPUTS, STRIDE, TILE, WEIGHTS, WIDE, Network
 from sim.local.order import of_epoch, shuffle
 from sim.local.plan import Sites
 from sim.local.tiles import LANES, ROWS, fetch, inner, outer
@@ -63,7 +63,7 @@ def enter(net: Network, x: Floats, order: Ints, low: int, rows: int, work: Float
         row = order[low + i]
         for j in range(size):
             work[0, i, j] = x[row, j]
-        work[0, i, size] = net.bias[0]
+        work[0, i, size] = net.table[BIAS, 0]
     for i in range(low + rows, min(low + 2 * rows, len(order))):
         for j in range(0, size, LANES):
             fetch(x, order[i], j)
@@ -76,13 +76,14 @@ def forward(net: Network, w: Floats, work: Floats, tall: int) -> None:
     row = work.shape[2]
     slab = TILE * row
     for layer in range(net.layers):
-        size, depth = net.outputs[layer], net.depth[layer]
-        if net.wide[layer]:
+        size, depth = net.table[OUTPUTS, layer], net.table[DEPTH, layer]
+        at, stride = net.table[WEIGHTS, layer], net.table[STRIDE, layer]
+        if net.table[WIDE, layer]:
             outer(work, (layer + 1) * slab, row, tall, up(size, LANES), work, layer * slab, row, 1,
-                  w, net.weights[layer], net.stride[layer], depth, one, False)  # fmt: skip
+                  w, at, stride, depth, one, False)  # fmt: skip
         else:
             inner(work, (layer + 1) * slab, row, tall, size, work, layer * slab, row,
-                  w, net.weights[layer], net.stride[layer], up(depth, LANES))  # fmt: skip
+                  w, at, stride, up(depth, LANES))  # fmt: skip
         if layer + 1 < net.layers:
             if net.tanh:
                 for i in range(tall):
@@ -94,14 +95,14 @@ def forward(net: Network, w: Floats, work: Floats, tall: int) -> None:
                         value = work[layer + 1, i, j]
                         work[layer + 1, i, j] = zero if value < zero else value
             for i in range(tall):
-                work[layer + 1, i, size] = net.bias[layer + 1]
+                work[layer + 1, i, size] = net.table[BIAS, layer + 1]
 
 
 @fast
 def judge(net: Network, data: Data, w: Floats, work: Floats, order: Ints, low: int, rows: int) -> None:
     """Gradient of every row's loss with respect to the last layer's outputs and to the time bins' intercepts."""
     one, zero = w.dtype.type(1), w.dtype.type(0)
-    z, d, size = net.layers, 2 * net.layers, net.outputs[-1]
+    z, d, size = net.layers, 2 * net.layers, net.table[OUTPUTS, -1]
     for i in range(rows):
         target = data.first[order[low + i]]
         if net.loss == SQUARED:
@@ -144,13 +145,14 @@ def backward(net: Network, w: Floats, work: Floats, tall: int) -> None:
     row = work.shape[2]
     slab, first = TILE * row, net.layers + 1
     for layer in range(net.layers - 1, 0, -1):
-        size, d = net.inputs[layer], first + layer
-        if net.wide[layer]:
+        size, above, d = net.table[INPUTS, layer], net.table[OUTPUTS, layer], first + layer
+        at, stride = net.table[WEIGHTS, layer], net.table[STRIDE, layer]
+        if net.table[WIDE, layer]:
             inner(work, (d - 1) * slab, row, tall, size, work, d * slab, row,
-                  w, net.weights[layer], net.stride[layer], up(net.outputs[layer], LANES))  # fmt: skip
+                  w, at, stride, up(above, LANES))  # fmt: skip
         else:
             outer(work, (d - 1) * slab, row, tall, up(size, LANES), work, d * slab, row, 1,
-                  w, net.weights[layer], net.stride[layer], net.outputs[layer], one, False)  # fmt: skip
+                  w, at, stride, above, one, False)  # fmt: skip
         if net.tanh:
             for i in range(tall):
                 for j in range(size):
@@ -172,23 +174,23 @@ def clip(net: Network, limit: float, work: Floats, rows: int) -> None:
     The gradient of a dense layer is an outer product, so its norm is that of the inputs times that of the outputs'
     gradient; the squares add up over layers. Goodfellow, arXiv 1510.01799.
     """
-    zero, last = work.dtype.type(0), 2 * net.layers + 1
+    zero, first, last = work.dtype.type(0), net.layers + 1, 2 * net.layers + 1
     for i in range(rows):
         square = zero
         for layer in range(net.layers):
             inside, outside = zero, zero
-            for j in range(net.depth[layer]):
+            for j in range(net.table[DEPTH, layer]):
                 inside += work[layer, i, j] * work[layer, i, j]
-            for j in range(net.outputs[layer]):
-                outside += work[net.layers + 1 + layer, i, j] * work[net.layers + 1 + layer, i, j]
+            for j in range(net.table[OUTPUTS, layer]):
+                outside += work[first + layer, i, j] * work[first + layer, i, j]
             square += inside * outside
         for j in range(net.bins):
             square += work[last, i, j] * work[last, i, j]
         if square > limit * limit:
             scale = limit / math.sqrt(square)
             for layer in range(net.layers):
-                for j in range(net.outputs[layer]):
-                    work[net.layers + 1 + layer, i, j] *= scale
+                for j in range(net.table[OUTPUTS, layer]):
+                    work[first + layer, i, j] *= scale
             for j in range(net.bins):
                 work[last, i, j] *= scale
 
@@ -199,16 +201,13 @@ def collect(net: Network, target: Floats, work: Floats, rows: int, scale: np.flo
     row, last = work.shape[2], 2 * net.layers + 1
     slab = TILE * row
     for layer in range(net.layers):
-        d, depth, size = (
-            (net.layers + 1 + layer) * slab,
-            net.depth[layer],
-            net.outputs[layer],
-        )
-        if net.wide[layer]:
-            outer(target, net.weights[layer], net.stride[layer], up(depth, ROWS), up(size, LANES),
+        size, depth, d = net.table[OUTPUTS, layer], net.table[DEPTH, layer], (net.layers + 1 + layer) * slab
+        at, stride = net.table[WEIGHTS, layer], net.table[STRIDE, layer]
+        if net.table[WIDE, layer]:
+            outer(target, at, stride, up(depth, ROWS), up(size, LANES),
                   work, layer * slab, 1, row, work, d, row, rows, scale, True)  # fmt: skip
         else:
-            outer(target, net.weights[layer], net.stride[layer], up(size, ROWS), up(depth, LANES),
+            outer(target, at, stride, up(size, ROWS), up(depth, LANES),
                   work, d, 1, row, work, layer * slab, row, rows, scale, True)  # fmt: skip
     for i in range(rows):
         for j in range(net.bins):
