@@ -58,8 +58,8 @@ def show(run: Run, home: Path) -> None:
     )
     table.caption = "all sites: total rows and events, mean of the metrics that a site can define"
     sites = run.info["sites"]
-    largest = sorted(sites, key=lambda site: -sites[site]["test"]["rows"])[:SHOWN]
-    for site in [site for site in sites if site in set(largest)]:
+    largest = set(sorted(sites, key=lambda site: -sites[site]["test"]["rows"])[:SHOWN])
+    for site in filter(largest.__contains__, sites):
         values = wide.loc[site] if site in wide.index else [math.nan] * len(wide.columns)
         table.add_row(site, str(sites[site]["test"]["rows"]), str(sites[site]["test"]["events"]), *map(shown, values))
     if len(sites) > SHOWN:

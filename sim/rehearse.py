@@ -125,11 +125,12 @@ def rehearse(experiment: Experiment, watch: Watch = lambda number: None) -> Run:
 
 def holdings(federation: Federation, events: NDArray[np.bool_]) -> Json:
     """Rows and events of every site and split."""
-    table = {}
-    for site, bounds in zip(federation.sites, federation.bounds, strict=True):
-        parts = {split: events[low:high] for split, low, high in zip(SPLITS, bounds, bounds[1:], strict=False)}
-        table[site] = {split: {"rows": len(part), "events": int(part.sum())} for split, part in parts.items()}
-    return table
+    rows = np.diff(federation.bounds, axis=1).tolist()  # [S][3]
+    had = np.diff(np.concatenate([[0], np.cumsum(events)])[federation.bounds], axis=1).tolist()
+    return {
+        site: {split: {"rows": n, "events": k} for split, n, k in zip(SPLITS, *counts, strict=True)}
+        for site, *counts in zip(federation.sites, rows, had, strict=True)
+    }
 
 
 def keep(experiment: Experiment, folder: Path, watch: Watch = lambda number: None) -> Path:
