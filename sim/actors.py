@@ -16,6 +16,7 @@ from sim.local.messages import Broadcast, Order, Upload
 from sim.local.workshop import Job, Workshop
 from sim.score import Metrics, join
 
+INLINE = 100_000  # bytes up to which a message travels inside the calls
 ROOM = 1.1  # free space, as a multiple of the state, below which shared memory is not used
 
 
@@ -40,10 +41,13 @@ class RayCrew:
             "scheduling_strategy": node,
         }
         actor: Any = ray.remote(**options)(Worker)
-        # Goes with every call and is opened once by each actor: one that died and came back finds it again.
         self.job = [ray.put(job)]
         self.actors: list[Any] = [actor.remote() for _ in range(workers)]
-        ray.get([actor.ready.remote(self.job, folder) for actor in self.actors])
+        self.admit(self.actors)
+
+    def admit(self, actors: Sequence[Any]) -> None:
+        """Have actors open the job."""
+        self.ray.get([actor.open.remote(self.job, self.folder) for actor in actors])
 
     @classmethod
     @contextmanager
@@ -60,66 +64,62 @@ class RayCrew:
     def train(self, broadcast: Broadcast, orders: Sequence[Order]) -> list[Upload]:
         """Longest order first to the least busy actor; one message out and one back per actor."""
         shares = pack([order.work for order in orders], len(self.actors))
-        sent, current = self.ray.put(broadcast), self.shelf.current
+        # A small message is copied into each call; a large one is put where all can read it.
+        sent = broadcast if broadcast.bytes_site * len(self.actors) < INLINE else self.ray.put(broadcast)
+        current = self.shelf.current
 
         def call(actor: Any, share: list[int]) -> Any:
-            mine = [(orders[at], current[orders[at].sites]) for at in share]
-            return actor.train.remote(self.job, self.folder, sent, mine)
+            return actor.train.remote(sent, [(orders[at], current[orders[at].sites]) for at in share])
 
         return self.ask(shares, call)
 
     def judge(self, x: NDArray[np.floating] | None) -> Metrics:
         """Runs of sites, always by the same actor, which so reads few of the rows."""
-        shares = pack(self.held, len(self.actors))
         current = self.shelf.current if x is None else np.zeros(0, np.int8)
-        parts = self.ask(shares, lambda actor, share: actor.judge.remote(self.job, self.folder, x, share, current))
+        parts = self.ask(pack(self.held, len(self.actors)), lambda actor, share: actor.judge.remote(x, share, current))
         return join(parts) if parts else {}
 
     def ask(self, shares: list[list[int]], call: Callable[[Any, list[int]], Any]) -> list[Any]:
-        """Call every actor that has a share, all at once; answers in the order of the items, whoever gave them."""
+        """Call every actor that has a share, all at once; answers in the order of the items, whoever gave them.
+
+        An actor that died and came back has nothing open and answers None: it is given the job and asked again.
+        """
         busy = [(actor, share) for actor, share in zip(self.actors, shares, strict=True) if share]
         answers: dict[int, Any] = {}
-        for (_, share), done in zip(busy, self.ray.get([call(*one) for one in busy]), strict=True):
-            answers.update(zip(share, done, strict=True))
+        while busy:
+            given = self.ray.get([call(*one) for one in busy])
+            for (_, share), done in zip(busy, given, strict=True):
+                answers.update(zip(share, done or [], strict=done is not None))
+            busy = [one for one, done in zip(busy, given, strict=True) if done is None]
+            self.admit([actor for actor, _ in busy])
         return [answers[at] for at in sorted(answers)]
 
 
 class Worker:
-    """Body of a Ray actor."""
+    """Body of a Ray actor; until a job is opened it answers None."""
 
     def __init__(self) -> None:
-        self.opened: Workshop | None = None
+        self.workshop: Workshop | None = None
 
-    def workshop(self, shared: list[Any], folder: Path) -> Workshop:
-        """The workshop of the shared job, opened on the first call."""
-        if self.opened is None:
-            import ray
+    def open(self, shared: list[Any], folder: Path) -> None:
+        """Open the job, so that no round waits for it."""
+        import ray
 
-            self.opened = Workshop.open(ray.get(shared)[0], folder)
-        return self.opened
+        self.workshop = Workshop.open(ray.get(shared)[0], folder)
 
-    def ready(self, shared: list[Any], folder: Path) -> None:
-        """Open the workshop, so that no round waits for it."""
-        self.workshop(shared, folder)
-
-    def train(
-        self, shared: list[Any], folder: Path, broadcast: Broadcast, orders: list[tuple[Order, NDArray[np.int8]]]
-    ) -> list[Upload]:
+    def train(self, broadcast: Broadcast, orders: list[tuple[Order, NDArray[np.int8]]]) -> list[Upload] | None:
         """Carry out this actor's orders of a round."""
-        workshop = self.workshop(shared, folder)
-        return [workshop.train(broadcast, order, current) for order, current in orders]
+        if self.workshop is None:
+            return None
+        return [self.workshop.train(broadcast, order, current) for order, current in orders]
 
     def judge(
-        self,
-        shared: list[Any],
-        folder: Path,
-        x: NDArray[np.floating] | None,
-        parts: list[int],
-        current: NDArray[np.int8],
-    ) -> list[Metrics]:
+        self, x: NDArray[np.floating] | None, parts: list[int], current: NDArray[np.int8]
+    ) -> list[Metrics] | None:
         """Judge some runs of sites."""
-        workshop = self.workshop(shared, folder)
-        return [workshop.judge(part, x, current) for part in parts]
+        if self.workshop is None:
+            return None
+        return [self.workshop.judge(part, x, current) for part in parts]
 
 
 def pack(costs: Sequence[float], workers: int) -> list[list[int]]:
