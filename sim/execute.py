@@ -66,7 +66,8 @@ class Here:
     def __init__(self, job: Job, threads: int) -> None:
         self.workshop = Workshop.open(job)
         self.shelf = self.workshop.shelf
-        self.threads = threads if isinstance(self.workshop.trainer, Fused) else 1
+        threads = threads if isinstance(self.workshop.trainer, Fused) else 1
+        self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def train(self, broadcast: Broadcast, orders: Sequence[Order]) -> list[Upload]:
         """Carry out orders, the longest first."""
@@ -87,12 +88,16 @@ class Here:
 
     def share(self, do: Callable[[T], R], items: Sequence[T], work: Callable[[T], float]) -> list[R]:
         """Results in the order of the items; threads take the next longest."""
-        if min(self.threads, len(items)) <= 1:
+        if self.pool is None or len(items) < 2:
             return [do(item) for item in items]
-        with ThreadPoolExecutor(min(self.threads, len(items))) as pool:
-            longest = sorted(range(len(items)), key=lambda at: -work(items[at]))
-            futures = {at: pool.submit(do, items[at]) for at in longest}
-            return [futures[at].result() for at in range(len(items))]
+        longest = sorted(range(len(items)), key=lambda at: -work(items[at]))
+        futures = {at: self.pool.submit(do, items[at]) for at in longest}
+        return [futures[at].result() for at in range(len(items))]
+
+    def close(self) -> None:
+        """End the threads."""
+        if self.pool is not None:
+            self.pool.shutdown()
 
 
 def cores() -> int:
@@ -108,9 +113,11 @@ def crew(executor: Executor, job: Job) -> Iterator[Crew]:
             yield hands
         return
     threads = torch.get_num_threads()
+    alone = Here(job, executor.threads or cores() if isinstance(executor, InProcess) else 1)
     try:
-        yield Here(job, executor.threads or cores() if isinstance(executor, InProcess) else 1)
+        yield alone
     finally:
+        alone.close()
         torch.set_num_threads(threads)
 
 

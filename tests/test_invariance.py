@@ -42,7 +42,7 @@ def same(one: Run, other: Run) -> None:
 def test_any_number_of_workers_gives_the_same_bits(case: str, ray_here: None) -> None:
     wanted = experiment([*SMALL, *CASES[case]])
     alone = rehearse(replace(wanted, executor=InProcess(threads=1)))
-    for workers in (1, 2, 3):
+    for workers in (1, 2, 3) if case in ("fedavg", "scaffold, three of seven sites") else (2,):
         same(alone, rehearse(replace(wanted, executor=OnRay(workers=workers))))
 
 

@@ -1,5 +1,7 @@
 """Everything needed to carry out orders and to judge models; one per process."""
 
+import copy
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,11 +48,19 @@ class Job:
         return Shelf.shared(names, sites, size, dtype, folder)
 
 
+class Own(threading.local):
+    """A copy of the task for every thread: torch puts parameters into the module itself while it is called."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = copy.deepcopy(task)
+
+
 @dataclass
 class Workshop:
     """An open job."""
 
     job: Job
+    own: Own
     rows: Rows
     parts: list[Held]
     shelf: Shelf
@@ -65,7 +75,7 @@ class Workshop:
         made = trainer(job.task, job.algorithm, job.training, rows, job.seed)
         if parts:  # compile now what judging needs
             job.task.metrics(np.zeros(0), {name: y[:0] for name, y in parts[0].y.items()}, np.zeros(0, np.int64), 0)
-        return cls(job, rows, parts, job.shelf(folder), made)
+        return cls(job, Own(job.task), rows, parts, job.shelf(folder), made)
 
     def train(self, broadcast: Broadcast, order: Order, current: NDArray[np.int8]) -> Upload:
         """Local training of a chunk; `current` [C] says which of the sites' two rows on the shelf holds."""
@@ -94,11 +104,11 @@ class Workshop:
 
     def judge(self, part: int, x: NDArray[np.floating] | None, current: NDArray[np.int8]) -> Metrics:
         """Metrics of some sites' held-out rows under one model [P], or (None) each under the site's own."""
-        held = self.parts[part]
+        held, task = self.parts[part], self.own.task
         if x is not None:
-            rated = rate(self.job.task, self.rows, view(x), held.row)
+            rated = rate(task, self.rows, view(x), held.row)
         else:
             low, high = held.sites
-            own = self.shelf.arrays[self.job.algorithm.start][current[low:high], np.arange(low, high)]
-            rated = rate_own(self.job.task, self.rows, view(own), held)
-        return measure(self.job.task, held, rated)
+            models = self.shelf.arrays[self.job.algorithm.start][current[low:high], np.arange(low, high)]
+            rated = rate_own(task, self.rows, view(models), held)
+        return measure(task, held, rated)
