@@ -22,15 +22,16 @@ from torch.nn.functional import softplus
 from sim import provenance
 from sim.algorithms import FedAvg
 from sim.engine import Evaluation, Simulation
-from sim.execute import Executor, InProcess, OnRay
+from sim.execute import Executor, InProcess, OnRay, cores
 from sim.federation import Federation, site_keys
-from sim.local.settings import Training
+from sim.local.settings import Tier, Training
 from sim.params import call
 from sim.server import Server
 from sim.system import System
+from sim.tasks.closed import Loss, closed_form
 from sim.tasks.task import Task
 
-__all__ = ["MODELS", "Work", "load", "loop", "make"]
+__all__ = ["MODELS", "Work", "cores", "load", "loop", "make"]
 
 
 class Softmax(Task):
@@ -39,6 +40,7 @@ class Softmax(Task):
     def targets(self, y: Mapping[str, NDArray[np.generic]]) -> dict[str, Tensor]:
         return {"label": torch.from_numpy(y["label"].astype(np.float32))}
 
+    @closed_form(Loss.softmax)
     def row_loss(self, output: Tensor, y: dict[str, Tensor]) -> Tensor:
         # Cross-entropy of two classes, written out: log(1 + exp(other - own)).
         return softplus((output[:, 0] - output[:, 1]) * (2 * y["label"] - 1))
@@ -50,17 +52,13 @@ def task(model: str) -> Task:
 
 
 def training(tier: str = "auto") -> Training:
-    """Local training on one of fedtrial's tiers, or on the one that it chooses; the one place that names them."""
-    if tier not in ("auto", "stacked"):
-        raise ValueError(f"tier={tier!r}: this fedtrial has only 'stacked'.")
-    return Training(lr=LR, batch=BATCH, epochs=1)
+    """Local training on one of fedtrial's tiers, or on the one that it chooses."""
+    return Training(lr=LR, batch=BATCH, epochs=1, tier=Tier(tier))
 
 
 def executor(threads: int = 1, workers: int = 0) -> Executor:
-    """Ray with some workers, or else this process with some threads; the one place that names them."""
-    if threads > 1:
-        raise ValueError(f"threads={threads}: this fedtrial has only one thread in-process.")
-    return OnRay(workers) if workers else InProcess()
+    """Ray with some workers, or else this process with some threads."""
+    return OnRay(workers) if workers else InProcess(threads)
 
 
 def federation(work: Work) -> Federation:
@@ -89,11 +87,6 @@ def accuracy(work: Work, plan: Simulation, model: Tensor) -> float:
     """Share of the held-out rows that a model gets right; [P] -> scalar."""
     with torch.no_grad():
         return work.share_right(call(plan.task.module, plan.task.layout, model, torch.from_numpy(work.x_test)))
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def machine() -> dict[str, str | int]:

@@ -21,11 +21,12 @@ ROOT = Path(__file__).parents[1]
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the process tree is read from /proc")
 
 
+@pytest.mark.parametrize("tier", ["fused", "stacked"])
 @pytest.mark.parametrize("model", MODELS)
-def test_fedtrial_and_the_hand_written_loop_do_the_same_work(model: str) -> None:
+def test_fedtrial_and_the_hand_written_loop_do_the_same_work(model: str, tier: str) -> None:
     # At most 32 rows a site: one batch, so the order of rows, in which they differ, cannot matter.
     work = make(5, rows=[32, 20, 7, 31, 32], model=model)
-    plan = simulation(work, training(), rounds=3)
+    plan = simulation(work, training(tier), rounds=3)
     ours = [here.model for here in simulate(plan, executor(), start(work))][1:]
     for here, net in zip(ours, islice(loop(work), 3), strict=True):
         theirs = torch.cat([part.reshape(-1) for part in net.state_dict().values()])
