@@ -11,9 +11,10 @@ from pathlib import Path
 MINUTES = 30
 TELL = """
 import json, platform, sys
+from importlib import import_module
 from importlib.metadata import version
 import torch
-told = {name: version(name) for name in sys.argv[1:]}
+told = {name: version(name) for name in sys.argv[1:] if import_module(name)}
 print(json.dumps({"python": platform.python_version(), **told, "cuda": torch.version.cuda}))
 """
 
@@ -63,6 +64,8 @@ def call(command: list[str], remedy: str = "") -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SetUpFailed(str(error)) from error
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit status {done.returncode}"]
-        raise SetUpFailed(f"{said[-1].strip()[:200]}{'; ' if remedy else ''}{remedy}")
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        errors = [line for line in lines if line.startswith("ERROR")]  # pip's first says what, its last where to read
+        said = (errors or lines[-1:] or [f"exit status {done.returncode}"])[0][:200]
+        raise SetUpFailed(f"{said}; {remedy}" if remedy else said)
     return done.stdout

@@ -16,9 +16,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from byhand import BATCH, LR, MODELS, ROWS, make
 from environments import SetUpFailed, environment
 from process import Watched, watch
-from workload import MODELS, cores, make, table, told, write_json
+from workload import cores, table, told, write_json
 
 import sim
 
@@ -113,7 +114,7 @@ def show(row: Row, loop: float, compared: int) -> list[str]:
         name,
         duration(row.median),
         duration(min(row.seconds)),
-        f"{loop / row.median:.3g} x" if loop == loop else "-",
+        factor(loop / row.median),
         f"{row.seen.scores[compared - 1]:.3f}",
         f"{row.seen.start_up(row.warm):.1f} s",
         f"{row.seen.memory / 2**20:,.0f} MiB" if row.seen.memory else "-",
@@ -126,9 +127,16 @@ def duration(seconds: float) -> str:
     return f"{1e3 * seconds:.1f} ms" if seconds < 0.1 else f"{1e3 * seconds:,.0f} ms"
 
 
+def factor(ratio: float) -> str:
+    """A ratio in about three figures; "-" when it is not known."""
+    if ratio != ratio:
+        return "-"
+    return f"{ratio:.{0 if ratio >= 100 else 1 if ratio >= 10 else 2}f} x"
+
+
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sites", type=int, default=1000, help="sites of 200 rows each")
+    parser.add_argument("--sites", type=int, default=1000, help=f"sites of {ROWS} rows each")
     parser.add_argument("--model", choices=MODELS, default="mlp", help="mlp: 32-64-2; lr: 32-2, softmax")
     parser.add_argument("--rounds", type=int, default=10, help="measured rounds, after two that are not")
     parser.add_argument("--slow-rounds", type=int, default=3, help="Flower's measured rounds, after one that is not")
@@ -159,14 +167,30 @@ def main() -> None:
     loops = [seconds for row in good if row.group == "loop" for seconds in row.seconds]
     loop = statistics.median(loops) if loops else float("nan")
     compared = min((len(row.seen.scores) for row in good), default=0)
-    print(f"{wanted.sites:,} sites of 200 rows, {wanted.model}. {told()}\n")
-    head = ["", "median round", "fastest", "speed", f"accuracy, round {compared}", "start-up", "peak memory", "rounds"]
+    print(f"{wanted.sites:,} sites of {ROWS} rows, {wanted.model}. {told()}\n")
+    head = [
+        "",
+        "median round",
+        "fastest",
+        "speed",
+        f"accuracy, round {compared or '-'}",
+        "start-up",
+        "peak memory",
+        "rounds",
+    ]
     print(table(head, [show(row, loop, compared) for row in rows]))
     if wanted.json:
         write_json(
             wanted.json,
             "peers",
-            {"sites": wanted.sites, "rows": 200, "model": wanted.model, "cores": wanted.cores, "batch": 32, "lr": 0.1},
+            {
+                "sites": wanted.sites,
+                "rows": ROWS,
+                "model": wanted.model,
+                "cores": wanted.cores,
+                "batch": BATCH,
+                "lr": LR,
+            },
             {row.name: row.median for row in good},
             {row.name: loop / row.median for row in good if loops},
             compared_round=compared,

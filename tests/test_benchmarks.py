@@ -7,6 +7,7 @@ import time
 from itertools import islice
 from pathlib import Path
 
+import environments
 import numpy as np
 import peers
 import process
@@ -117,6 +118,19 @@ def test_a_peer_that_cannot_be_set_up_stays_in_the_table(
     assert set(found["medians"]) == set(found["ratios"]) == {peers.LOOP, f"{peers.LOOP}, again"}
     assert len(found["rows"][0]["seconds"]) == 2
     assert len(found["rows"][0]["accuracy"]) == 4
+
+
+def test_a_failed_installation_gives_its_own_reason() -> None:
+    script = "import sys; print('ERROR: no such package\\nERROR: see a page', file=sys.stderr); sys.exit(1)"
+    with pytest.raises(environments.SetUpFailed, match="ERROR: no such package; ask for it"):
+        environments.call([sys.executable, "-c", script], "ask for it")
+
+
+@pytest.mark.parametrize(
+    ("ratio", "shown"), [(0.1934, "0.19 x"), (1.0, "1.00 x"), (46.52, "46.5 x"), (160.4, "160 x"), (float("nan"), "-")]
+)
+def test_ratios_have_three_figures(ratio: float, shown: str) -> None:
+    assert peers.factor(ratio) == shown
 
 
 def test_tables_are_markdown() -> None:

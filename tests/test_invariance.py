@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import torch
 
-from sim.actors import RayCrew, pack
 from sim.compose import experiment
 from sim.config import Experiment
 from sim.engine import simulate
+from sim.actors import RayCrew, pack
 from sim.execute import InProcess, OnRay
 from sim.federation import Split, build
 from sim.local.messages import Broadcast, Order, Upload
