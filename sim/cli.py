@@ -69,7 +69,7 @@ def study(
     from dataclasses import replace
 
     from sim import study as studies
-    from sim.progress import bar
+    from sim.progress import bar, compiling
     from sim.sweep import run_all
 
     plan = studies.load(name)
@@ -77,7 +77,7 @@ def study(
     plan = studies.changed(plan, context.args)
     cells = studies.cells(plan, context.args)
     folder = Path(cells[0].experiment.results.dir) / plan.name
-    with bar(f"{plan.name}: {len(cells)} runs", len(cells)) as watch:
+    with compiling(), bar(f"{plan.name}: {len(cells)} runs", len(cells)) as watch:
         homes = run_all([cell.experiment for cell in cells], folder, workers or os.cpu_count() or 1, watch)
     command = shlex.join(["fedtrial", *sys.argv[1:]])
     (folder / "study.json").write_text(studies.index(plan, list(zip(cells, homes, strict=True)), command))
@@ -131,13 +131,17 @@ def verify(
     """Prove every method against closed forms; exit 1 if one fails."""
     from dataclasses import asdict
 
+    from sim.progress import compiling
     from sim.records import ready
     from sim.verify import certificates
 
     table = Table("method", "property", "error", "tolerance", "", title="Correctness certificates")
     if json_file:
         ready(json_file.parent)
-    with Console(stderr=True).status("proving every method against closed forms"):  # silent unless a terminal
+    with (
+        compiling(),
+        Console(stderr=True).status("proving every method against closed forms"),
+    ):  # silent unless a terminal
         done = list(certificates())
     for one in done:
         mark = "[green]pass[/]" if one.passed else "[bold red]FAIL[/]"

@@ -16,7 +16,7 @@ from sim.assets import root
 from sim.checks import Refused, tell
 from sim.compose import build, cells, experiment
 from sim.config import register
-from sim.progress import bar
+from sim.progress import bar, compiling
 from sim.records import Run, read
 from sim.rehearse import keep
 
@@ -39,7 +39,7 @@ def one(config: DictConfig) -> None:
     """One run: compute it unless it is there, and say what came out."""
     try:
         wanted = build(config)
-        with bar(f"{wanted.rounds} rounds", wanted.rounds) as watch:
+        with compiling(), bar(f"{wanted.rounds} rounds", wanted.rounds) as watch:
             home = keep(wanted, Path(wanted.results.dir), watch)
         show(read(home), home)
     except Refused as refusal:  # Hydra would print a traceback and exit with 1

@@ -80,12 +80,13 @@ def simulation(experiment: Experiment, prepared: Prepared) -> Simulation:
 def rehearse(experiment: Experiment, watch: Watch = lambda number: None) -> Run:
     """Run an experiment; a diverged one is a run too, with the round it diverged in."""
     prepared = prepare(experiment)
-    run, began = run_id(experiment, prepared), time.perf_counter()
+    run = run_id(experiment, prepared)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     status, done, judged = "done", [], []
     plan, method = simulation(experiment, prepared), experiment.algorithm
     chosen = choose(plan.task, plan.algorithm, plan.training)
     with crew(experiment.executor, plan.job) as hands:
+        began = time.perf_counter()  # compiling and starting processes is over
         try:
             if isinstance(method, Reference):
                 judged = [(experiment.rounds, method.judge(plan, hands, watch))]

@@ -8,9 +8,10 @@ from sim.actors import ray_session
 from sim.checks import Refused
 from sim.config import Experiment
 from sim.execute import InProcess
+from sim.local.workshop import Workshop
 from sim.records import Run, finished, ready, write
 from sim.references import Watch
-from sim.rehearse import keep, prepare, rehearse, run_id
+from sim.rehearse import keep, prepare, rehearse, run_id, simulation
 
 
 def run_all(experiments: Sequence[Experiment], folder: Path, workers: int, watch: Watch) -> list[Path]:
@@ -35,6 +36,8 @@ def on_ray(expected: Mapping[str, Experiment], folder: Path, workers: int, befor
     """Compute runs as Ray tasks; this process alone writes. A failed run stops the sweep, what is written stays."""
     import ray
 
+    first = next(iter(expected.values()))
+    Workshop.open(simulation(first, prepare(first)).job)  # compiles, if need be, what all processes then load
     with ray_session(workers):
         compute = ray.remote(num_cpus=1, max_retries=3)(alone)
         waiting = [compute.remote(experiment) for experiment in expected.values()]

@@ -27,8 +27,8 @@ class Fused:
     @classmethod
     def over(cls, rows: Rows, network: Network, training: Training, seed: int) -> "Fused":
         """Over a federation's rows. All arrays are read only, as the object store's are: one type, one compilation."""
-        x, *y = (fixed(part.numpy()) for part in (rows.x, *rows.y.values()))
-        return cls(network, training, seed, kernel.Data(x, y[0], y[-1]))
+        y = np.stack([column.numpy() for column in rows.y.values()])
+        return cls(network, training, seed, kernel.Data(fixed(rows.x.numpy()), fixed(y)))
 
     def train(self, algorithm: Algorithm, at: Local, sites: Sites, round: int) -> Tensor:
         """Models of C sites after their local steps from `at.x`; [C, P]."""

@@ -32,8 +32,7 @@ class Data(NamedTuple):
     """Rows of all sites."""
 
     x: Floats  # [R, D]
-    first: Floats  # [R] targets, see `sim.tasks.closed.Loss`
-    second: Floats  # [R]; the first again where the loss needs one
+    y: Floats  # [T, R] targets, see `sim.tasks.closed.Loss`
 
 
 class Dials(NamedTuple):
@@ -104,11 +103,15 @@ def judge(net: Network, data: Data, w: Floats, work: Floats, order: Ints, low: i
     one, zero = w.dtype.type(1), w.dtype.type(0)
     z, d, size = net.layers, 2 * net.layers, net.table[OUTPUTS, -1]
     for i in range(rows):
-        target = data.first[order[low + i]]
+        target = data.y[0, order[low + i]]
         if net.loss == SQUARED:
             work[d, i, 0] = work[z, i, 0] - target
         elif net.loss == LOGISTIC:
             work[d, i, 0] = one / (one + math.exp(-work[z, i, 0])) - target
+        elif net.loss == SOFTMAX and size == 2:
+            work[d, i, 1] = one / (one + math.exp(work[z, i, 0] - work[z, i, 1]))
+            work[d, i, 0] = one - work[d, i, 1]
+            work[d, i, int(target)] -= one
         elif net.loss == SOFTMAX:
             most, total = work[z, i, 0], zero
             for j in range(1, size):
@@ -120,7 +123,7 @@ def judge(net: Network, data: Data, w: Floats, work: Floats, order: Ints, low: i
                 work[d, i, j] /= total
             work[d, i, int(target)] -= one
         else:
-            lived, failed = int(target), data.second[order[low + i]]
+            lived, failed = int(target), data.y[1, order[low + i]]
             if net.bins:
                 work[d, i, 0] = zero
                 for j in range(net.bins):
@@ -297,7 +300,10 @@ def sites(net: Network, data: Data, dials: Dials, at: Sites, word: Words, width:
             for p in range(len(net.place)):
                 fixed[net.place[p]] = (drift[c, p] if len(drift) > 0 else w.dtype.type(0)) - dials.pull * w[c, p]
         if c + 1 < len(w):
-            for row in range(at.start[c + 1], at.start[c + 1] + min(at.rows[c + 1], AHEAD)):
+            low, high = at.start[c + 1], at.start[c + 1] + min(at.rows[c + 1], AHEAD)
+            for row in range(low, high, LANES):
+                fetch(data.y, 0, row)
+            for row in range(low, high):
                 for j in range(0, data.x.shape[1], LANES):
                     fetch(data.x, row, j)
         wide = width if width > 0 else at.rows[c]
