@@ -71,6 +71,7 @@ def test_killed_while_writing_leaves_no_finished_run(after: str, tmp_path: Path)
 import os, signal, sys
 from pathlib import Path
 from sim import records
+from sim.compose import experiment
 from sim.rehearse import keep
 sync = records.sync
 def stop(path):

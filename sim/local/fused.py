@@ -10,6 +10,7 @@ from torch import Tensor
 from sim.algorithms.base import Algorithm, Correction, Local
 from sim.local import kernel
 from sim.local.dense import Network
+from sim.local.passes import Data
 from sim.local.plan import Sites, words
 from sim.local.rows import Rows
 from sim.local.settings import Training
@@ -22,13 +23,13 @@ class Fused:
     network: Network
     training: Training
     seed: int
-    data: kernel.Data
+    data: Data
 
     @classmethod
     def over(cls, rows: Rows, network: Network, training: Training, seed: int) -> "Fused":
         """Over a federation's rows. All arrays are read only, as the object store's are: one type, one compilation."""
         y = np.stack([column.numpy() for column in rows.y.values()])
-        return cls(network, training, seed, kernel.Data(fixed(rows.x.numpy()), fixed(y)))
+        return cls(network, training, seed, Data(fixed(rows.x.numpy()), fixed(y)))
 
     def train(self, algorithm: Algorithm, at: Local, sites: Sites, round: int) -> Tensor:
         """Models of C sites after their local steps from `at.x`; [C, P]."""
