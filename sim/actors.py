@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from sim.local.messages import Broadcast, Order, Upload
 from sim.local.workshop import Job, Workshop
 from sim.score import Metrics, join
 
+ROWS = "rows.x"  # file of the federation's features, beside those of the sites' state
 INLINE = 100_000  # bytes up to which a message travels inside the calls
-ROOM = 1.1  # free space, as a multiple of the state, below which shared memory is not used
+ROOM = 1.1  # free space, as a multiple of rows and state, below which shared memory is not used
 
 
 class RayCrew:
@@ -29,6 +31,7 @@ class RayCrew:
 
         self.ray = ray
         self.folder = folder
+        job.federation.share(folder / ROWS)
         opened = Workshop.open(job, folder)  # also compiles what the actors will load
         self.shelf = opened.shelf
         self.held = [len(part.row) for part in opened.parts]
@@ -41,7 +44,7 @@ class RayCrew:
             "scheduling_strategy": node,
         }
         actor: Any = ray.remote(**options)(Worker)
-        self.job = [ray.put(job)]
+        self.job = [ray.put(replace(job, federation=job.federation.without_rows()))]
         self.actors: list[Any] = [actor.remote() for _ in range(workers)]
         self.admit(self.actors)
 
@@ -53,7 +56,7 @@ class RayCrew:
     @contextmanager
     def open(cls, job: Job, workers: int) -> Iterator["RayCrew"]:
         """The crew, and a folder for the sites' state, both gone afterwards."""
-        with tempfile.TemporaryDirectory(prefix="fedtrial-", dir=memory(job.kept_bytes)) as folder:
+        with tempfile.TemporaryDirectory(prefix="fedtrial-", dir=memory(job.shared_bytes)) as folder:
             hands = cls(job, workers, Path(folder))
             try:
                 yield hands
@@ -105,7 +108,9 @@ class Worker:
         """Open the job, so that no round waits for it."""
         import ray
 
-        self.workshop = Workshop.open(ray.get(shared)[0], folder)
+        job = ray.get(shared)[0]
+        whole = replace(job, federation=job.federation.with_rows(folder / ROWS))
+        self.workshop = Workshop.open(whole, folder)
 
     def train(self, broadcast: Broadcast, orders: list[tuple[Order, NDArray[np.int8]]]) -> list[Upload] | None:
         """Carry out this actor's orders of a round."""

@@ -3,8 +3,10 @@
 Sites are ordered by name and rows by patient, so the numbers do not depend on the order of the table that came in.
 """
 
+import mmap
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -63,6 +65,20 @@ class Federation:
         at = SPLITS.index(split)
         return np.asarray(self.bounds[:, at + 1] - self.bounds[:, at])
 
+    def share(self, path: Path) -> None:
+        """Move the features to a file that other processes can map, so that they exist once on the machine."""
+        there = mapped(path, self.x.shape, self.x.dtype)
+        there[:] = self.x
+        object.__setattr__(self, "x", there)
+
+    def without_rows(self) -> "Federation":
+        """All but the features, for a process that maps them."""
+        return replace(self, x=np.empty((0, len(self.features)), self.x.dtype))
+
+    def with_rows(self, path: Path) -> "Federation":
+        """Features from the file that `share` wrote."""
+        return replace(self, x=mapped(path, (int(self.bounds[-1, -1]), len(self.features)), self.x.dtype))
+
     def held(self, split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Row numbers [n] of a split and the site [n] each belongs to."""
         at = SPLITS.index(split)
@@ -70,6 +86,16 @@ class Federation:
         site = np.repeat(np.arange(len(self.sites)), high - low)
         start = np.cumsum(high - low) - (high - low)
         return np.arange(len(site)) - start[site] + low[site], site
+
+
+def mapped(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> NDArray[np.floating]:
+    """Array on a file that every process of this machine may map; zeros where nothing was written yet."""
+    size = int(np.prod(shape)) * dtype.itemsize
+    if not size:
+        return np.zeros(shape, dtype)
+    with path.open("a+b") as file:
+        file.truncate(size)
+        return np.frombuffer(mmap.mmap(file.fileno(), size), dtype).reshape(shape)
 
 
 def site_keys(names: tuple[str, ...]) -> NDArray[np.uint64]:

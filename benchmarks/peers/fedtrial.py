@@ -1,7 +1,9 @@
 """fedtrial, in this process or on Ray.  fedtrial.py FILE ROUNDS [--tier fused] [--threads 2 | --workers 2]"""
 
 import argparse
+from dataclasses import replace
 
+import numpy as np
 from marks import Marks
 from workload import accuracy, executor, load, simulation, start, training
 
@@ -18,6 +20,8 @@ def main() -> None:
     wanted = parser.parse_args()
     work, marks = load(wanted.file), Marks()
     plan = simulation(work, training(wanted.tier), wanted.rounds)
+    load.cache_clear()
+    work = replace(work, x=np.empty((0, work.x.shape[1]), np.float32))  # the rows are the federation's from here
     for here in simulate(plan, executor(wanted.threads, wanted.workers), start(work)):
         if here.number:
             marks.round(accuracy(work, plan, here.model))

@@ -4,13 +4,13 @@ Every site has two rows. Training reads the current one and writes the other; th
 over. So an order can be carried out again after a crash and finds what it found before.
 """
 
-import mmap
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.federation import mapped
 from sim.local.messages import Arrays
 
 
@@ -31,11 +31,7 @@ class Shelf:
         cls, names: tuple[str, ...], sites: int, size: int, dtype: np.dtype[np.floating], folder: Path
     ) -> "Shelf":
         """Zeros, or what is there, in a file a name that every process of this machine may open."""
-        arrays, length = {}, 2 * sites * size * dtype.itemsize
-        for name in names:
-            with (folder / name).open("a+b") as file:
-                file.truncate(length)
-                arrays[name] = np.frombuffer(mmap.mmap(file.fileno(), length), dtype).reshape(2, sites, size)
+        arrays = {name: mapped(folder / name, (2, sites, size), dtype) for name in names}
         return cls(arrays, np.zeros(sites, np.int8))
 
     def read(self, sites: NDArray[np.int64], current: NDArray[np.int8]) -> Arrays:

@@ -34,10 +34,10 @@ class Job:
     seed: int
 
     @property
-    def kept_bytes(self) -> int:
-        """Size of what the algorithm keeps at the sites."""
+    def shared_bytes(self) -> int:
+        """Size of the features and of what the algorithm keeps at the sites."""
         rows = 2 * len(self.algorithm.site_state) * len(self.federation.sites)
-        return rows * self.task.layout.size * self.federation.x.itemsize
+        return rows * self.task.layout.size * self.federation.x.itemsize + self.federation.x.nbytes
 
     def shelf(self, folder: Path | None) -> Shelf:
         """What the algorithm keeps at the sites; in files of `folder` if other processes must reach it."""
