@@ -4,7 +4,7 @@ How it is made stands in `datasets/calibrated/card.md`; `published` holds the nu
 hospitals, `patients` and `course` the law of a patient, `calibration` the baseline hazards.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from sim.checks import Refused, one_of, within
 from sim.cohort import published
 from sim.cohort.calibration import baselines
-from sim.cohort.centres import centre, deal, relative_sizes
+from sim.cohort.centres import centres, deal, relative_sizes
 from sim.cohort.course import Fate, Record, fate, record
-from sim.cohort.patients import People, people, uniforms
+from sim.cohort.draws import Draws, starts
+from sim.cohort.patients import People, people
 from sim.cohort.published import INSURANCES, RACES, STAGES, Law
 from sim.cohort.table import Binary, Cohort, Source, Survival
-from sim.random import stream
 
-BLOCK = 8192  # rows drawn at a time: 2 MB of uniforms
+BLOCK = 8192  # rows made at a time: what is in hand then fits the cache
 CAUSES = ("other", "cancer")
 
 Columns = Mapping[str, NDArray[np.generic]]
@@ -78,17 +78,18 @@ class Calibrated(Source):
         law = published.law(names)
         weights = np.array(self.sizes) if self.sizes else relative_sizes(self.consortium, self.sites, self.het)
         sizes = deal(self.patients, weights)
-        blocks = [block for number in range(self.sites) for block in self.draw(law, number, int(sizes[number]), seed)]
         levels = {"cancer": names, "race": RACES, "insurance": INSURANCES, "stage": STAGES, "cause": CAUSES}
-        table = frame([seen for seen, _ in blocks], levels)
-        table.insert(1, "site", np.repeat([f"centre-{number + 1}" for number in range(self.sites)], sizes))
+        table, hidden = self.draw(law, sizes, seed)
+        sites = pd.Index([f"centre-{number + 1}" for number in range(self.sites)])
+        observed = frame(table, levels)
+        observed.insert(1, "site", pd.Series(sites.take(np.repeat(np.arange(self.sites), sizes))))
         known = predictors(law)
         return Cohort(
             name="calibrated",
-            table=table,
+            table=observed,
             outcomes={"response": Binary("response"), "survival": Survival("time_days", "died")},
             predictors={"response": known, "survival": known},
-            truth=frame([hidden for _, hidden in blocks], levels),
+            truth=frame(hidden, levels),
             notes={
                 "source": "synthetic patients, calibrated to datasets/calibrated; no real person",
                 "settings": ", ".join(f"{name}={value}" for name, value in asdict(self).items()),
@@ -96,17 +97,44 @@ class Calibrated(Source):
             },
         )
 
-    def draw(self, law: Law, number: int, rows: int, seed: int) -> Iterator[tuple[Columns, Columns]]:
-        """Observed and true columns of the first rows of a centre, block by block."""
-        at = centre(self.consortium, number, self.het, self.tau, law.names)
-        baseline = baselines(law.names)
-        rng = stream(seed, "calibrated", number)
-        for first in range(0, rows, BLOCK):
-            u = uniforms(rng, min(BLOCK, rows - first))
-            who = people(u, law, at, self.randomised)
-            fated = fate(u, who, law, baseline, at)
-            patient = np.int64(number) * 2**32 + np.arange(first, first + u.shape[1], dtype=np.int64)
-            yield observed(patient, who, fated, record(u, who, law, at), law), truth(who, fated)
+    def draw(self, law: Law, sizes: NDArray[np.int64], seed: int) -> tuple[Columns, Columns]:
+        """Observed and true columns of all centres [S] end to end; each column [R]."""
+        every = centres(self.consortium, len(sizes), self.het, self.tau, law.names)
+        baseline, begun = baselines(law.names), starts(seed, len(sizes))
+        seen, hidden = Stack(int(sizes.sum())), Stack(int(sizes.sum()))
+        for first, centre, row in blocks(sizes):
+            u, at = Draws(begun, centre, row), every.only(int(centre[0]), int(centre[-1]))
+            here = centre - centre[0]
+            who = people(u, here, law, at, self.randomised)
+            fated = fate(u, who, here, law, baseline, at)
+            patient = centre * 2**32 + row
+            seen.put(first, observed(patient, who, fated, record(u, who, here, law, at), law))
+            hidden.put(first, truth(who, fated))
+        return seen.columns, hidden.columns
+
+
+def blocks(sizes: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
+    """Number of the first row of a block, and the centre and the row within it [n] of all its rows."""
+    ends = np.cumsum(sizes)
+    for first in range(0, int(ends[-1]), BLOCK):
+        place = np.arange(first, min(first + BLOCK, int(ends[-1])))
+        centre = np.searchsorted(ends, place, side="right")
+        yield first, centre, place - (ends - sizes)[centre]
+
+
+class Stack:
+    """Columns of R rows that are filled block by block."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self.columns: dict[str, NDArray[np.generic]] = {}
+
+    def put(self, first: int, block: Columns) -> None:
+        """Write a block from row `first` on."""
+        for name, part in block.items():
+            if name not in self.columns:
+                self.columns[name] = np.empty(self.rows, dtype=part.dtype)
+            self.columns[name][first : first + len(part)] = part
 
 
 def observed(patient: NDArray[np.int64], who: People, fated: Fate, noted: Record, law: Law) -> Columns:
@@ -146,13 +174,15 @@ def truth(who: People, fated: Fate) -> Columns:
     }
 
 
-def frame(blocks: Sequence[Columns], levels: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
-    """One table of all blocks; columns in `levels` hold codes and become categoricals."""
-    whole = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
-    table = pd.DataFrame(whole)
-    for name in whole.keys() & levels.keys():
-        table[name] = pd.Categorical.from_codes(whole[name].astype(np.int8, copy=False), pd.Index(levels[name]))
-    return table
+def frame(columns: Columns, levels: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
+    """Columns as a table; those in `levels` hold codes and become categoricals."""
+    made = {
+        name: pd.Categorical.from_codes(column.astype(np.int8, copy=False), pd.Index(levels[name]))
+        if name in levels
+        else column
+        for name, column in columns.items()
+    }
+    return pd.DataFrame(made, copy=False)
 
 
 def predictors(law: Law) -> tuple[str, ...]:
