@@ -7,6 +7,7 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from sim.checks import Refused, nearest, one_of
 from sim.cohort.table import SPLITS, Binary, Cohort, Survival
+from sim.names import moved
 
 
 def validate(cohort: Cohort) -> None:
@@ -84,14 +85,13 @@ def shown(value: object) -> str:
 
 def patients_stay(cohort: Cohort) -> None:
     """A patient may have several records, at one site; a federation cannot match patients across sites."""
-    pairs = cohort.table[["patient", "site"]].drop_duplicates()
-    moved = pairs["patient"].duplicated()
-    if moved.any():
-        patient = pairs["patient"][moved].iloc[0]
-        sites = sorted(pairs["site"][pairs["patient"] == patient].astype(str))
+    several = moved(cohort.table["patient"], cohort.table["site"])
+    if len(several):
+        patient = several["patient"].iloc[0]
+        sites = sorted(several["place"][several["patient"] == patient].astype(str))
         raise Refused(
             f"Cohort {cohort.name!r}: patient {patient!r} stands at sites {', '.join(map(repr, sites))} "
-            f"({int(moved.sum())} such patients); allowed one site. Make numbers unique across sites "
+            f"({several['patient'].nunique()} such patients); allowed one site. Make numbers unique across sites "
             "(a file's own numbers: cohort.local_patients=true), or keep each patient at one site."
         )
 
