@@ -16,6 +16,7 @@ from sim.assets import root
 from sim.checks import Refused, tell
 from sim.compose import build, cells, experiment
 from sim.config import register
+from sim.profiling import stage
 from sim.progress import bar, compiling
 from sim.records import Run, read
 from sim.rehearse import keep
@@ -26,10 +27,11 @@ SHOWN = 30  # sites in the table; all of them are in sites.parquet
 def launch(words: Sequence[str]) -> None:
     """Hydra's command line over `one`; refuses a wrong cell before any cell runs."""
     asked = get_args_parser().parse_args(list(words))
-    if not (asked.help or asked.hydra_help):
-        for cell in cells(asked.overrides) if asked.multirun else [asked.overrides]:
-            experiment(cell)
-    register()
+    with stage("settings"):
+        if not (asked.help or asked.hydra_help):
+            for cell in cells(asked.overrides) if asked.multirun else [asked.overrides]:
+                experiment(cell)
+        register()
     sys.argv = ["fedtrial run", *words]
     app = hydra.main(version_base="1.3", config_path=str(root() / "configs"), config_name="config")(one)
     app()

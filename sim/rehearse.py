@@ -18,6 +18,7 @@ from sim.execute import crew
 from sim.federation import Federation, build
 from sim.local.tier import choose
 from sim.partition.base import digest as partition_digest
+from sim.profiling import stage
 from sim.records import Run, finished, ready, rounds_frame, sites_frame, write
 from sim.references import Reference, Watch
 from sim.score import Held
@@ -47,18 +48,24 @@ def prepare(experiment: Experiment) -> Prepared:
     if wanted not in _kept:
         while len(_kept) > 1:
             del _kept[next(iter(_kept))]
-        cohort = experiment.cohort.load(experiment.seed)
-        outcome = experiment.task.choose(cohort)
-        sites = experiment.partition.assign(cohort, outcome, experiment.seed)
-        federation = build(cohort, outcome, sites, experiment.split, experiment.seed)
-        task = experiment.task.build(experiment.net, federation)
+        with stage("cohort"):
+            cohort = experiment.cohort.load(experiment.seed)
+            outcome = experiment.task.choose(cohort)
+        with stage("partition"):
+            sites = experiment.partition.assign(cohort, outcome, experiment.seed)
+        with stage("federation"):
+            federation = build(cohort, outcome, sites, experiment.split, experiment.seed)
+        with stage("task"):
+            task = experiment.task.build(experiment.net, federation)
         _kept[wanted] = Prepared(cohort, outcome, sites, federation, task)
     return _kept[wanted]
 
 
 def run_id(experiment: Experiment, prepared: Prepared) -> str:
     """Name of a run: what was asked, of which data, by which code."""
-    what = {"settings": identity(experiment), "data": prepared.cohort.digest, "code": provenance.code()}
+    with stage("cohort"):  # its fingerprint, the first time
+        data = prepared.cohort.digest
+    what = {"settings": identity(experiment), "data": data, "code": provenance.code()}
     return hashlib.blake2b(json.dumps(what, sort_keys=True).encode(), digest_size=6).hexdigest()
 
 
@@ -137,4 +144,8 @@ def holdings(federation: Federation, events: NDArray[np.bool_]) -> Json:
 def keep(experiment: Experiment, folder: Path, watch: Watch = lambda number: None) -> Path:
     """Folder of the finished run, computed only if it is not there yet."""
     home = ready(folder) / run_id(experiment, prepare(experiment))
-    return home if finished(home) else write(rehearse(experiment, watch), folder)
+    if finished(home):
+        return home
+    run = rehearse(experiment, watch)
+    with stage("records"):
+        return write(run, folder)
