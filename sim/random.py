@@ -2,7 +2,7 @@
 
 `stream` is a numpy Generator on Philox, a counter-based generator (Salmon et al., SC 2011): draw j of a stream
 depends on the key and on j alone, so the first n draws never change when more are asked for.
-`scatter` is the bulk form: one 64-bit word per element of an array, no generator object per element.
+`scatter` and `counted` are the bulk form: one 64-bit word per element of an array, no generator object per element.
 """
 
 import hashlib
@@ -32,6 +32,11 @@ def scatter(word: int, *elements: NDArray[np.integer]) -> Words:
         for element in elements:
             mixed = mix((mixed ^ element.astype(np.uint64)) + GOLDEN)
     return mixed
+
+
+def counted(word: Words, count: NDArray[np.int64]) -> Words:
+    """Word number `count` (from 0) of the SplitMix64 sequence that starts at each `word`; [n], [n] -> [n]."""
+    return mix(word + (count.astype(np.uint64) + np.uint64(1)) * GOLDEN)
 
 
 def mix(words: Words) -> Words:
