@@ -15,6 +15,7 @@ from sim.federation import Federation
 from sim.local.messages import Broadcast, Upload, cut
 from sim.local.settings import Training
 from sim.local.workshop import Job
+from sim.profiling import stage
 from sim.score import Metrics
 from sim.server import Server
 from sim.system import System
@@ -114,7 +115,8 @@ def rounds(simulation: Simulation, hands: Crew, start: Tensor | None) -> Iterato
         orders = cut(chosen, steps, weights, work, training.chunk)
         down = {name: state[name].numpy() for name in algorithm.broadcast}
         broadcast = Broadcast(number, training.rate(number), x.numpy(), down)
-        uploads = hands.train(broadcast, orders)
+        with stage("training"):
+            uploads = hands.train(broadcast, orders)
         hands.shelf.turn(chosen)
         mean = average(uploads, float(weights[chosen].sum()), dtype)
         step, state = algorithm.server(mean, state, float(weights[chosen].sum() / weights.sum()))
@@ -147,7 +149,8 @@ def average(uploads: list[Upload], weight: float, dtype: torch.dtype) -> dict[st
 
 def scored(simulation: Simulation, hands: Crew, here: Round) -> Round:
     """The round with its model judged on every site's held-out rows."""
-    metrics = hands.judge(here.model.numpy())
+    with stage("evaluation"):
+        metrics = hands.judge(here.model.numpy())
     if not metrics:
         return here
     loss = metrics["loss"][SCORED.index("valid") :: len(SCORED)]

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -17,6 +17,7 @@ from sim.local.fused import Fused
 from sim.local.messages import Broadcast, Order, Upload
 from sim.local.shelf import Shelf
 from sim.local.workshop import Job, Workshop
+from sim.profiling import stage
 from sim.score import Metrics, join
 
 T = TypeVar("T")
@@ -109,7 +110,10 @@ def cores() -> int:
 def crew(executor: Executor, job: Job) -> Iterator[Crew]:
     """Open the executor for one run."""
     if isinstance(executor, OnRay):
-        with ray_session(executor.workers), RayCrew.open(job, executor.workers) as hands:
+        with ExitStack() as opened:
+            with stage("executor"):
+                opened.enter_context(ray_session(executor.workers))
+                hands = opened.enter_context(RayCrew.open(job, executor.workers))
             yield hands
         return
     threads = torch.get_num_threads()

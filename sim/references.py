@@ -13,6 +13,7 @@ from sim.engine import SCORED, Diverged, Simulation
 from sim.execute import Crew
 from sim.local.messages import Broadcast, cut
 from sim.local.rows import Rows
+from sim.profiling import stage
 from sim.score import Held, Metrics, Rated, measure, rate
 from sim.tasks.task import Batch
 
@@ -58,7 +59,8 @@ class LocalOnly(Reference):
                 watch((tried * simulation.rounds + number) // len(self.factors))
                 if not simulation.due(number):
                     continue
-                metrics = hands.judge(None)
+                with stage("evaluation"):
+                    metrics = hands.judge(None)
                 blind = 0.0 if factor == middle and number == simulation.rounds else np.inf
                 valid = np.where(seen, metrics["loss"][SCORED.index("valid") :: len(SCORED)], blind)
                 take = np.repeat(valid < best, len(SCORED))
@@ -93,7 +95,8 @@ def alone(simulation: Simulation, hands: Crew, factor: float) -> Iterator[int]:
     shelf.turn(sites)
     orders = cut(sites, simulation.site_steps, np.ones(len(sites)), simulation.work, simulation.training.chunk)
     for number in range(1, simulation.rounds + 1):
-        hands.train(Broadcast(number, factor * simulation.training.rate(number), x, {}), orders)
+        with stage("training"):
+            hands.train(Broadcast(number, factor * simulation.training.rate(number), x, {}), orders)
         shelf.turn(sites)
         yield number
 

@@ -18,6 +18,7 @@ from sim.local.rows import Rows, view
 from sim.local.settings import Training
 from sim.local.shelf import Shelf
 from sim.local.tier import Trainer, trainer
+from sim.profiling import stage
 from sim.score import Held, Metrics, measure, rate, rate_own
 from sim.tasks.task import Task
 
@@ -72,9 +73,11 @@ class Workshop:
         torch.set_num_threads(1)
         rows = Rows.of(job.federation, job.task)
         parts = Held.of(job.federation, job.splits).parts()
-        made = trainer(job.task, job.algorithm, job.training, rows, job.seed)
-        if parts:  # compile now what judging needs
-            job.task.metrics(np.zeros(0), {name: y[:0] for name, y in parts[0].y.items()}, np.zeros(0, np.int64), 0)
+        with stage("compile"):
+            made = trainer(job.task, job.algorithm, job.training, rows, job.seed)
+            if parts:
+                none = {name: y[:0] for name, y in parts[0].y.items()}
+                job.task.metrics(np.zeros(0), none, np.zeros(0, np.int64), 0)
         return cls(job, Own(job.task), rows, parts, job.shelf(folder), made)
 
     def train(self, broadcast: Broadcast, order: Order, current: NDArray[np.int8]) -> Upload:
