@@ -27,14 +27,15 @@ def padded(size: Ints, to: int) -> Ints:
 
 
 # Rows of Network.table: inputs I, 1 for a bias, their sum, outputs O, 1 for weights [I + bias, O] and 0 for
-# [O, I + bias], where the weights begin in the local vector, and the distance of their rows.
-INPUTS, BIAS, DEPTH, OUTPUTS, WIDE, WEIGHTS, STRIDE = range(7)
+# [O, I + bias], where the weights begin in the local vector, the distance of their rows, and that from LANES columns to
+# the next: wide weights lie in panels of LANES columns, one after the other, so that a large layer is read in order.
+INPUTS, BIAS, DEPTH, OUTPUTS, WIDE, WEIGHTS, STRIDE, PANEL = range(8)
 
 
 class Network(NamedTuple):
     """A network and loss that the fused tier knows, in the form that compiled loops take."""
 
-    table: Ints  # [7, L] what is known of each layer, by the numbers above
+    table: Ints  # [8, L] what is known of each layer, by the numbers above
     layers: int  # L
     place: Ints  # [P] where parameter p lies in the local vector
     size: int  # Q, length of the local vector
@@ -70,16 +71,18 @@ def arrange(chain: list[nn.Linear], tanh: bool, loss: Loss, bins: int) -> Networ
     bias = np.array([int(part.bias is not None) for part in chain])
     depth, wide = inputs + bias, (outputs >= FEW).astype(np.int64)
     tall = padded(np.where(wide, depth, outputs), ROWS)
-    stride = padded(np.where(wide, outputs, depth), LANES)
-    ends = np.cumsum(tall * stride)
-    weights, size = ends - tall * stride, int(ends[-1])
+    across = padded(np.where(wide, outputs, depth), LANES)
+    stride, panel = np.where(wide, LANES, across), np.where(wide, tall * LANES, LANES)
+    ends = np.cumsum(tall * across)
+    weights, size = ends - tall * across, int(ends[-1])
     place = []
     for layer in range(len(chain)):
         unit, feature = np.arange(outputs[layer])[:, None], np.arange(depth[layer])
         down, along = (feature, unit) if wide[layer] else (unit, feature)
-        at = weights[layer] + down * stride[layer] + along  # [O, I + bias]
+        block, rest = along // LANES, along % LANES
+        at = weights[layer] + down * stride[layer] + block * panel[layer] + rest  # [O, I + bias]
         place += [at[:, : inputs[layer]].ravel(), at[:, inputs[layer] :].ravel()]
     place.append(size + np.arange(bins))
     row = int(padded(np.array([bins, *(inputs + 1), *(outputs + 1)]), LANES).max())
-    table = np.stack([inputs, bias, depth, outputs, wide, weights, stride])
+    table = np.stack([inputs, bias, depth, outputs, wide, weights, stride, panel])
     return Network(table, len(chain), np.concatenate(place), size + bins, row, tanh, int(loss), bins, size)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.jit import exact, fast
-from sim.local.dense import BIAS, DEPTH, INPUTS, OUTPUTS, STRIDE, TILE, WEIGHTS, WIDE, Network
+from sim.local.dense import BIAS, DEPTH, INPUTS, OUTPUTS, PANEL, STRIDE, TILE, WEIGHTS, WIDE, Network
 from sim.local.tiles import LANES, ROWS, fetch, inner, outer
 from sim.tasks.closed import Loss
 
@@ -62,13 +62,13 @@ def forward(net: Network, w: Floats, work: Floats, tall: int) -> None:
     slab = TILE * row
     for layer in range(net.layers):
         size, depth = net.table[OUTPUTS, layer], net.table[DEPTH, layer]
-        at, stride = net.table[WEIGHTS, layer], net.table[STRIDE, layer]
+        at, stride, panel = net.table[WEIGHTS, layer], net.table[STRIDE, layer], net.table[PANEL, layer]
         if net.table[WIDE, layer]:
-            outer(work, (layer + 1) * slab, row, tall, up(size, LANES), work, layer * slab, row, 1,
-                  w, at, stride, depth, one, False)  # fmt: skip
+            outer(work, (layer + 1) * slab, row, LANES, tall, up(size, LANES), work, layer * slab, row, 1,
+                  w, at, stride, panel, depth, one, False)  # fmt: skip
         else:
             inner(work, (layer + 1) * slab, row, tall, size, work, layer * slab, row,
-                  w, at, stride, up(depth, LANES))  # fmt: skip
+                  w, at, stride, panel, up(depth, LANES))  # fmt: skip
         if layer + 1 < net.layers:
             if net.tanh:
                 for i in range(tall):
@@ -135,13 +135,13 @@ def backward(net: Network, w: Floats, work: Floats, tall: int) -> None:
     slab, first = TILE * row, net.layers + 1
     for layer in range(net.layers - 1, 0, -1):
         size, above, d = net.table[INPUTS, layer], net.table[OUTPUTS, layer], first + layer
-        at, stride = net.table[WEIGHTS, layer], net.table[STRIDE, layer]
+        at, stride, panel = net.table[WEIGHTS, layer], net.table[STRIDE, layer], net.table[PANEL, layer]
         if net.table[WIDE, layer]:
             inner(work, (d - 1) * slab, row, tall, size, work, d * slab, row,
-                  w, at, stride, up(above, LANES))  # fmt: skip
+                  w, at, stride, panel, up(above, LANES))  # fmt: skip
         else:
-            outer(work, (d - 1) * slab, row, tall, up(size, LANES), work, d * slab, row, 1,
-                  w, at, stride, above, one, False)  # fmt: skip
+            outer(work, (d - 1) * slab, row, LANES, tall, up(size, LANES), work, d * slab, row, 1,
+                  w, at, stride, panel, above, one, False)  # fmt: skip
         if net.tanh:
             for i in range(tall):
                 for j in range(size):
@@ -191,13 +191,13 @@ def collect(net: Network, target: Floats, work: Floats, rows: int, scale: np.flo
     slab = TILE * row
     for layer in range(net.layers):
         size, depth, d = net.table[OUTPUTS, layer], net.table[DEPTH, layer], (net.layers + 1 + layer) * slab
-        at, stride = net.table[WEIGHTS, layer], net.table[STRIDE, layer]
+        at, stride, panel = net.table[WEIGHTS, layer], net.table[STRIDE, layer], net.table[PANEL, layer]
         if net.table[WIDE, layer]:
-            outer(target, at, stride, up(depth, ROWS), up(size, LANES),
-                  work, layer * slab, 1, row, work, d, row, rows, scale, True)  # fmt: skip
+            outer(target, at, stride, panel, up(depth, ROWS), up(size, LANES),
+                  work, layer * slab, 1, row, work, d, row, LANES, rows, scale, True)  # fmt: skip
         else:
-            outer(target, at, stride, up(size, ROWS), up(depth, LANES),
-                  work, d, 1, row, work, layer * slab, row, rows, scale, True)  # fmt: skip
+            outer(target, at, stride, panel, up(size, ROWS), up(depth, LANES),
+                  work, d, 1, row, work, layer * slab, row, LANES, rows, scale, True)  # fmt: skip
     for i in range(rows):
         for j in range(net.bins):
             target[net.baseline + j] += scale * work[last, i, j]

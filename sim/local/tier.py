@@ -14,7 +14,7 @@ from sim.local.settings import Tier, Training
 from sim.local.stacked import Gradients, Stacked
 from sim.tasks.task import Task
 
-STACKED = 100_000  # parameters above which a batched computation over sites moves more memory than it saves
+STACKED = 100_000  # parameters above which a batched computation over sites no longer pays for its memory
 
 
 class Choice(NamedTuple):

@@ -110,18 +110,19 @@ def _outer(context: Any, c: Any, c0: Any, ldc: Any, a: Any, a0: Any, row: Any, c
 
 
 @instruction
-def _inner(context: Any, c: Any, c0: Any, ldc: Any, a: Any, a0: Any, lda: Any, b: Any, b0: Any, inner: Any) -> Any:
-    """C[4, 1] = A[4, inner] b[inner]; `inner` a multiple of LANES."""
+def _inner(context: Any, c: Any, c0: Any, ldc: Any, a: Any, a0: Any, lda: Any, b: Any, b0: Any, panel: Any,
+           inner: Any) -> Any:  # fmt: skip
+    """C[4, 1] = A[4, inner] b[inner]; `inner` a multiple of LANES, `panel` from LANES of b to the next."""
     n = types.int64
-    signature = types.void(c, n, n, a, n, n, b, n, n)
+    signature = types.void(c, n, n, a, n, n, b, n, n, n)
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        c_, c0, ldc, a_, a0, lda, b_, b0, inner = arguments
+        c_, c0, ldc, a_, a0, lda, b_, b0, panel, inner = arguments
         tile = Tile(context, builder, c.dtype)
         c_, a_, b_ = (data(context, builder, kind, one) for kind, one in ((c, c_), (a, a_), (b, b_)))
 
         def terms(at: Any) -> list[Any]:
-            right = tile.load(b_, builder.add(b0, at))
+            right = tile.load(b_, tile.index(b0, panel, builder.udiv(at, ir.Constant(WORD, LANES))))
             return [(tile.load(a_, builder.add(tile.index(a0, lda, i), at)), right) for i in range(ROWS)]
 
         for i, total in enumerate(tile.sums(inner, LANES, terms)):
@@ -152,24 +153,30 @@ def fetch(context: Any, x: Any, row: Any, column: Any) -> Any:
 
 @fast
 def outer(
-    c: Floats, c0: int, ldc: int, rows: int, columns: int,
-    a: Floats, a0: int, row: int, col: int, b: Floats, b0: int, ldb: int, inner: int, scale: np.floating, add: bool,
+    c: Floats, c0: int, ldc: int, next_c: int, rows: int, columns: int,
+    a: Floats, a0: int, row: int, col: int, b: Floats, b0: int, ldb: int, next_b: int, inner: int,
+    scale: np.floating, add: bool,
 ) -> None:  # fmt: skip
     """C[rows, columns] = scale * A B (+ C if `add`); A[i, k] = a[a0 + i row + k col], so that it may be transposed.
 
-    rows a multiple of four, columns one of LANES, inner >= 1.
+    rows a multiple of four, columns one of LANES, inner >= 1; next_c, next_b from LANES columns to the next.
     """
-    for j in range(0, columns, LANES):
+    for j in range(columns // LANES):
         for i in range(0, rows, ROWS):
-            _outer(c, c0 + i * ldc + j, ldc, a, a0 + i * row, row, col, b, b0 + j, ldb, inner, scale, add)
+            _outer(
+                c, c0 + i * ldc + j * next_c, ldc, a, a0 + i * row, row, col, b, b0 + j * next_b, ldb, inner, scale, add
+            )
 
 
 @fast
 def inner(
-    c: Floats, c0: int, ldc: int, rows: int, columns: int, a: Floats, a0: int, lda: int, b: Floats, b0: int, ldb: int,
-    inner: int,
+    c: Floats, c0: int, ldc: int, rows: int, columns: int,
+    a: Floats, a0: int, lda: int, b: Floats, b0: int, ldb: int, next_b: int, inner: int,
 ) -> None:  # fmt: skip
-    """C[rows, columns] = A[rows, inner] B[columns, inner]'; rows a multiple of four, inner one of LANES."""
+    """C[rows, columns] = A[rows, inner] B[columns, inner]'; rows a multiple of four, inner one of LANES.
+
+    next_b from LANES columns of B to the next.
+    """
     for j in range(columns):
         for i in range(0, rows, ROWS):
-            _inner(c, c0 + i * ldc + j, ldc, a, a0 + i * lda, lda, b, b0 + j * ldb, inner)
+            _inner(c, c0 + i * ldc + j, ldc, a, a0 + i * lda, lda, b, b0 + j * ldb, next_b, inner)
