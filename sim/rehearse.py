@@ -110,6 +110,7 @@ def rehearse(experiment: Experiment, watch: Watch = lambda number: None) -> Run:
         "run": run,
         "status": status,
         "settings": identity(experiment),
+        "scenario": experiment.scenario,
         "outcome": prepared.outcome,
         "features": list(prepared.federation.features),
         "parameters": prepared.task.layout.size,
