@@ -24,7 +24,7 @@ def cohort(console: Console, name: str, overrides: Sequence[str]) -> None:
     """Card, columns, patients per site, marginals."""
     wanted = experiment([f"cohort={name}", *overrides])
     made = wanted.cohort.load(wanted.seed)
-    card = root() / "datasets" / name / "card.md"
+    card = wanted.cohort.card() or root() / "datasets" / name / "card.md"
     if card.is_file():
         console.print(Markdown(card.read_text(encoding="utf-8")))
     console.print(columns(made))
@@ -78,6 +78,7 @@ def partition(console: Console, overrides: Sequence[str], figure: Path | None) -
     wanted = experiment(overrides)
     made = wanted.cohort.load(wanted.seed)
     outcome = wanted.task.choose(made)
+    made = made.about(outcome)
     sites = wanted.partition.assign(made, outcome, wanted.seed)
     frame = describe(made, outcome, sites)
     console.print(rows(frame, f"{type(wanted.partition).__name__} partition of {made.name}, outcome {outcome}"))

@@ -105,7 +105,7 @@ def observations() -> Mapping[str, Observation]:
             texts={re.compile(text, re.IGNORECASE): value for text, value in entry.get("texts", {}).items()},
             units=entry.get("units", {}),
         )
-        made |= {code: one for code in one.loinc}
+        made |= dict.fromkeys(one.loinc, one)
     return made
 
 
