@@ -113,6 +113,18 @@ def describe(
     cohort(console, name, context.args)
 
 
+@cohorts.command(context_settings={"allow_extra_args": True})
+def make(
+    context: typer.Context,
+    engine: Annotated[str, typer.Argument(help="synthea; then key=value settings such as cancer=breast,lung.")],
+    out: Annotated[Path, typer.Option(help="The file to write: FILE.parquet.")],
+) -> None:
+    """Make a cohort with the Synthea engine (extra `synthea`). Stop it whenever you like: the same command goes on."""
+    from sim.cohort.synthea.tell import told
+
+    told(console, engine, context.args, out)
+
+
 @app.command(context_settings={"allow_extra_args": True})
 def partition(
     context: typer.Context,
