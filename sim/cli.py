@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sim.checks import Refused, tell
+from sim.intake.command import imports
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 cohorts = typer.Typer(no_args_is_help=True, help="Look at the patients before anything is learned from them.")
 app.add_typer(cohorts, name="cohort")
+cohorts.add_typer(imports, name="import")
 console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 

@@ -148,7 +148,7 @@ class Clinical(Source):
         return held["patient_id"].map(first).to_numpy(dtype=str)
 
     def predictors(self, held: pd.DataFrame) -> pd.DataFrame:
-        """What is known at diagnosis (or at the landmark) and differs between patients; number or categorical [R, D]."""
+        """What is known at diagnosis (or at the landmark) and differs between patients; [R, D]."""
         made: dict[str, pd.Series] = {}
         for name in names("baseline"):
             series, kind = held[name], columns()[name].kind

@@ -48,6 +48,7 @@ class Observation:
     snomed: Mapping[str, Value | None]
     texts: Mapping[re.Pattern[str], Value | None]
     units: Mapping[str, float]
+    cancers: tuple[str, ...] = ()  # that Synthea records it for; empty = any
 
     def answer(self, code: str, text: str, unit: str) -> Answer:
         """Meaning of a coded answer, a number with its unit or a display text; empty text stands for what is absent."""
@@ -104,9 +105,16 @@ def observations() -> Mapping[str, Observation]:
             snomed=entry.get("snomed", {}),
             texts={re.compile(text, re.IGNORECASE): value for text, value in entry.get("texts", {}).items()},
             units=entry.get("units", {}),
+            cancers=tuple(entry.get("cancers", ())),
         )
         made |= dict.fromkeys(one.loinc, one)
     return made
+
+
+@cache
+def columns() -> Mapping[str, Observation]:
+    """Column -> the observations that fill it."""
+    return {one.column: one for one in observations().values()}
 
 
 @cache
@@ -117,6 +125,14 @@ def treatments() -> Mapping[str, Treatment]:
         for entry in table()["treatments"]
         for code in (*entry.get("snomed", ()), *entry.get("rxnorm", ()))
     }
+
+
+def stranger(code: str, text: str) -> bool:
+    """Whether a condition sounds like a cancer and is none that the table can hold."""
+    if code in diagnoses() or code in table()["not_a_case"]:
+        return False
+    yes, no = (re.compile(table()[f"looks_like_{word}"], re.I) for word in ("cancer", "none"))
+    return bool(yes.search(text)) and not no.search(text)
 
 
 def certificate() -> str:
