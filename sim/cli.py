@@ -119,12 +119,13 @@ def describe(
 def make(
     context: typer.Context,
     engine: Annotated[str, typer.Argument(help="synthea; then key=value settings such as cancer=breast,lung.")],
-    out: Annotated[Path, typer.Option(help="The file to write: FILE.parquet.")],
+    out: Annotated[Path, typer.Option(help="Parquet file to write; its card goes beside it, as .card.md.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
 ) -> None:
     """Make a cohort with the Synthea engine (extra `synthea`). Stop it whenever you like: the same command goes on."""
     from sim.cohort.synthea.tell import told
 
-    told(console, engine, context.args, out)
+    told(console, engine, context.args, out, overwrite)
 
 
 @app.command(context_settings={"allow_extra_args": True})

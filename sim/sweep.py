@@ -5,7 +5,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sim.checks import Refused
 from sim.config import Experiment
@@ -61,8 +61,8 @@ def alone(experiment: Experiment) -> Run:
 def spread(work: Callable[[J], R], supply: Callable[[], J | None], workers: int) -> Iterator[tuple[J, R]]:
     """Jobs and their results as they come, each job in a process of its own; one worker needs no Ray.
 
-    `supply` is asked for the next job whenever a worker is free, and gives None while there is nothing to do: it is asked
-    again after the next result.
+    `supply` is asked for the next job whenever a worker is free. It gives None while there is nothing to do, and is
+    asked again after the next result.
     """
     if workers <= 1:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
@@ -73,7 +73,7 @@ def spread(work: Callable[[J], R], supply: Callable[[], J | None], workers: int)
 
     with ray_session(workers):
         distant = ray.remote(num_cpus=1, max_retries=3, max_calls=1)(work)
-        waiting = {}
+        waiting: dict[Any, J] = {}  # by ray.ObjectRef
         while True:
             while len(waiting) < workers and (job := supply()) is not None:
                 waiting[distant.remote(job)] = job

@@ -87,7 +87,8 @@ def fingerprint() -> str:
     """Of everything but a Part's own fields that decides a row."""
     changed = yaml.safe_load(patches().read_text(encoding="utf-8"))
     kinds = [(column.name, column.kind, column.allowed) for column in columns().values()]
-    all_of_it = (VERSION, ROWS, CITIES, CANCERS, COMORBIDITIES, AGES, END.isoformat(), changed, kinds, codes.table())
+    read = [codes.table()[name] for name in ("diagnoses", "comorbidities", "observations", "treatments")]
+    all_of_it = (VERSION, ROWS, CITIES, CANCERS, COMORBIDITIES, AGES, END.isoformat(), changed, kinds, read)
     return hashlib.blake2b(json.dumps(all_of_it, default=str).encode(), digest_size=8).hexdigest()
 
 
@@ -131,7 +132,7 @@ def open_generator(part: Part) -> Any:
 
 
 def note_scheduler() -> None:
-    """Have every state that moves a person's `death_time` forward leave its module's name: the package keeps no cause."""
+    """Have a state that sets a person's `death_time` leave the name of its module: the package keeps no cause."""
     from synthea.engine.state import DeathState
 
     plain = DeathState.run

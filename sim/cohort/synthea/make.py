@@ -122,8 +122,6 @@ def make(making: Making, out: Path) -> pd.DataFrame:
     Parts lie in a folder beside it and stay there: a larger cohort of the same seed starts from them.
     """
     require()
-    if out.suffix != ".parquet":
-        raise Refused(f"--out {out}: allowed a name that ends in .parquet.")
     store = ready(out.with_name(f"{out.name}.parts") / fingerprint())
     wanted = arms(making)
     for arm in wanted:

@@ -12,12 +12,14 @@ from rich.console import Console
 from sim.checks import one_of
 from sim.cohort.synthea.engine import END, PACKAGE, VERSION, fingerprint
 from sim.cohort.synthea.make import Making, make, settings, simulated
+from sim.intake.command import allowed
 
 
-def told(console: Console, engine: str, words: Sequence[str], out: Path) -> None:
+def told(console: Console, engine: str, words: Sequence[str], out: Path, overwrite: bool) -> None:
     """Make the cohort and say what came out; ends with exit code 130 when the user stops it."""
     one_of("ENGINE", engine, ["synthea"])
     making = settings(words)
+    allowed(out, overwrite)
     try:
         table = make(making, out)
     except KeyboardInterrupt:
@@ -27,6 +29,7 @@ def told(console: Console, engine: str, words: Sequence[str], out: Path) -> None
     card.write_text(text(making, table, out), encoding="utf-8")
     console.print(f"{len(table)} patients of {simulated(table)} people: {out}", soft_wrap=True)
     console.print(f"Card: {card}", soft_wrap=True)
+    console.print(f"Next: fedtrial cohort describe clinical cohort.file={out} cohort.site=city", soft_wrap=True)
 
 
 def text(making: Making, table: pd.DataFrame, out: Path) -> str:
@@ -36,21 +39,22 @@ def text(making: Making, table: pd.DataFrame, out: Path) -> str:
     lines = [
         f"# {out.name}: patients of the Synthea engine",
         "",
-        f"Simulated people, no real person. Made by {PACKAGE} {VERSION} with the gates of `datasets/synthea/patches.yaml`",
-        f"raised; the simulation stops on {END:%Y-%m-%d}. What can be learned from such patients, and what not, stands in",
-        "`datasets/synthea/card.md`.",
+        f"Simulated people, no real person. Made by {PACKAGE} {VERSION} with the gates of",
+        f"`datasets/synthea/patches.yaml` raised; the simulation stops on {END:%Y-%m-%d}. What can be learned from",
+        "such patients, and what not, stands in `datasets/synthea/card.md`.",
         "```",
         f"fedtrial cohort make synthea {command} --out {out.name}",
         "```",
-        f"{len(table)} patients of {simulated(table)} people. Fingerprint of engine, patches and tables: {fingerprint()}.",
+        f"{len(table)} patients of {simulated(table)} people. Fingerprint of engine, patches, tables: {fingerprint()}.",
         "",
-        "| cancer | city | patients | mean age | women | stage I to IV, not known | died | died of it |",
+        "| cancer | city | patients | mean age | women | stage I, II, III, IV, not known | died | of it |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for (cancer, city), group in table.groupby(["cancer_type", "city"], observed=True):
-        stages = [int((group["stage"] == stage).sum()) for stage in (1, 2, 3, 4)] + [int(group["stage"].isna().sum())]
-        lines.append(
-            f"| {cancer} | {city} | {len(group)} | {group['age_at_dx'].mean():.1f} | {(group['sex'] == 'female').sum()} "
-            f"| {', '.join(map(str, stages))} | {group['event'].sum()} | {group['death_cause_cancer'].sum()} |"
+        stages = [(group["stage"] == stage).sum() for stage in (1, 2, 3, 4)] + [group["stage"].isna().sum()]
+        cells = (
+            *(cancer, city, len(group), f"{group['age_at_dx'].mean():.1f}", (group["sex"] == "female").sum()),
+            *(", ".join(map(str, stages)), group["event"].sum(), group["death_cause_cancer"].sum()),
         )
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n"
