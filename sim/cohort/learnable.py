@@ -54,7 +54,10 @@ def deaths(table: pd.DataFrame) -> str:
 
 
 def learnable(cohort: Cohort) -> pd.DataFrame:
-    """One row a cancer, outcome and set of predictors: AUROC, or C of the same score against survival, out of fold."""
+    """One row a cancer, outcome and set of predictors: AUROC out of fold, and C of the same score against survival.
+
+    `learnable` is yes where the 95 % interval of the AUROC lies above chance.
+    """
     rows = []
     for cancer, mine in by_cancer(cohort):
         for outcome, label in cohort.outcomes.items():
@@ -65,7 +68,7 @@ def learnable(cohort: Cohort) -> pd.DataFrame:
             cases = int(event[known].sum())
             if min(cases, int(known.sum()) - cases) < FEWEST:
                 continue
-            for told, columns in sets(cohort.predictors[outcome]):
+            for told, columns in sets(cohort.table[known], cohort.predictors[outcome]):
                 score = out_of_fold(cohort.table[mine], columns, event[mine], known[mine])
                 area, error = judged(score[known[mine]], event[known])
                 verdict = "yes" if area - GAUSS * error > 0.5 else "no"
@@ -87,20 +90,19 @@ def by_cancer(cohort: Cohort) -> Iterator[tuple[str, Flags]]:
         yield str(cancer), kinds == cancer
 
 
-def sets(columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """Sets of predictors that are compared."""
-    yield "all known at diagnosis", list(columns)
-    without = [column for column in columns if column not in STAGE]
-    if len(without) < len(columns):
+def sets(table: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """Sets of predictors that are compared, of those that differ between these patients."""
+    used = [column for column in columns if len(table[column].dropna().unique()) > 1]
+    without = [column for column in used if column not in STAGE]
+    if used:
+        yield "all known at diagnosis", used
+    if 0 < len(without) < len(used):
         yield "without stage, T, N, M, size", without
 
 
 def out_of_fold(table: pd.DataFrame, columns: Sequence[str], event: Flags, known: Flags) -> Floats:
     """Score of every row from a fit on the other folds, whose rows of unknown outcome are left out; float [R]."""
-    used = [column for column in columns if len(table[column].dropna().unique()) > 1]
-    if not used:
-        return np.zeros(len(table))
-    _, raw = encode(table, tuple(used))
+    _, raw = encode(table, tuple(columns))
     patient = pd.util.hash_array(table["patient"].to_numpy())
     fold = (scatter(key(0, "learnable"), patient) % np.uint64(FOLDS)).astype(np.int64)
     score = np.zeros(len(table))

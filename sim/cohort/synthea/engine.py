@@ -92,16 +92,27 @@ def fingerprint() -> str:
     return hashlib.blake2b(json.dumps(all_of_it, default=str).encode(), digest_size=8).hexdigest()
 
 
-def patients(part: Part) -> list[Row]:
-    """Rows of those of the part's people who get the cancer, in order. For a process of its own."""
-    made = []
+@dataclass(frozen=True)
+class Harvest:
+    """What a part gave: rows of those who get the cancer, in order, and the people on whom a module failed."""
+
+    rows: list[Row]
+    faults: dict[int, str]  # number of the person -> what the package logged; such people are left out
+
+
+def patients(part: Part) -> Harvest:
+    """Simulate a part. For a process of its own."""
+    made = Harvest([], {})
     with undisturbed():
         generator = open_generator(part)
         for number in range(part.first, part.last):
-            person = generator.generate_person(number)
-            if person is not None:
-                found = row(person, part.cancer, f"{part.city}-{part.cancer}-{number:06d}", END)
-                made += [found] if found else []
+            try:
+                person = generator.generate_person(number)
+            except Fault as fault:
+                made.faults[number] = str(fault)
+                continue
+            found = row(person, part.cancer, f"{part.city}-{part.cancer}-{number:06d}", END)
+            made.rows.extend([found] if found else [])
     return made
 
 
@@ -150,12 +161,17 @@ def note_scheduler() -> None:
     DeathState.run = run
 
 
+class Fault(RuntimeError):
+    """Something that the package logged and would have gone on after."""
+
+
 class Strict(logging.Handler):
     """Turns what the package only logs into an error."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Raise; the handler's caller is the module that went on after a failure."""
-        raise RuntimeError(f"{PACKAGE}: {record.getMessage()}") from (record.exc_info or (None, None))[1]
+        """Raise; the caller is the loop that goes on after a module failed."""
+        cause = (record.exc_info or (None, None))[1]
+        raise Fault(f"{record.getMessage()}{f': {cause}' if cause else ''}") from cause
 
 
 @contextlib.contextmanager

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import pandas as pd
 import typer
 from rich.console import Console
 
 from sim.checks import one_of
 from sim.cohort.synthea.engine import END, PACKAGE, VERSION, fingerprint
-from sim.cohort.synthea.make import Making, make, settings, simulated
+from sim.cohort.synthea.make import Made, make
+from sim.cohort.synthea.plan import Making, settings
 from sim.intake.command import allowed
 
 
@@ -21,18 +21,24 @@ def told(console: Console, engine: str, words: Sequence[str], out: Path, overwri
     making = settings(words)
     allowed(out, overwrite)
     try:
-        table = make(making, out)
+        made = make(making, out)
     except KeyboardInterrupt:
         console.print(f"Stopped. What is finished lies in {out.name}.parts; the same command goes on from there.")
         raise typer.Exit(130) from None
     card = out.with_suffix(".card.md")
-    card.write_text(text(making, table, out), encoding="utf-8")
-    console.print(f"{len(table)} patients of {simulated(table)} people: {out}", soft_wrap=True)
+    card.write_text(text(making, made, out), encoding="utf-8")
+    console.print(f"{counted(made)}: {out}", soft_wrap=True)
     console.print(f"Card: {card}", soft_wrap=True)
     console.print(f"Next: fedtrial cohort describe clinical cohort.file={out} cohort.site=city", soft_wrap=True)
 
 
-def text(making: Making, table: pd.DataFrame, out: Path) -> str:
+def counted(made: Made) -> str:
+    """How many patients of how many people."""
+    failed = f"; {made.left_out} are left out, for a module of the package failed on them" if made.left_out else ""
+    return f"{len(made.table)} patients of {made.people} people{failed}"
+
+
+def text(making: Making, made: Made, out: Path) -> str:
     """The card: who the patients are, and all it takes to make them again."""
     words = {name: ",".join(value) if isinstance(value, list) else value for name, value in asdict(making).items()}
     command = " ".join(f"{name}={shlex.quote(str(words[name]))}" for name in ("cancer", "patients", "cities", "seed"))
@@ -45,12 +51,13 @@ def text(making: Making, table: pd.DataFrame, out: Path) -> str:
         "```",
         f"fedtrial cohort make synthea {command} --out {out.name}",
         "```",
-        f"{len(table)} patients of {simulated(table)} people. Fingerprint of engine, patches, tables: {fingerprint()}.",
+        f"{counted(made)}.",
+        f"Fingerprint of engine, patches and tables: {fingerprint()}.",
         "",
         "| cancer | city | patients | mean age | women | stage I, II, III, IV, not known | died | of it |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for (cancer, city), group in table.groupby(["cancer_type", "city"], observed=True):
+    for (cancer, city), group in made.table.groupby(["cancer_type", "city"], observed=True):
         stages = [(group["stage"] == stage).sum() for stage in (1, 2, 3, 4)] + [group["stage"].isna().sum()]
         cells = (
             *(cancer, city, len(group), f"{group['age_at_dx'].mean():.1f}", (group["sex"] == "female").sum()),
