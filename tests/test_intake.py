@@ -106,7 +106,7 @@ def told(form: str) -> pd.DataFrame:
 
 
 def reading(folder: Path, odd: Counter[str] | None = None, block: int = 1 << 20) -> Reading:
-    if list(folder.glob("*json")):
+    if folder.name == "fhir":
         return read_fhir(Folder(folder), folder, odd, lambda done: None)
     return read_csv(Export(folder, block), odd, lambda done: None)
 
@@ -247,7 +247,14 @@ def test_the_command_writes_a_table_and_a_card_that_the_cohort_reads(tmp_path: P
     assert shown.returncode == 0, shown.stderr
     for part in ("What must not be concluded", "survival events", "mortality_5y", "1 younger than 18"):
         assert part in shown.stdout
-    words = ["cohort=clinical", "cohort.file=mine.parquet", "task=hazard", "partition=natural", "rounds=1"]
+    words = [
+        "cohort=clinical",
+        "cohort.file=mine.parquet",
+        "task=hazard",
+        "partition=natural",
+        "rounds=1",
+        "task.bins=2",
+    ]
     run = fedtrial("run", *words, cwd=tmp_path)
     assert run.returncode == 0, run.stderr
 
