@@ -14,7 +14,7 @@ from omegaconf import MISSING
 from sim.algorithms import ALGORITHMS
 from sim.algorithms.base import Method
 from sim.checks import Refused, within
-from sim.cohort import COHORTS
+from sim.cohort.entries import COHORTS
 from sim.cohort.table import Source
 from sim.engine import Evaluation
 from sim.execute import EXECUTORS, Executor
