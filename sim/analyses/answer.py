@@ -2,11 +2,10 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from sim.analyses.exact import Wire
 from sim.metrics.statistics import intervals
@@ -23,6 +22,11 @@ def points(value: float) -> str:
 def percent(value: float) -> str:
     """A share."""
     return f"{100 * value:.1f} %"
+
+
+def signed(value: float) -> str:
+    """A change in percent."""
+    return f"{value:+.1f}"
 
 
 def log_odds(value: float) -> str:
@@ -65,7 +69,6 @@ class Answer:
     parts: tuple[Part, ...]
     wires: Mapping[str, Wire]  # what crossed the wire, step by step
     notes: tuple[str, ...]
-    figure: Callable[[], Figure] = field(repr=False)
 
 
 def together(answers: Sequence[Answer]) -> list[Part]:
@@ -97,7 +100,7 @@ def pooled(parts: Sequence[Part]) -> Part:
         mean["truth held"] = held.where(known).astype(float).groupby(every[first], sort=False).mean()
         mean["seeds"] = every["estimate"].notna().groupby(every[first], sort=False).sum().astype(float)
         mean = mean.drop(columns=["low", "high"])
-        shown |= {name: shown["estimate"] for name in ("bias", "bias low", "bias high")}
+        shown |= dict.fromkeys(("bias", "bias low", "bias high"), shown["estimate"])
         shown |= {"truth held": percent, "seeds": count}
     title = f"{parts[0].title}: means over {len(parts)} seeds"
     return Part(title, mean.reset_index(), shown)

@@ -24,7 +24,8 @@ class Cells(Exact):
         """Patients [2, 2] and responders [2, 2], by marker and treatment."""
         at = (2 * rows["x"][:, MARKER] + rows["x"][:, TREATED]).astype(np.int64)
         count = np.bincount(at, minlength=4).astype(np.float64)
-        return {"rows": count.reshape(2, 2), "events": np.bincount(at, rows["y"], 4).reshape(2, 2)}
+        events = np.bincount(at, rows["y"], 4).astype(np.float64)
+        return {"rows": count.reshape(2, 2), "events": events.reshape(2, 2)}
 
     def update(self, total: Message, state: State) -> tuple[State, bool]:
         """The totals are the answer."""
@@ -84,11 +85,10 @@ class Chances(NamedTuple):
     total: Floats  # [4] summed chances
     covariance: Floats  # [4, 4] of the sums
 
-    def mean(self, take: Sequence[float], divisor: float) -> Interval:
+    def mean(self, take: Floats, divisor: float) -> Interval:
         """A combination [4] of the sums, by so many patients, with its interval (delta method)."""
-        parts = np.asarray(take, dtype=np.float64)
-        value = float(parts @ self.total) / divisor
-        half = Z * float(np.sqrt(parts @ self.covariance @ parts)) / divisor
+        value = float(take @ self.total) / divisor
+        half = Z * float(np.sqrt(take @ self.covariance @ take)) / divisor
         return Interval(value, value - half, value + half)
 
     def gain(self, marker: int) -> Interval:

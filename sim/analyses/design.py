@@ -44,7 +44,7 @@ def design(held: Held, outcome: str, treated: str, marker: str) -> Design:
         return Design(marker, CORE, held.rows(x=core, y=y), Wire())
     scaled, keep, wire = standardised(held.split(np.column_stack(list(other.values()))))
     names = [name for name, kept in zip(other, keep, strict=True) if kept]
-    sites = [
+    sites: list[Rows] = [
         {"x": np.column_stack([first, rest]), "y": event}
         for first, rest, event in zip(held.split(core), scaled, held.split(y), strict=True)
     ]
@@ -73,7 +73,7 @@ def flag(held: Held, column: str, what: str) -> Floats:
         )
     series = held.table[column]
     if isinstance(series.dtype, pd.CategoricalDtype) and len(series.cat.categories) == 2:
-        values = series.cat.codes.to_numpy(dtype=np.float64)
+        values = series.cat.codes.to_numpy().astype(np.float64)
     else:
         values = pd.to_numeric(series.astype(object), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     if not np.isin(values, (0.0, 1.0)).all():
@@ -81,7 +81,7 @@ def flag(held: Held, column: str, what: str) -> Floats:
             f"--{what}={column}: cohort {held.cohort.name!r} has gaps there, or other values than yes and no. "
             "Name a yes-or-no column that is recorded for every patient."
         )
-    return values
+    return np.asarray(values, dtype=np.float64)
 
 
 def predictive(held: Held, given: Floats) -> str:

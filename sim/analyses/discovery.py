@@ -60,16 +60,16 @@ class Discovery:
     pooled_gap: float  # largest difference of a z score between sums and pooled rows
 
 
-def discovery(panel: Panel, rate: float, resamples: int, seed: int) -> Discovery:
-    """Search once in all rows, then in `resamples` bootstrap resamples of every site's patients."""
+def discovery(panel: Panel, rate: float, halves: int, seed: int) -> Discovery:
+    """Search once in all rows, then in `halves` bootstrap halves of every site's patients."""
     first = choose(panel.covariates, panel.sites, rate)
     pooled = pooled_z(panel)
     gap = float("nan") if pooled is None else float(np.nanmax(np.abs(pooled - first.z)))
-    again = [choose(panel.covariates, resample(panel.sites, seed, draw), rate) for draw in range(resamples)]
+    again = [choose(panel.covariates, half(panel.sites, seed, draw), rate) for draw in range(halves)]
     near = None if panel.true is None else linked(panel.sites, panel.true, LINK)
     rows = []
     for way, chosen in first.ways.items():
-        stable = stability(np.array([one.ways[way] for one in again])) if resamples else NOTHING
+        stable = stability(np.array([one.ways[way] for one in again])) if halves else NOTHING
         rows.append(Row(way, found(chosen, panel.true), far(chosen, near), stable, first.wires.get(way)))
     if len(panel.sites) > 1:
         rows.append(mean_alone(first, again, panel, near))
@@ -90,7 +90,7 @@ def choose(covariates: Sequence[str], sites: Sequence[Rows], rate: float) -> Cho
     joint, more = jointly(covariates, sites, screened, rate)
     own = np.array([alone(covariates, rows) for rows in sites])
     single = np.array([discoveries(p_values(mine), rate) for mine in own])
-    size = np.array([float(rows["weight"].sum()) if "weight" in rows else float(len(rows["y"])) for rows in sites])
+    size = np.array([float(len(rows["y"])) for rows in sites])
     votes, largest = single.sum(0), int(np.argmax(size))
     each = Wire(1, 8 * z.size, 0)
     ways = {
@@ -108,8 +108,7 @@ def choose(covariates: Sequence[str], sites: Sequence[Rows], rate: float) -> Cho
 
 def alone(covariates: Sequence[str], rows: Rows) -> Floats:
     """z scores of one site by itself, adjusted for what varies there; [p], NaN where it cannot say."""
-    present = rows["x"][rows["weight"] > 0] if "weight" in rows else rows["x"]
-    keep = varying(present)
+    keep = varying(rows["x"])
     try:
         return z_scores([covariates[at] for at in keep], [{**rows, "x": rows["x"][:, keep]}])[0]
     except Refused:
@@ -144,13 +143,17 @@ def jointly(covariates: Sequence[str], sites: Sequence[Rows], screened: Flags, r
     return discoveries(p, rate), model.wire
 
 
-def resample(sites: Sequence[Rows], seed: int, draw: int) -> list[Rows]:
-    """The same sites with their patients drawn with replacement, as weights; Efron 1979."""
+def half(sites: Sequence[Rows], seed: int, draw: int) -> list[Rows]:
+    """A random half of every site's patients, in their order.
+
+    Halves without replacement, not a bootstrap, whose repeated patients make chance findings look sure. Meinshausen
+    and Buhlmann, JRSS B 2010.
+    """
     made: list[Rows] = []
     for number, rows in enumerate(sites):
         n = len(rows["y"])
-        picked = stream(seed, "discovery", "resample", draw, number).integers(0, n, n)
-        made.append({**rows, "weight": np.bincount(picked, minlength=n).astype(np.float64)})
+        picked = np.sort(stream(seed, "discovery", "half", draw, number).permutation(n)[: (n + 1) // 2])
+        made.append({name: values[picked] for name, values in rows.items()})
     return made
 
 

@@ -5,7 +5,6 @@ Sums are taken in the order of the sites, in float64.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import numpy as np

@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.linalg import solve_triangular
-from scipy.linalg.lapack import dpotrf
-from scipy.optimize import brentq
+from scipy.linalg.lapack import dpotrf, dpotri
 from scipy.special import expit, logit
 
 from sim.analyses.exact import Exact, Floats, Message, Rows, State, Wire, pack, solve, unpack
 from sim.checks import Refused
 
 SETTLED = 1e-16  # Newton decrement g' H^-1 g, in squared standard errors; the step taken then is the last
+MOST_STEPS = 60  # of the search for an intercept; five or six are usual, halving alone needs 50
 ALIKE = 1e-9  # share of a column's information that the columns before it leave, below which it says nothing new
 
 
@@ -23,7 +22,7 @@ class NotEstimable(Refused):
 
 @dataclass
 class Logistic(Exact):
-    """Logistic regression of rows["y"] on rows["x"] [n, P]; rows["weight"] counts a patient several times.
+    """Logistic regression of rows["y"] [n] on rows["x"] [n, P].
 
     With `own`, every site has an intercept of its own. The site solves it for the coefficients it is sent and answers
     with gradient and Hessian of the profile likelihood, so that the intercept never leaves it, sites are compared
@@ -46,13 +45,20 @@ class Logistic(Exact):
         here = fitted(rows, seen["beta"], self.own)
         x = rows["x"]
         if here is None:
-            return {"loglik": np.zeros(()), "gradient": np.zeros(x.shape[1]), "hessian": pack(np.zeros((x.shape[1],) * 2))}
+            return {
+                "loglik": np.zeros(()),
+                "gradient": np.zeros(x.shape[1]),
+                "hessian": pack(np.zeros((x.shape[1],) * 2)),
+            }
         eta, spread = here
-        case = weight(rows)
-        loglik = case @ (rows["y"] * eta - np.logaddexp(0, eta))
+        loglik = rows["y"] @ eta - np.logaddexp(0, eta).sum()
         inner = centred(x, spread) if self.own else x
-        gradient = x.T @ (case * (rows["y"] - expit(eta)))
-        return {"loglik": np.asarray(loglik), "gradient": gradient, "hessian": pack(inner.T @ (spread[:, None] * inner))}
+        gradient = x.T @ (rows["y"] - expit(eta))
+        return {
+            "loglik": np.asarray(loglik),
+            "gradient": gradient,
+            "hessian": pack(inner.T @ (spread[:, None] * inner)),
+        }
 
     def update(self, total: Message, state: State) -> tuple[State, bool]:
         """Newton's step; half of the last one again if it made the likelihood worse."""
@@ -68,33 +74,35 @@ class Logistic(Exact):
 
 
 def fitted(rows: Rows, beta: Floats, own: bool) -> tuple[Floats, Floats] | None:
-    """Logit [n] of every patient, and its information: weight times variance [n]; None where the site says nothing."""
-    eta, case = rows["x"] @ beta, weight(rows)
+    """Logit [n] of every patient, and its information, the variance [n]; None where the site says nothing."""
+    eta, share = rows["x"] @ beta, float(rows["y"].mean())
     if own:
-        share = float(case @ rows["y"] / case.sum()) if case.sum() else 0.0
         if not 0 < share < 1:
             return None
-        eta = eta + intercept(eta, rows["y"], case, share)
+        eta = eta + intercept(eta, share)
     chance = expit(eta)
-    return eta, case * chance * (1 - chance)
+    return eta, chance * (1 - chance)
 
 
-def weight(rows: Rows) -> Floats:
-    """How often each patient counts, [n]."""
-    return rows["weight"] if "weight" in rows else np.ones(len(rows["y"]))
+def intercept(eta: Floats, share: float) -> float:
+    """The intercept at which a site's expected share of events is the observed one; eta [n] is the rest of the logit.
 
-
-def intercept(eta: Floats, y: Floats, case: Floats, share: float) -> float:
-    """The intercept at which expected and observed events agree; eta [n] is the rest of the logit."""
-    events, middle = float(case @ y), float(logit(share))
-
-    def excess(at: float) -> float:
-        return float(case @ expit(eta + at)) - events
-
+    Newton's method, kept between bounds that hold the answer.
+    """
+    middle = float(logit(share))
     low, high = middle - float(eta.max()), middle - float(eta.min())
-    if high - low < 1e-14 * max(1.0, abs(low)):
-        return middle - float(eta.mean())
-    return float(brentq(excess, low - 1e-9, high + 1e-9, xtol=1e-14, rtol=1e-14))
+    at = middle - float(eta.mean())
+    for _ in range(MOST_STEPS):
+        chance = expit(eta + at)
+        excess = float(chance.mean()) - share
+        low, high = (low, at) if excess > 0 else (at, high)
+        slope = float((chance * (1 - chance)).mean())
+        new = at - excess / slope if slope > 0 else low
+        new = new if low <= new <= high else (low + high) / 2
+        if abs(new - at) <= 1e-15 * max(1.0, abs(at)):
+            return new
+        at = new
+    return at
 
 
 def centred(x: Floats, spread: Floats) -> Floats:
@@ -114,8 +122,8 @@ def inverse(hessian: Floats, names: Sequence[str]) -> Floats:
         raise NotEstimable(
             f"column {names[at]!r} says nothing that the columns before it do not say. Leave it, or one of them, out."
         )
-    root = solve_triangular(factor, np.diag(1 / scale), lower=True)
-    return np.asarray(root.T @ root)
+    lower, _ = dpotri(factor, lower=1)
+    return np.asarray((lower + np.tril(lower, -1).T) / np.outer(scale, scale))
 
 
 def varying(x: Floats) -> list[int]:
@@ -124,8 +132,8 @@ def varying(x: Floats) -> list[int]:
     keep: list[int] = []
     left = inner.copy()
     for at in range(x.shape[1]):
-        length = np.linalg.norm(left[:, at])
-        if length <= 1e-6 * max(np.linalg.norm(inner[:, at]), 1e-6):
+        length = float(np.linalg.norm(left[:, at]))
+        if length <= 1e-6 * max(float(np.linalg.norm(inner[:, at])), 1e-6):
             continue
         keep.append(at)
         direction = left[:, at] / length

@@ -42,7 +42,7 @@ def panel(held: Held, outcome: str, prefix: str) -> Panel:
     absent = sum(int(np.isnan(part).all(axis=0).sum()) for part in raw)
     g, told, second = standardised(raw)
     kept = [name for name, here in zip(features, told, strict=True) if here]
-    sites = [{"x": a, "g": b, "y": c} for a, b, c in zip(x, g, y, strict=True)]
+    sites: list[Rows] = [{"x": a, "g": b, "y": c} for a, b, c in zip(x, g, y, strict=True)]
     covariates = tuple(name for name, here in zip(found, keep, strict=True) if here)
     return Panel(covariates, tuple(kept), sites, truth(held, kept), absent, first.then(second))
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import expit
 
 from sim.analyses.exact import Exact, Floats, Message, Rows, State, Wire, solve
-from sim.analyses.newton import Fit, centred, fit, fitted, weight
+from sim.analyses.newton import Fit, centred, fit, fitted
 
 
 @dataclass
@@ -31,11 +31,15 @@ class Scores(Exact):
         x, g = rows["x"], rows["g"]
         here = fitted(rows, seen["beta"], self.own)
         if here is None:
-            return {"score": np.zeros(g.shape[1]), "own": np.zeros(g.shape[1]), "cross": np.zeros((x.shape[1], g.shape[1]))}
+            return {
+                "score": np.zeros(g.shape[1]),
+                "own": np.zeros(g.shape[1]),
+                "cross": np.zeros((x.shape[1], g.shape[1])),
+            }
         eta, spread = here
-        score = (weight(rows) * (rows["y"] - expit(eta))) @ g
+        score = (rows["y"] - expit(eta)) @ g
         inner = centred(x, spread) if self.own else x
-        information = spread @ (rows["square"] if "square" in rows else g**2)
+        information = spread @ g**2
         if self.own:
             information = information - (spread @ g) ** 2 / max(spread.sum(), np.finfo(float).tiny)
         return {"score": score, "own": information, "cross": (spread[:, None] * inner).T @ g}

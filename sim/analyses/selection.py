@@ -49,7 +49,7 @@ def stability(choices: Flags) -> Interval:
     """
     times, width = choices.shape
     if times < 2:
-        raise Refused(f"The stability of {times} choice is not defined: draw at least 2 resamples.")
+        raise Refused(f"The stability of {times} choice is not defined: draw at least 2 halves.")
     z = choices.astype(np.float64)
     share, size = z.mean(0), z.sum(1)
     mean = size.mean()
