@@ -26,7 +26,7 @@ SUMS, JOINT, META, HALF, TWO, LARGEST, MEAN, POOLED = (
     "Pooled rows",
 )
 MOST_INDICATORS = 200  # sites up to which pooled rows are analysed with an indicator a site, to check the sums
-LINK = 0.2  # correlation with a true feature from which a false discovery is a neighbour; AR(1) .5 at distance two: .25
+LINK = 0.1  # correlation with a true feature that makes a false one its neighbour; blocks of AR(1) .5 have .125 at 3
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class Discovery:
     chosen: tuple[str, ...]  # by sums and one joint model
     agree: float  # mean Jaccard index of two sites that search alone
     pooled_gap: float  # largest difference of a z score between sums and pooled rows
+    prepared: Wire  # what the means and spreads of covariates and features cost
 
 
 def discovery(panel: Panel, rate: float, halves: int, seed: int) -> Discovery:
@@ -77,7 +78,7 @@ def discovery(panel: Panel, rate: float, halves: int, seed: int) -> Discovery:
         chosen = discoveries(p_values(pooled), rate)
         rows.append(Row(POOLED, found(chosen, panel.true), far(chosen, near), NOTHING, None))
     names = tuple(name for name, here in zip(panel.features, first.ways[JOINT], strict=True) if here)
-    return Discovery(tuple(rows), names, jaccard(first.alone), gap)
+    return Discovery(tuple(rows), names, jaccard(first.alone), gap, panel.wire)
 
 
 NOTHING = Interval(float("nan"), float("nan"), float("nan"))

@@ -17,6 +17,7 @@ from sim.metrics.statistics import intervals
 from sim.report.style import COLOURS, GREY, RC, WIDTH
 
 FAR, NEAR, RECALL, STABLE = COLOURS[1], "#F3C3A6", COLOURS[0], COLOURS[2]
+BAND = "#e8e8e8"
 INK = {ALL: GREY, FIRST: COLOURS[0], AFTER: COLOURS[1]}
 
 
@@ -66,11 +67,11 @@ def beside(axes: Axes, table: Floats, colour: str) -> None:
 
 def courses(found: Trends) -> Figure:
     """Counts by year of every group: whole, and as both ways of hiding show them, with fitted and true trends."""
-    across = min(len(found.groups), 3)
+    across = 2 if len(found.groups) == 4 else min(len(found.groups), 3)
     down = -(-len(found.groups) // across)
     year = np.array(found.years, dtype=np.float64)
     with mpl.rc_context(RC):
-        figure = Figure(figsize=(WIDTH, 0.75 + 2.05 * down), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 0.8 + 2.15 * down), layout="constrained")
         grid = figure.subplots(down, across, sharex=True, squeeze=False).ravel()
         for axes, name in zip(grid, found.groups, strict=False):
             one(axes, found, name, year)
@@ -83,7 +84,8 @@ def courses(found: Trends) -> Figure:
         keys.append(ring)
         if found.true:
             keys.append(Line2D([], [], color="black", linestyle=(0, (2, 2)), linewidth=1, label="true trend"))
-        figure.legend(handles=keys, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
+        keys.append(Patch(color=BAND, label=f"1 to {found.threshold - 1}: must be hidden"))
+        figure.legend(handles=keys, loc="outside lower center", ncols=5, frameon=False, fontsize=8, columnspacing=1.2)
         figure.supylabel("new patients a year, all sites", fontsize=9)
     return figure
 
@@ -91,7 +93,7 @@ def courses(found: Trends) -> Figure:
 def one(axes: Axes, found: Trends, name: str, year: Floats) -> None:
     """One group: rings are the whole counts, dots what is shown, lines the fitted trends."""
     whole = found.trend[name, ALL].counts
-    axes.axhspan(0.5, found.threshold - 0.5, color="#eeeeee", linewidth=0)
+    axes.axhspan(0.5, found.threshold - 0.5, color=BAND, linewidth=0)
     axes.plot(year, whole, "o", color=INK[ALL], markersize=6.5, markerfacecolor="none", markeredgewidth=0.8)
     told = []
     for way in (FIRST, AFTER):
@@ -102,9 +104,10 @@ def one(axes: Axes, found: Trends, name: str, year: Floats) -> None:
     if name in found.true:
         line(axes, year, whole, found.true[name], "black", (0, (2, 2)))
         told.append((f"{found.true[name]:+.1f} %", "black"))
-    axes.set_title(name.replace("_", " "), loc="left")
-    for at, (text, ink) in enumerate(reversed(told)):
-        axes.text(1.0 - 0.2 * at, 1.03, text, transform=axes.transAxes, ha="right", color=ink, fontsize=8)
+    axes.set_title(name.replace("_", " "), loc="left", pad=16)
+    for at, (text, ink) in enumerate(told):
+        axes.text(0.27 * at, 1.03, text, transform=axes.transAxes, color=ink, fontsize=8)
+    axes.text(0.27 * len(told), 1.03, "a year", transform=axes.transAxes, color=GREY, fontsize=8)
     axes.set_ylim(0, 1.15 * max(float(whole.max()), found.threshold))
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
 

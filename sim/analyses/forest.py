@@ -27,7 +27,11 @@ def forest(found: Benefit) -> Figure:
     with mpl.rc_context(RC):
         figure = Figure(figsize=(WIDTH, height))
         bottom, top = 0.62 / height, 1 - 0.5 / height
-        axes = figure.add_axes((0.27, bottom, 0.5, top - bottom))
+        longest = max(
+            18, *(len(f"{name}  ({rows:,})") for name, rows in zip(sites["site"], sites["patients"], strict=True))
+        )
+        left = min(0.012 * longest + 0.02, 0.45) if named else 0.24
+        axes = figure.add_axes((left, bottom, 0.75 - left, top - bottom))
         step = 1.0 if named else NAMED / len(sites)
         at = np.arange(len(sites), dtype=np.float64) * step
         estimate, error = (sites[name].to_numpy(dtype=np.float64) for name in ("estimate", "se"))

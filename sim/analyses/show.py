@@ -22,6 +22,8 @@ def show(console: Console, found: Report) -> None:
     for part in found.parts:
         console.print(table(part))
     console.print(wires(found))
+    if len(found.seeds) > 1:
+        console.print(Text(f"Of seed {found.seeds[0]}:", style="dim"))
     for note in found.first.notes:
         console.print(Text(note, style="dim"))
 
@@ -43,9 +45,8 @@ def table(part: Part) -> Table:
 def cell(part: Part, name: str, row: Mapping[Hashable, object]) -> str:
     """A cell; the low end of an interval brings the high one along."""
     here = part.cell(name, row[name])
-    if name.endswith("low") and here != "–":
-        return f"{here} to {part.cell(name.replace('low', 'high'), row[name.replace('low', 'high')])}"
-    return here
+    high = {"low": "high", "bias low": "bias high"}.get(name)
+    return f"{here} to {part.cell(high, row[high])}" if high and here != "–" else here
 
 
 def wires(found: Report) -> Table:

@@ -120,7 +120,8 @@ def tell_discovery(found: Discovery) -> Answer:
     if not np.isnan(found.pooled_gap):
         notes.append(f"Largest difference of a z score between sums and pooled rows: {found.pooled_gap:.1e}.")
     part = Part("Features that go with the outcome", pd.DataFrame(rows, columns=columns), shown)
-    return Answer((part,), {row.way: row.wire for row in found.rows if row.wire and row.wire.bytes_up}, tuple(notes))
+    sent = {row.way: row.wire for row in found.rows if row.wire and row.wire.bytes_up}
+    return Answer((part,), {"Means and spreads of covariates and features": found.prepared, **sent}, tuple(notes))
 
 
 def up(row: Row) -> float:
@@ -135,17 +136,17 @@ def tell_trends(found: Trends) -> Answer:
         for name in found.groups
         for way in WAYS
     ]
-    by_group = pd.DataFrame(rows, columns=["cancer", *ESTIMATE, "cells hidden", "cells too low", "patients lost"])
-    lost = ("cells hidden", "cells too low", "patients lost")
+    by_group = pd.DataFrame(rows, columns=["cancer", *ESTIMATE, "cells hidden", "cells short", "patients lost"])
+    lost = ("cells hidden", "cells short", "patients lost")
     cost = [(way, *shares(found, way, ("hidden", "short", "lost")), mean_bias(found, way)) for way in WAYS]
     overall = pd.DataFrame(cost, columns=["way", *lost, "distance from truth"])
-    share = dict.fromkeys(("cells hidden", "cells too low", "patients lost"), percent)
+    share = dict.fromkeys(("cells hidden", "cells short", "patients lost"), percent)
     parts = (
         Part("Annual change of new cases, percent", by_group, {"estimate": signed, **share}),
         Part("What hiding costs, mean over cancers", overall, {**share, "distance from truth": two}),
     )
     notes = (
         f"Cells of 1 to {found.threshold - 1} patients are hidden (CMS: 1 to 10). A trend needs three years shown.",
-        "Hide, then sum: each site hides its own small cells, so a total can be too low without anyone seeing it.",
+        "Hide, then sum: each site hides its own small cells, so a total can be short without anyone seeing it.",
     )
     return Answer(parts, found.wires, notes)
