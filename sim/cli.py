@@ -1,4 +1,4 @@
-"""The command line: run | study | report | verify | cohort | partition."""
+"""The command line: run | study | report | verify | cohort | partition | analyse."""
 
 import json
 import math
@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from sim.analyses.command import app as analyses
 from sim.checks import Refused, tell
 from sim.intake.command import imports
 from sim.profiling import profiled, stage
@@ -25,6 +26,7 @@ app = typer.Typer(
 cohorts = typer.Typer(no_args_is_help=True, help="Look at the patients before anything is learned from them.")
 app.add_typer(cohorts, name="cohort")
 cohorts.add_typer(imports, name="import")
+app.add_typer(analyses, name="analyse")
 console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
 Profiled = Annotated[bool, typer.Option("--profile", help="Print time and memory of every stage at the end.")]
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
