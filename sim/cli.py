@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sim.checks import Refused, tell
+from sim.intake.command import imports
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 cohorts = typer.Typer(no_args_is_help=True, help="Look at the patients before anything is learned from them.")
 app.add_typer(cohorts, name="cohort")
+cohorts.add_typer(imports, name="import")
 console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
@@ -111,6 +113,19 @@ def describe(
     from sim.show import cohort
 
     cohort(console, name, context.args)
+
+
+@cohorts.command(context_settings={"allow_extra_args": True})
+def make(
+    context: typer.Context,
+    engine: Annotated[str, typer.Argument(help="synthea; then key=value settings such as cancer=breast,lung.")],
+    out: Annotated[Path, typer.Option(help="Parquet file to write; its card goes beside it, as .card.md.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
+) -> None:
+    """Make a cohort with the Synthea engine (extra `synthea`). Stop it whenever you like: the same command goes on."""
+    from sim.cohort.synthea.tell import told
+
+    told(console, engine, context.args, out, overwrite)
 
 
 @app.command(context_settings={"allow_extra_args": True})

@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from sim.checks import one_of
 class Binary:
     """An outcome that happened or not."""
 
-    label: str  # bool column
+    label: str  # bool column; or pandas' nullable boolean, where NA = not known of this patient
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,27 @@ class Cohort:
         return self.outcomes[name]
 
     def events(self, name: str) -> NDArray[np.bool_]:
-        """Whether the outcome happened, per row; bool [R]."""
+        """Whether the outcome happened, per row; bool [R]. Where that is not known: False, see `about`."""
         outcome = self.outcome(name)
         column = outcome.label if isinstance(outcome, Binary) else outcome.event
-        return self.table[column].to_numpy(dtype=bool)
+        return self.table[column].to_numpy(dtype=bool, na_value=False)
+
+    def known(self, name: str) -> NDArray[np.bool_]:
+        """Whether the outcome is known, per row; bool [R]."""
+        outcome = self.outcome(name)
+        if isinstance(outcome, Survival):
+            return np.ones(len(self.table), dtype=bool)
+        return self.table[outcome.label].notna().to_numpy()
+
+    def about(self, name: str) -> "Cohort":
+        """The patients of whom the outcome is known: whom a task can learn it from."""
+        known = self.known(name)
+        if known.all():
+            return self
+        table = self.table[known].reset_index(drop=True)
+        truth = None if self.truth is None else self.truth[known].reset_index(drop=True)
+        predictors = {name: tuple(column for column in self.predictors[name] if table[column].notna().any())}
+        return replace(self, table=table, truth=truth, outcomes={name: self.outcomes[name]}, predictors=predictors)
 
     @cached_property
     def digest(self) -> str:
@@ -83,6 +101,10 @@ class Cohort:
 @dataclass
 class Source:
     """Where a cohort comes from: the settings of one entry of the `cohort` config group."""
+
+    def card(self) -> Path | None:
+        """The card beside the user's own data; the cards of what ships lie in datasets/."""
+        return None
 
     def load(self, seed: int) -> Cohort:
         """Patients of this source; a source that draws nothing ignores the seed."""

@@ -17,7 +17,8 @@ def validate(cohort: Cohort) -> None:
     patients_stay(cohort)
     for name, outcome in cohort.outcomes.items():
         if isinstance(outcome, Binary):
-            check_flag(cohort, outcome.label, "label")
+            if cohort.table[outcome.label].dtype != "boolean":  # a nullable one says who is not known
+                check_flag(cohort, outcome.label, "label")
         else:
             check_survival(cohort, outcome)
         check_classes(cohort, name)
@@ -120,8 +121,10 @@ def check_survival(cohort: Cohort, outcome: Survival) -> None:
 
 def check_classes(cohort: Cohort, name: str) -> None:
     """Both classes of a label occur, and at least one event."""
-    events = cohort.events(name)
+    events = cohort.events(name)[cohort.known(name)]
     binary = isinstance(cohort.outcomes[name], Binary)
+    if not len(events):
+        raise Refused(f"Cohort {cohort.name!r}: outcome {name!r} is known of nobody. Leave it out.")
     if not events.any() or (binary and events.all()):
         word = "label" if binary else "event"
         raise Refused(

@@ -1,0 +1,57 @@
+"""The one table of all clinical sources: its columns, as `datasets/clinical/schema.yaml` describes them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import yaml
+
+from sim import assets
+
+KEY = ("patient_id", "cancer_type")
+TREATMENTS = ("surgery", "chemo", "radiation", "hormone", "targeted")  # columns tx_NAME and tx_NAME_days
+YEAR = 365.25  # days
+SAME_DAY = 0.5  # days from diagnosis to a death or an end of follow-up on the same day
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the table."""
+
+    name: str
+    kind: str  # text | choice | number | whole | flag | date
+    role: str  # key | place | baseline | treatment | outcome
+    meaning: str
+    required: bool = False
+    unit: str = ""
+    range: tuple[float, float] | None = None
+    above: bool = False  # the lower end itself is not allowed
+    allowed: tuple[str, ...] = ()
+    reveals: str = ""  # column that this one gives away
+
+    @property
+    def bounds(self) -> str:
+        """What is allowed, in words."""
+        if self.allowed:
+            return f"allowed {', '.join(self.allowed)}"
+        if self.range is None:
+            return {"flag": "allowed true or false", "date": "allowed a day"}.get(self.kind, "allowed any text")
+        low, high = self.range
+        words = f"above {low:g} up to {high:.12g}" if self.above else f"{low:g} to {high:.12g}"
+        return f"allowed {'whole numbers ' if self.kind == 'whole' else ''}{words} {self.unit}".rstrip()
+
+
+@cache
+def columns() -> Mapping[str, Column]:
+    """Columns by name, in the order of the table."""
+    text = (assets.root() / "datasets" / "clinical" / "schema.yaml").read_text(encoding="utf-8")
+    made = {}
+    for name, entry in yaml.safe_load(text).items():
+        lists = {field: tuple(value) for field, value in entry.items() if isinstance(value, list)}
+        made[name] = Column(name, **(entry | lists))
+    return made
+
+
+def names(role: str) -> tuple[str, ...]:
+    """Columns of a role, in the order of the table."""
+    return tuple(name for name, column in columns().items() if column.role == role)

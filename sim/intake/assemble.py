@@ -1,0 +1,138 @@
+"""The clinical table from charts, and for every gap in it the reason."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date
+
+import pandas as pd
+
+from sim.checks import Refused
+from sim.cohort import codes
+from sim.cohort.conform import conform
+from sim.cohort.schema import SAME_DAY, TREATMENTS, YEAR, columns
+from sim.intake.chart import SLACK, Case, Charts
+from sim.intake.choices import FollowUp
+from sim.intake.reader import Reading
+
+SOURCES = {  # column of treatment -> tables that would show it
+    "surgery": ("procedures",),
+    "radiation": ("procedures",),
+    "chemo": ("procedures", "medications"),
+    "hormone": ("medications",),
+    "targeted": ("medications",),
+}
+NEVER = {"ses": "no export holds it; income_usd may stand for it", "recurrence": "no Synthea module has it"}
+CUT = "older than the export's history: export again with exporter.years_of_history = 0"
+
+
+@dataclass
+class Assembled:
+    """The table and its gaps."""
+
+    table: pd.DataFrame  # conforms to the schema
+    why: dict[str, Counter[str]] = field(default_factory=dict)  # column -> reason of a gap -> rows
+
+
+def assemble(reading: Reading, follow_up: FollowUp) -> Assembled:
+    """One row a patient and cancer, in the order of the patients; raises Refused with the place of an error."""
+    rows = []
+    why: dict[str, Counter[str]] = {}
+    for patient in sorted(reading.charts.cases):
+        for case in reading.charts.cases[patient]:
+            cells = row(reading, patient, case, follow_up)
+            rows.append(cells)
+            for name in columns():
+                if cells.get(name) is None and not name.endswith("_days"):
+                    reason = gap(reading, name, patient, case, str(cells["cancer_type"]))
+                    why.setdefault(name, Counter())[reason] += 1
+    return Assembled(conform(pd.DataFrame(rows), "the import"), why)
+
+
+def row(reading: Reading, patient: str, case: Case, follow_up: FollowUp) -> dict[str, object]:
+    """Cells of one row; None = not recorded."""
+    charts = reading.charts
+    person = charts.people[patient]
+    if person.birth > case.day:
+        raise Refused(
+            f"{case.place}: diagnosis on {shown(case.day)}, before the birth on {shown(person.birth)} ({person.place})."
+            " Correct one of the two."
+        )
+    cells: dict[str, object] = {
+        "patient_id": patient,
+        "source": reading.source,
+        "cancer_type": "male_breast" if case.cancer == "breast" and person.sex == "male" else case.cancer,
+        "dx_date": date.fromordinal(case.day),
+        "age_at_dx": (case.day - person.birth) / YEAR,
+        "sex": person.sex,
+        "race": person.race,
+        "ethnicity": person.ethnicity,
+        "state": person.state or None,
+        "county": person.county or None,
+        "facility_id": case.facility or None,
+        "income_usd": person.income_usd,
+        "histology": case.histology,
+        "stage": case.stage,
+        "time_years": max(followed(charts, patient, case, follow_up), SAME_DAY) / YEAR,
+        "event": person.death is not None,
+    }
+    cells |= {name: value for name, (_, value) in case.found.items()}
+    known = charts.comorbid.get(patient, {})
+    for name in codes.table()["comorbidities"]:
+        cells[name] = name in known and known[name] <= case.day + SLACK
+    for name in TREATMENTS:
+        if name in case.treated and not cut(charts, patient, case):
+            cells |= {f"tx_{name}": True, f"tx_{name}_days": float(case.treated[name])}
+        elif not cut(charts, patient, case) and all(table in reading.rows for table in SOURCES[name]):
+            cells[f"tx_{name}"] = False
+    if person.death is not None and charts.causes.get(patient):
+        cells["death_cause_cancer"] = codes.died_of(case.cancer, charts.causes[patient])
+    return cells
+
+
+def followed(charts: Charts, patient: str, case: Case, follow_up: FollowUp) -> int:
+    """Days from diagnosis to death or to the end of follow-up."""
+    person = charts.people[patient]
+    if person.death is None:
+        end = charts.end if follow_up is FollowUp.export else charts.last.get(patient, case.day)
+        return max(end - case.day, 0)
+    if person.death < case.day - SLACK:
+        raise Refused(
+            f"{person.place}: death on {shown(person.death)}, before the diagnosis on {shown(case.day)} ({case.place})."
+            " Correct one of the two, or drop the patient."
+        )
+    return max(person.death - case.day, 0)
+
+
+def cut(charts: Charts, patient: str, case: Case) -> bool:
+    """Whether the records begin after the diagnosis, so that its work-up and treatment may have been left out."""
+    first = charts.first.get(patient)
+    return first is None or first > case.day + SLACK
+
+
+def gap(reading: Reading, name: str, patient: str, case: Case, cancer: str) -> str:
+    """Why a cell is empty."""
+    charts, person = reading.charts, reading.charts.people[patient]
+    one = codes.columns().get(name)
+    needs = SOURCES.get(name.removeprefix("tx_"), ("observations",) if one else ())
+    needs = ("encounters",) if name == "facility_id" else needs
+    lacking = [reading.tables[table] for table in needs if table not in reading.rows]
+    if name in reading.absent or name in NEVER:
+        return reading.absent.get(name) or NEVER[name]
+    if name == "histology" and cancer != "lung":
+        return "for lung only"
+    if name == "death_cause_cancer":
+        return "alive" if person.death is None else "no cause on a death certificate"
+    if one and one.cancers and cancer not in one.cancers:
+        return f"for {one.cancers[0]} only"
+    if lacking:
+        return f"no {' and no '.join(lacking)}"
+    if name in case.late:
+        return "recorded only later than the diagnosis and its work-up"
+    if (one or name.startswith("tx_")) and cut(charts, patient, case):
+        return CUT
+    return "not recorded"
+
+
+def shown(day: int) -> str:
+    """A day as people write it."""
+    return date.fromordinal(day).isoformat()

@@ -1,0 +1,100 @@
+"""FHIR resources of a folder, one after another: bundles in JSON, or one resource a line in NDJSON; .gz unpacked."""
+
+import gzip
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sim.checks import Refused
+from sim.intake.stream import BROKEN, broken, not_utf8
+from sim.references import Watch
+
+MEGABYTE = 20  # bits: progress is told in units of 2**20 bytes
+WHOLE, LINES = (".json", ".json.gz"), (".ndjson", ".ndjson.gz", ".jsonl", ".jsonl.gz")
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One resource; `key` is what references to it end in."""
+
+    kind: str
+    key: str
+    body: Json
+    place: str
+
+    def ref(self, name: str) -> str:
+        """Key of what a reference of this resource names, "" if there is none."""
+        return key((self.body.get(name) or {}).get("reference", ""))
+
+
+class Folder:
+    """The files of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        if not folder.is_dir():
+            raise Refused(f"{folder}: no such folder. Name the one with the bundles, such as synthea/output/fhir.")
+        self.files = [path for path in sorted(folder.iterdir()) if path.name.lower().endswith(WHOLE + LINES)]
+        if not self.files:
+            tables = any(folder.glob("*.csv*"))
+            hint = "It holds CSV tables: use `fedtrial cohort import synthea-csv`." if tables else ""
+            deeper = sorted({path.parent for path in folder.glob("**/*") if path.name.lower().endswith(WHOLE + LINES)})
+            hint = f"There are some in {deeper[0]}: name that folder." if deeper and not tables else hint
+            raise Refused(f"{folder}: no .json or .ndjson file. {hint or 'Export with exporter.fhir.export = true.'}")
+        self.bytes = {path: path.stat().st_size for path in self.files}
+        self.megabytes = 2 * sum(self.bytes.values()) >> MEGABYTE  # read twice
+        self.done = 0
+
+    def resources(self, watch: Watch, only: re.Pattern[str] | None = None) -> Iterator[Resource]:
+        """Resources in the order of the files; those of texts without a match of `only` are left out unread."""
+        for path in self.files:
+            for line, text in texts(path):
+                if text.strip() and (only is None or only.search(text)):
+                    yield from parse(path, text, line)
+            self.done += self.bytes[path]
+            watch(self.done >> MEGABYTE)
+
+
+def texts(path: Path) -> Iterator[tuple[int, str]]:
+    """JSON texts of a file with their lines: one for each line of NDJSON, else the whole file with line 0."""
+    try:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig", newline="\n") as file:
+            if path.name.lower().endswith(LINES):
+                yield from enumerate(file, 1)
+            else:
+                yield 0, file.read()
+    except UnicodeDecodeError:
+        raise Refused(not_utf8(path)) from None
+    except BROKEN as error:
+        raise Refused(broken(path, error)) from None
+
+
+def parse(path: Path, text: str, line: int) -> Iterator[Resource]:
+    """Resources of a JSON text; `line` of an NDJSON file, 0 = the text is the whole file."""
+    try:
+        body = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        at = f"line {line or getattr(error, 'lineno', 1)}, column {getattr(error, 'colno', 1)}"
+        why = getattr(error, "msg", "nested too deep")
+        raise Refused(f"{path}, {at}: not JSON ({why}). Is the copy whole? Export the bundle again.") from None
+    where = f"{path}, line {line}" if line else str(path)
+    if not isinstance(body, dict) or not isinstance(body.get("resourceType"), str):
+        raise Refused(f"{where}: no FHIR resource: it has no resourceType. Take files that are none out of the folder.")
+    entries = body.get("entry") or [] if body["resourceType"] == "Bundle" else [{"resource": body}]
+    for number, entry in enumerate(entries):
+        inner = entry.get("resource") if isinstance(entry, dict) else None
+        if not isinstance(inner, dict) or not isinstance(inner.get("resourceType"), str):
+            raise Refused(
+                f"{where}, entry {number}: no resource with a resourceType. The bundle is damaged; export again."
+            )
+        kind, own = inner["resourceType"], key(str(entry.get("fullUrl") or inner.get("id") or ""))
+        yield Resource(kind, own, inner, f"{where}, {kind} {own or number}")
+
+
+def key(reference: str) -> str:
+    """What a reference ends in: urn:uuid:X, Patient/X, https://server/Patient/X/_history/2 and ?identifier=s|X are X."""
+    return re.split(r"[/|]|urn:uuid:|urn:oid:", reference.split("/_history/")[0])[-1]

@@ -1,0 +1,108 @@
+"""The tables of a Synthea CSV export and what their columns were called in the years from 2017 to 2026."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sim.checks import Refused, nearest
+from sim.intake.stream import header
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: our names of its columns -> theirs, whatever the case, the first that is there.
+
+    2018 renamed DATE of encounters and medications to START, 2022 that of procedures.
+    """
+
+    needed: Mapping[str, tuple[str, ...]]
+    welcome: Mapping[str, tuple[str, ...]]
+    optional: bool = True  # whether an export without it can be imported
+
+
+TABLES: Mapping[str, Table] = {
+    "patients": Table(
+        {"id": ("ID",), "birth": ("BIRTHDATE",), "death": ("DEATHDATE",), "sex": ("GENDER",)},
+        {
+            "race": ("RACE",),
+            "ethnicity": ("ETHNICITY",),
+            "state": ("STATE",),  # from 2018
+            "county": ("COUNTY",),  # from 2020
+            "income": ("INCOME",),  # from 2023
+        },
+        optional=False,
+    ),
+    "conditions": Table(
+        {"day": ("START",), "patient": ("PATIENT",), "code": ("CODE",)},
+        {"encounter": ("ENCOUNTER",), "text": ("DESCRIPTION",)},
+        optional=False,
+    ),
+    "encounters": Table(
+        {"id": ("ID",), "day": ("START", "DATE"), "patient": ("PATIENT",)},
+        {"organization": ("ORGANIZATION",), "provider": ("PROVIDER",)},
+    ),
+    "observations": Table(
+        {"day": ("DATE", "START"), "patient": ("PATIENT",), "code": ("CODE",), "value": ("VALUE",)},
+        {"unit": ("UNITS",)},
+    ),
+    "procedures": Table(
+        {"day": ("START", "DATE"), "patient": ("PATIENT",), "code": ("CODE",)}, {"reason": ("REASONCODE",)}
+    ),
+    "medications": Table(
+        {"day": ("START", "DATE"), "patient": ("PATIENT",), "code": ("CODE",)}, {"reason": ("REASONCODE",)}
+    ),
+}
+
+
+@dataclass(frozen=True)
+class File:
+    """A table as it lies there."""
+
+    path: Path
+    columns: Mapping[str, str]  # our names -> those of its header
+
+
+def find(folder: Path) -> dict[str, File]:
+    """Tables of a folder, `.csv` or `.csv.gz`; raises Refused with the table or column that is missing."""
+    if not folder.is_dir():
+        raise Refused(f"{folder}: no such folder. Name the one with patients.csv, such as synthea/output/csv.")
+    there = {name: locate(folder, name) for name in TABLES}
+    for name, table in TABLES.items():
+        if there[name] is None and not table.optional:
+            raise Refused(f"{folder}: no {name}.csv or {name}.csv.gz.{elsewhere(folder, name)}")
+    return {name: File(path, match(path, TABLES[name])) for name, path in there.items() if path is not None}
+
+
+def locate(folder: Path, name: str) -> Path | None:
+    """File of a table, whatever the case of its name."""
+    found = [path for path in sorted(folder.iterdir()) if path.name.lower() in (f"{name}.csv", f"{name}.csv.gz")]
+    if len(found) > 1:
+        raise Refused(f"{folder}: {' and '.join(path.name for path in found)} are the same table. Keep one.")
+    return found[0] if found else None
+
+
+def elsewhere(folder: Path, name: str) -> str:
+    """Hint at what the folder holds instead."""
+    deeper = sorted(path.parent for pattern in ("csv", "csv.gz") for path in folder.glob(f"**/{name}.{pattern}"))
+    if deeper:
+        return f" There is one in {deeper[0]}: name that folder."
+    if any(folder.glob("*.json")) or any(folder.glob("*.ndjson")):
+        return " It holds JSON: use `fedtrial cohort import fhir`."
+    return " Export with exporter.csv.export = true, and check exporter.csv.included_files and excluded_files."
+
+
+def match(path: Path, table: Table) -> dict[str, str]:
+    """Our names -> those of the header."""
+    theirs = {name.strip().upper(): name for name in reversed(header(path))}
+    found = {}
+    for ours, names in (table.needed | table.welcome).items():  # type: ignore[operator]
+        name = next((name for name in names if name in theirs), None)
+        if name:
+            found[ours] = theirs[name]
+        elif ours in table.needed:
+            has = ", ".join(theirs.values())
+            raise Refused(
+                f"{path}: no column {' or '.join(names)}; it has {has}.{nearest(names[0], theirs)} "
+                "Synthea's own export has it; columns are separated by commas."
+            )
+    return found

@@ -1,0 +1,62 @@
+"""A Synthea CSV export while it is read: tables in batches, days as numbers, and the progress."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from sim.intake.dialect import TABLES, find
+from sim.intake.stream import BLOCK, Batch, batches, days
+from sim.references import Watch
+
+MEGABYTE = 20  # bits: progress is told in units of 2**20 bytes
+
+
+class Export:
+    """One folder."""
+
+    def __init__(self, folder: Path, block: int = BLOCK) -> None:
+        self.folder, self.block = folder, block
+        self.files = find(folder)
+        self.bytes = {table: file.path.stat().st_size for table, file in self.files.items()}
+        self.megabytes = (sum(self.bytes.values()) + self.bytes["conditions"]) >> MEGABYTE  # conditions: read twice
+        self.watch: Watch = lambda done: None
+        self.done = 0
+        self.rows: dict[str, int] = {}
+        self.latest = 0  # last day of any row of the patients asked for
+
+    def read(self, table: str) -> Iterator[Batch]:
+        """Batches of a table, none if it is not there."""
+        if table not in self.files:
+            return
+        file, self.rows[table] = self.files[table], 0
+        for batch in batches(file.path, file.columns, lambda at: self.watch((self.done + at) >> MEGABYTE), self.block):
+            self.rows[table] += batch.cells.num_rows
+            yield batch
+        self.done += self.bytes[table]
+
+    def mine(self, table: str, patients: pa.Array) -> Iterator[pd.DataFrame]:
+        """Rows of these patients by line, batch by batch; `day` a number, columns that the file lacks ""."""
+        for batch in self.read(table):
+            held = batch.frame(batch.among("patient", patients))
+            held["day"] = ordinals(days(batch.path, "START or DATE", held["day"]))
+            self.latest = max(self.latest, int(held["day"].max()) if len(held) else 0)
+            absent = [name for name in TABLES[table].welcome if name not in held]
+            yield held[held["day"] > 0].assign(**dict.fromkeys(absent, ""))
+
+    def place(self, table: str, line: object) -> str:
+        """Where a row stands."""
+        return f"{self.files[table].path}, line {line}"
+
+
+def ordinals(day: pd.Series) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """date.toordinal() of days, 0 where there is none; [n]."""
+    number = day.to_numpy("datetime64[D]").astype(np.int64) + 719_163  # date(1970, 1, 1).toordinal()
+    return np.where(day.isna(), 0, number)
+
+
+def plain(code: pd.Series) -> pd.Series:
+    """Codes as text without the .0 of a spreadsheet or data frame that took them for numbers."""
+    return code.str.removesuffix(".0")

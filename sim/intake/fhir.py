@@ -1,0 +1,191 @@
+"""Charts from FHIR R4 resources, by the same codes as from CSV: diagnoses in a first reading, all else in a second."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from sim.checks import Refused
+from sim.cohort import codes
+from sim.intake.bundles import Folder, Json, Resource, key
+from sim.intake.chart import Charts, Day, Diagnosis, settle, understand
+from sim.intake.reader import Reading, licence
+from sim.intake.resources import answered, began, coded, day, person, void
+from sim.references import Watch
+
+TABLES = {  # what a table is called here
+    "patients": "Patient",
+    "conditions": "Condition",
+    "encounters": "Encounter",
+    "observations": "Observation",
+    "procedures": "Procedure",
+    "medications": "MedicationRequest, -Administration, -Statement",
+}
+MISSHAPEN = (AttributeError, TypeError, KeyError, IndexError)
+
+
+def read(folder: Folder, root: Path, odd: Counter[str] | None, watch: Watch) -> Reading:
+    """Everything about the patients with a cancer; raises Refused if there is none."""
+    found, reasons = diagnoses(folder, watch)
+    second = Second(Charts(odd, cases=settle(found)), reasons)
+    for one in folder.resources(watch):
+        try:
+            second.take(one)
+        except MISSHAPEN as error:
+            raise Refused(misshapen(one, error)) from error
+    for patient, at, drug, reason in second.waiting:
+        if drug in second.drugs:
+            second.charts.treat(patient, at, second.drugs[drug], reason)
+    charts = second.charts
+    for patient, cases in charts.cases.items():
+        if patient not in charts.people:
+            raise Refused(f"{cases[0].place}: no Patient {patient!r} in {root}. Put its bundle or file there too.")
+    charts.end = charts.end or max(
+        [*charts.first.values(), *(case.day for cases in charts.cases.values() for case in cases)], default=0
+    )
+    return Reading(
+        source="fhir",
+        charts=charts,
+        patients=len(second.patients),
+        rows=dict(second.rows),
+        tables=TABLES,
+        absent={"income_usd": "FHIR patients have no income"},
+        strangers=second.strangers,
+        licence=licence(root),
+    )
+
+
+def misshapen(one: Resource, error: BaseException) -> str:
+    """Refusal of a resource whose parts are not what R4 says."""
+    return f"{one.place}: not shaped as FHIR R4 says ({error}). Export it as R4 (exporter.fhir.export = true)."
+
+
+def diagnoses(folder: Folder, watch: Watch) -> tuple[dict[str, list[Diagnosis]], dict[str, str]]:
+    """Diagnoses of every patient who has one, and which Condition is which cancer."""
+    found: dict[str, list[Diagnosis]] = {}
+    reasons: dict[str, str] = {}
+    for one in folder.resources(watch, re.compile("|".join(codes.diagnoses()))):
+        try:
+            if one.kind != "Condition" or void(one.body):
+                continue
+            for code, _ in coded(one.body.get("code")):
+                if code in codes.diagnoses():
+                    patient, at = one.ref("subject"), began(one.body)
+                    if not patient or at is None:
+                        raise Refused(
+                            f"{one.place}: a cancer ({code}) without {'a day' if patient else 'subject'}. Fill it in."
+                        )
+                    reasons[one.key] = code
+                    found.setdefault(patient, []).append(Diagnosis(at, code, one.ref("encounter"), one.place))
+        except MISSHAPEN as error:
+            raise Refused(misshapen(one, error)) from error
+    return found, reasons
+
+
+@dataclass
+class Second:
+    """The second reading: every resource goes into its patient's chart."""
+
+    charts: Charts
+    reasons: dict[str, str]  # key of a Condition -> its code, where that is a cancer
+    patients: set[str] = field(default_factory=set)  # all
+    rows: Counter[str] = field(default_factory=Counter)
+    strangers: Counter[str] = field(default_factory=Counter)
+    drugs: dict[str, str] = field(default_factory=dict)  # key of a Medication -> its code, where that treats
+    waiting: list[tuple[str, Day, str, str]] = field(default_factory=list)  # patient, day, key of the drug, reason
+
+    def take(self, one: Resource) -> None:
+        """Note a resource in its patient's chart."""
+        if one.kind == "Medication":
+            self.drugs |= {one.key: code for code, _ in coded(one.body.get("code")) if code in codes.treatments()}
+        elif one.kind in TAKERS and not void(one.body):
+            table, take = TAKERS[one.kind]
+            self.rows[table] += 1
+            take(self, one, one.ref("subject"))
+
+    def patient(self, one: Resource, _: str) -> None:
+        """Who she is; a second copy must say the same."""
+        self.patients.add(one.key)
+        if one.key not in self.charts.cases:
+            return
+        found, known = person(one, self.charts.odd), self.charts.people.get(one.key)
+        if known and known != replace(found, place=known.place):
+            raise Refused(f"{one.place}: the patient of {known.place} again, and not the same. Keep one.")
+        self.charts.people[one.key] = found
+
+    def condition(self, one: Resource, patient: str) -> None:
+        """Comorbidities, and conditions that only sound like a cancer."""
+        for code, text in coded(one.body.get("code")):
+            if code in codes.comorbidities():
+                self.charts.comorbidity(patient, began(one.body), codes.comorbidities()[code])
+            elif codes.stranger(code, text):
+                self.strangers[f"{code} {text}"] += 1
+
+    def encounter(self, one: Resource, patient: str) -> None:
+        """Encounters; the facility is the service provider."""
+        at = day((one.body.get("period") or {}).get("start"))
+        self.charts.end = max(self.charts.end, at or 0)
+        if patient in self.charts.cases and at:
+            self.charts.visit(patient, at, one.key, one.ref("serviceProvider"))
+
+    def observation(self, one: Resource, patient: str) -> None:
+        """Answers and causes of death."""
+        body = one.body
+        at = day(
+            body.get("effectiveDateTime") or (body.get("effectivePeriod") or {}).get("start") or body.get("issued")
+        )
+        if patient not in self.charts.cases or not at:
+            return
+        self.charts.record(patient, at)
+        for code, _ in coded(body.get("code")):
+            if code == codes.certificate():
+                self.charts.causes[patient] = next((c or t for c, t in coded(body.get("valueCodeableConcept"))), "")
+            elif code in codes.observations():
+                asked = codes.observations()[code]
+                given, text, unit = answered(body, set(asked.snomed))
+                value = understand(asked, given, text, unit, one.place, self.charts.odd)
+                if value is not None:
+                    self.charts.answer(patient, at, asked, value)
+
+    def procedure(self, one: Resource, patient: str) -> None:
+        """Procedures that treat."""
+        at = day(one.body.get("performedDateTime") or (one.body.get("performedPeriod") or {}).get("start"))
+        if patient not in self.charts.cases or not at:
+            return
+        self.charts.record(patient, at)
+        self.treat(one, patient, at, coded(one.body.get("code")))
+
+    def medication(self, one: Resource, patient: str) -> None:
+        """Drugs that treat; one that is told by reference waits until all are read."""
+        body = one.body
+        period = body.get("effectivePeriod") or {}
+        at = day(body.get("authoredOn") or body.get("effectiveDateTime") or period.get("start"))
+        if patient not in self.charts.cases or not at:
+            return
+        self.treat(one, patient, at, coded(body.get("medicationCodeableConcept")))
+        if body.get("medicationReference"):
+            self.waiting.append((patient, at, one.ref("medicationReference"), self.reason(body)))
+
+    def treat(self, one: Resource, patient: str, at: Day, listed: list[tuple[str, str]]) -> None:
+        """Note those codes that treat."""
+        for code, _ in listed:
+            if code in codes.treatments():
+                self.charts.treat(patient, at, code, self.reason(one.body))
+
+    def reason(self, body: Json) -> str:
+        """Code of the cancer that something was done for, "" if it names none."""
+        named = [code for concept in body.get("reasonCode") or [] for code, _ in coded(concept)]
+        named += [self.reasons.get(key(one.get("reference") or ""), "") for one in body.get("reasonReference") or []]
+        return next((code for code in named if code in codes.diagnoses()), "")
+
+
+TAKERS = {
+    "Patient": ("patients", Second.patient),
+    "Condition": ("conditions", Second.condition),
+    "Encounter": ("encounters", Second.encounter),
+    "Observation": ("observations", Second.observation),
+    "Procedure": ("procedures", Second.procedure),
+    "MedicationRequest": ("medications", Second.medication),
+    "MedicationAdministration": ("medications", Second.medication),
+    "MedicationStatement": ("medications", Second.medication),
+}

@@ -1,0 +1,91 @@
+"""FHIR R4 resources read: days, codes, answers, persons."""
+
+from collections import Counter
+from datetime import date
+
+from sim.checks import Refused
+from sim.intake import words
+from sim.intake.bundles import Json, Resource
+from sim.intake.chart import Day, Person
+
+VOID = {"entered-in-error", "cancelled", "not-done", "not-taken", "refuted", "draft", "stopped-before-start"}
+MIDDLE = {4: "-07-01", 7: "-15"}  # of a year, of a month: where a birth is told no closer
+
+
+def day(text: object) -> Day | None:
+    """Day of a FHIR date or instant, as it was where it was written; None if it names no day."""
+    try:
+        return date.fromisoformat(str(text or "")[:10]).toordinal()
+    except ValueError:
+        return None
+
+
+def began(body: Json) -> Day | None:
+    """Day a Condition began, or else was recorded."""
+    onset = body.get("onsetDateTime") or (body.get("onsetPeriod") or {}).get("start")
+    return day(onset) or day(body.get("recordedDate"))
+
+
+def coded(concept: Json | None) -> list[tuple[str, str]]:
+    """Codes of a CodeableConcept and their displays; its text stands for a display that is missing."""
+    concept = concept or {}
+    text = str(concept.get("text") or "")
+    listed = [(str(one.get("code") or ""), str(one.get("display") or text)) for one in concept.get("coding") or []]
+    return listed or ([("", text)] if text else [])
+
+
+def void(body: Json) -> bool:
+    """Whether the resource says that it did not happen, or not yet."""
+    verified = {code for code, _ in coded(body.get("verificationStatus"))}
+    planned = body.get("doNotPerform") or body.get("intent") in ("proposal", "plan", "option")
+    return bool(planned or body.get("status") in VOID or verified & VOID)
+
+
+def answered(body: Json, known: set[str]) -> tuple[str, str, str]:
+    """Code, text and unit of an Observation's value; of several codes one that is known."""
+    if "valueQuantity" in body:
+        quantity = body["valueQuantity"]
+        return "", str(quantity.get("value", "")), str(quantity.get("unit") or quantity.get("code") or "")
+    if "valueCodeableConcept" in body:
+        listed = coded(body["valueCodeableConcept"])
+        code, text = next((one for one in listed if one[0] in known), listed[0] if listed else ("", ""))
+        return code, text, ""
+    return "", str(body.get("valueString") or ""), ""
+
+
+def person(one: Resource, odd: Counter[str] | None) -> Person:
+    """Who a Patient is. A birth that names no day is put in the middle of its month or year."""
+    body, told = one.body, str(one.body.get("birthDate") or "")
+    birth = day(told + MIDDLE.get(len(told), ""))
+    if birth is None:
+        raise Refused(f"{one.place}: birthDate {told!r}; allowed a date. An age at diagnosis needs one.")
+    death = day(body.get("deceasedDateTime"))
+    if death is None and (body.get("deceasedBoolean") or body.get("deceasedDateTime")):
+        raise Refused(
+            f"{one.place}: dead, and no day of death ({body.get('deceasedDateTime', 'deceasedBoolean')}): an event needs"
+            " its time. Give deceasedDateTime to the day, or leave the patient out."
+        )
+    address = (body.get("address") or [{}])[0]
+    race, ethnicity = extension(body, "us-core-race"), extension(body, "us-core-ethnicity")
+    return Person(
+        birth=birth,
+        death=death,
+        sex=words.sex(str(body.get("gender") or ""), f"{one.place}, gender", odd),
+        race=words.race(race, f"{one.place}, race", odd),
+        ethnicity=words.ethnicity(ethnicity, "", f"{one.place}, ethnicity", odd),
+        state=str(address.get("state") or ""),
+        county=str(address.get("district") or ""),
+        income_usd=None,
+        place=one.place,
+    )
+
+
+def extension(body: Json, name: str) -> str:
+    """Words of the US Core extension of race or ethnicity: its category, `other` for several, or else its text."""
+    for outer in body.get("extension") or []:
+        if str(outer.get("url", "")).endswith(name):
+            inner = outer.get("extension") or []
+            listed = [one["valueCoding"].get("display", "") for one in inner if one.get("url") == "ombCategory"]
+            text = next((one.get("valueString", "") for one in inner if one.get("url") == "text"), "")
+            return "other" if len(listed) > 1 else str(listed[0] if listed else text)
+    return ""

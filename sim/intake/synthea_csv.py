@@ -1,0 +1,176 @@
+"""Charts from the CSV tables of Synthea's Java program: who has a cancer first, then the rows of these patients."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from sim.checks import Refused
+from sim.cohort import codes
+from sim.intake import words
+from sim.intake.chart import Charts, Day, Diagnosis, Person, settle, understand
+from sim.intake.dialect import TABLES
+from sim.intake.export import Export, ordinals, plain
+from sim.intake.reader import Reading, licence
+from sim.intake.stream import days
+from sim.references import Watch
+
+SINCE = {"state": ("STATE", 2018), "county": ("COUNTY", 2020), "income": ("INCOME", 2023)}  # columns of later exports
+
+
+def read(export: Export, odd: Counter[str] | None, watch: Watch) -> Reading:
+    """Everything about the patients with a cancer; raises Refused if there is none."""
+    export.watch = watch
+    found, strangers = diagnoses(export)
+    charts = Charts(odd, cases=settle(found))
+    patients = pa.array(list(charts.cases), pa.string())
+    people(export, charts, patients)
+    made = Reading(
+        source="java_csv",
+        charts=charts,
+        patients=export.rows["patients"],
+        rows=export.rows,
+        tables={table: f"{table}.csv" for table in TABLES},
+        absent={
+            "income_usd"
+            if column == "income"
+            else column: f"patients.csv has no {name}, which exports have from {year} on"
+            for column, (name, year) in SINCE.items()
+            if column not in export.files["patients"].columns
+        },
+        strangers=strangers,
+        licence=licence(export.folder),
+    )
+    comorbidities(export, charts, patients)
+    encounters(export, charts, patients)
+    observations(export, charts, patients)
+    treatments(export, charts, patients)
+    charts.end = charts.end or export.latest
+    return made
+
+
+def diagnoses(export: Export) -> tuple[dict[str, list[Diagnosis]], Counter[str]]:
+    """Diagnoses of every patient who has one, and conditions that only sound like a cancer."""
+    found: dict[str, list[Diagnosis]] = {}
+    strangers: Counter[str] = Counter()
+    for batch in export.read("conditions"):
+        whole = batch.frame()
+        whole["code"] = plain(whole["code"])
+        held = whole[whole["code"].isin(list(codes.diagnoses()))]
+        encounter = held["encounter"] if "encounter" in held else pd.Series("", held.index)
+        day = ordinals(days(batch.path, "START", held["day"]))
+        for line, patient, at, code, visit in zip(
+            held.index, held["patient"], day, held["code"], encounter, strict=True
+        ):
+            place = export.place("conditions", line)
+            if not at:
+                raise Refused(f"{place}: a diagnosis ({code}) without START. Fill it in, or drop the row.")
+            found.setdefault(patient, []).append(Diagnosis(int(at), code, visit, place))
+        if "text" in whole:
+            named = Counter(zip(whole["code"], whole["text"], strict=True))
+            strangers.update({f"{code} {text}": n for (code, text), n in named.items() if codes.stranger(code, text)})
+    return found, strangers
+
+
+def people(export: Export, charts: Charts, patients: pa.Array) -> None:
+    """Patients with a cancer; every patient of the file is counted, and stands there once."""
+    path = export.files["patients"].path
+    keys = [pd.Series(dtype="uint64")]
+    for batch in export.read("patients"):
+        ids = batch.frame()["id"]
+        keys.append(pd.Series(pd.util.hash_array(ids.to_numpy(dtype=object)), index=ids.index))
+        held = batch.frame(batch.among("id", patients))
+        dated = {name: ordinals(days(path, f"{name.upper()}DATE", held[name])) for name in ("birth", "death")}
+        held = held.assign(**dated, **{name: "" for name in ("race", "ethnicity", *SINCE) if name not in held})
+        for line, cells in zip(held.index, held.itertuples(index=False, name=None), strict=True):
+            row = dict(zip(held.columns, cells, strict=True))
+            charts.people[row["id"]] = person(export.place("patients", line), row, charts.odd)
+    key = pd.concat(keys)
+    again = key.duplicated().to_numpy()
+    if again.any():
+        line = key.index[int(np.argmax(again))]
+        first = key.index[int(np.argmax(key == key[line]))]
+        raise Refused(f"{path}, line {line}: the patient of line {first} again. Keep one row a patient.")
+    if key.empty:
+        raise Refused(f"{path}: no rows. Export a population first.")
+    for patient, cases in charts.cases.items():
+        if patient not in charts.people:
+            raise Refused(f"{cases[0].place}: patient {patient!r} is not in {path.name}. Take both from one export.")
+
+
+def person(place: str, row: Mapping[str, str | Day], odd: Counter[str] | None) -> Person:
+    """A patient from a row of patients.csv."""
+    text = {name: str(value).strip() for name, value in row.items()}
+    try:
+        income = float(text["income"]) if text["income"] else None
+    except ValueError:
+        raise Refused(f"{place}, column INCOME: {text['income']!r} is no number. Correct it.") from None
+    if not row["birth"]:
+        raise Refused(f"{place}: no BIRTHDATE, and an age at diagnosis needs one. Fill it in.")
+    return Person(
+        birth=int(row["birth"]),
+        death=int(row["death"]) or None,
+        sex=words.sex(text["sex"], f"{place}, column GENDER", odd),
+        race=words.race(text["race"], f"{place}, column RACE", odd),
+        ethnicity=words.ethnicity(text["ethnicity"], text["race"], f"{place}, column ETHNICITY", odd),
+        state=text["state"],
+        county=text["county"],
+        income_usd=income,
+        place=place,
+    )
+
+
+def comorbidities(export: Export, charts: Charts, patients: pa.Array) -> None:
+    """Conditions that are no cancer."""
+    known = codes.comorbidities()
+    for held in export.mine("conditions", patients):
+        for patient, day, code in zip(held["patient"], held["day"], plain(held["code"]), strict=True):
+            if code in known:
+                charts.comorbidity(patient, day, known[code])
+
+
+def encounters(export: Export, charts: Charts, patients: pa.Array) -> None:
+    """Encounters; the facility is the organisation or, where an export names none, the provider."""
+    for batch in export.read("encounters"):
+        whole = batch.frame()
+        whole["day"] = ordinals(days(batch.path, "START", whole["day"]))
+        charts.end = max(charts.end, int(whole["day"].max()) if len(whole) else 0)
+        held = whole[batch.among("patient", patients)]
+        facility = held["organization"] if "organization" in held else pd.Series("", held.index)
+        if "provider" in held:
+            facility = facility.where(facility != "", held["provider"])
+        for patient, day, visit, where in zip(held["patient"], held["day"], held["id"], facility, strict=True):
+            charts.visit(patient, day, visit, where)
+
+
+def observations(export: Export, charts: Charts, patients: pa.Array) -> None:
+    """Answers and causes of death."""
+    for held in export.mine("observations", patients):
+        for patient, day in held.groupby("patient")["day"].min().items():
+            charts.record(str(patient), day)
+        known = held[held["code"].isin([*codes.observations(), codes.certificate()])]
+        for line, patient, day, code, text, unit in known[["patient", "day", "code", "value", "unit"]].itertuples():
+            if code == codes.certificate():
+                charts.causes[patient] = text
+                continue
+            one, place = codes.observations()[code], f"{export.place('observations', line)}, column VALUE"
+            value = understand(one, "", text, unit, place, charts.odd)
+            if value is not None:
+                charts.answer(patient, day, one, value)
+
+
+def treatments(export: Export, charts: Charts, patients: pa.Array) -> None:
+    """Procedures and drugs that treat a cancer."""
+    for table in ("procedures", "medications"):
+        for held in export.mine(table, patients):
+            if table == "procedures":
+                for patient, day in held.groupby("patient")["day"].min().items():
+                    charts.record(str(patient), day)
+            code = plain(held["code"])
+            known = held.assign(code=code, reason=plain(held["reason"]))[code.isin(list(codes.treatments()))]
+            for patient, day, one, why in zip(
+                *(known[name] for name in ("patient", "day", "code", "reason")), strict=True
+            ):
+                charts.treat(patient, day, one, why)
