@@ -27,19 +27,20 @@ def read(export: Export, odd: Counter[str] | None, watch: Watch) -> Reading:
     charts = Charts(odd, cases=settle(found))
     patients = pa.array(list(charts.cases), pa.string())
     people(export, charts, patients)
+    absent = {
+        "income_usd" if column == "income" else column: f"patients.csv has no {name}, which exports have from {year} on"
+        for column, (name, year) in SINCE.items()
+        if column not in export.files["patients"].columns
+    }
+    if "encounters" in export.files and not {"organization", "provider"} & set(export.files["encounters"].columns):
+        absent["facility_id"] = "encounters.csv has neither ORGANIZATION nor PROVIDER"
     made = Reading(
         source="java_csv",
         charts=charts,
         patients=export.rows["patients"],
         rows=export.rows,
         tables={table: f"{table}.csv" for table in TABLES},
-        absent={
-            "income_usd"
-            if column == "income"
-            else column: f"patients.csv has no {name}, which exports have from {year} on"
-            for column, (name, year) in SINCE.items()
-            if column not in export.files["patients"].columns
-        },
+        absent=absent,
         strangers=strangers,
         licence=licence(export.folder),
     )
