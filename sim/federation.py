@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.checks import Refused, within
-from sim.cohort.table import SPLITS, Binary, Cohort
+from sim.cohort.table import SPLITS, Cohort, Survival
 from sim.features import Scaling, encode, refuse_huge, standardise
 from sim.random import key, scatter, uniform
 
@@ -42,7 +42,8 @@ class Federation:
     y       columns of the outcome, each [R]
     bounds  int [S, 4]: rows [bounds[s, 0], bounds[s, 1]) train site s, then valid, then test
     keys    uint64 [S]: random-number key of a site, made from its name alone
-    best    float [R] or None: the score of the oracle (synthetic cohorts)
+    best    float [R] or None: the score of the oracle (synthetic cohorts; none for an outcome of several classes)
+    levels  names of the classes [K] of an outcome that has several
     """
 
     sites: tuple[str, ...]
@@ -52,6 +53,7 @@ class Federation:
     bounds: NDArray[np.int64]
     keys: NDArray[np.uint64] = field(repr=False)
     best: NDArray[np.float64] | None = None
+    levels: tuple[str, ...] = ()
 
     @property
     def rows(self) -> NDArray[np.int64]:
@@ -81,7 +83,7 @@ def build(cohort: Cohort, outcome: str, sites: NDArray[np.str_], split: Split, s
     """Federation of a cohort dealt to `sites` (str [R], one name a row)."""
     names, site = np.unique(sites.astype(str), return_inverse=True)
     patient = pd.util.hash_array(cohort.table["patient"].to_numpy())
-    part = _given(cohort) if cohort.split else _deal(site, patient, cohort.events(outcome), split, seed)
+    part = _given(cohort) if cohort.split else _deal(site, patient, cohort.classes(outcome), split, seed)
     if cohort.split is None:
         part = _one_to_train(part, site, patient)
     counts = np.zeros((len(names), 3), dtype=np.int64)
@@ -101,17 +103,19 @@ def build(cohort: Cohort, outcome: str, sites: NDArray[np.str_], split: Split, s
     refuse_huge(features, raw)
     held = site[order]
     x = standardise(raw, held, part[order] == 0, len(names), split.scaling)
-    best = cohort.truth[outcome].to_numpy(dtype=np.float64)[order] if cohort.truth is not None else None
+    levels = cohort.levels(outcome)
+    truth = None if levels else cohort.truth
+    best = None if truth is None else truth[outcome].to_numpy(dtype=np.float64)[order]
     labels = {name: values[order] for name, values in _outcome(cohort, outcome).items()}
     name_list = tuple(str(name) for name in names)
-    return Federation(name_list, features, x.astype(np.float32), labels, bounds, site_keys(name_list), best)
+    return Federation(name_list, features, x.astype(np.float32), labels, bounds, site_keys(name_list), best, levels)
 
 
 def _outcome(cohort: Cohort, name: str) -> dict[str, NDArray[np.generic]]:
     outcome = cohort.outcome(name)
-    if isinstance(outcome, Binary):
-        return {"label": cohort.events(name)}
-    return {"time_days": cohort.table[outcome.time_days].to_numpy(dtype=np.float64), "event": cohort.events(name)}
+    if isinstance(outcome, Survival):
+        return {"time_days": cohort.table[outcome.time_days].to_numpy(dtype=np.float64), "event": cohort.events(name)}
+    return {"label": cohort.classes(name) if cohort.levels(name) else cohort.events(name)}
 
 
 def _given(cohort: Cohort) -> NDArray[np.int64]:
@@ -119,13 +123,16 @@ def _given(cohort: Cohort) -> NDArray[np.int64]:
 
 
 def _deal(
-    site: NDArray[np.int64], patient: NDArray[np.uint64], event: NDArray[np.bool_], split: Split, seed: int
+    site: NDArray[np.int64], patient: NDArray[np.uint64], label: NDArray[np.int64], split: Split, seed: int
 ) -> NDArray[np.int64]:
-    """0, 1 or 2 per row: within each site and outcome class by the patient's own random number."""
+    """0, 1 or 2 per row: within each site and outcome class by the patient's own random number.
+
+    A patient with several rows is of the highest class among them.
+    """
     people, first, back = np.unique(patient, return_index=True, return_inverse=True)
-    had = np.zeros(len(people), dtype=bool)
-    np.logical_or.at(had, back, event)
-    stratum = site[first] * 2 + had
+    had = np.zeros(len(people), dtype=np.int64)
+    np.maximum.at(had, back, label)
+    stratum = site[first] * (had.max() + 1) + had
     draw = uniform(scatter(key(seed, "split"), people))
     order = np.lexsort((draw, stratum))
     size = np.bincount(stratum, minlength=stratum.max() + 1)

@@ -49,7 +49,7 @@ def prepare(experiment: Experiment) -> Prepared:
             del _kept[next(iter(_kept))]
         cohort = experiment.cohort.load(experiment.seed)
         outcome = experiment.task.choose(cohort)
-        cohort = cohort.about(outcome)
+        cohort = experiment.task.ask(cohort, outcome)
         sites = experiment.partition.assign(cohort, outcome, experiment.seed)
         federation = build(cohort, outcome, sites, experiment.split, experiment.seed)
         task = experiment.task.build(experiment.net, federation)

@@ -18,7 +18,8 @@ from sim.cohort.centres import centre, deal, relative_sizes
 from sim.cohort.course import Fate, Record, fate, record
 from sim.cohort.patients import People, people, uniforms
 from sim.cohort.published import INSURANCES, RACES, STAGES, Law
-from sim.cohort.table import Binary, Cohort, Source, Survival
+from sim.cohort.questions import absent, predictors, questions
+from sim.cohort.table import Cohort, Source
 from sim.random import stream
 
 BLOCK = 8192  # rows drawn at a time: 2 MB of uniforms
@@ -43,6 +44,7 @@ class Calibrated(Source):
     tau: float = 0.3  # 0..2; sd of a centre's shift of the effects of treatment, score and treatment x marker
     consortium: int = 0  # >= 0; which draw of centres
     randomised: bool = False  # treatment by a fair coin instead of by the practice of the centre
+    mature_years: float = 0.0  # 0..20; from the last entry to the end of the data; 5 lets mortality_5y be known
 
     def __post_init__(self) -> None:
         known = [*published.cancers(), "all"]
@@ -67,12 +69,14 @@ class Calibrated(Source):
         within("cohort.het", self.het, 0, 1.5)
         within("cohort.tau", self.tau, 0, 2)
         within("cohort.consortium", self.consortium, 0)
+        within("cohort.mature_years", self.mature_years, 0, 20)
 
     def load(self, seed: int) -> Cohort:
         """Patients of this consortium; see `observed` and `truth` for the columns.
 
-        Truth of "survival" is the cause-specific log-risk: the log cumulative hazard of death from cancer at 5 years.
-        `died` counts other causes too, so it is the best score for death from cancer and not quite the best for `died`.
+        Truth of "survival" is the log cumulative hazard of death of any cause at 5 years, of "survival_cancer" that of
+        death from the cancer, of "mortality_5y" the chance to be dead by then: in all patients, not in those only of
+        whom it is known, who are dead more often.
         """
         names = tuple(published.cancers()) if self.cancers == ["all"] else tuple(self.cancers)
         law = published.law(names)
@@ -82,18 +86,19 @@ class Calibrated(Source):
         levels = {"cancer": names, "race": RACES, "insurance": INSURANCES, "stage": STAGES, "cause": CAUSES}
         table = frame([seen for seen, _ in blocks], levels)
         table.insert(1, "site", np.repeat([f"centre-{number + 1}" for number in range(self.sites)], sizes))
-        known = predictors(law)
+        table, outcomes = questions(table, law, self.mature_years)
         return Cohort(
             name="calibrated",
             table=table,
-            outcomes={"response": Binary("response"), "survival": Survival("time_days", "died")},
-            predictors={"response": known, "survival": known},
+            outcomes=outcomes,
+            predictors={name: predictors(law, name) for name in outcomes},
             truth=frame([hidden for _, hidden in blocks], levels),
             notes={
                 "source": "synthetic patients, calibrated to datasets/calibrated; no real person",
                 "settings": ", ".join(f"{name}={value}" for name, value in asdict(self).items()),
                 "seed": str(seed),
             },
+            grounds=absent(law, outcomes),
         )
 
     def draw(self, law: Law, number: int, rows: int, seed: int) -> Iterator[tuple[Columns, Columns]]:
@@ -104,13 +109,16 @@ class Calibrated(Source):
         for first in range(0, rows, BLOCK):
             u = uniforms(rng, min(BLOCK, rows - first))
             who = people(u, law, at, self.randomised)
-            fated = fate(u, who, law, baseline, at)
+            fated = fate(u, who, law, baseline, at, self.mature_years)
             patient = np.int64(number) * 2**32 + np.arange(first, first + u.shape[1], dtype=np.int64)
             yield observed(patient, who, fated, record(u, who, law, at), law), truth(who, fated)
 
 
 def observed(patient: NDArray[np.int64], who: People, fated: Fate, noted: Record, law: Law) -> Columns:
-    """What the consortium holds; `treated_marker` is treatment times the predictive marker as it was recorded."""
+    """What the consortium holds; `treated_marker` is treatment times the predictive marker as it was recorded.
+
+    But for `hidden_cause_cancer`, the event of the outcome "survival_cancer": the cause that no registry knows so well.
+    """
     return {
         "patient": patient,
         "cancer": who.cancer,
@@ -128,6 +136,7 @@ def observed(patient: NDArray[np.int64], who: People, fated: Fate, noted: Record
         "response": fated.response,
         "time_days": fated.time_days,
         "died": fated.died,
+        "hidden_cause_cancer": fated.died & fated.by_cancer,
     }
 
 
@@ -135,7 +144,9 @@ def truth(who: People, fated: Fate) -> Columns:
     """What only the simulator knows; `cate` is what the new treatment adds to the chance of response, here."""
     return {
         "response": who.response,
-        "survival": fated.log_risk,
+        "survival": np.logaddexp(fated.log_risk, np.log(fated.other_risk)),
+        "survival_cancer": fated.log_risk,
+        "mortality_5y": -np.expm1(-np.exp(fated.log_risk) - fated.other_risk),
         "stage": who.stage,
         "marker_1": who.marker_1,
         "marker_2": who.marker_2,
@@ -153,17 +164,3 @@ def frame(blocks: Sequence[Columns], levels: Mapping[str, tuple[str, ...]]) -> p
     for name in whole.keys() & levels.keys():
         table[name] = pd.Categorical.from_codes(whole[name].astype(np.int8, copy=False), pd.Index(levels[name]))
     return table
-
-
-def predictors(law: Law) -> tuple[str, ...]:
-    """What is known when treatment starts, without the columns that these cancers leave constant.
-
-    The same for both outcomes: response is seen later, so it must not predict survival.
-    """
-    constant = {"cancer"} if len(law.names) == 1 else set()
-    if np.all(law.male == law.male[0]) and law.male[0] in (0, 1):
-        constant.add("male")
-    if not law.staged.any():
-        constant.add("stage")
-    known = ("cancer", "age_years", "male", "race", "insurance", "stage", "frail", "marker_1", "marker_2", "score_z")
-    return tuple(name for name in (*known, "treated", "treated_marker") if name not in constant)

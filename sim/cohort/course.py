@@ -20,6 +20,7 @@ class Fate:
 
     response: Flags
     log_risk: Floats  # log cumulative hazard of death from cancer at five years
+    other_risk: Floats  # cumulative hazard of death from other causes at five years
     cancer_days: Floats  # to death from cancer, were there no other cause and no end of follow-up
     by_cancer: Flags  # cancer kills before anything else does
     time_days: Floats  # to death or censoring
@@ -36,8 +37,10 @@ class Record:
     score_z: Floats  # NaN = not recorded
 
 
-def fate(u: Floats, people: People, law: Law, baseline: Floats, at: Centre) -> Fate:
+def fate(u: Floats, people: People, law: Law, baseline: Floats, at: Centre, mature_years: float = 0.0) -> Fate:
     """Response, death and censoring; u [32, n], baseline [cancers, 3] as in `calibration.baselines`.
+
+    The data end `mature_years` after the last patient entered.
 
     Death from cancer: Weibull, cumulative hazard exp(log_risk) (t / 5)^k, t in years. Other causes: Gompertz in age.
     """
@@ -52,12 +55,13 @@ def fate(u: Floats, people: People, law: Law, baseline: Floats, at: Centre) -> F
     rate = at_65 * np.exp(per_year * (people.age_years - 65) + if_male * (people.male - 0.5) + if_frail * people.frail)
     other_years = np.log1p(-np.log(u[Slot.OTHER_DEATH]) * per_year / rate) / per_year
 
-    followed = at.cutoff_years * u[Slot.ENTRY] + FIRST_VISIT_YEARS
+    followed = at.cutoff_years * u[Slot.ENTRY] + FIRST_VISIT_YEARS + mature_years
     lost = -np.log(u[Slot.LOSS]) / at.loss_per_year
     seen, death = np.minimum(followed, lost), np.minimum(cancer_years, other_years)
     return Fate(
         response=response,
         log_risk=log_risk,
+        other_risk=rate * np.expm1(5 * per_year) / per_year,
         cancer_days=DAYS * cancer_years,
         by_cancer=cancer_years < other_years,
         time_days=DAYS * np.minimum(death, seen),

@@ -18,7 +18,7 @@ from sim.local.rows import Rows, view
 from sim.local.settings import Training
 from sim.local.shelf import Shelf
 from sim.local.tier import Trainer, trainer
-from sim.score import Held, Metrics, measure, rate, rate_own
+from sim.score import Held, Metrics, Rated, measure, rate, rate_own
 from sim.tasks.task import Task
 
 
@@ -74,7 +74,7 @@ class Workshop:
         parts = Held.of(job.federation, job.splits).parts()
         made = trainer(job.task, job.algorithm, job.training, rows, job.seed)
         if parts:  # compile now what judging needs
-            job.task.metrics(np.zeros(0), {name: y[:0] for name, y in parts[0].y.items()}, np.zeros(0, np.int64), 0)
+            measure(job.task, parts[0].empty, Rated(np.zeros((0, *job.task.scores)), np.zeros(0)))
         return cls(job, Own(job.task), rows, parts, job.shelf(folder), made)
 
     def train(self, broadcast: Broadcast, order: Order, current: NDArray[np.int8]) -> Upload:
