@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.checks import Refused, within
-from sim.cohort.table import SPLITS, Binary, Cohort
+from sim.cohort.table import SPLITS, Cohort, Survival
 from sim.features import Placed, Scaling, features
 from sim.names import coded
 from sim.random import key, scatter, uniform
@@ -45,7 +45,8 @@ class Federation:
     y       columns of the outcome, each [R]
     bounds  int [S, 4]: rows [bounds[s, 0], bounds[s, 1]) train site s, then valid, then test
     keys    uint64 [S]: random-number key of a site, made from its name alone
-    best    float [R] or None: the score of the oracle (synthetic cohorts)
+    best    float [R] or None: the score of the oracle (synthetic cohorts; none for an outcome of several classes)
+    levels  names of the classes [K] of an outcome that has several
     """
 
     sites: tuple[str, ...]
@@ -55,6 +56,7 @@ class Federation:
     bounds: NDArray[np.int64]
     keys: NDArray[np.uint64] = field(repr=False)
     best: NDArray[np.float64] | None = None
+    levels: tuple[str, ...] = ()
 
     @property
     def rows(self) -> NDArray[np.int64]:
@@ -108,7 +110,7 @@ def build(cohort: Cohort, outcome: str, sites: NDArray[np.str_], split: Split, s
     """Federation of a cohort dealt to `sites` (str [R], one name a row)."""
     names, site = coded(np.asarray(sites, dtype=str))
     group = Patients.of(cohort)
-    part = _given(cohort) if cohort.split else _deal(site, group, cohort.events(outcome), split, seed)
+    part = _given(cohort) if cohort.split else _deal(site, group, cohort.classes(outcome), split, seed)
     if cohort.split is None:
         part = _one_to_train(part, site, group.word)
     cell = site * len(SPLITS) + part
@@ -126,10 +128,12 @@ def build(cohort: Cohort, outcome: str, sites: NDArray[np.str_], split: Split, s
     bounds = np.concatenate([np.r_[0, ends[:-1, 2]][:, None], ends], axis=1)
     placed = Placed(order, counts.sum(1), counts[:, 0])
     columns, x = features(cohort.table, cohort.predictors[outcome], placed, split.scaling)
-    best = cohort.truth[outcome].to_numpy(dtype=np.float64)[order] if cohort.truth is not None else None
+    levels = cohort.levels(outcome)
+    truth = None if levels else cohort.truth
+    best = None if truth is None else truth[outcome].to_numpy(dtype=np.float64)[order]
     labels = {name: values[order] for name, values in _outcome(cohort, outcome).items()}
     name_list = tuple(str(name) for name in names)
-    return Federation(name_list, columns, x, labels, bounds, site_keys(name_list), best)
+    return Federation(name_list, columns, x, labels, bounds, site_keys(name_list), best, levels)
 
 
 @dataclass(frozen=True)
@@ -166,9 +170,9 @@ def grouped(cell: NDArray[np.int64], order: NDArray[np.int64]) -> NDArray[np.int
 
 def _outcome(cohort: Cohort, name: str) -> dict[str, NDArray[np.generic]]:
     outcome = cohort.outcome(name)
-    if isinstance(outcome, Binary):
-        return {"label": cohort.events(name)}
-    return {"time_days": cohort.table[outcome.time_days].to_numpy(dtype=np.float64), "event": cohort.events(name)}
+    if isinstance(outcome, Survival):
+        return {"time_days": cohort.table[outcome.time_days].to_numpy(dtype=np.float64), "event": cohort.events(name)}
+    return {"label": cohort.classes(name) if cohort.levels(name) else cohort.events(name)}
 
 
 def _given(cohort: Cohort) -> NDArray[np.int64]:
@@ -176,13 +180,16 @@ def _given(cohort: Cohort) -> NDArray[np.int64]:
 
 
 def _deal(
-    site: NDArray[np.int64], group: Patients, event: NDArray[np.bool_], split: Split, seed: int
+    site: NDArray[np.int64], group: Patients, label: NDArray[np.int64], split: Split, seed: int
 ) -> NDArray[np.int64]:
-    """0, 1 or 2 per row: within each site and outcome class by the patient's own random number."""
+    """0, 1 or 2 per row: within each site and outcome class by the patient's own random number.
+
+    A patient with several rows is of the highest class among them.
+    """
     people = group.word[group.first]
-    had = np.zeros(len(people), dtype=bool)
-    np.logical_or.at(had, group.back, event)
-    stratum = site[group.first] * 2 + had
+    had = np.zeros(len(people), dtype=np.int64)
+    np.maximum.at(had, group.back, label)
+    stratum = site[group.first] * (had.max() + 1) + had
     order = grouped(stratum, np.argsort(scatter(key(seed, "split"), people)))
     size = np.bincount(stratum)
     rank = np.empty(len(people), dtype=np.int64)

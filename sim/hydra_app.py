@@ -75,6 +75,8 @@ def show(run: Run, home: Path) -> None:
         down, up = run.rounds["bytes_down"].sum(), run.rounds["bytes_up"].sum()
         sent = f"{filesize.decimal(int(down))} down, {filesize.decimal(int(up))} up"
         console.print(f"Sent: {sent}, all sites and rounds together; {run.info['parameters']} parameters.")
+    if "not known" in run.info["notes"]:
+        console.print(f"Not known: {run.info['notes']['not known']}.")
     if run.info["status"] != "done":
         console.print(f"[bold red]{run.info['status']}[/]")
     console.print(f"Records: {home}")

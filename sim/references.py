@@ -6,18 +6,23 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor
+from torch.func import vmap
 
 from sim.algorithms.base import Algorithm, Local, Message, Method, State
 from sim.checks import Refused, within
-from sim.engine import SCORED, Diverged, Simulation
+from sim.engine import SCORED, Diverged, Simulation, mean_loss
 from sim.execute import Crew
+from sim.federation import Federation
 from sim.local.messages import Broadcast, cut
+from sim.local.plan import Step
 from sim.local.rows import Rows
+from sim.metrics.segments import segment_sum
 from sim.profiling import stage
 from sim.score import Held, Metrics, Rated, measure, rate
-from sim.tasks.task import Batch
+from sim.tasks.task import Batch, Task
 
 Watch = Callable[[int], None]  # told the number of rounds that are done
+Objective = Callable[[Tensor], Tensor]  # [P] -> scalar
 
 
 @dataclass
@@ -49,9 +54,13 @@ class LocalOnly(Reference):
         return Alone()
 
     def judge(self, simulation: Simulation, hands: Crew, watch: Watch) -> Metrics:
-        """Each site's own model; a site without validation rows takes the rate nearest local.lr and the last round."""
+        """Each site's own model.
+
+        A site without validation rows (for Cox: events) takes the rate nearest local.lr and the last round.
+        """
         middle = min(self.factors, key=lambda factor: abs(np.log(factor)))
-        seen = simulation.federation.rows_of("valid") > 0
+        watched = Held.of(simulation.federation, ("valid",))
+        seen = segment_sum(simulation.task.weighed(watched.y), watched.segment, watched.segments) > 0
         best = np.full(len(seen), np.inf)
         chosen: Metrics = {}
         for tried, factor in enumerate(self.factors):
@@ -106,7 +115,8 @@ class Pooled(Reference):
     """All training rows in one place, trained until it stops improving; no rounds, no budget, not a ceiling.
 
     A convex task is solved to its optimum. A network with hidden layers stops at its best validation loss instead.
-    L-BFGS with strong Wolfe line search, in float64.
+    L-BFGS with strong Wolfe line search, in float64. A loss of whole sites (Cox) stays one of each site, weighted by
+    rows: the stratified model, which is what the federation trains.
     """
 
     model = "pooled"
@@ -123,10 +133,9 @@ class Pooled(Reference):
         task, federation = simulation.task, simulation.federation
         held, rows = Held.of(federation, SCORED), Rows.of(federation, task)
         double = Rows(rows.x.double(), {name: column.double() for name, column in rows.y.items()})
-        train, _ = federation.held("train")
-        x, y = double.take(train)
-        batch = Batch(x, y, torch.ones(len(x), dtype=torch.bool))
-        valid, _ = federation.held("valid")
+        total = stratified if task.whole_sites else together
+        whole = total(task, double, federation)
+        watched = Held.of(federation, ("valid",))
         v = task.init(simulation.seed).double().requires_grad_()
         decay = simulation.training.weight_decay
         solver = torch.optim.LBFGS(
@@ -135,7 +144,7 @@ class Pooled(Reference):
 
         def objective() -> torch.Tensor:
             solver.zero_grad()
-            loss = task.loss(v, batch) + decay / 2 * v.square().sum()
+            loss = whole(v) + decay / 2 * v.square().sum()
             torch.autograd.backward(loss)
             return loss
 
@@ -145,11 +154,14 @@ class Pooled(Reference):
             assert v.grad is not None
             return float(v.grad.abs().max())
 
-        early = not task.convex and len(valid) > 0
+        early = not task.convex and len(watched.row) > 0
         best, lowest, stale = v.detach().clone(), np.inf, 0
         for _ in range(-(-self.iterations // 20)):
             solver.step(objective)  # type: ignore[no-untyped-call]
-            loss = float(rate(task, double, v.detach(), valid).loss.mean()) if early else -np.inf
+            loss = -np.inf
+            if early:
+                judged = measure(task, watched, rate(task, double, v.detach(), watched.row))["loss"]
+                loss = mean_loss(judged, watched.counts)
             if loss < lowest or not early:
                 best, lowest, stale = v.detach().clone(), loss, 0
             else:
@@ -165,6 +177,23 @@ class Pooled(Reference):
         return measure(task, held, rate(task, double, best, held.row))
 
 
+def together(task: Task, rows: Rows, federation: Federation) -> Objective:
+    """Mean loss over the training rows of all sites."""
+    x, y = rows.take(federation.held("train")[0])
+    batch = Batch(x, y, torch.ones(len(x), dtype=torch.bool))
+    return lambda v: task.loss(v, batch)
+
+
+def stratified(task: Task, rows: Rows, federation: Federation) -> Objective:
+    """Mean over sites, weighted by rows, of the loss of each."""
+    size = federation.rows
+    column = np.arange(size.max())
+    row = federation.bounds[:, :1] + np.minimum(column, size[:, None] - 1)
+    batch = rows.batch(Step(len(size), row, column < size[:, None]))
+    share = torch.from_numpy(size / size.sum())
+    return lambda v: share @ vmap(task.loss, in_dims=(None, 0))(v, batch)
+
+
 @dataclass
 class Oracle(Reference):
     """The probability or risk that the generator itself used; what no model can beat but by luck."""
@@ -174,7 +203,10 @@ class Oracle(Reference):
     def judge(self, simulation: Simulation, hands: Crew, watch: Watch) -> Metrics:
         """The truth's own score; it has no loss, for a risk is not a likelihood."""
         if simulation.federation.best is None:
-            raise Refused("algorithm=oracle: only a synthetic cohort knows its truth; use cohort=calibrated.")
+            raise Refused(
+                "algorithm=oracle: only a synthetic cohort knows its truth, and only of outcomes one number tells; "
+                "use cohort=calibrated with task=response, mortality, hazard or cox."
+            )
         held = Held.of(simulation.federation, SCORED)
         score = simulation.federation.best[held.row]
         judged = measure(simulation.task, held, Rated(score, np.zeros_like(score)))

@@ -51,7 +51,7 @@ def prepare(experiment: Experiment) -> Prepared:
         with stage("cohort"):
             cohort = experiment.cohort.load(experiment.seed)
             outcome = experiment.task.choose(cohort)
-            cohort = cohort.about(outcome)
+            cohort = experiment.task.ask(cohort, outcome)
         with stage("partition"):
             sites = experiment.partition.assign(cohort, outcome, experiment.seed)
         with stage("federation"):

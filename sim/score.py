@@ -10,7 +10,6 @@ from torch.func import vmap
 
 from sim.federation import Federation
 from sim.local.rows import Rows, view
-from sim.metrics.segments import segment_mean
 from sim.tasks.task import Columns, Task
 
 PART_ROWS = 65_536  # held-out rows judged at once; fixed, since a product's last bit may depend on its shape
@@ -21,7 +20,7 @@ Metrics = dict[str, NDArray[np.float64]]  # name -> [S * splits]
 class Rated(NamedTuple):
     """What a model says of N rows."""
 
-    score: NDArray[np.float64]  # [N]
+    score: NDArray[np.float64]  # [N], or [N, K] with one a class
     loss: NDArray[np.float64]  # [N]
 
 
@@ -56,6 +55,11 @@ class Held:
         """Rows of every segment, [G]."""
         return np.bincount(self.segment, minlength=self.segments)
 
+    @property
+    def empty(self) -> "Held":
+        """No rows, of the same kinds."""
+        return Held(self.splits, (0, 0), self.row[:0], self.segment[:0], {name: y[:0] for name, y in self.y.items()})
+
     def of_split(self, split: str) -> slice:
         """Where a split's segments stand among all, [G] -> [S]."""
         return slice(self.splits.index(split), None, len(self.splits))
@@ -89,7 +93,7 @@ def rate(task: Task, rows: Rows, model: Tensor, row: NDArray[np.int64]) -> Rated
 
 def rate_own(task: Task, rows: Rows, models: Tensor, held: Held) -> Rated:
     """Score and loss of every held-out row under its own site's model; [S, P], a row for each of `held.sites`."""
-    score, loss = np.empty(len(held.row)), np.empty(len(held.row))
+    score, loss = np.empty((len(held.row), *task.scores)), np.empty(len(held.row))
     own = vmap(task.rate)
     size = held.counts.reshape(-1, len(held.splits)).sum(1)
     first = np.cumsum(size) - size
@@ -110,7 +114,7 @@ def rate_own(task: Task, rows: Rows, models: Tensor, held: Held) -> Rated:
 
 def measure(task: Task, held: Held, rated: Rated) -> Metrics:
     """Loss and the task's metrics of every segment; name -> [G]."""
-    loss = segment_mean(rated.loss, held.segment, held.segments)
+    loss = task.segment_loss(rated.score, rated.loss, held.y, held.segment, held.segments)
     return {"loss": loss, **task.metrics(rated.score, held.y, held.segment, held.segments)}
 
 

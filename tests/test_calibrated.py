@@ -19,7 +19,7 @@ from sim.cohort.calibration import baselines
 from sim.cohort.centres import centres, deal
 from sim.cohort.marginals import marginals
 from sim.cohort.published import law
-from sim.cohort.table import Binary, Cohort, Survival
+from sim.cohort.table import Binary, Categorical, Cohort, Survival
 
 LARGE = ("breast", "prostate", "lung", "colorectal", "melanoma", "pancreas")  # each above 5 % of the table's cases
 RARE = ("ovary", "aml", "glioblastoma", "sarcoma", "male_breast", "merkel")
@@ -249,7 +249,7 @@ def test_risk_of_death_is_the_published_law_plus_the_shifts_of_the_centre():
     columns = [(table["age_years"] - 64) / 10, table["male"] - 0.577, table["frail"] - 0.15]
     columns += [truth["marker_1"], truth["marker_2"], truth["score_z"], table["response"]]
     columns += [truth["stage"] == stage for stage in ("local", "regional", "distant")]
-    found = exact(columns, truth["survival"].to_numpy())
+    found = exact(columns, truth["survival_cancer"].to_numpy())
     # cancers.yaml, melanoma; responders ln .55 (population.yaml)
     effects = np.array([0.12, 0.20, 0.7, np.log(1.15), np.log(1.1), 0.35 + at.concept[3], np.log(0.55)])
     np.testing.assert_allclose(found[:7], effects, atol=1e-7)
@@ -258,8 +258,8 @@ def test_risk_of_death_is_the_published_law_plus_the_shifts_of_the_centre():
 
 def test_times_to_death_from_cancer_follow_the_weibull_law():
     truth = plain(["aml"], 20_000, sites=1).load(0).truth
-    # Shape .7 (cancers.yaml): exp(survival) (t / 5 years)^.7 is a unit exponential variable.
-    hazard = np.exp(truth["survival"]) * (truth["time_cancer_days"] / (5 * 365.25)) ** 0.7
+    # Shape .7 (cancers.yaml): exp(survival_cancer) (t / 5 years)^.7 is a unit exponential variable.
+    hazard = np.exp(truth["survival_cancer"]) * (truth["time_cancer_days"] / (5 * 365.25)) ** 0.7
     assert kstest(hazard, "expon").pvalue > 1e-3
 
 
@@ -319,13 +319,22 @@ def usual() -> Cohort:
 
 
 def test_predictors_hold_neither_outcomes_nor_truth(usual):
-    assert usual.outcomes == {"response": Binary("response"), "survival": Survival("time_days", "died")}
+    assert usual.outcomes == {
+        "response": Binary("response"),
+        "survival": Survival("time_days", "died"),
+        "survival_cancer": Survival("time_days", "hidden_cause_cancer"),
+        "stage": Categorical("stage"),
+        "cancer_type": Categorical("cancer"),
+    }
     for known in usual.predictors.values():
-        assert not {"response", "time_days", "died", "patient", "site"} & set(known)
-        assert {"treated", "treated_marker"} <= set(known)
+        assert not {"response", "time_days", "died", "hidden_cause_cancer", "patient", "site"} & set(known)
         assert set(known) <= set(usual.table.columns)
+    for outcome in ("response", "survival", "survival_cancer"):
+        assert {"treated", "treated_marker"} <= set(usual.predictors[outcome])
+    assert not {"stage", "treated", "treated_marker"} & set(usual.predictors["stage"])
+    assert usual.predictors["cancer_type"] == ("age_years", "race", "insurance", "frail")
     assert not {"cate", "cause", "time_cancer_days"} & set(usual.table.columns)
-    assert set(usual.outcomes) <= set(usual.truth.columns)
+    assert set(usual.outcomes) - {"cancer_type"} <= set(usual.truth.columns)
 
 
 @pytest.mark.parametrize(

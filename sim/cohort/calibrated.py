@@ -19,7 +19,8 @@ from sim.cohort.course import Fate, Record, fate, record
 from sim.cohort.draws import Draws, starts
 from sim.cohort.patients import People, people
 from sim.cohort.published import INSURANCES, RACES, STAGES, Law
-from sim.cohort.table import Binary, Cohort, Source, Survival
+from sim.cohort.questions import absent, predictors, questions
+from sim.cohort.table import Cohort, Source
 
 BLOCK = 8192  # rows made at a time: what is in hand then fits the cache
 CAUSES = ("other", "cancer")
@@ -43,6 +44,7 @@ class Calibrated(Source):
     tau: float = 0.3  # 0..2; sd of a centre's shift of the effects of treatment, score and treatment x marker
     consortium: int = 0  # >= 0; which draw of centres
     randomised: bool = False  # treatment by a fair coin instead of by the practice of the centre
+    mature_years: float = 0.0  # 0..20; from the last entry to the end of the data; 5 lets mortality_5y be known
 
     def __post_init__(self) -> None:
         known = [*published.cancers(), "all"]
@@ -67,12 +69,14 @@ class Calibrated(Source):
         within("cohort.het", self.het, 0, 1.5)
         within("cohort.tau", self.tau, 0, 2)
         within("cohort.consortium", self.consortium, 0)
+        within("cohort.mature_years", self.mature_years, 0, 20)
 
     def load(self, seed: int) -> Cohort:
         """Patients of this consortium; see `observed` and `truth` for the columns.
 
-        Truth of "survival" is the cause-specific log-risk: the log cumulative hazard of death from cancer at 5 years.
-        `died` counts other causes too, so it is the best score for death from cancer and not quite the best for `died`.
+        Truth of "survival" is the log cumulative hazard of death of any cause at 5 years, of "survival_cancer" that of
+        death from the cancer, of "mortality_5y" the chance to be dead by then: in all patients, not in those only of
+        whom it is known, who are dead more often.
         """
         names = tuple(published.cancers()) if self.cancers == ["all"] else tuple(self.cancers)
         law = published.law(names)
@@ -81,20 +85,21 @@ class Calibrated(Source):
         levels = {"cancer": names, "race": RACES, "insurance": INSURANCES, "stage": STAGES, "cause": CAUSES}
         table, hidden = self.draw(law, sizes, seed)
         sites = pd.Index([f"centre-{number + 1}" for number in range(self.sites)])
-        observed = frame(table, levels)
-        observed.insert(1, "site", pd.Series(sites.take(np.repeat(np.arange(self.sites), sizes))))
-        known = predictors(law)
+        seen = frame(table, levels)
+        seen.insert(1, "site", pd.Series(sites.take(np.repeat(np.arange(self.sites), sizes))))
+        whole, outcomes = questions(seen, law, self.mature_years)
         return Cohort(
             name="calibrated",
-            table=observed,
-            outcomes={"response": Binary("response"), "survival": Survival("time_days", "died")},
-            predictors={"response": known, "survival": known},
+            table=whole,
+            outcomes=outcomes,
+            predictors={name: predictors(law, name) for name in outcomes},
             truth=frame(hidden, levels),
             notes={
                 "source": "synthetic patients, calibrated to datasets/calibrated; no real person",
                 "settings": ", ".join(f"{name}={value}" for name, value in asdict(self).items()),
                 "seed": str(seed),
             },
+            grounds=absent(law, outcomes),
         )
 
     def draw(self, law: Law, sizes: NDArray[np.int64], seed: int) -> tuple[Columns, Columns]:
@@ -106,7 +111,7 @@ class Calibrated(Source):
             u, at = Draws(begun, centre, row), every.only(int(centre[0]), int(centre[-1]))
             here = centre - centre[0]
             who = people(u, here, law, at, self.randomised)
-            fated = fate(u, who, here, law, baseline, at)
+            fated = fate(u, who, here, law, baseline, at, self.mature_years)
             patient = centre * 2**32 + row
             seen.put(first, observed(patient, who, fated, record(u, who, here, law, at), law))
             hidden.put(first, truth(who, fated))
@@ -138,7 +143,10 @@ class Stack:
 
 
 def observed(patient: NDArray[np.int64], who: People, fated: Fate, noted: Record, law: Law) -> Columns:
-    """What the consortium holds; `treated_marker` is treatment times the predictive marker as it was recorded."""
+    """What the consortium holds; `treated_marker` is treatment times the predictive marker as it was recorded.
+
+    But for `hidden_cause_cancer`, the event of the outcome "survival_cancer": the cause that no registry knows so well.
+    """
     return {
         "patient": patient,
         "cancer": who.cancer,
@@ -156,6 +164,7 @@ def observed(patient: NDArray[np.int64], who: People, fated: Fate, noted: Record
         "response": fated.response,
         "time_days": fated.time_days,
         "died": fated.died,
+        "hidden_cause_cancer": fated.died & fated.by_cancer,
     }
 
 
@@ -163,7 +172,9 @@ def truth(who: People, fated: Fate) -> Columns:
     """What only the simulator knows; `cate` is what the new treatment adds to the chance of response, here."""
     return {
         "response": who.response,
-        "survival": fated.log_risk,
+        "survival": np.logaddexp(fated.log_risk, np.log(fated.other_risk)),
+        "survival_cancer": fated.log_risk,
+        "mortality_5y": -np.expm1(-np.exp(fated.log_risk) - fated.other_risk),
         "stage": who.stage,
         "marker_1": who.marker_1,
         "marker_2": who.marker_2,
@@ -183,17 +194,3 @@ def frame(columns: Columns, levels: Mapping[str, tuple[str, ...]]) -> pd.DataFra
         for name, column in columns.items()
     }
     return pd.DataFrame(made, copy=False)
-
-
-def predictors(law: Law) -> tuple[str, ...]:
-    """What is known when treatment starts, without the columns that these cancers leave constant.
-
-    The same for both outcomes: response is seen later, so it must not predict survival.
-    """
-    constant = {"cancer"} if len(law.names) == 1 else set()
-    if np.all(law.male == law.male[0]) and law.male[0] in (0, 1):
-        constant.add("male")
-    if not law.staged.any():
-        constant.add("stage")
-    known = ("cancer", "age_years", "male", "race", "insurance", "stage", "frail", "marker_1", "marker_2", "score_z")
-    return tuple(name for name in (*known, "treated", "treated_marker") if name not in constant)

@@ -21,6 +21,7 @@ class Fate:
 
     response: Flags
     log_risk: Floats  # log cumulative hazard of death from cancer at five years
+    other_risk: Floats  # cumulative hazard of death from other causes at five years
     cancer_days: Floats  # to death from cancer, were there no other cause and no end of follow-up
     by_cancer: Flags  # cancer kills before anything else does
     time_days: Floats  # to death or censoring
@@ -37,8 +38,12 @@ class Record:
     score_z: Floats  # NaN = not recorded
 
 
-def fate(u: Uniforms, people: People, centre: Places, law: Law, baseline: Floats, at: Centres) -> Fate:
+def fate(
+    u: Uniforms, people: People, centre: Places, law: Law, baseline: Floats, at: Centres, mature_years: float = 0.0
+) -> Fate:
     """Response, death and censoring; centre [n] is the row of `at`, baseline [cancers, 3] that of `calibration`.
+
+    The data end `mature_years` after the last patient entered.
 
     Death from cancer: Weibull, cumulative hazard exp(log_risk) (t / 5)^k, t in years. Other causes: Gompertz in age.
     """
@@ -53,12 +58,13 @@ def fate(u: Uniforms, people: People, centre: Places, law: Law, baseline: Floats
     rate = at_65 * np.exp(per_year * (people.age_years - 65) + if_male * (people.male - 0.5) + if_frail * people.frail)
     other_years = np.log1p(-np.log(u(Ask.OTHER_DEATH)) * per_year / rate) / per_year
 
-    followed = at.cutoff_years[centre] * u(Ask.ENTRY) + FIRST_VISIT_YEARS
+    followed = at.cutoff_years[centre] * u(Ask.ENTRY) + FIRST_VISIT_YEARS + mature_years
     lost = -np.log(u(Ask.LOSS)) / at.loss_per_year[centre]
     seen, death = np.minimum(followed, lost), np.minimum(cancer_years, other_years)
     return Fate(
         response=response,
         log_risk=log_risk,
+        other_risk=rate * np.expm1(5 * per_year) / per_year,
         cancer_days=DAYS * cancer_years,
         by_cancer=cancer_years < other_years,
         time_days=DAYS * np.minimum(death, seen),

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sim.cohort.table import Cohort, Survival
+from sim.cohort.table import Binary, Cohort, Survival
 from sim.features import Placed, Scaling, features
 from sim.metrics.discrimination import auroc
 from sim.metrics.survival import harrell_c
@@ -61,7 +61,7 @@ def learnable(cohort: Cohort) -> pd.DataFrame:
     rows = []
     for cancer, mine in by_cancer(cohort):
         for outcome, label in cohort.outcomes.items():
-            if isinstance(label, Survival):
+            if not isinstance(label, Binary):
                 continue
             known = mine & cohort.known(outcome)
             event = cohort.events(outcome)

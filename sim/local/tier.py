@@ -39,7 +39,17 @@ def known(task: Task, algorithm: Algorithm) -> Network | str:
 
 
 def choose(task: Task, algorithm: Algorithm, training: Training) -> Choice:
-    """Tier of a run; refuses fused where it is asked for and not possible."""
+    """Tier of a run; refuses fused where it is asked for and not possible, and batches where the loss has none."""
+    if task.whole_sites and training.batch:
+        raise Refused(
+            f"local.batch={training.batch}: the loss of {type(task).__name__} is of all rows of a site together, for "
+            "each event is compared with all who are at risk. Set local.batch=0."
+        )
+    if task.whole_sites and training.clip:
+        raise Refused(
+            f"local.clip={training.clip:g}: the loss of {type(task).__name__} is no sum over rows, so no row has a "
+            "gradient of its own to clip. Set local.clip=0, or take task=hazard."
+        )
     found = known(task, algorithm)
     size = task.layout.size
     if training.tier is Tier.fused and isinstance(found, str):

@@ -19,7 +19,7 @@ from sim.local.settings import Training
 from sim.local.shelf import Shelf
 from sim.local.tier import Trainer, trainer
 from sim.profiling import stage
-from sim.score import Held, Metrics, measure, rate, rate_own
+from sim.score import Held, Metrics, Rated, measure, rate, rate_own
 from sim.tasks.task import Task
 
 
@@ -76,8 +76,7 @@ class Workshop:
         with stage("compile"):
             made = trainer(job.task, job.algorithm, job.training, rows, job.seed)
             if parts:
-                none = {name: y[:0] for name, y in parts[0].y.items()}
-                job.task.metrics(np.zeros(0), none, np.zeros(0, np.int64), 0)
+                measure(job.task, parts[0].empty, Rated(np.zeros((0, *job.task.scores)), np.zeros(0)))
         return cls(job, Own(job.task), rows, parts, job.shelf(folder), made)
 
     def train(self, broadcast: Broadcast, order: Order, current: NDArray[np.int8]) -> Upload:

@@ -69,3 +69,10 @@ class Response(Classify):
     """Predict the response to treatment."""
 
     outcome: str = "response"
+
+
+@dataclass
+class Mortality(Classify):
+    """Predict death of any cause within five years, among those of whom it can be known."""
+
+    outcome: str = "mortality_5y"
