@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -79,7 +80,9 @@ def courses(found: Trends) -> Figure:
             axes.set_visible(False)
         for axes in grid[max(len(found.groups) - across, 0) : len(found.groups)]:
             axes.tick_params(axis="x", labelbottom=True)
-        keys = [Line2D([], [], color=INK[way], marker="o", markersize=4, label=way) for way in (FIRST, AFTER)]
+        keys: list[Artist] = []
+        for way in (FIRST, AFTER):
+            keys.append(Line2D([], [], color=INK[way], marker="o", markersize=4, label=way))
         ring = Line2D([], [], color=GREY, marker="o", markersize=6, markerfacecolor="none", linestyle="", label=ALL)
         keys.append(ring)
         if found.true:
