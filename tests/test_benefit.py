@@ -163,6 +163,10 @@ def test_refusals():
         benefit(held(bare), "response")
     named = benefit(held(bare), "response", marker="marker_1")
     assert named.model.names == ("treated", "marker", "treated x marker", "age_years")
+    arm = cohort.table["marker_1"] & cohort.table["treated"]
+    sure = replace(cohort, table=cohort.table.assign(response=cohort.table["response"] | arm))
+    with pytest.raises(Refused, match=r"one outcome"):
+        benefit(held(sure), "response")
     none = replace(cohort, table=cohort.table.assign(treated=False))
     with pytest.raises(Refused, match="no patient has"):
         benefit(held(none), "response", marker="marker_1")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -20,6 +21,7 @@ from sim.analyses.trends import Trends, trends
 from sim.analyses.truths import annual_changes
 from sim.checks import one_of, within
 from sim.compose import experiment
+from sim.report.style import RC
 
 Found = TypeVar("Found")
 FIGURES = (".svg", ".png", ".pdf")
@@ -54,6 +56,7 @@ class Analysis(Generic[Found]):
     ask: Callable[[Held, str, int, Wishes], Found]
     tell: Callable[[Found], Answer]
     draw: Callable[[Sequence[Found]], Figure]
+    of_outcome: bool = True  # whether it asks about the outcome of the patients
 
 
 def ask_benefit(held: Held, outcome: str, seed: int, wishes: Wishes) -> Benefit:
@@ -74,7 +77,7 @@ def ask_trends(held: Held, outcome: str, seed: int, wishes: Wishes) -> Trends:
 ANALYSES: dict[str, Analysis] = {  # type: ignore[type-arg]
     "benefit": Analysis("Who benefits", ask_benefit, tell_benefit, lambda found: forest(found[0])),
     "discovery": Analysis("Biomarker discovery", ask_discovery, tell_discovery, bars),
-    "trends": Analysis("Trends of rare cancers", ask_trends, tell_trends, lambda found: courses(found[0])),
+    "trends": Analysis("Trends of rare cancers", ask_trends, tell_trends, lambda found: courses(found[0]), False),
 }
 
 
@@ -131,7 +134,7 @@ def report(name: str, overrides: Sequence[str], wishes: Wishes, seeds: int) -> R
     return Report(
         title=analysis.title,
         cohort=cohort.name,
-        outcome=outcome,
+        outcome=outcome if analysis.of_outcome else "",
         sites=len(held.sites),
         rows=len(held.table),
         seeds=numbers,
@@ -145,3 +148,9 @@ def figure_path(path: Path | None) -> None:
     """Refuse a figure of a kind that cannot be drawn, before anything is computed."""
     if path:
         one_of("--figure", path.suffix, FIGURES)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure; an SVG is the same bytes every time."""
+    with mpl.rc_context(RC):
+        figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)

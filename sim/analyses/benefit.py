@@ -82,6 +82,11 @@ def benefit(held: Held, outcome: str, treated: str = "treated", marker: str = ""
     """Fit all sites together, each alone, and the crude comparison that a confounded cohort would mislead with."""
     made = design(held, outcome, treated, marker)
     model = fit(made.names, made.sites)
+    if model.of(INTERACTION)[1] >= WIDEST:
+        raise Refused(
+            f"Cohort {held.cohort.name!r}: {made.marker} x {treated} has no estimate, because all patients of one arm "
+            "had one outcome. Take more patients or another marker."
+        )
     found, asked = chances(model, made.sites)
     cells, counted = solve(Cells(), made.sites)
     core = np.concatenate([rows["x"][:, :2] for rows in made.sites])

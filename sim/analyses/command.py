@@ -62,7 +62,7 @@ def answer(
     name: str, overrides: list[str], wishes: dict[str, object], seeds: int, json_file: Path | None, figure: Path | None
 ) -> None:
     """Compute, print, and write what was asked for."""
-    from sim.analyses.ask import Wishes, figure_path, report
+    from sim.analyses.ask import Wishes, figure_path, report, save
     from sim.analyses.show import show
     from sim.records import ready
 
@@ -74,4 +74,4 @@ def answer(
         json_file.write_text(json.dumps(found.json(), indent=2) + "\n")
     if figure:
         ready(figure.parent)
-        found.figure().savefig(figure, dpi=150)
+        save(found.figure(), figure)

@@ -53,7 +53,7 @@ def forest(found: Benefit) -> Figure:
         axes.axvline(0, color="#888888", linewidth=0.8)
         if np.isfinite(found.true_interaction()):
             axes.axvline(found.true_interaction(), color=TRUE, linewidth=0.9, linestyle=(0, (2, 2)))
-        frame(axes, found, float(spots[-1]) + 0.8)
+        frame(axes, found, float(spots[-1]) + 0.8, "site (patients)" if named else "")
     return figure
 
 
@@ -80,7 +80,7 @@ def label(axes: Axes, at: float, left: str, right: str, bold: bool = False) -> N
     axes.text(1.02, at, right, transform=place, ha="left", va="center", fontsize=8.5, fontweight=weight)
 
 
-def frame(axes: Axes, found: Benefit, low: float) -> None:
+def frame(axes: Axes, found: Benefit, low: float, head: str) -> None:
     """Limits that show most intervals whole, and what the axes mean."""
     table = found.sites.dropna(subset="se")
     ends = [found.model.of(INTERACTION)[0], 0.0, *found.sites["truth"].dropna()]
@@ -93,7 +93,7 @@ def frame(axes: Axes, found: Benefit, low: float) -> None:
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(f"{found.marker} x treatment, log odds ratio  (right of zero: more benefit with the marker)")
-    heads = [(-0.02, "right", "site (patients)", GREY), (1.02, "left", "estimate (95 % interval)", GREY)]
+    heads = [(-0.02, "right", head, GREY), (1.02, "left", "estimate (95 % interval)", GREY)]
     if found.truth is not None:
         heads.append((0.5, "center", "black: truth", TRUE))
     for x, side, text, ink in heads:

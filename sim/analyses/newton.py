@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dpotri
+from scipy.linalg.lapack import dpotrf
 from scipy.special import expit, logit
 
 from sim.analyses.exact import Exact, Floats, Message, Rows, State, Wire, pack, solve, unpack
 from sim.checks import Refused
 
-SETTLED = 1e-16  # Newton decrement g' H^-1 g, in squared standard errors; the step taken then is the last
+SETTLED = 1e-12  # Newton decrement g' H^-1 g, in squared standard errors: the last step leaves an error of its square
 MOST_STEPS = 60  # of the search for an intercept; five or six are usual, halving alone needs 50
 ALIKE = 1e-9  # share of a column's information that the columns before it leave, below which it says nothing new
 
@@ -120,10 +120,11 @@ def inverse(hessian: Floats, names: Sequence[str]) -> Floats:
     if failed or weak.any():
         at = failed - 1 if failed else int(np.argmax(weak))
         raise NotEstimable(
-            f"column {names[at]!r} says nothing that the columns before it do not say. Leave it, or one of them, out."
+            f"column {names[at]!r} cannot be told from the columns before it: it repeats them, or the patients with it "
+            "all had one outcome. Leave it out, merge rare categories, or take more patients."
         )
-    lower, _ = dpotri(factor, lower=1)
-    return np.asarray((lower + np.tril(lower, -1).T) / np.outer(scale, scale))
+    root = np.linalg.inv(factor) / scale  # LAPACK's own dpotri takes a millisecond for its threads
+    return np.asarray(root.T @ root)
 
 
 def varying(x: Floats) -> list[int]:

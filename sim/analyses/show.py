@@ -17,7 +17,9 @@ MOST_ROWS = 40  # rows of a table that are printed; all of them are in the JSON
 def show(console: Console, found: Report) -> None:
     """Title, tables, what crossed the wire, and notes."""
     seeds = f"seed {found.seeds[0]}" if len(found.seeds) == 1 else f"seeds {found.seeds[0]} to {found.seeds[-1]}"
-    head = f"{found.title}: {found.cohort}, {found.outcome}; {found.rows:,} patients at {found.sites} sites, {seeds}"
+    where = f"{found.rows:,} rows at {found.sites} site{'s' * (found.sites > 1)}"
+    about = f"{found.cohort}, {found.outcome}" if found.outcome else found.cohort
+    head = f"{found.title}: {about}; {where}, {seeds}"
     console.print(Text(head, style="bold"))
     for part in found.parts:
         console.print(table(part))
