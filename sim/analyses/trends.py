@@ -14,12 +14,7 @@ from sim.analyses.selection import Flags
 from sim.checks import Refused, nearest
 from sim.metrics.statistics import Interval
 
-YEARS = (
-    "diagnosis_year",
-    "year",
-    "year_of_diagnosis",
-    "dx_date",
-)  # columns taken for the year
+YEARS = ("diagnosis_year", "dx_year", "year", "dx_date")  # columns taken for the year, in this order
 ALL, FIRST, AFTER = "Nothing hidden", "Sum, then hide", "Hide, then sum"
 WAYS = (ALL, FIRST, AFTER)
 NOTHING = Interval(float("nan"), float("nan"), float("nan"))
