@@ -5,6 +5,7 @@ import re
 import shlex
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import expit
 from sklearn.datasets import load_breast_cancer
@@ -146,6 +147,30 @@ def test_command_writes_tables_figure_and_json(tmp_path):
     assert told["seeds"] == [0, 1]
     assert len(told["tables"]) == 4
     assert (tmp_path / "b.svg").read_text().startswith("<?xml")
+
+
+def test_commands_answer_for_a_table_of_ones_own(tmp_path):
+    """Features, a year and an outcome in a CSV; no truth, so none is told."""
+    rng = np.random.default_rng(0)
+    rows = 600
+    genes = {f"gene_{at}": rng.normal(size=rows) for at in range(12)}
+    table = pd.DataFrame({"patient": np.arange(rows), "hospital": rng.choice(["n", "s", "w"], rows), **genes})
+    table["year"] = 2015 + rng.integers(0, 6, rows)
+    table["responded"] = (rng.random(rows) < expit(1.5 * genes["gene_3"])).astype(int)
+    table.to_csv(tmp_path / "own.csv", index=False)
+    own = ["cohort=tabular", f"cohort.path={tmp_path / 'own.csv'}", "cohort.site=hospital", "cohort.label=responded"]
+    for name, option in (("discovery", ["--halves", "3"]), ("trends", ["--threshold", "8"])):
+        file = tmp_path / f"{name}.json"
+        words = [name, *own, "cohort.patient=patient", "task=classify", *option, "--json", str(file)]
+        done = CliRunner().invoke(app, ["analyse", *words, "--figure", str(tmp_path / f"{name}.png")])
+        assert done.exit_code == 0, done.output
+        assert (tmp_path / f"{name}.png").stat().st_size > 5000
+    found = json.loads((tmp_path / "discovery.json").read_text())["tables"]["Features that go with the outcome"]
+    assert found[0]["chosen"] >= 1
+    assert found[0]["recall"] is None
+    counts = json.loads((tmp_path / "trends.json").read_text())
+    assert len(counts["tables"]["Annual change of new cases, percent"]) == 3
+    assert counts["wire"]["Counts under secure summation"]["bytes_up"] == 8 * 6
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def beside(axes: Axes, table: Floats, colour: str) -> None:
     axes.barh(at, np.nan_to_num(mean), 0.62, color=colour)
     axes.hlines(at, np.clip(low, 0, 1), np.clip(high, 0, 1), color="#333333", linewidth=1)
     for spot, value, end in zip(at, mean, np.fmax(mean, np.clip(high, 0, 1)), strict=True):
-        text = f"{value:.2f}" if np.isfinite(value) else "–"
+        text = f"{value:.2f}".replace("-0.00", "0.00") if np.isfinite(value) else "–"
         axes.text(float(np.nan_to_num(end)) + 0.02, float(spot), text, va="center", fontsize=8, color="#222222")
     axes.set_xlim(0, 1.18)
     axes.set_xticks([0, 0.5, 1])
@@ -75,7 +75,7 @@ def courses(found: Trends) -> Figure:
         figure = Figure(figsize=(WIDTH, 0.8 + 2.15 * down), layout="constrained")
         grid = figure.subplots(down, across, sharex=True, squeeze=False).ravel()
         for axes, name in zip(grid, found.groups, strict=False):
-            one(axes, found, name, year)
+            one(axes, found, name, year, 0.09 * across)
         for axes in grid[len(found.groups) :]:
             axes.set_visible(False)
         for axes in grid[max(len(found.groups) - across, 0) : len(found.groups)]:
@@ -93,8 +93,8 @@ def courses(found: Trends) -> Figure:
     return figure
 
 
-def one(axes: Axes, found: Trends, name: str, year: Floats) -> None:
-    """One group: rings are the whole counts, dots what is shown, lines the fitted trends."""
+def one(axes: Axes, found: Trends, name: str, year: Floats, apart: float) -> None:
+    """One group: rings are the whole counts, dots what is shown, lines the fitted trends; `apart`: between numbers."""
     whole = found.trend[name, ALL].counts
     axes.axhspan(0.5, found.threshold - 0.5, color=BAND, linewidth=0)
     axes.plot(year, whole, "o", color=INK[ALL], markersize=6.5, markerfacecolor="none", markeredgewidth=0.8)
@@ -109,8 +109,8 @@ def one(axes: Axes, found: Trends, name: str, year: Floats) -> None:
         told.append((f"{found.true[name]:+.1f} %", "black"))
     axes.set_title(name.replace("_", " "), loc="left", pad=16)
     for at, (text, ink) in enumerate(told):
-        axes.text(0.27 * at, 1.03, text, transform=axes.transAxes, color=ink, fontsize=8)
-    axes.text(0.27 * len(told), 1.03, "a year", transform=axes.transAxes, color=GREY, fontsize=8)
+        axes.text(apart * at, 1.03, text, transform=axes.transAxes, color=ink, fontsize=8)
+    axes.text(apart * len(told), 1.03, "a year", transform=axes.transAxes, color=GREY, fontsize=8)
     axes.set_ylim(0, 1.15 * max(float(whole.max()), found.threshold))
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
 

@@ -147,6 +147,7 @@ def tell_trends(found: Trends) -> Answer:
     )
     notes = (
         f"Cells of 1 to {found.threshold - 1} patients are hidden (CMS: 1 to 10). A trend needs three years shown.",
+        "Nothing hidden: what only a rehearsal can show, for comparison.",
         "Hide, then sum: each site hides its own small cells, so a total can be short without anyone seeing it.",
     )
     return Answer(parts, found.wires, notes)
