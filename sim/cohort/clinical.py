@@ -24,6 +24,7 @@ class Site(Enum):
     """What a hospital of the federation is."""
 
     facility = "facility_id"  # the organisation that made the diagnosis
+    city = "city"
     county = "county"
     state = "state"
     one = "one"  # all patients together, for a partition to deal
@@ -90,7 +91,7 @@ class Clinical(Source):
         if not outcomes:
             raise Refused(f"{self.path()}: nobody of {len(held)} died and no label has both answers. Import more.")
         known = self.predictors(held)
-        places = held[["state", "county"]].assign(dx_year=held["dx_date"].dt.year).dropna(axis=1, how="all")
+        places = held[["state", "city", "county"]].assign(dx_year=held["dx_date"].dt.year).dropna(axis=1, how="all")
         table = pd.concat([table, known, places], axis=1)
         return Cohort(
             name=self.name,
