@@ -11,6 +11,8 @@ from rich.table import Table
 
 from sim.assets import root
 from sim.checks import one_of
+from sim.cohort.clinical import Clinical
+from sim.cohort.learnable import learnable, who
 from sim.cohort.marginals import marginals
 from sim.cohort.table import Cohort
 from sim.compose import experiment
@@ -24,15 +26,18 @@ def cohort(console: Console, name: str, overrides: Sequence[str]) -> None:
     """Card, columns, patients per site, marginals."""
     wanted = experiment([f"cohort={name}", *overrides])
     made = wanted.cohort.load(wanted.seed)
-    card = wanted.cohort.card() or root() / "datasets" / name / "card.md"
-    if card.is_file():
-        console.print(Markdown(card.read_text(encoding="utf-8")))
+    for card in (root() / "datasets" / name / "card.md", wanted.cohort.card()):
+        if card and card.is_file():
+            console.print(Markdown(card.read_text(encoding="utf-8")))
     console.print(columns(made))
     console.print(per_site(made))
     for key, note in made.notes.items():
         console.print(f"{key}: {note}")
     if made.name == "calibrated":
         console.print(rows(marginals(made), "Marginals: published and simulated"))
+    if isinstance(wanted.cohort, Clinical):
+        console.print(rows(who(made), "Who the patients are"))
+        console.print(rows(learnable(made), "What can be learned: ridge logistic regression, pooled, five folds"))
 
 
 def columns(made: Cohort) -> Table:
@@ -78,7 +83,7 @@ def partition(console: Console, overrides: Sequence[str], figure: Path | None) -
     wanted = experiment(overrides)
     made = wanted.cohort.load(wanted.seed)
     outcome = wanted.task.choose(made)
-    made = made.about(outcome)
+    made = wanted.task.ask(made, outcome)
     sites = wanted.partition.assign(made, outcome, wanted.seed)
     frame = describe(made, outcome, sites)
     console.print(rows(frame, f"{type(wanted.partition).__name__} partition of {made.name}, outcome {outcome}"))

@@ -1,15 +1,23 @@
 """Many runs: in this process or as Ray tasks, one a run. Finished runs are skipped, so a sweep can go on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any, TypeVar
 
+from sim.actors import ray_session
 from sim.checks import Refused
 from sim.config import Experiment
-from sim.execute import InProcess, ray_session
+from sim.execute import InProcess
+from sim.local.workshop import Workshop
 from sim.records import Run, finished, ready, write
 from sim.references import Watch
-from sim.rehearse import keep, prepare, rehearse, run_id
+from sim.rehearse import keep, prepare, rehearse, run_id, simulation
+
+J = TypeVar("J")
+R = TypeVar("R")
 
 
 def run_all(experiments: Sequence[Experiment], folder: Path, workers: int, watch: Watch) -> list[Path]:
@@ -34,6 +42,8 @@ def on_ray(expected: Mapping[str, Experiment], folder: Path, workers: int, befor
     """Compute runs as Ray tasks; this process alone writes. A failed run stops the sweep, what is written stays."""
     import ray
 
+    first = next(iter(expected.values()))
+    Workshop.open(simulation(first, prepare(first)).job)  # compiles, if need be, what all processes then load
     with ray_session(workers):
         compute = ray.remote(num_cpus=1, max_retries=3)(alone)
         waiting = [compute.remote(experiment) for experiment in expected.values()]
@@ -49,4 +59,29 @@ def on_ray(expected: Mapping[str, Experiment], folder: Path, workers: int, befor
 
 def alone(experiment: Experiment) -> Run:
     """One run, in the process that is asked; its own executor would start a Ray inside a Ray."""
-    return rehearse(replace(experiment, executor=InProcess()))
+    return rehearse(replace(experiment, executor=InProcess(threads=1)))
+
+
+def spread(work: Callable[[J], R], supply: Callable[[], J | None], workers: int) -> Iterator[tuple[J, R]]:
+    """Jobs and their results as they come, each job in a process of its own; one worker needs no Ray.
+
+    `supply` is asked for the next job whenever a worker is free. It gives None while there is nothing to do, and is
+    asked again after the next result.
+    """
+    if workers <= 1:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+            while (job := supply()) is not None:
+                yield job, pool.submit(work, job).result()
+        return
+    import ray
+
+    with ray_session(workers):
+        distant = ray.remote(num_cpus=1, max_retries=3, max_calls=1)(work)
+        waiting: dict[Any, J] = {}  # by ray.ObjectRef
+        while True:
+            while len(waiting) < workers and (job := supply()) is not None:
+                waiting[distant.remote(job)] = job
+            if not waiting:
+                return
+            done = ray.wait(list(waiting), num_returns=1)[0][0]
+            yield waiting.pop(done), ray.get(done)

@@ -1,0 +1,157 @@
+"""What a cohort of clinical rows lets one learn: a plain baseline, cancer by cancer, with and without the stage.
+
+Logistic regression with a ridge, five folds, all patients in one place: not a method under study, but the answer to
+whether there is anything to learn. A federated run on an outcome that is at chance here compares noise with noise.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sim.cohort.table import Binary, Cohort, Survival
+from sim.features import Placed, Scaling, features
+from sim.metrics.discrimination import auroc
+from sim.metrics.survival import harrell_c
+from sim.random import key, scatter
+
+FOLDS = 5
+RIDGE = 1.0  # penalty on the squared coefficients of standardised columns, beside the summed loss
+FEWEST = 40  # patients of the rarer class, below which five folds tell nothing
+STAGE = ("stage", "t", "n", "m", "tumor_size_cm")  # the stage and what gives it away
+GAUSS = 1.96  # standard errors of a 95 % interval
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+
+def who(cohort: Cohort) -> pd.DataFrame:
+    """Patients of every cancer: how many, how old, which stage, and how many of each stage are dead at five years."""
+    rows = []
+    for cancer, mine in by_cancer(cohort):
+        table = cohort.table[mine]
+        age = f"{table['age_years'].mean():.1f}" if "age_years" in table else "–"
+        women = f"{(table['sex'] == 'female').mean():.0%}" if "sex" in table else "all alike"
+        rows.append((cancer, len(table), age, women, *stages(table), deaths(table)))
+    names = ("cancer", "patients", "mean age", "women", "I / II / III / IV / unknown", "of whom dead at 5 y", "all")
+    return pd.DataFrame(rows, columns=list(names))
+
+
+def stages(table: pd.DataFrame) -> tuple[str, str]:
+    """Shares of the stages, and the deaths within five years in each."""
+    if "stage" not in table:
+        return "all alike", "–"
+    groups = [table["stage"] == word for word in table["stage"].cat.categories] + [table["stage"].isna()]
+    return " / ".join(f"{group.mean():.0%}" for group in groups), " / ".join(deaths(table[group]) for group in groups)
+
+
+def deaths(table: pd.DataFrame) -> str:
+    """Share of those followed for five years, or dead by then, who are dead."""
+    if "mortality_5y" not in table or table["mortality_5y"].isna().all():
+        return "–"
+    return f"{table['mortality_5y'].dropna().mean():.0%}"
+
+
+def learnable(cohort: Cohort) -> pd.DataFrame:
+    """One row a cancer, outcome and set of predictors: AUROC out of fold, and C of the same score against survival.
+
+    `learnable` is yes where the 95 % interval of the AUROC lies above chance.
+    """
+    rows = []
+    for cancer, mine in by_cancer(cohort):
+        for outcome, label in cohort.outcomes.items():
+            if not isinstance(label, Binary):
+                continue
+            known = mine & cohort.known(outcome)
+            event = cohort.events(outcome)
+            cases = int(event[known].sum())
+            if min(cases, int(known.sum()) - cases) < FEWEST:
+                continue
+            for told, columns in sets(cohort.table[known], cohort.predictors[outcome]):
+                score = out_of_fold(cohort.table[mine], columns, event[mine], known[mine])
+                area, error = judged(score[known[mine]], event[known])
+                verdict = "yes" if area - GAUSS * error > 0.5 else "no"
+                c = concordance(cohort, mine, score) if outcome == "mortality_5y" else "–"
+                rows.append(
+                    (cancer, outcome, told, int(known.sum()), cases, f"{area:.3f} ± {GAUSS * error:.3f}", c, verdict)
+                )
+    names = ("cancer", "outcome", "predictors", "known of", "events", "AUROC, 95 %", "C, survival", "learnable")
+    return pd.DataFrame(rows, columns=list(names))
+
+
+def by_cancer(cohort: Cohort) -> Iterator[tuple[str, Flags]]:
+    """Each cancer and its rows, bool [R]."""
+    if "cancer_type" not in cohort.table:
+        yield "all", np.ones(len(cohort.table), dtype=bool)
+        return
+    kinds = cohort.table["cancer_type"].astype(str).to_numpy()
+    for cancer in np.unique(kinds):
+        yield str(cancer), kinds == cancer
+
+
+def sets(table: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """Sets of predictors that are compared, of those that differ between these patients."""
+    used = [column for column in columns if len(table[column].dropna().unique()) > 1]
+    without = [column for column in used if column not in STAGE]
+    if used:
+        yield "all known at diagnosis", used
+    if 0 < len(without) < len(used):
+        yield "without stage, T, N, M, size", without
+
+
+def out_of_fold(table: pd.DataFrame, columns: Sequence[str], event: Flags, known: Flags) -> Floats:
+    """Score of every row from a fit on the other folds, whose rows of unknown outcome are left out; float [R]."""
+    patient = pd.util.hash_array(table["patient"].to_numpy())
+    fold = (scatter(key(0, "learnable"), patient) % np.uint64(FOLDS)).astype(np.int64)
+    score = np.zeros(len(table))
+    for number in range(FOLDS):
+        train = (fold != number) & known
+        order = np.argsort(~train, kind="stable")  # training rows first
+        one = Placed(order, np.array([len(table)]), np.array([train.sum()]))
+        x = np.empty_like(sorted_x := features(table, tuple(columns), one, Scaling.federated)[1], dtype=np.float64)
+        x[order] = sorted_x
+        score[fold == number] = x[fold == number] @ fit(x[train], event[train])
+    return score
+
+
+def fit(x: Floats, event: Flags) -> Floats:
+    """Coefficients [D] of a ridge logistic regression, without the intercept; Newton steps, halved where too long."""
+    x = np.column_stack([np.ones(len(x)), x])
+    penalty = np.r_[0.0, np.full(x.shape[1] - 1, RIDGE)]
+
+    def loss(w: Floats) -> float:
+        z = x @ w
+        return float(np.logaddexp(0.0, z).sum() - z[event].sum() + penalty @ w**2 / 2)
+
+    w = np.zeros(x.shape[1])
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-np.clip(x @ w, -30, 30)))
+        gradient = x.T @ (p - event) + penalty * w
+        step = np.linalg.solve((x * (p * (1 - p))[:, None]).T @ x + np.diag(penalty + 1e-9), gradient)
+        size = 1.0
+        while loss(w - size * step) > loss(w) and size > 1e-6:
+            size /= 2
+        w = w - size * step
+        if np.abs(step).max() < 1e-8:
+            break
+    return w[1:]
+
+
+def judged(score: Floats, event: Flags) -> tuple[float, float]:
+    """AUROC and its standard error (Hanley and McNeil, Radiology 1982)."""
+    area = float(auroc(score, event, np.zeros(len(score), dtype=np.int64), 1)[0])
+    cases, controls = event.sum(), (~event).sum()
+    both, twice = area / (2 - area), 2 * area**2 / (1 + area)
+    spread = area * (1 - area) + (cases - 1) * (both - area**2) + (controls - 1) * (twice - area**2)
+    return area, float(np.sqrt(spread / (cases * controls)))
+
+
+def concordance(cohort: Cohort, mine: Flags, score: Floats) -> str:
+    """Harrell's C of the score of death within five years, over all patients of a cancer."""
+    outcome = cohort.outcomes.get("survival")
+    if not isinstance(outcome, Survival):
+        return "–"
+    time = cohort.table.loc[mine, outcome.time_days].to_numpy(dtype=np.float64)
+    event = cohort.events("survival")[mine]
+    return f"{harrell_c(score, time, event, np.zeros(len(score), dtype=np.int64), 1)[0]:.3f}"

