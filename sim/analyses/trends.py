@@ -14,7 +14,7 @@ from sim.analyses.selection import Flags
 from sim.checks import Refused, nearest
 from sim.metrics.statistics import Interval
 
-YEARS = (
+YEARS = ("diagnosis_year", "dx_year", "year", "dx_date")  # columns taken for the year, in this order
     "diagnosis_year",
     "year",
     "year_of_diagnosis",
