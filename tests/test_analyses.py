@@ -151,7 +151,7 @@ def test_command_writes_tables_figure_and_json(tmp_path):
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["trends", "cohort=lung", "task=hazard"], "no column diagnosis_year or year"),
+        (["trends", "cohort=lung", "task=hazard"], "no column diagnosis_year or dx_year"),
         (["discovery", "cohort=lung", "task=hazard"], "gene_"),
         (["benefit", "cohort=lung", "task=hazard"], "treated"),
         (["benefit", "--figure", "x.gif"], "--figure"),

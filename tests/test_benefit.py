@@ -147,9 +147,12 @@ def test_refusals():
     cohort = Calibrated(patients=500, sites=2).load(0)
     with pytest.raises(Refused, match="no such column.*marker_1"):
         benefit(held(cohort), "response", marker="maker_1")
+    gaps = cohort.table["marker_1"].astype("boolean").mask(cohort.table["age_years"] > 80)
+    with pytest.raises(Refused, match="gaps"):
+        benefit(held(replace(cohort, table=cohort.table.assign(marker_1=gaps))), "response", marker="marker_1")
     with pytest.raises(Refused, match="other values"):
         benefit(held(cohort), "response", marker="age_years")
-    with pytest.raises(Refused, match="yes-or-no outcome"):
+    with pytest.raises(Refused, match="not yes-or-no"):
         benefit(held(cohort), "survival")
     with pytest.raises(Refused, match="--treated"):
         benefit(held(Lung().load(0)), "survival")

@@ -34,7 +34,7 @@ def test_hiding_by_hand():
     cells = [("north", "merkel", 2018, 11), ("north", "merkel", 2019, 6), ("north", "merkel", 2020, 4)]
     cells += [("north", "merkel", 2021, 10), ("south", "merkel", 2018, 20), ("south", "merkel", 2019, 6)]
     cells += [("south", "merkel", 2021, 15)]
-    found = trends(held(cohort(cells)), "", "cancer", 11, {})
+    found = trends(held(cohort(cells)), "", "", 11, {})
     whole, first, after = (found.trend["merkel", way] for way in (ALL, FIRST, AFTER))
     np.testing.assert_array_equal(whole.counts, [31, 12, 4, 25])
     np.testing.assert_array_equal(first.counts, [31, 12, np.nan, 25])
@@ -83,7 +83,7 @@ def consortium(seed, true):
 
 def test_truth_is_found_by_summing_first_and_lost_by_hiding_first():
     true = {"merkel": 3.0, "lung": -2.0}
-    found = trends(held(consortium(0, true)), "", "cancer", 11, true)
+    found = trends(held(consortium(0, true)), "", "", 11, true)
     for name, change in true.items():
         apc = found.trend[name, FIRST].apc
         slope, se = np.log1p(apc.mean / 100), (np.log1p(apc.high / 100) - np.log1p(apc.mean / 100)) / 1.96
@@ -94,7 +94,7 @@ def test_truth_is_found_by_summing_first_and_lost_by_hiding_first():
     held_often = [
         low <= 3 <= high
         for seed in range(40)
-        for _, low, high in [trends(held(consortium(seed, true)), "", "cancer", 11, {}).trend["merkel", FIRST].apc]
+        for _, low, high in [trends(held(consortium(seed, true)), "", "", 11, {}).trend["merkel", FIRST].apc]
     ]
     assert np.mean(held_often) >= 0.85  # 95 % expected; 33 of 40 or fewer has a chance of 1 in 1000
     assert len(courses(found).axes) == 2
@@ -103,8 +103,8 @@ def test_truth_is_found_by_summing_first_and_lost_by_hiding_first():
 def test_order_of_rows_does_not_matter():
     made = consortium(1, {"merkel": 3.0, "lung": -2.0})
     table = made.table.sample(frac=1, random_state=1).reset_index(drop=True)
-    again = trends(held(Cohort("made", table, made.outcomes, made.predictors)), "", "cancer", 11, {})
-    first = trends(held(made), "", "cancer", 11, {})
+    again = trends(held(Cohort("made", table, made.outcomes, made.predictors)), "", "", 11, {})
+    first = trends(held(made), "", "", 11, {})
     for one, other in zip(tell_trends(first).parts, tell_trends(again).parts, strict=True):
         assert one.frame.equals(other.frame)
 
@@ -112,13 +112,16 @@ def test_order_of_rows_does_not_matter():
 def test_refusals():
     made = cohort([("a", "x", 2000 + at, 20) for at in range(4)], column="seen")
     with pytest.raises(Refused, match="diagnosis_year.*seen"):
-        trends(held(made), "", "cancer", 11, {})
-    assert trends(held(made), "seen", "cancer", 11, {}).years == (2000, 2001, 2002, 2003)
+        trends(held(made), "", "", 11, {})
+    assert trends(held(made), "seen", "", 11, {}).years == (2000, 2001, 2002, 2003)
+    days = made.table.assign(seen=pd.to_datetime(made.table["seen"].astype(str) + "-03-31"))
+    assert trends(held(Cohort("made", days, made.outcomes, made.predictors)), "seen", "", 11, {}).years[0] == 2000
+    assert trends(held(made), "seen", "site", 11, {}).groups == ("a",)
     with pytest.raises(Refused, match="--group=kind"):
         trends(held(made), "seen", "kind", 11, {})
     half = Cohort("made", made.table.assign(seen=made.table["seen"] + 0.5), made.outcomes, made.predictors)
     with pytest.raises(Refused, match="whole year"):
-        trends(held(half), "seen", "cancer", 11, {})
+        trends(held(half), "seen", "", 11, {})
     two = cohort([("a", "x", 2000, 20), ("a", "x", 2001, 20)])
     with pytest.raises(Refused, match="needs three"):
-        trends(held(two), "", "cancer", 11, {})
+        trends(held(two), "", "", 11, {})

@@ -37,7 +37,7 @@ class Wishes:
     rate: float = 0.05  # (0, 1); false discovery rate
     halves: int = 20  # 0, or >= 2; random halves that stability is judged by
     year: str = ""  # column; empty = the usual names
-    group: str = "cancer"  # column whose values have trends of their own
+    group: str = ""  # column whose values have trends of their own; empty = the cancer
     threshold: int = 11  # >= 1; cells below it are hidden. CMS Cell Size Suppression Policy: 11
 
     def __post_init__(self) -> None:
@@ -128,6 +128,8 @@ def report(name: str, overrides: Sequence[str], wishes: Wishes, seeds: int) -> R
     for seed in numbers:
         cohort = wanted.cohort.load(seed)
         outcome = wanted.task.choose(cohort)
+        if analysis.of_outcome:
+            cohort = wanted.task.ask(cohort, outcome)
         held = hold(cohort, wanted.partition.assign(cohort, outcome, seed))
         found.append(analysis.ask(held, outcome, seed, wishes))
     answers = [analysis.tell(one) for one in found]

@@ -46,8 +46,8 @@ def discovery(
 @app.command(context_settings=OPEN)
 def trends(
     context: typer.Context,
-    year: Annotated[str, typer.Option(help="Column of the year of diagnosis.")] = "",
-    group: Annotated[str, typer.Option(help="Column whose values have trends of their own.")] = "cancer",
+    year: Annotated[str, typer.Option(help="Column of the year, or day, of diagnosis.")] = "",
+    group: Annotated[str, typer.Option(help="Column whose values have trends of their own; default: the cancer.")] = "",
     threshold: Annotated[int, typer.Option(help="Cells of fewer patients are hidden; CMS: 11.")] = 11,
     seeds: Seeds = 0,
     json_file: Json = None,

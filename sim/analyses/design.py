@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from sim.analyses.exact import Floats, Rows, Wire
-from sim.analyses.held import Held, numbers, standardised
+from sim.analyses.held import CANCER, Held, numbers, plain, standardised
 from sim.checks import Refused, nearest
 from sim.cohort.table import Binary
 
@@ -57,8 +57,8 @@ def labels(held: Held, outcome: str) -> Floats:
     if not isinstance(found, Binary):
         fitting = [name for name, other in held.cohort.outcomes.items() if isinstance(other, Binary)]
         raise Refused(
-            f"Outcome {outcome!r} of cohort {held.cohort.name!r} is a time; this analysis needs a yes-or-no outcome, "
-            f"and the cohort has {', '.join(fitting) or 'none'}."
+            f"Outcome {outcome!r} of cohort {held.cohort.name!r} is not yes-or-no, as this analysis needs; "
+            f"the cohort has {', '.join(fitting) or 'none'}."
         )
     return held.table[found.label].to_numpy(dtype=np.float64)
 
@@ -75,7 +75,7 @@ def flag(held: Held, column: str, what: str) -> Floats:
     if isinstance(series.dtype, pd.CategoricalDtype) and len(series.cat.categories) == 2:
         values = series.cat.codes.to_numpy().astype(np.float64)
     else:
-        values = pd.to_numeric(series.astype(object), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        values = plain(series)
     if not np.isin(values, (0.0, 1.0)).all():
         raise Refused(
             f"--{what}={column}: cohort {held.cohort.name!r} has gaps there, or other values than yes and no. "
@@ -100,8 +100,8 @@ def predictive(held: Held, given: Floats) -> str:
 
 def one_cancer(held: Held) -> None:
     """Refuse several cancers: a marker means something else in each."""
-    if "cancer" in held.table.columns:
-        found = sorted(map(str, held.table["cancer"].unique()))
+    for column in set(CANCER) & set(held.table.columns):
+        found = sorted(map(str, held.table[column].unique()))
         if len(found) > 1:
             raise Refused(
                 f"Who benefits is asked within one cancer; this cohort holds {', '.join(found)}, and a marker means "

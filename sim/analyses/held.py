@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from sim.analyses.exact import Exact, Floats, Message, Rows, State, Wire, solve
 from sim.cohort.table import Cohort
 
+CANCER = ("cancer", "cancer_type")  # columns that name a patient's cancer
+
 
 @dataclass(frozen=True)
 class Held:
@@ -62,6 +64,13 @@ def numbers(table: pd.DataFrame, columns: Sequence[str]) -> dict[str, Floats]:
             gaps.append(missing.tobytes())
             found[f"{column} missing"] = missing.astype(np.float64)
     return found
+
+
+def plain(series: pd.Series) -> Floats:
+    """Numbers of a column [R]; NaN where there is none, or something else."""
+    if not pd.api.types.is_numeric_dtype(series):
+        series = pd.to_numeric(series.astype(object).where(series.notna(), None), errors="coerce")
+    return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
 @dataclass

@@ -9,12 +9,17 @@ import pandas as pd
 
 from sim.analyses.counterfactual import Z
 from sim.analyses.exact import Exact, Floats, Message, Rows, State, Wire, solve
-from sim.analyses.held import Held
+from sim.analyses.held import CANCER, Held, plain
 from sim.analyses.selection import Flags
 from sim.checks import Refused, nearest
 from sim.metrics.statistics import Interval
 
-YEARS = ("diagnosis_year", "year", "year_of_diagnosis")  # columns that are taken for the year unless one is named
+YEARS = ("diagnosis_year", "dx_year", "year", "dx_date")  # columns taken for the year, in this order
+    "diagnosis_year",
+    "year",
+    "year_of_diagnosis",
+    "dx_date",
+)  # columns taken for the year
 ALL, FIRST, AFTER = "Nothing hidden", "Sum, then hide", "Hide, then sum"
 WAYS = (ALL, FIRST, AFTER)
 NOTHING = Interval(float("nan"), float("nan"), float("nan"))
@@ -145,21 +150,23 @@ def year_column(held: Held, year: str) -> str:
 
 def years(held: Held, column: str) -> Floats:
     """Whole years [R]; refuses gaps and fractions, and a span that no registry has."""
-    values = pd.to_numeric(held.table[column].astype(object), errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    series = held.table[column]
+    values = plain(series.dt.year if pd.api.types.is_datetime64_any_dtype(series) else series)
     if not np.isfinite(values).all() or (values != np.round(values)).any() or values.max() - values.min() > 200:
         raise Refused(
-            f"Column {column!r} of cohort {held.cohort.name!r} must hold a whole year for every patient, such as 2019. "
-            "Fill it in, drop the rows, or name another column with --year."
+            f"Column {column!r} of cohort {held.cohort.name!r} must hold a whole year for every patient, such as "
+            "2019, or a day. Fill it in, drop the rows, or name another column with --year."
         )
     return np.asarray(values)
 
 
 def groups(held: Held, column: str) -> tuple[tuple[str, ...], Floats]:
-    """Names of the groups and the group of every row [R]; one group where there is no such column."""
-    if column not in held.table.columns:
-        if column != "cancer":
-            names = [str(name) for name in held.table.columns]
-            raise Refused(f"--group={column}: no such column; it has {', '.join(names)}.{nearest(column, names)}")
+    """Names of the groups and the group of every row [R]; one group where no column is named and none is the cancer."""
+    names = [str(name) for name in held.table.columns]
+    if column and column not in names:
+        raise Refused(f"--group={column}: no such column; it has {', '.join(names)}.{nearest(column, names)}")
+    column = column or next((name for name in CANCER if name in names), "")
+    if not column:
         return ("all",), np.zeros(len(held.table))
     found, code = np.unique(held.table[column].astype(str).to_numpy(dtype=str), return_inverse=True)
     return tuple(map(str, found)), code.astype(np.float64)
