@@ -15,11 +15,6 @@ from sim.checks import Refused, nearest
 from sim.metrics.statistics import Interval
 
 YEARS = ("diagnosis_year", "dx_year", "year", "dx_date")  # columns taken for the year, in this order
-    "diagnosis_year",
-    "year",
-    "year_of_diagnosis",
-    "dx_date",
-)  # columns taken for the year
 ALL, FIRST, AFTER = "Nothing hidden", "Sum, then hide", "Hide, then sum"
 WAYS = (ALL, FIRST, AFTER)
 NOTHING = Interval(float("nan"), float("nan"), float("nan"))
