@@ -204,7 +204,7 @@ class Oracle(Reference):
         """The truth's own score; it has no loss, for a risk is not a likelihood."""
         if simulation.federation.best is None:
             raise Refused(
-                "algorithm=oracle: only a synthetic cohort knows its truth, and only of outcomes one number tells; "
+                "algorithm=oracle: only a synthetic cohort knows its truth, and only of outcomes of one number; "
                 "use cohort=calibrated with task=response, mortality, hazard or cox."
             )
         held = Held.of(simulation.federation, SCORED)

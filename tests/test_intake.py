@@ -86,6 +86,7 @@ def told(form: str) -> pd.DataFrame:
             "dx_date": dx,
             "age_at_dx": (dx - birth).days / YEAR,
             "state": "Massachusetts",
+            "city": "Boston",
             "county": f"{county} County",
             "facility_id": facility,
             "income_usd": float(income),
@@ -100,7 +101,10 @@ def told(form: str) -> pd.DataFrame:
         cells |= {name: value for name, value in more.items() if name in columns()}
         if form == "synthea_2017" and patient == "p05":
             cells["race"] = "unknown"  # exports of that year write "hispanic" for the race
-        lacks = {"synthea_2017": ["state", "county", "facility_id", "income_usd"], "synthea_2020": ["income_usd"]}
+        lacks = {
+            "synthea_2017": ["state", "city", "county", "facility_id", "income_usd"],
+            "synthea_2020": ["income_usd"],
+        }
         rows.append(cells | dict.fromkeys(lacks.get(form, ["income_usd"] if form == "fhir" else [])))
     return conform.conform(pd.DataFrame(rows), "told by hand")
 

@@ -244,7 +244,7 @@ FHIR: dict[str, tuple[Change, list[str]]] = {
     ),
     "not UTF-8": (
         lambda f: (f / "p01.json").write_bytes((f / "p01.json").read_bytes().replace(b"Suffolk", b"S\xfcffolk", 1)),
-        ["p01.json, line 45: byte 706 is 0xfc", "not UTF-8"],
+        ["p01.json, line 46: byte 724 is 0xfc", "not UTF-8"],
     ),
     "truncated gzip": (
         lambda f: (f / "z.json.gz").write_bytes(gzip.compress((f / "p01.json").read_bytes())[:500]),

@@ -69,6 +69,7 @@ def row(reading: Reading, patient: str, case: Case, follow_up: FollowUp) -> dict
         "race": person.race,
         "ethnicity": person.ethnicity,
         "state": person.state or None,
+        "city": person.city or None,
         "county": person.county or None,
         "facility_id": case.facility or None,
         "income_usd": person.income_usd,

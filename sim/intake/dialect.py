@@ -27,6 +27,7 @@ TABLES: Mapping[str, Table] = {
             "race": ("RACE",),
             "ethnicity": ("ETHNICITY",),
             "state": ("STATE",),  # from 2018
+            "city": ("CITY",),  # from 2018
             "county": ("COUNTY",),  # from 2020
             "income": ("INCOME",),  # from 2023
         },

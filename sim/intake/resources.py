@@ -74,6 +74,7 @@ def person(one: Resource, odd: Counter[str] | None) -> Person:
         race=words.race(race, f"{one.place}, race", odd),
         ethnicity=words.ethnicity(ethnicity, "", f"{one.place}, ethnicity", odd),
         state=str(address.get("state") or ""),
+        city=str(address.get("city") or ""),
         county=str(address.get("district") or ""),
         income_usd=None,
         place=one.place,

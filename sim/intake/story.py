@@ -94,7 +94,7 @@ def card(reading: Reading, made: Assembled, follow_up: FollowUp, name: str, fold
             for names, filled, why in gaps(made)
         ),
         "\n## Sites",
-        *(line for column in ("facility_id", "county", "state") for line in sites(made.table, column)),
+        *(line for column in ("facility_id", "county", "city", "state") for line in sites(made.table, column)),
         "\n## What is simulated",
         SYNTHEA if reading.source == "java_csv" else BUNDLES,
         "\n## What must not be concluded",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sim.checks import Refused
 
-BLOCK = 8 << 20  # bytes read at a time; a line must fit
+BLOCK = 4 << 20  # bytes read at a time; a line must fit
 BROKEN = (pa.ArrowException, OSError, EOFError, zlib.error, csv.Error)
 
 Progress = Callable[[int], None]  # told the bytes read so far, of the file as it lies on the disk

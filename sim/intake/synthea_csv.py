@@ -17,7 +17,12 @@ from sim.intake.reader import Reading, licence
 from sim.intake.stream import days
 from sim.references import Watch
 
-SINCE = {"state": ("STATE", 2018), "county": ("COUNTY", 2020), "income": ("INCOME", 2023)}  # columns of later exports
+SINCE = {  # columns of later exports
+    "state": ("STATE", 2018),
+    "city": ("CITY", 2018),
+    "county": ("COUNTY", 2020),
+    "income": ("INCOME", 2023),
+}
 
 
 def read(export: Export, odd: Counter[str] | None, watch: Watch) -> Reading:
@@ -117,6 +122,7 @@ def person(place: str, row: Mapping[str, str | Day], odd: Counter[str] | None) -
         race=words.race(text["race"], f"{place}, column RACE", odd),
         ethnicity=words.ethnicity(text["ethnicity"], text["race"], f"{place}, column ETHNICITY", odd),
         state=text["state"],
+        city=text["city"],
         county=text["county"],
         income_usd=income,
         place=place,
