@@ -1,4 +1,4 @@
-"""The command line: run | study | report | verify | cohort | partition."""
+"""The command line: run | study | report | verify | cohort | partition | analyse."""
 
 import json
 import math
@@ -13,8 +13,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from sim.analyses.command import app as analyses
 from sim.checks import Refused, tell
 from sim.intake.command import imports
+from sim.profiling import profiled, stage
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,7 +26,9 @@ app = typer.Typer(
 cohorts = typer.Typer(no_args_is_help=True, help="Look at the patients before anything is learned from them.")
 app.add_typer(cohorts, name="cohort")
 cohorts.add_typer(imports, name="import")
+app.add_typer(analyses, name="analyse")
 console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+Profiled = Annotated[bool, typer.Option("--profile", help="Print time and memory of every stage at the end.")]
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
@@ -52,11 +56,13 @@ def main() -> None:
 
 
 @app.command(context_settings=PASS_ON)
-def run(context: typer.Context) -> None:
+def run(context: typer.Context, profile: Profiled = False) -> None:
     """One experiment, or a sweep with -m. A Hydra app: key=value overrides, --cfg job, --help."""
-    from sim.hydra_app import launch
+    with profiled(profile, console):
+        with stage("start"):
+            from sim.hydra_app import launch
 
-    launch(context.args)
+        launch(context.args)
 
 
 @app.command(context_settings={"allow_extra_args": True})
@@ -66,24 +72,33 @@ def study(
     seeds: Annotated[int, typer.Option(help="Seeds 0 to N-1 in place of the study's own number.", min=0)] = 0,
     metric: Annotated[str, typer.Option(help="Primary metric in place of the study's own, such as cindex.")] = "",
     workers: Annotated[int, typer.Option(help="Processes; 0 = one per core.", min=0)] = 0,
+    profile: Profiled = False,
 ) -> None:
     """Every cell of a study, then tables, figures and one HTML page. Finished runs are not computed again."""
-    from dataclasses import replace
+    with profiled(profile, console):
+        carry_out(context.args, name, seeds, metric, workers)
 
-    from sim import study as studies
-    from sim.progress import bar
-    from sim.sweep import run_all
+
+def carry_out(words: list[str], name: str, seeds: int, metric: str, workers: int) -> None:
+    """A study from its file to its page; what other processes compute is profiled as one stage."""
+    with stage("start"):
+        from dataclasses import replace
+
+        from sim import study as studies
+        from sim.progress import bar, compiling
+        from sim.sweep import run_all
 
     plan = studies.load(name)
     plan = replace(plan, seeds=seeds or plan.seeds, metric=metric or plan.metric)
-    plan = studies.changed(plan, context.args)
-    cells = studies.cells(plan, context.args)
+    plan = studies.changed(plan, words)
+    cells = studies.cells(plan, words)
     folder = Path(cells[0].experiment.results.dir) / plan.name
-    with bar(f"{plan.name}: {len(cells)} runs", len(cells)) as watch:
+    with compiling(), bar(f"{plan.name}: {len(cells)} runs", len(cells)) as watch, stage("runs"):
         homes = run_all([cell.experiment for cell in cells], folder, workers or os.cpu_count() or 1, watch)
     command = shlex.join(["fedtrial", *sys.argv[1:]])
     (folder / "study.json").write_text(studies.index(plan, list(zip(cells, homes, strict=True)), command))
-    publish(folder)
+    with stage("report"):
+        publish(folder)
 
 
 @app.command()
@@ -146,13 +161,17 @@ def verify(
     """Prove every method against closed forms; exit 1 if one fails."""
     from dataclasses import asdict
 
+    from sim.progress import compiling
     from sim.records import ready
     from sim.verify import certificates
 
     table = Table("method", "property", "error", "tolerance", "", title="Correctness certificates")
     if json_file:
         ready(json_file.parent)
-    with Console(stderr=True).status("proving every method against closed forms"):  # silent unless a terminal
+    with (
+        compiling(),
+        Console(stderr=True).status("proving every method against closed forms"),
+    ):  # silent unless a terminal
         done = list(certificates())
     for one in done:
         mark = "[green]pass[/]" if one.passed else "[bold red]FAIL[/]"

@@ -122,12 +122,26 @@ def explain(error: BaseException, overrides: Sequence[str]) -> str:
     """What was wrong with which override, and what is allowed there."""
     cause = error.__cause__ if isinstance(error, ConfigCompositionException) and error.__cause__ else error
     text = str(error)
+    set_by = scenario_key(f"{text}\n{cause}", overrides)
+    if set_by:
+        return set_by
     if "not in struct" in str(cause) or "not in '" in str(cause) or "No match in the defaults" in text:
         # Longest first: `local.lr` also stands in the text about `local.lrr`.
         keys_given = sorted((override.lstrip("+~").split("=")[0] for override in overrides), key=len, reverse=True)
         groups = [override for override in overrides if override.split("=")[0] in GROUPS]
         return next((unknown(key, composed(groups)) for key in keys_given if key in text), text.splitlines()[0])
     return plain(cause)
+
+
+def scenario_key(text: str, overrides: Sequence[str]) -> str:
+    """Refusal of a scenario beside an entry of a group that lacks a setting of it; empty if the key is the user's."""
+    chosen = dict(override.lstrip("+~").split("=", 1) for override in overrides if "=" in override)
+    key = next(iter(re.findall(r"full_key: *(\S+)", text)), "")
+    if not key or key in chosen or "scenario" not in chosen:
+        return ""
+    group = key.split(".")[0]
+    entry = f"{group}={chosen[group]}" if group in chosen else f"the {group} in use"
+    return f"scenario={chosen['scenario']} sets {key}, which {entry} does not have. Leave out one of the two."
 
 
 def unknown(override: str, config: DictConfig) -> str:

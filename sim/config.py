@@ -14,7 +14,7 @@ from omegaconf import MISSING
 from sim.algorithms import ALGORITHMS
 from sim.algorithms.base import Method
 from sim.checks import Refused, within
-from sim.cohort import COHORTS
+from sim.cohort.entries import COHORTS
 from sim.cohort.table import Source
 from sim.engine import Evaluation
 from sim.execute import EXECUTORS, Executor
@@ -39,9 +39,10 @@ GROUPS: dict[str, dict[str, type]] = {
     "algorithm": {**ALGORITHMS, **REFERENCES},
     "server": dict(SERVERS),
     "executor": dict(EXECUTORS),
+    "scenario": {},  # presets alone, in configs/scenario
 }
 
-VOLATILE = ("executor", "results")  # where and by whom a run is computed; no part of its identity
+VOLATILE = ("executor", "results", "scenario")  # by whom a run is computed, and the name of its settings: no identity
 
 
 @dataclass
@@ -71,6 +72,7 @@ class Experiment:
     system: System = field(default_factory=System)
     evaluation: Evaluation = field(default_factory=Evaluation)
     results: Results = field(default_factory=Results)
+    scenario: str = ""  # the preset of configs/scenario that the settings come from, before any of them was changed
     rounds: int = 50  # >= 1
     seed: int = 0  # >= 0; draws patients, splits, starts, batches and participation
 

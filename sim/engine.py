@@ -10,14 +10,18 @@ from torch import Tensor
 
 from sim.algorithms.base import Algorithm
 from sim.checks import within
-from sim.execute import Crew, Executor, Job, crew
+from sim.execute import Crew, Executor, crew
 from sim.federation import Federation
-from sim.local.chunk import Broadcast, Order, Upload
+from sim.local.messages import Broadcast, Upload, cut
 from sim.local.settings import Training
-from sim.score import measure
+from sim.local.workshop import Job
+from sim.profiling import stage
+from sim.score import Metrics
 from sim.server import Server
 from sim.system import System
 from sim.tasks.task import Task
+
+SCORED = ("valid", "test")  # splits that models are judged on
 
 
 class Diverged(ArithmeticError):
@@ -48,7 +52,7 @@ class Round:
     sites: int = 0
     step_norm: float = 0.0
     loss: float = float("nan")  # validation loss weighted by rows
-    metrics: dict[str, NDArray[np.float64]] | None = None  # name -> [S * splits]; None when not scored
+    metrics: Metrics | None = None  # None when not scored
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,19 @@ class Simulation:
     @property
     def job(self) -> Job:
         """What the executor's processes need."""
-        return Job(self.federation, self.task, self.algorithm, self.training, ("valid", "test"), self.seed)
+        return Job(self.federation, self.task, self.algorithm, self.training, SCORED, self.seed)
+
+    @property
+    def site_steps(self) -> NDArray[np.int64]:
+        """Local steps of each site in a round, [S]."""
+        return self.training.site_steps(self.federation.rows) if self.steps is None else self.steps
+
+    @property
+    def work(self) -> NDArray[np.float64]:
+        """Multiply-adds of a forward pass over all that each site trains on in a round, [S]; to share work out by."""
+        rows = self.federation.rows
+        batch = np.minimum(self.training.batch or rows, rows)
+        return np.asarray(self.site_steps * batch * float(self.task.layout.size))
 
 
 def simulate(simulation: Simulation, executor: Executor, start: Tensor | None = None) -> Iterator[Round]:
@@ -89,22 +105,20 @@ def rounds(simulation: Simulation, hands: Crew, start: Tensor | None) -> Iterato
     dtype = torch.from_numpy(federation.x[:0]).dtype
     x = (simulation.task.init(seed) if start is None else start).to(dtype)
     total = len(federation.sites)
-    sites = {name: np.zeros((total, len(x)), dtype=federation.x.dtype) for name in algorithm.site_state}
     state = {name: torch.zeros_like(x) for name in algorithm.server_state}
     optimiser = simulation.server.start(x)
-    steps = training.site_steps(federation.rows) if simulation.steps is None else simulation.steps
+    steps, work = simulation.site_steps, simulation.work
     weights = algorithm.weights(torch.from_numpy(federation.rows).double()).numpy()
     yield scored(simulation, hands, Round(0, x))
     for number in range(1, simulation.rounds + 1):
         chosen = simulation.system.sample(total, seed, number)
-        orders = cut(chosen, steps, weights, sites, training.chunk)
+        orders = cut(chosen, steps, weights, work, training.chunk)
         down = {name: state[name].numpy() for name in algorithm.broadcast}
         broadcast = Broadcast(number, training.rate(number), x.numpy(), down)
-        uploads = hands.train(broadcast, orders)
+        with stage("training"):
+            uploads = hands.train(broadcast, orders)
+        hands.shelf.turn(chosen)
         mean = average(uploads, float(weights[chosen].sum()), dtype)
-        for order, upload in zip(orders, uploads, strict=True):
-            for name, rows in upload.state.items():
-                sites[name][order.sites] = rows
         step, state = algorithm.server(mean, state, float(weights[chosen].sum() / weights.sum()))
         step, optimiser = simulation.server.update(step, optimiser)
         x = x + step
@@ -122,29 +136,6 @@ def rounds(simulation: Simulation, hands: Crew, start: Tensor | None) -> Iterato
         yield scored(simulation, hands, here) if simulation.due(number) else here
 
 
-def cut(
-    chosen: NDArray[np.int64],
-    steps: NDArray[np.int64],
-    weights: NDArray[np.float64],
-    state: dict[str, NDArray[np.floating]],
-    chunk: int,
-    models: NDArray[np.floating] | None = None,
-) -> list[Order]:
-    """Chunks of sites, most steps first, so that the sites still training are always a prefix."""
-    ordered = chosen[np.argsort(-steps[chosen], kind="stable")]
-    parts = [ordered[low : low + chunk] for low in range(0, len(ordered), chunk)]
-    return [
-        Order(
-            part,
-            steps[part],
-            weights[part],
-            {name: rows[part] for name, rows in state.items()},
-            None if models is None else models[part],
-        )
-        for part in parts
-    ]
-
-
 def average(uploads: list[Upload], weight: float, dtype: torch.dtype) -> dict[str, Tensor]:
     """Weighted mean message: chunk sums added in chunk order, in float64; name -> [P] or []."""
     mean = {}
@@ -157,11 +148,16 @@ def average(uploads: list[Upload], weight: float, dtype: torch.dtype) -> dict[st
 
 
 def scored(simulation: Simulation, hands: Crew, here: Round) -> Round:
-    """The round with its model scored on every site's held-out rows."""
-    held = hands.held
-    if not len(held.row):
+    """The round with its model judged on every site's held-out rows."""
+    with stage("evaluation"):
+        metrics = hands.judge(here.model.numpy())
+    if not metrics:
         return here
-    rated = hands.rate(here.model.numpy())
-    valid = rated.loss[held.segment % len(held.splits) == held.splits.index("valid")]
-    loss = float(valid.mean()) if len(valid) else float("nan")
-    return replace(here, loss=loss, metrics=measure(simulation.task, simulation.federation, held, rated))
+    loss = metrics["loss"][SCORED.index("valid") :: len(SCORED)]
+    return replace(here, loss=mean_loss(loss, simulation.federation.rows_of("valid")), metrics=metrics)
+
+
+def mean_loss(loss: NDArray[np.float64], rows: NDArray[np.int64]) -> float:
+    """Mean over rows of the sites' mean losses, NaN without rows; [S], [S]."""
+    some = rows > 0
+    return float(np.average(loss[some], weights=rows[some])) if some.any() else float("nan")

@@ -1,6 +1,12 @@
-"""Features: from recorded columns to numbers that every site scales alike, by sums a federation could compute."""
+"""Features: from recorded columns to numbers that every site scales alike, by sums a federation could compute.
 
+One column at a time, so that a million rows need no second table beside the one that is made.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -9,6 +15,8 @@ from numpy.typing import NDArray
 from sim.checks import Refused
 
 HUGE = 1e18  # its square still fits single precision
+
+Floats = NDArray[np.float64]
 
 
 class Scaling(Enum):
@@ -19,64 +27,98 @@ class Scaling(Enum):
     none = "none"
 
 
-def encode(table: pd.DataFrame, columns: tuple[str, ...]) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """Numbers from predictors: categoricals one-hot but for the first level, an indicator per gappy column; [R, D]."""
-    names: list[str] = []
-    values: list[NDArray[np.float64]] = []
+@dataclass(frozen=True)
+class Placed:
+    """Where the rows of a table go: row order[r] of the table becomes row r, and sites stand end to end.
+
+    order  int [R]
+    rows   int [S]: rows of each site
+    train  int [S]: how many of them, the first ones, are for training; at least one
+    """
+
+    order: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    train: NDArray[np.int64]
+
+    @cached_property
+    def inside(self) -> NDArray[np.bool_]:
+        """Whether a row is for training, [R]."""
+        first = np.cumsum(self.rows) - self.rows
+        return np.arange(len(self.order)) < np.repeat(first + self.train, self.rows)
+
+    def sums(self, values: Floats) -> Floats:
+        """Sum at each site of a value for every training row, site after site; [sum of train] -> [S]."""
+        return np.asarray(np.add.reduceat(values, np.cumsum(self.train) - self.train))
+
+
+def encode(table: pd.DataFrame, columns: tuple[str, ...]) -> Iterator[tuple[str, NDArray[np.generic]]]:
+    """Features from predictors, each a name and numbers or flags [R].
+
+    Categoricals become one flag a level but for the first; a column with gaps gets a flag for them, unless it has the
+    very gaps of the column before.
+    """
+    before = np.empty(0, dtype=bool)
     for column in columns:
         series = table[column]
         if isinstance(series.dtype, pd.CategoricalDtype):
             codes = series.cat.codes.to_numpy()
-            for level, word in enumerate(series.cat.categories[1:], start=1):
-                names.append(f"{column}={word}")
-                values.append((codes == level).astype(np.float64))
+            yield from ((f"{column}={word}", codes == at) for at, word in enumerate(series.cat.categories) if at)
             missing = codes < 0
         else:
-            number = series.to_numpy(dtype=np.float64, na_value=np.nan)
-            names.append(column)
-            values.append(number)
-            missing = np.isnan(number)
-        if missing.any():
-            names.append(f"{column} missing")
-            values.append(missing.astype(np.float64))
-    return tuple(names), np.stack(values, axis=1)
+            number = plain(series)
+            yield column, number
+            missing = np.isnan(number) if number.dtype.kind == "f" else np.zeros(len(number), dtype=bool)
+        if missing.any() and not np.array_equal(missing, before):
+            yield f"{column} missing", missing
+        before = missing
 
 
-def refuse_huge(names: tuple[str, ...], x: NDArray[np.float64]) -> None:
-    """Refuse a column that single precision cannot hold once it is squared; [R, D]."""
-    most = np.nanmax(np.abs(x), axis=0, initial=0.0)
-    if (most > HUGE).any():
-        at = int(np.argmax(most > HUGE))
+def plain(series: pd.Series) -> NDArray[np.generic]:
+    """Flags, whole numbers or floats of a column, NaN where not recorded; [R]."""
+    if isinstance(series.dtype, np.dtype) and series.dtype.kind in "biuf":
+        return series.to_numpy()
+    return series.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def features(
+    table: pd.DataFrame, columns: tuple[str, ...], placed: Placed, scaling: Scaling
+) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+    """Names [D] and standardised values [R, D] of a table's predictors, rows where `placed` puts them."""
+    found = list(encode(table, columns))
+    x = np.empty((len(placed.order), len(found)), dtype=np.float32)
+    for at, (name, values) in enumerate(found):
+        column = values[placed.order].astype(np.float64)
+        refuse_huge(name, column)
+        x[:, at] = standardise(column, placed, scaling)
+    return tuple(name for name, _ in found), x
+
+
+def refuse_huge(name: str, column: Floats) -> None:
+    """Refuse a column that single precision cannot hold once it is squared; [R]."""
+    most = float(np.fmax.reduce(np.abs(column), initial=0.0))
+    if most > HUGE:
         raise Refused(
-            f"Column {names[at]!r} holds {most[at]:g}: allowed up to {HUGE:g}. Correct it, change its unit, or drop it."
+            f"Column {name!r} holds {most:g}: allowed up to {HUGE:g}. Correct it, change its unit, or drop it."
         )
 
 
-def standardise(
-    x: NDArray[np.float64], site: NDArray[np.int64], train: NDArray[np.bool_], sites: int, scaling: Scaling
-) -> NDArray[np.float64]:
-    """Zero mean, unit variance over training rows, from per-site sums; gaps become 0, the mean; [R, D].
+def standardise(column: Floats, placed: Placed, scaling: Scaling) -> Floats:
+    """Zero mean, unit variance over training rows, from per-site sums; gaps become 0, the mean; [R] -> [R].
 
     Two exchanges of sums, as a federation would do it: counts and totals first, then squares about the mean.
     """
     if scaling is Scaling.none:
-        return np.nan_to_num(x, nan=0.0)
-    count, total = site_sums(x, site, train, sites)
+        return np.nan_to_num(column, nan=0.0)
+    mine = column[placed.inside]
+    gap = np.isnan(mine)
+    count, total = placed.train - placed.sums(gap.astype(np.float64)), placed.sums(np.where(gap, 0.0, mine))
     if scaling is Scaling.federated:
-        count, total = (np.broadcast_to(part.sum(0), part.shape) for part in (count, total))
+        count, total = (np.full(len(part), part.sum()) for part in (count, total))
     mean = total / np.maximum(count, 1)
-    _, squares = site_sums((x - mean[site]) ** 2, site, train, sites)
+    squares = placed.sums(np.where(gap, 0.0, mine - np.repeat(mean, placed.train)) ** 2)
     if scaling is Scaling.federated:
-        squares = np.broadcast_to(squares.sum(0), squares.shape)
+        squares = np.full(len(squares), squares.sum())
     spread = np.sqrt(squares / np.maximum(count, 1))
-    spread = np.where(spread > 0, spread, 1.0)  # a constant column becomes all zeros
-    return np.nan_to_num((x - mean[site]) / spread[site], nan=0.0)
-
-
-def site_sums(
-    x: NDArray[np.float64], site: NDArray[np.int64], train: NDArray[np.bool_], sites: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Count and sum of the recorded training values of each column at each site (rows in site order); [S, D] twice."""
-    use = train[:, None] & ~np.isnan(x)
-    start = np.searchsorted(site, np.arange(sites))
-    return np.add.reduceat(use.astype(np.float64), start), np.add.reduceat(np.where(use, x, 0.0), start)
+    spread[spread == 0] = 1.0  # a constant column becomes all zeros
+    scaled = (column - np.repeat(mean, placed.rows)) / np.repeat(spread, placed.rows)
+    return np.asarray(np.nan_to_num(scaled, nan=0.0))

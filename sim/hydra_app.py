@@ -16,7 +16,8 @@ from sim.assets import root
 from sim.checks import Refused, tell
 from sim.compose import build, cells, experiment
 from sim.config import register
-from sim.progress import bar
+from sim.profiling import stage
+from sim.progress import bar, compiling
 from sim.records import Run, read
 from sim.rehearse import keep
 
@@ -26,10 +27,11 @@ SHOWN = 30  # sites in the table; all of them are in sites.parquet
 def launch(words: Sequence[str]) -> None:
     """Hydra's command line over `one`; refuses a wrong cell before any cell runs."""
     asked = get_args_parser().parse_args(list(words))
-    if not (asked.help or asked.hydra_help):
-        for cell in cells(asked.overrides) if asked.multirun else [asked.overrides]:
-            experiment(cell)
-    register()
+    with stage("settings"):
+        if not (asked.help or asked.hydra_help):
+            for cell in cells(asked.overrides) if asked.multirun else [asked.overrides]:
+                experiment(cell)
+        register()
     sys.argv = ["fedtrial run", *words]
     app = hydra.main(version_base="1.3", config_path=str(root() / "configs"), config_name="config")(one)
     app()
@@ -39,7 +41,7 @@ def one(config: DictConfig) -> None:
     """One run: compute it unless it is there, and say what came out."""
     try:
         wanted = build(config)
-        with bar(f"{wanted.rounds} rounds", wanted.rounds) as watch:
+        with compiling(), bar(f"{wanted.rounds} rounds", wanted.rounds) as watch:
             home = keep(wanted, Path(wanted.results.dir), watch)
         show(read(home), home)
     except Refused as refusal:  # Hydra would print a traceback and exit with 1
@@ -58,8 +60,8 @@ def show(run: Run, home: Path) -> None:
     )
     table.caption = "all sites: total rows and events, mean of the metrics that a site can define"
     sites = run.info["sites"]
-    largest = sorted(sites, key=lambda site: -sites[site]["test"]["rows"])[:SHOWN]
-    for site in [site for site in sites if site in set(largest)]:
+    largest = set(sorted(sites, key=lambda site: -sites[site]["test"]["rows"])[:SHOWN])
+    for site in filter(largest.__contains__, sites):
         values = wide.loc[site] if site in wide.index else [math.nan] * len(wide.columns)
         table.add_row(site, str(sites[site]["test"]["rows"]), str(sites[site]["test"]["events"]), *map(shown, values))
     if len(sites) > SHOWN:
@@ -73,6 +75,8 @@ def show(run: Run, home: Path) -> None:
         down, up = run.rounds["bytes_down"].sum(), run.rounds["bytes_up"].sum()
         sent = f"{filesize.decimal(int(down))} down, {filesize.decimal(int(up))} up"
         console.print(f"Sent: {sent}, all sites and rounds together; {run.info['parameters']} parameters.")
+    if "not known" in run.info["notes"]:
+        console.print(f"Not known: {run.info['notes']['not known']}.")
     if run.info["status"] != "done":
         console.print(f"[bold red]{run.info['status']}[/]")
     console.print(f"Records: {home}")

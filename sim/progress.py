@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from sim.jit import noticed
 from sim.references import Watch
 
 PATIENCE = 2.0  # seconds before a bar appears
@@ -31,3 +32,11 @@ def bar(label: str, total: int) -> Iterator[Watch]:
     finally:
         if shown.live.is_started:
             shown.stop()
+
+
+@contextmanager
+def compiling() -> Iterator[None]:
+    """Says so when loops are compiled for this machine, which happens once and takes some seconds."""
+    console = Console(stderr=True, highlight=False)
+    with noticed(lambda: console.print("Compiling loops for this machine; they are kept for later runs.")):
+        yield

@@ -42,7 +42,7 @@ def commit() -> str:
 
 def versions() -> dict[str, str]:
     """Versions of what the numbers depend on."""
-    names = ("fedtrial", "torch", "numpy", "pandas", "scipy", "ray", "hydra-core")
+    names = ("fedtrial", "torch", "numpy", "numba", "pandas", "scipy", "ray", "hydra-core")
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import union_categoricals
 
 from sim.checks import Refused
 from sim.engine import Round
@@ -50,29 +52,42 @@ def sites_frame(
 ) -> pd.DataFrame:
     """One row a (round, site, split, metric) from the metrics [S * splits] of some rounds; empty segments left out."""
     rows = np.bincount(held.segment, minlength=held.segments)
-    had = np.bincount(held.segment, weights=events[held.row], minlength=held.segments).astype(int)
+    had = np.bincount(held.segment, weights=events[held.row], minlength=held.segments)
     there = np.flatnonzero(rows)
-    site, split = np.array(federation.sites)[there // len(held.splits)], np.array(held.splits)[there % len(held.splits)]
-    parts = [
-        pd.DataFrame(
-            {
-                "run": run,
-                "round": number,
-                "site": site,
-                "split": split,
-                "rows": rows[there],
-                "events": had[there],
-                "model": model,
-                "metric": metric,
-                "value": values[there],
-            }
-        )
-        for number, metrics in judged
-        for metric, values in metrics.items()
-    ]
-    if not parts:
-        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in SITES.items()})
-    return pd.concat(parts, ignore_index=True).astype(SITES)
+    site, split = np.divmod(there, len(held.splits))
+    scored = [(number, metric, values[there]) for number, metrics in judged for metric, values in metrics.items()]
+    metrics = sorted({metric for _, metric, _ in scored})
+    numbers, kinds = [number for number, _, _ in scored], [metrics.index(metric) for _, metric, _ in scored]
+    times, each = len(scored), len(there)
+    one = np.zeros(times * each, dtype=np.int64)
+    columns = {
+        "run": named([run], one),
+        "round": np.repeat(np.array(numbers, dtype=np.int32), each),
+        "site": named(federation.sites, np.tile(site, times)),
+        "split": named(held.splits, np.tile(split, times)),
+        "rows": np.tile(rows[there].astype(np.int32), times),
+        "events": np.tile(had[there].astype(np.int32), times),
+        "model": named([model], one),
+        "metric": named(metrics, np.repeat(np.array(kinds, dtype=np.int64), each)),
+        "value": np.concatenate([np.zeros(0), *(values for _, _, values in scored)]),
+    }
+    return pd.DataFrame(columns).astype(SITES)
+
+
+def named(names: Sequence[str], code: NDArray[np.int64]) -> pd.Categorical:
+    """A column of names from their numbers, kept as such; [n]."""
+    return pd.Categorical.from_codes(code, pd.Index(list(names), dtype="str"))
+
+
+def together(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """`sites` of several runs end to end, with one list of names for each column; pandas alone would spell them out."""
+    columns = {
+        name: union_categoricals([table[name] for table in tables], sort_categories=True)
+        if kind == "category"
+        else np.concatenate([table[name] for table in tables])
+        for name, kind in SITES.items()
+    }
+    return pd.DataFrame(columns)
 
 
 def ready(folder: Path) -> Path:
@@ -118,7 +133,8 @@ def read(home: Path) -> Run:
     if not finished(home):
         raise Refused(f"{home}: not a finished run, or its files changed after DONE was written; run it again.")
     info = json.loads((home / "run.json").read_text())
-    return Run(info["run"], pd.read_parquet(home / "rounds.parquet"), pd.read_parquet(home / "sites.parquet"), info)
+    rounds, sites = pd.read_parquet(home / "rounds.parquet"), pd.read_parquet(home / "sites.parquet")
+    return Run(info["run"], rounds, sites.astype(SITES), info)
 
 
 def finished(home: Path) -> bool:

@@ -5,20 +5,24 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
+from torch.func import vmap
 
-from sim.algorithms.base import Method
+from sim.algorithms.base import Algorithm, Local, Message, Method, State
 from sim.checks import Refused, within
-from sim.engine import Diverged, Simulation, cut
+from sim.engine import SCORED, Diverged, Simulation, mean_loss
 from sim.execute import Crew
-from sim.local.chunk import Broadcast
-from sim.local.rows import Rows, view
-from sim.metrics.segments import segment_mean
-from sim.score import Rated, measure, rate, rate_own
-from sim.tasks.task import Batch
+from sim.federation import Federation
+from sim.local.messages import Broadcast, cut
+from sim.local.plan import Step
+from sim.local.rows import Rows
+from sim.metrics.segments import segment_sum
+from sim.profiling import stage
+from sim.score import Held, Metrics, Rated, measure, rate
+from sim.tasks.task import Batch, Task
 
-Metrics = dict[str, NDArray[np.float64]]  # name -> [S * splits]
 Watch = Callable[[int], None]  # told the number of rounds that are done
+Objective = Callable[[Tensor], Tensor]  # [P] -> scalar
 
 
 @dataclass
@@ -44,49 +48,66 @@ class LocalOnly(Reference):
         for at, factor in enumerate(self.factors):
             within(f"algorithm.factors[{at}]", factor, 0, open_low=True)
 
+    @property
+    def trains_as(self) -> Algorithm:
+        """Every site for itself."""
+        return Alone()
+
     def judge(self, simulation: Simulation, hands: Crew, watch: Watch) -> Metrics:
-        """Each site's own model; a site without validation rows takes the rate nearest local.lr and the last round."""
-        task, federation, held = simulation.task, simulation.federation, hands.held
-        rows = Rows.of(federation, task)
+        """Each site's own model.
+
+        A site without validation rows (for Cox: events) takes the rate nearest local.lr and the last round.
+        """
         middle = min(self.factors, key=lambda factor: abs(np.log(factor)))
-        at = held.splits.index("valid")
-        seen = np.bincount(held.segment, minlength=held.segments).reshape(-1, len(held.splits))[:, at] > 0
-        best = np.full(len(federation.sites), np.inf)
-        chosen = Rated(np.zeros(len(held.row)), np.zeros(len(held.row)))
+        watched = Held.of(simulation.federation, ("valid",))
+        seen = segment_sum(simulation.task.weighed(watched.y), watched.segment, watched.segments) > 0
+        best = np.full(len(seen), np.inf)
+        chosen: Metrics = {}
         for tried, factor in enumerate(self.factors):
-            for number, models in alone(simulation, hands, factor):
+            for number in alone(simulation, hands, factor):
                 watch((tried * simulation.rounds + number) // len(self.factors))
                 if not simulation.due(number):
                     continue
-                rated = rate_own(task, rows, view(models), held)
-                loss = segment_mean(rated.loss, held.segment, held.segments).reshape(-1, len(held.splits))
+                with stage("evaluation"):
+                    metrics = hands.judge(None)
                 blind = 0.0 if factor == middle and number == simulation.rounds else np.inf
-                valid = np.where(seen, loss[:, at], blind)
-                take = (valid < best)[held.site]
+                valid = np.where(seen, metrics["loss"][SCORED.index("valid") :: len(SCORED)], blind)
+                take = np.repeat(valid < best, len(SCORED))
                 best = np.fmin(best, valid)  # a model that is no longer finite has NaN for a loss and is never taken
-                chosen = Rated(*(np.where(take, new, old) for new, old in zip(rated, chosen, strict=True)))
-        lost = np.isinf(best)
-        lost[held.site[~np.isfinite(chosen.loss)]] = True
+                chosen = {name: np.where(take, new, chosen.get(name, new)) for name, new in metrics.items()}
+        held = np.stack([simulation.federation.rows_of(split) for split in SCORED], axis=1) > 0
+        lost = np.isinf(best) | (held & ~np.isfinite(chosen["loss"].reshape(held.shape))).any(1)
         if lost.any():
-            names = ", ".join(np.array(federation.sites)[lost][:5])
+            names = ", ".join(np.array(simulation.federation.sites)[lost][:5])
             why = f"alone, no rate kept a finite model at {names}; lower local.lr or algorithm.factors"
             raise Diverged(simulation.rounds, why)
-        return measure(task, federation, held, chosen)
+        return chosen
 
 
-def alone(simulation: Simulation, hands: Crew, factor: float) -> Iterator[tuple[int, NDArray[np.floating]]]:
-    """Round number and every site's own model [S, P], at `factor` times the federation's local rate."""
-    federation, training = simulation.federation, simulation.training
-    x = simulation.task.init(simulation.seed).numpy().astype(federation.x.dtype)
-    models = np.tile(x, (len(federation.sites), 1))
-    steps = training.site_steps(federation.rows)
-    weights = np.ones(len(models))
+@dataclass
+class Alone(Algorithm):
+    """Local training without a federation: a site goes on from its own model and sends nothing."""
+
+    site_state = ("model",)
+    start = "model"
+
+    def upload(self, w: Tensor, at: Local) -> tuple[Message, State]:
+        """The model stays."""
+        return {}, {"model": w}
+
+
+def alone(simulation: Simulation, hands: Crew, factor: float) -> Iterator[int]:
+    """Rounds of every site alone, at `factor` times the federation's local rate; the models are on the shelf."""
+    sites = np.arange(len(simulation.federation.sites))
+    shelf, x = hands.shelf, simulation.task.init(simulation.seed).numpy()
+    shelf.write(sites, shelf.current, {"model": x.astype(simulation.federation.x.dtype)})
+    shelf.turn(sites)
+    orders = cut(sites, simulation.site_steps, np.ones(len(sites)), simulation.work, simulation.training.chunk)
     for number in range(1, simulation.rounds + 1):
-        lr = factor * training.rate(number)
-        orders = cut(np.arange(len(models)), steps, weights, {}, training.chunk, models)
-        for order, upload in zip(orders, hands.train(Broadcast(number, lr, x, {}), orders), strict=True):
-            models[order.sites] = upload.models
-        yield number, models
+        with stage("training"):
+            hands.train(Broadcast(number, factor * simulation.training.rate(number), x, {}), orders)
+        shelf.turn(sites)
+        yield number
 
 
 @dataclass
@@ -94,7 +115,8 @@ class Pooled(Reference):
     """All training rows in one place, trained until it stops improving; no rounds, no budget, not a ceiling.
 
     A convex task is solved to its optimum. A network with hidden layers stops at its best validation loss instead.
-    L-BFGS with strong Wolfe line search, in float64.
+    L-BFGS with strong Wolfe line search, in float64. A loss of whole sites (Cox) stays one of each site, weighted by
+    rows: the stratified model, which is what the federation trains.
     """
 
     model = "pooled"
@@ -108,13 +130,12 @@ class Pooled(Reference):
 
     def judge(self, simulation: Simulation, hands: Crew, watch: Watch) -> Metrics:
         """One model for all sites."""
-        task, federation, held = simulation.task, simulation.federation, hands.held
-        rows = Rows.of(federation, task)
+        task, federation = simulation.task, simulation.federation
+        held, rows = Held.of(federation, SCORED), Rows.of(federation, task)
         double = Rows(rows.x.double(), {name: column.double() for name, column in rows.y.items()})
-        train, _ = federation.held("train")
-        x, y = double.take(train)
-        batch = Batch(x, y, torch.ones(len(x), dtype=torch.bool))
-        valid, _ = federation.held("valid")
+        total = stratified if task.whole_sites else together
+        whole = total(task, double, federation)
+        watched = Held.of(federation, ("valid",))
         v = task.init(simulation.seed).double().requires_grad_()
         decay = simulation.training.weight_decay
         solver = torch.optim.LBFGS(
@@ -123,7 +144,7 @@ class Pooled(Reference):
 
         def objective() -> torch.Tensor:
             solver.zero_grad()
-            loss = task.loss(v, batch) + decay / 2 * v.square().sum()
+            loss = whole(v) + decay / 2 * v.square().sum()
             torch.autograd.backward(loss)
             return loss
 
@@ -133,11 +154,14 @@ class Pooled(Reference):
             assert v.grad is not None
             return float(v.grad.abs().max())
 
-        early = not task.convex and len(valid) > 0
+        early = not task.convex and len(watched.row) > 0
         best, lowest, stale = v.detach().clone(), np.inf, 0
         for _ in range(-(-self.iterations // 20)):
             solver.step(objective)  # type: ignore[no-untyped-call]
-            loss = float(rate(task, double, v.detach(), valid).loss.mean()) if early else -np.inf
+            loss = -np.inf
+            if early:
+                judged = measure(task, watched, rate(task, double, v.detach(), watched.row))["loss"]
+                loss = mean_loss(judged, watched.counts)
             if loss < lowest or not early:
                 best, lowest, stale = v.detach().clone(), loss, 0
             else:
@@ -150,7 +174,24 @@ class Pooled(Reference):
                     f"The pooled model did not converge in {self.iterations} iterations (largest gradient entry "
                     f"{steepest():.1e}): the outcome may be separable. Set local.weight_decay above 0."
                 )
-        return measure(task, federation, held, rate(task, double, best, held.row))
+        return measure(task, held, rate(task, double, best, held.row))
+
+
+def together(task: Task, rows: Rows, federation: Federation) -> Objective:
+    """Mean loss over the training rows of all sites."""
+    x, y = rows.take(federation.held("train")[0])
+    batch = Batch(x, y, torch.ones(len(x), dtype=torch.bool))
+    return lambda v: task.loss(v, batch)
+
+
+def stratified(task: Task, rows: Rows, federation: Federation) -> Objective:
+    """Mean over sites, weighted by rows, of the loss of each."""
+    size = federation.rows
+    column = np.arange(size.max())
+    row = federation.bounds[:, :1] + np.minimum(column, size[:, None] - 1)
+    batch = rows.batch(Step(len(size), row, column < size[:, None]))
+    share = torch.from_numpy(size / size.sum())
+    return lambda v: share @ vmap(task.loss, in_dims=(None, 0))(v, batch)
 
 
 @dataclass
@@ -162,9 +203,13 @@ class Oracle(Reference):
     def judge(self, simulation: Simulation, hands: Crew, watch: Watch) -> Metrics:
         """The truth's own score; it has no loss, for a risk is not a likelihood."""
         if simulation.federation.best is None:
-            raise Refused("algorithm=oracle: only a synthetic cohort knows its truth; use cohort=calibrated.")
-        score = simulation.federation.best[hands.held.row]
-        judged = measure(simulation.task, simulation.federation, hands.held, Rated(score, np.zeros_like(score)))
+            raise Refused(
+                "algorithm=oracle: only a synthetic cohort knows its truth, and only of outcomes one number tells; "
+                "use cohort=calibrated with task=response, mortality, hazard or cox."
+            )
+        held = Held.of(simulation.federation, SCORED)
+        score = simulation.federation.best[held.row]
+        judged = measure(simulation.task, held, Rated(score, np.zeros_like(score)))
         return {name: values for name, values in judged.items() if name != "loss"}
 
 

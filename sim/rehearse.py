@@ -11,15 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim import provenance
-from sim.algorithms.base import Algorithm
 from sim.cohort.table import SPLITS, Cohort
 from sim.config import Experiment, Json, identity, settings
-from sim.engine import Diverged, Simulation, rounds
+from sim.engine import SCORED, Diverged, Simulation, rounds
 from sim.execute import crew
 from sim.federation import Federation, build
+from sim.local.tier import choose
 from sim.partition.base import digest as partition_digest
+from sim.profiling import stage
 from sim.records import Run, finished, ready, rounds_frame, sites_frame, write
 from sim.references import Reference, Watch
+from sim.score import Held
 from sim.tasks.task import Task
 
 DATA = ("cohort", "partition", "split", "task", "net", "seed")  # settings that a prepared federation depends on
@@ -46,29 +48,34 @@ def prepare(experiment: Experiment) -> Prepared:
     if wanted not in _kept:
         while len(_kept) > 1:
             del _kept[next(iter(_kept))]
-        cohort = experiment.cohort.load(experiment.seed)
-        outcome = experiment.task.choose(cohort)
-        cohort = cohort.about(outcome)
-        sites = experiment.partition.assign(cohort, outcome, experiment.seed)
-        federation = build(cohort, outcome, sites, experiment.split, experiment.seed)
-        task = experiment.task.build(experiment.net, federation)
+        with stage("cohort"):
+            cohort = experiment.cohort.load(experiment.seed)
+            outcome = experiment.task.choose(cohort)
+            cohort = experiment.task.ask(cohort, outcome)
+        with stage("partition"):
+            sites = experiment.partition.assign(cohort, outcome, experiment.seed)
+        with stage("federation"):
+            federation = build(cohort, outcome, sites, experiment.split, experiment.seed)
+        with stage("task"):
+            task = experiment.task.build(experiment.net, federation)
         _kept[wanted] = Prepared(cohort, outcome, sites, federation, task)
     return _kept[wanted]
 
 
 def run_id(experiment: Experiment, prepared: Prepared) -> str:
     """Name of a run: what was asked, of which data, by which code."""
-    what = {"settings": identity(experiment), "data": prepared.cohort.digest, "code": provenance.code()}
+    with stage("cohort"):  # its fingerprint, the first time
+        data = prepared.cohort.digest
+    what = {"settings": identity(experiment), "data": data, "code": provenance.code()}
     return hashlib.blake2b(json.dumps(what, sort_keys=True).encode(), digest_size=6).hexdigest()
 
 
 def simulation(experiment: Experiment, prepared: Prepared) -> Simulation:
     """The engine's view of an experiment; a reference trains as FedAvg would, without the averaging."""
-    method = experiment.algorithm
     return Simulation(
         federation=prepared.federation,
         task=prepared.task,
-        algorithm=method if isinstance(method, Algorithm) else Algorithm(),
+        algorithm=experiment.algorithm.trains_as,
         server=experiment.server,
         training=experiment.local,
         system=experiment.system,
@@ -81,11 +88,13 @@ def simulation(experiment: Experiment, prepared: Prepared) -> Simulation:
 def rehearse(experiment: Experiment, watch: Watch = lambda number: None) -> Run:
     """Run an experiment; a diverged one is a run too, with the round it diverged in."""
     prepared = prepare(experiment)
-    run, began = run_id(experiment, prepared), time.perf_counter()
+    run = run_id(experiment, prepared)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     status, done, judged = "done", [], []
     plan, method = simulation(experiment, prepared), experiment.algorithm
+    chosen = choose(plan.task, plan.algorithm, plan.training)
     with crew(experiment.executor, plan.job) as hands:
+        began = time.perf_counter()  # compiling and starting processes is over
         try:
             if isinstance(method, Reference):
                 judged = [(experiment.rounds, method.judge(plan, hands, watch))]
@@ -97,15 +106,16 @@ def rehearse(experiment: Experiment, watch: Watch = lambda number: None) -> Run:
                     watch(here.number)
         except Diverged as error:
             status = str(error)
-        held = hands.held
     events = prepared.task.events(prepared.federation.y)
     info = {
         "run": run,
         "status": status,
         "settings": identity(experiment),
+        "scenario": experiment.scenario,
         "outcome": prepared.outcome,
         "features": list(prepared.federation.features),
         "parameters": prepared.task.layout.size,
+        "tier": {"is": chosen.tier.value, "why": chosen.why},
         "data": prepared.cohort.digest,
         "partition": partition_digest(prepared.cohort, prepared.sites),
         "notes": dict(prepared.cohort.notes),
@@ -118,20 +128,26 @@ def rehearse(experiment: Experiment, watch: Watch = lambda number: None) -> Run:
         "started": started,
         "wall_seconds": round(time.perf_counter() - began, 3),
     }
+    held = Held.of(prepared.federation, SCORED)
     frame = sites_frame(run, prepared.federation, held, events, method.model, judged)
     return Run(run, rounds_frame(run, done), frame, info)
 
 
 def holdings(federation: Federation, events: NDArray[np.bool_]) -> Json:
     """Rows and events of every site and split."""
-    table = {}
-    for site, bounds in zip(federation.sites, federation.bounds, strict=True):
-        parts = {split: events[low:high] for split, low, high in zip(SPLITS, bounds, bounds[1:], strict=False)}
-        table[site] = {split: {"rows": len(part), "events": int(part.sum())} for split, part in parts.items()}
-    return table
+    rows = np.diff(federation.bounds, axis=1).tolist()  # [S][3]
+    had = np.diff(np.concatenate([[0], np.cumsum(events)])[federation.bounds], axis=1).tolist()
+    return {
+        site: {split: {"rows": n, "events": k} for split, n, k in zip(SPLITS, *counts, strict=True)}
+        for site, *counts in zip(federation.sites, rows, had, strict=True)
+    }
 
 
 def keep(experiment: Experiment, folder: Path, watch: Watch = lambda number: None) -> Path:
     """Folder of the finished run, computed only if it is not there yet."""
     home = ready(folder) / run_id(experiment, prepare(experiment))
-    return home if finished(home) else write(rehearse(experiment, watch), folder)
+    if finished(home):
+        return home
+    run = rehearse(experiment, watch)
+    with stage("records"):
+        return write(run, folder)

@@ -1,54 +1,88 @@
 """Scoring models on held-out rows: predictions first, then the metrics of every site and split at once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import vmap
 
 from sim.federation import Federation
-from sim.local.rows import Rows
-from sim.metrics.segments import segment_mean
-from sim.tasks.task import Task
+from sim.local.rows import Rows, view
+from sim.tasks.task import Columns, Task
 
-BLOCK_ROWS = 65_536  # rows scored at once; fixed, since a product's last bit may depend on its shape
+PART_ROWS = 65_536  # held-out rows judged at once; fixed, since a product's last bit may depend on its shape
+
+Metrics = dict[str, NDArray[np.float64]]  # name -> [S * splits]
 
 
 class Rated(NamedTuple):
     """What a model says of N rows."""
 
-    score: NDArray[np.float64]  # [N]
+    score: NDArray[np.float64]  # [N], or [N, K] with one a class
     loss: NDArray[np.float64]  # [N]
 
 
 @dataclass(frozen=True)
 class Held:
-    """Held-out rows, site after site; segment = site * len(splits) + split."""
+    """Held-out rows, site after site; segment = (site - sites[0]) * len(splits) + split."""
 
     splits: tuple[str, ...]
+    sites: tuple[int, int]  # the first, and one after the last
     row: NDArray[np.int64]  # [N] ascending
-    site: NDArray[np.int64]  # [N]
     segment: NDArray[np.int64]  # [N]
-    segments: int
+    y: Columns = field(repr=False)  # columns of the outcome, each [N]
 
     @classmethod
     def of(cls, federation: Federation, splits: tuple[str, ...]) -> "Held":
         """Rows of these splits of all sites."""
         parts = [federation.held(split) for split in splits]
         row = np.concatenate([row for row, _ in parts])
-        site = np.concatenate([site for _, site in parts])
         split = np.repeat(np.arange(len(splits)), [len(row) for row, _ in parts])
-        order = np.argsort(row)
-        segment = site * len(splits) + split
-        return cls(splits, row[order], site[order], segment[order], len(federation.sites) * len(splits))
+        segment = np.concatenate([site for _, site in parts]) * len(splits) + split
+        order = np.argsort(row, kind="stable")
+        y = {name: column[row[order]] for name, column in federation.y.items()}
+        return cls(splits, (0, len(federation.sites)), row[order], segment[order], y)
 
     @property
-    def blocks(self) -> list[NDArray[np.int64]]:
-        """Row numbers in blocks that do not depend on who scores them."""
-        return [self.row[low : low + BLOCK_ROWS] for low in range(0, len(self.row), BLOCK_ROWS)]
+    def segments(self) -> int:
+        """Splits of all sites, G."""
+        return (self.sites[1] - self.sites[0]) * len(self.splits)
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Rows of every segment, [G]."""
+        return np.bincount(self.segment, minlength=self.segments)
+
+    @property
+    def empty(self) -> "Held":
+        """No rows, of the same kinds."""
+        return Held(self.splits, (0, 0), self.row[:0], self.segment[:0], {name: y[:0] for name, y in self.y.items()})
+
+    def of_split(self, split: str) -> slice:
+        """Where a split's segments stand among all, [G] -> [S]."""
+        return slice(self.splits.index(split), None, len(self.splits))
+
+    def parts(self) -> list["Held"]:
+        """Runs of whole sites of about PART_ROWS rows: they do not depend on who judges them."""
+        if not len(self.row):
+            return []
+        width = len(self.splits)
+        site = np.cumsum(self.counts.reshape(-1, width).sum(1))  # [S] rows up to and with each site
+        number = (site - 1) // PART_ROWS
+        begins = np.r_[0, np.flatnonzero(np.diff(number)) + 1, len(site)]
+        ends = np.r_[0, site][begins]
+        return [
+            Held(
+                self.splits,
+                (int(low), int(high)),
+                self.row[first:last],
+                self.segment[first:last] - low * width,
+                {name: column[first:last] for name, column in self.y.items()},
+            )
+            for low, high, first, last in zip(begins, begins[1:], ends, ends[1:], strict=False)
+        ]
 
 
 def rate(task: Task, rows: Rows, model: Tensor, row: NDArray[np.int64]) -> Rated:
@@ -58,28 +92,32 @@ def rate(task: Task, rows: Rows, model: Tensor, row: NDArray[np.int64]) -> Rated
 
 
 def rate_own(task: Task, rows: Rows, models: Tensor, held: Held) -> Rated:
-    """Score and loss of every held-out row under its own site's model; [S, P]."""
-    score, loss = np.empty(len(held.row)), np.empty(len(held.row))
+    """Score and loss of every held-out row under its own site's model; [S, P], a row for each of `held.sites`."""
+    score, loss = np.empty((len(held.row), *task.scores)), np.empty(len(held.row))
     own = vmap(task.rate)
-    size = np.bincount(held.site, minlength=len(models))
+    size = held.counts.reshape(-1, len(held.splits)).sum(1)
     first = np.cumsum(size) - size
     by_size = np.argsort(-size, kind="stable")
     width = np.maximum(size, 1)
-    for chunk in np.split(by_size, np.flatnonzero(np.diff(np.cumsum(width[by_size]) // BLOCK_ROWS)) + 1):
+    for chunk in np.split(by_size, np.flatnonzero(np.diff(np.cumsum(width[by_size]) // PART_ROWS)) + 1):
         chunk = chunk[size[chunk] > 0]
         if not len(chunk):
             continue
         column = np.arange(size[chunk].max())
         place = first[chunk, None] + np.minimum(column, size[chunk, None] - 1)
         real = column < size[chunk, None]
-        rated = own(models[torch.from_numpy(chunk)], *rows.take(held.row[place]))
+        rated = own(models[view(chunk)], *rows.take(held.row[place]))
         for target, part in zip((score, loss), rated, strict=True):
             target[place[real]] = part.double().numpy()[real]
     return Rated(score, loss)
 
 
-def measure(task: Task, federation: Federation, held: Held, rated: Rated) -> dict[str, NDArray[np.float64]]:
+def measure(task: Task, held: Held, rated: Rated) -> Metrics:
     """Loss and the task's metrics of every segment; name -> [G]."""
-    y = {name: values[held.row] for name, values in federation.y.items()}
-    loss = segment_mean(rated.loss, held.segment, held.segments)
-    return {"loss": loss, **task.metrics(rated.score, y, held.segment, held.segments)}
+    loss = task.segment_loss(rated.score, rated.loss, held.y, held.segment, held.segments)
+    return {"loss": loss, **task.metrics(rated.score, held.y, held.segment, held.segments)}
+
+
+def join(parts: list[Metrics]) -> Metrics:
+    """Metrics of all sites from those of runs of sites."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -83,7 +83,7 @@ def partition(console: Console, overrides: Sequence[str], figure: Path | None) -
     wanted = experiment(overrides)
     made = wanted.cohort.load(wanted.seed)
     outcome = wanted.task.choose(made)
-    made = made.about(outcome)
+    made = wanted.task.ask(made, outcome)
     sites = wanted.partition.assign(made, outcome, wanted.seed)
     frame = describe(made, outcome, sites)
     console.print(rows(frame, f"{type(wanted.partition).__name__} partition of {made.name}, outcome {outcome}"))

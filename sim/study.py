@@ -127,7 +127,7 @@ def gather(folder: Path) -> StudyRecords:
     except OSError:
         raise Refused(f"{folder}: no study.json there. Run `fedtrial study NAME` first, or name its folder.") from None
     study = Study(**content["study"])
-    runs = [records.read(folder / cell["run"]) for cell in content["runs"]]
+    runs = [judged(records.read(folder / cell["run"]), study.metric) for cell in content["runs"]]
     listing = pd.DataFrame(content["runs"])
     listing["status"] = ["done" if run.info["status"] == "done" else "diverged" for run in runs]
     listing["folder"] = listing["run"]
@@ -139,7 +139,7 @@ def gather(folder: Path) -> StudyRecords:
         margin=study.margin,
         runs=listing,
         rounds=pd.concat([run.rounds for run in runs], ignore_index=True),
-        sites=pd.concat([run.sites for run in runs], ignore_index=True),
+        sites=records.together([run.sites for run in runs]),
         settings={run.id: run.info["settings"] for run in runs},
         provenance={
             "command": content["command"],
@@ -152,3 +152,9 @@ def gather(folder: Path) -> StudyRecords:
         },
         published=study.published,
     )
+
+
+def judged(run: records.Run, metric: str) -> records.Run:
+    """A run with the rows of `sites` that a report reads: ten thousand sites in every run would fill the memory."""
+    sites = run.sites
+    return replace(run, sites=sites[(sites["split"] == "test") & (sites["metric"] == metric)])

@@ -7,12 +7,14 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sim.actors import ray_session
 from sim.checks import Refused
 from sim.config import Experiment
-from sim.execute import InProcess, ray_session
+from sim.execute import InProcess
+from sim.local.workshop import Workshop
 from sim.records import Run, finished, ready, write
 from sim.references import Watch
-from sim.rehearse import keep, prepare, rehearse, run_id
+from sim.rehearse import keep, prepare, rehearse, run_id, simulation
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -40,6 +42,8 @@ def on_ray(expected: Mapping[str, Experiment], folder: Path, workers: int, befor
     """Compute runs as Ray tasks; this process alone writes. A failed run stops the sweep, what is written stays."""
     import ray
 
+    first = next(iter(expected.values()))
+    Workshop.open(simulation(first, prepare(first)).job)  # compiles, if need be, what all processes then load
     with ray_session(workers):
         compute = ray.remote(num_cpus=1, max_retries=3)(alone)
         waiting = [compute.remote(experiment) for experiment in expected.values()]
@@ -55,7 +59,7 @@ def on_ray(expected: Mapping[str, Experiment], folder: Path, workers: int, befor
 
 def alone(experiment: Experiment) -> Run:
     """One run, in the process that is asked; its own executor would start a Ray inside a Ray."""
-    return rehearse(replace(experiment, executor=InProcess()))
+    return rehearse(replace(experiment, executor=InProcess(threads=1)))
 
 
 def spread(work: Callable[[J], R], supply: Callable[[], J | None], workers: int) -> Iterator[tuple[J, R]]:

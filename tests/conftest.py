@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from sim.actors import ray_session
 from sim.compose import experiment
 from sim.config import Experiment
-from sim.execute import ray_session
 
 SMALL = ["cohort.patients=600", "cohort.sites=7", "rounds=3", "local.batch=16", "local.chunk=2", "seed=1"]
 

@@ -1,6 +1,7 @@
 """The calibrated cohort: published margins, known effects, rows that never change, dials that move what they say."""
 
-from dataclasses import astuple
+from dataclasses import fields
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,10 +16,10 @@ from sim.checks import Refused
 from sim.cohort import published
 from sim.cohort.calibrated import BLOCK, Calibrated
 from sim.cohort.calibration import baselines
-from sim.cohort.centres import centre, deal
+from sim.cohort.centres import centres, deal
 from sim.cohort.marginals import marginals
 from sim.cohort.published import law
-from sim.cohort.table import Binary, Cohort, Survival
+from sim.cohort.table import Binary, Categorical, Cohort, Survival
 
 LARGE = ("breast", "prostate", "lung", "colorectal", "melanoma", "pancreas")  # each above 5 % of the table's cases
 RARE = ("ovary", "aml", "glioblastoma", "sarcoma", "male_breast", "merkel")
@@ -27,6 +28,12 @@ RARE = ("ovary", "aml", "glioblastoma", "sarcoma", "male_breast", "merkel")
 def plain(cancers: list[str], patients: int, **more: object) -> Calibrated:
     """Centres that are all alike."""
     return Calibrated(cancers=cancers, patients=patients, het=0.0, tau=0.0, **more)
+
+
+def centre(consortium: int, number: int, het: float, tau: float, cancers: tuple[str, ...]) -> SimpleNamespace:
+    """Effects of one centre."""
+    every = centres(consortium, number + 1, het, tau, cancers)
+    return SimpleNamespace(**{effect.name: getattr(every, effect.name)[number] for effect in fields(every)})
 
 
 def rows(cohort: Cohort, site: str, count: int) -> pd.DataFrame:
@@ -61,14 +68,27 @@ def test_a_row_in_a_later_block_is_the_same_when_its_block_is_cut_short():
     pd.testing.assert_frame_equal(short, long, check_exact=True)
 
 
+def test_a_small_centre_is_the_same_among_a_thousand_and_alone():
+    """Whatever block its rows fall into, and whoever else is in that block."""
+    many = Calibrated(cancers=["all"], patients=40_000, sites=1000).load(3)
+    for number in (0, 7, 998):
+        name = f"centre-{number + 1}"
+        sizes = [1.0] * (number + 1)
+        few = Calibrated(cancers=["all"], patients=20 * (number + 1), sites=number + 1, sizes=sizes).load(3)
+        short, long = rows(few, name, 20), rows(many, name, 20)
+        count = min(len(short), len(long))
+        assert count >= 3
+        pd.testing.assert_frame_equal(short.head(count), long.head(count), check_exact=True)
+
+
 def test_another_seed_draws_other_patients_of_the_same_centres():
-    first, second = (Calibrated(patients=8000, sites=2, sizes=[1, 1]).load(seed) for seed in (0, 1))
+    first, second = (Calibrated(patients=12_000, sites=3, sizes=[1, 1, 1]).load(seed) for seed in (0, 1))
     assert not np.isin(first.table["age_years"], second.table["age_years"]).any()
     treated = [cohort.table.groupby("site")["treated"].mean().to_numpy() for cohort in (first, second)]
     # Difference of two shares of 4000 each: sd <= sqrt(2 * .25 / 4000) = .011; 5 sd.
     assert np.abs(treated[0] - treated[1]).max() < 0.056
-    # and the centres are told apart by it: practice differs by .44 on the logit, .11 on the share, ten times that sd
-    assert np.abs(np.diff(treated[0])) > 0.056
+    # and the centres are told apart by it: practice spreads by .67 on the logit, .14 on the share, ten times that sd
+    assert np.ptp(treated[0]) > 0.056
 
 
 def test_another_consortium_has_other_centres_and_the_same_underlying_patients():
@@ -161,6 +181,15 @@ def test_marginals_name_their_source_and_refuse_other_cohorts(mixed):
         marginals(own)
 
 
+def test_the_sample_behind_the_baselines_stands_for_the_population():
+    # 400,000 patients, a tenth of them distant: a binomial standard error of .0022 at most. The sample is off by .0005.
+    table = marginals(plain(["merkel"], 400_000, sites=1).load(0)).set_index("quantity")
+    survival = table[table.index.str.startswith("5-year")]
+    se = np.sqrt(survival["published"] * (1 - survival["published"]) / survival["patients"])
+    assert (np.abs(survival["simulated"] - survival["published"]) < 3 * se + 0.0005).all(), survival
+    assert se.max() < 0.0025
+
+
 # --- known effects ----------------------------------------------------------------------------------------------------
 
 
@@ -220,7 +249,7 @@ def test_risk_of_death_is_the_published_law_plus_the_shifts_of_the_centre():
     columns = [(table["age_years"] - 64) / 10, table["male"] - 0.577, table["frail"] - 0.15]
     columns += [truth["marker_1"], truth["marker_2"], truth["score_z"], table["response"]]
     columns += [truth["stage"] == stage for stage in ("local", "regional", "distant")]
-    found = exact(columns, truth["survival"].to_numpy())
+    found = exact(columns, truth["survival_cancer"].to_numpy())
     # cancers.yaml, melanoma; responders ln .55 (population.yaml)
     effects = np.array([0.12, 0.20, 0.7, np.log(1.15), np.log(1.1), 0.35 + at.concept[3], np.log(0.55)])
     np.testing.assert_allclose(found[:7], effects, atol=1e-7)
@@ -229,8 +258,8 @@ def test_risk_of_death_is_the_published_law_plus_the_shifts_of_the_centre():
 
 def test_times_to_death_from_cancer_follow_the_weibull_law():
     truth = plain(["aml"], 20_000, sites=1).load(0).truth
-    # Shape .7 (cancers.yaml): exp(survival) (t / 5 years)^.7 is a unit exponential variable.
-    hazard = np.exp(truth["survival"]) * (truth["time_cancer_days"] / (5 * 365.25)) ** 0.7
+    # Shape .7 (cancers.yaml): exp(survival_cancer) (t / 5 years)^.7 is a unit exponential variable.
+    hazard = np.exp(truth["survival_cancer"]) * (truth["time_cancer_days"] / (5 * 365.25)) ** 0.7
     assert kstest(hazard, "expon").pvalue > 1e-3
 
 
@@ -290,13 +319,22 @@ def usual() -> Cohort:
 
 
 def test_predictors_hold_neither_outcomes_nor_truth(usual):
-    assert usual.outcomes == {"response": Binary("response"), "survival": Survival("time_days", "died")}
+    assert usual.outcomes == {
+        "response": Binary("response"),
+        "survival": Survival("time_days", "died"),
+        "survival_cancer": Survival("time_days", "hidden_cause_cancer"),
+        "stage": Categorical("stage"),
+        "cancer_type": Categorical("cancer"),
+    }
     for known in usual.predictors.values():
-        assert not {"response", "time_days", "died", "patient", "site"} & set(known)
-        assert {"treated", "treated_marker"} <= set(known)
+        assert not {"response", "time_days", "died", "hidden_cause_cancer", "patient", "site"} & set(known)
         assert set(known) <= set(usual.table.columns)
+    for outcome in ("response", "survival", "survival_cancer"):
+        assert {"treated", "treated_marker"} <= set(usual.predictors[outcome])
+    assert not {"stage", "treated", "treated_marker"} & set(usual.predictors["stage"])
+    assert usual.predictors["cancer_type"] == ("age_years", "race", "insurance", "frail")
     assert not {"cate", "cause", "time_cancer_days"} & set(usual.table.columns)
-    assert set(usual.outcomes) <= set(usual.truth.columns)
+    assert set(usual.outcomes) - {"cancer_type"} <= set(usual.truth.columns)
 
 
 @pytest.mark.parametrize(
@@ -391,7 +429,7 @@ def test_the_mix_of_cancers_is_tilted_by_the_centre():
     weights = law(names).share * np.exp(centre(0, 0, 1.0, 0.3, names).case_mix)
     share = table["cancer"].value_counts(normalize=True)[list(names)].to_numpy()
     assert np.abs(share - weights / weights.sum()).max() < 4 * np.sqrt(0.25 / 30_000)
-    tilt = np.array([centre(0, number, 1.0, 0.0, ("lung",)).case_mix[0] for number in range(400)])
+    tilt = centres(0, 400, 1.0, 0.0, ("lung",)).case_mix[:, 0]
     assert kstest(tilt, norm(0, 0.6).cdf).pvalue > 1e-3  # centres.yaml
     # The tilt of a cancer is the same whichever others are in the cohort.
     assert centre(0, 0, 1.0, 0.0, ("lung",)).case_mix[0] == centre(0, 0, 1.0, 0.0, names).case_mix[1]
@@ -407,7 +445,9 @@ def test_centres_are_exchangeable_at_zero_and_only_there():
     assert min(p.values()) > 1e-3, p  # eight tests of true hypotheses: chance .8 % to fail, and the seed is fixed
     apart = Calibrated(patients=24_000, sites=6, sizes=[1] * 6, het=1.0, tau=0.3).load(5).table
     assert max(equal_shares(apart, column) for column in ("race", "stage", "treated", "response")) < 1e-6
-    first, second = (np.hstack(astuple(centre(number, number, 0.0, 0.0, ("breast", "aml")))) for number in (0, 1))
+    first, second = (
+        np.hstack(list(vars(centre(number, number, 0.0, 0.0, ("breast", "aml"))).values())) for number in (0, 1)
+    )
     np.testing.assert_array_equal(first, second)
 
 
@@ -428,30 +468,30 @@ def test_het_spreads_practice_and_stage_over_centres():
     [("practice", 0.8), ("age_years", 3.0), ("stage", 0.35), ("offset", 0.25), ("hazard", 0.10), ("response", 0.25)],
 )
 def test_effects_of_centres_have_the_published_spread(effect, sd):
-    drawn = np.array([getattr(centre(0, number, 1.0, 0.0, ()), effect) for number in range(400)])
+    drawn = getattr(centres(0, 400, 1.0, 0.0, ()), effect)
     assert kstest(drawn, norm(0, sd).cdf).pvalue > 1e-3
-    halved = np.array([getattr(centre(0, number, 0.5, 0.0, ()), effect) for number in range(5)])
+    halved = getattr(centres(0, 5, 0.5, 0.0, ()), effect)
     np.testing.assert_allclose(halved, drawn[:5] / 2)
 
 
 def test_the_gain_of_assays_is_log_normal():
-    drawn = np.log([centre(0, number, 1.0, 0.0, ()).gain for number in range(400)])
+    drawn = np.log(centres(0, 400, 1.0, 0.0, ()).gain)
     assert kstest(drawn, norm(0, 0.15).cdf).pvalue > 1e-3  # centres.yaml
 
 
 def test_assays_and_gaps_have_the_published_laws():
-    centres = [centre(0, number, 1.0, 0.0, ()) for number in range(400)]
+    at = centres(0, 400, 1.0, 0.0, ())
     for values, (a, b) in (
-        ([1 - at.sensitivity for at in centres], (2, 40)),  # centres.yaml
-        ([1 - at.specificity for at in centres], (2, 60)),
-        ([at.missing for at in centres], (2, 8)),
+        (1 - at.sensitivity, (2, 40)),  # centres.yaml
+        (1 - at.specificity, (2, 60)),
+        (at.missing, (2, 8)),
     ):
         assert kstest(values, beta(a, b).cdf).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("het", [0.5, 1.0])
 def test_the_mix_of_patients_has_the_published_spread(het):
-    race = np.array([centre(0, number, het, 0.0, ()).race for number in range(400)])
+    race = centres(0, 400, het, 0.0, ()).race
     # Dirichlet of total 25 / het^2 (centres.yaml), share of Black patients p = .12: variance p (1 - p) / (total + 1).
     # An sd over 400 draws of a skewed law is known to about 5 %.
     sd = np.sqrt(0.12 * 0.88 / (25 / het**2 + 1))
@@ -466,7 +506,7 @@ def test_tau_moves_the_effect_of_treatment_and_nothing_before_it():
     pd.testing.assert_frame_equal(still.table[before], moved.table[before], check_exact=True)
     gain = [cohort.truth["cate"].groupby(cohort.table["site"]).mean().std() for cohort in (still, moved)]
     assert gain[1] > 2 * gain[0]
-    shifts = np.array([centre(0, number, 0.0, 0.6, ()).concept for number in range(300)])
+    shifts = centres(0, 300, 0.0, 0.6, ()).concept
     assert kstest(shifts.ravel(), norm(0, 0.6).cdf).pvalue > 1e-3  # N(0, tau^2)
     assert np.abs(np.corrcoef(shifts.T) - np.eye(4)).max() < 0.25  # 1 / sqrt(300) = .058; 4 se
 

@@ -62,6 +62,15 @@ def test_a_run_leaves_whole_records_and_is_not_computed_twice(tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+def test_a_profile_names_every_stage(tmp_path: Path) -> None:
+    done = fedtrial("run", "--profile", *TINY, f"results.dir={tmp_path / 'out'}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    table = done.stdout[done.stdout.index("Profile") :]
+    for name in ("start", "settings", "cohort", "partition", "federation", "task", "records", "rest", "all"):
+        assert f"\n│ {name} " in table, name
+    assert "Profile" not in fedtrial("run", *TINY, f"results.dir={tmp_path / 'out'}", cwd=tmp_path).stdout
+
+
 def test_config_is_shown_without_running(tmp_path: Path) -> None:
     done = fedtrial("run", "rounds=7", "--cfg", "job", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

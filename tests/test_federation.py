@@ -85,6 +85,24 @@ def test_a_site_of_one_patient_trains_on_it() -> None:
     assert made.rows[made.sites.index("lonely")] == 1
 
 
+def test_sites_of_a_few_patients_each_train_on_their_first() -> None:
+    """Among many: whatever the coin says, every site has a training row, and a patient's rows stay together."""
+    whole = cohort(400)
+    table = whole.table.assign(patient=np.arange(400) // 2, site=[f"s{row // 4:03d}" for row in range(400)])
+    made = build(replace(whole, table=table), "sick", table["site"].to_numpy(), Split(train=0.2, valid=0.2), 0)
+    assert made.rows.min() >= 1
+    assert (made.rows == 2).sum() > 50  # one of two patients, with both rows
+
+
+def test_columns_that_are_missing_together_share_one_indicator() -> None:
+    whole = cohort()
+    gap = whole.table["marker"].isna()
+    table = whole.table.assign(second=np.where(gap, np.nan, 1.5), third=np.where(np.arange(900) < 5, np.nan, 2.0))
+    known = ("age", "marker", "second", "third")
+    made = build(replace(whole, table=table, predictors={"sick": known}), "sick", table["site"].to_numpy(), Split(), 0)
+    assert made.features == ("age", "marker", "marker missing", "second", "third", "third missing")
+
+
 def test_shares_that_leave_no_test_rows_are_refused() -> None:
     with pytest.raises(Refused, match="nothing to test on"):
         Split(train=0.8, valid=0.2)

@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 import torch
 
+from sim.actors import RayCrew, pack
 from sim.compose import experiment
 from sim.config import Experiment
 from sim.engine import simulate
-from sim.execute import InProcess, OnRay, RayCrew, pack
+from sim.execute import InProcess, OnRay
 from sim.federation import Split, build
-from sim.local.chunk import Broadcast, Order, Upload
+from sim.local.messages import CHUNKS, LEAST, Broadcast, Order, Upload, cut
 from sim.partition.base import digest
 from sim.records import Run
 from sim.rehearse import prepare, rehearse, run_id, simulation
@@ -25,6 +26,8 @@ CASES = {
     "mlp, momentum": ["net=mlp", "net.hidden=[8]", "local.momentum=0.9", "local.steps=5"],
     "hazard": ["task=hazard", "task.bins=4"],
     "local only": ["algorithm=local"],
+    "stacked": ["local.tier=stacked", "algorithm=scaffold"],
+    "clipped": ["local.clip=0.1", "net=mlp", "net.hidden=[8]"],
 }
 
 
@@ -38,9 +41,35 @@ def same(one: Run, other: Run) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_any_number_of_workers_gives_the_same_bits(case: str, ray_here: None) -> None:
     wanted = experiment([*SMALL, *CASES[case]])
-    alone = rehearse(replace(wanted, executor=InProcess()))
-    for workers in (1, 2, 3) if case in ("fedavg", "scaffold, three of seven sites") else (3,):
+    alone = rehearse(replace(wanted, executor=InProcess(threads=1)))
+    for workers in (1, 2, 3) if case in ("fedavg", "scaffold, three of seven sites") else (2,):
         same(alone, rehearse(replace(wanted, executor=OnRay(workers=workers))))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_any_number_of_threads_gives_the_same_bits(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks of one site, and sites judged in runs of a few rows, so that threads have something to share."""
+    monkeypatch.setattr("sim.score.PART_ROWS", 50)
+    wanted = experiment([*SMALL, *CASES[case], "local.chunk=1"])
+    alone = rehearse(replace(wanted, executor=InProcess(threads=1)))
+    for threads in (2, 5):
+        same(alone, rehearse(replace(wanted, executor=InProcess(threads=threads))))
+
+
+def test_chunks_follow_the_work_and_know_nothing_of_workers() -> None:
+    """Each site once, most steps first, none above the limits; the same whatever the order they were chosen in."""
+    rng = np.random.default_rng(0)
+    steps = rng.lognormal(2, 1, 500).astype(np.int64) + 1
+    work = steps * 1e5
+    chosen = rng.permutation(500)[:300]
+    orders = cut(np.sort(chosen), steps, np.ones(500), work, 40)
+    whole = np.concatenate([order.sites for order in orders])
+    assert sorted(whole) == sorted(chosen)
+    assert (np.diff(steps[whole]) <= 0).all()
+    assert max(len(order.sites) for order in orders) <= 40
+    share = max(work[chosen].sum() / CHUNKS, LEAST)
+    assert all(order.work <= share + work[order.sites[0]] for order in orders)
+    assert len(cut(chosen, steps, np.ones(500), np.ones(500), 500)) == 1  # too little to share out
 
 
 @pytest.mark.parametrize("case", CASES)

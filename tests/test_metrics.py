@@ -7,9 +7,12 @@ from hypothesis import strategies as st
 from lifelines.utils import concordance_index
 from sklearn.metrics import accuracy_score, brier_score_loss, roc_auc_score
 
+from sim.checks import Refused
 from sim.metrics import METRICS
 from sim.metrics.calibration import brier, citl
 from sim.metrics.discrimination import accuracy, auroc
+from sim.metrics.order import dealt, ordered
+from sim.metrics.pairs import case_pairs, exit_pairs
 from sim.metrics.segments import segment_mean
 from sim.metrics.survival import harrell_c
 
@@ -25,6 +28,17 @@ def tables(draw):
         return np.array(draw(st.lists(st.integers(0, high), min_size=rows, max_size=rows)), dtype=np.int64)
 
     return column(4) / 4, column(1) == 1, column(5).astype(float), column(SEGMENTS - 1)
+
+
+@st.composite
+def hostile_tables(draw):
+    """As `tables`, but of any float: both zeros, infinities, subnormals and NaN."""
+    rows = draw(st.integers(0, 40))
+    few = st.sampled_from([-np.inf, -1.5, -0.0, 0.0, 5e-324, 0.5, np.inf])
+    score = draw(st.lists(few | st.floats(), min_size=rows, max_size=rows))
+    days = draw(st.lists(few | st.floats(), min_size=rows, max_size=rows))
+    label, segment = (draw(st.lists(st.integers(0, high), min_size=rows, max_size=rows)) for high in (1, SEGMENTS - 1))
+    return np.array(score, float), np.array(label, bool), np.array(days, float), np.array(segment, np.int64)
 
 
 def one_by_one(segment, function):
@@ -68,6 +82,53 @@ def test_harrell_c_on_many_patients_is_lifelines():
 
     ours = harrell_c(risk, days, event, segment, SEGMENTS)
     np.testing.assert_allclose(ours, one_by_one(segment, reference), atol=1e-12)
+
+
+def won_of(pairs):
+    """Share of the pairs (winner's score, loser's score) that are in order; a tie is half of one."""
+    scores = [score for pair in pairs for score in pair]
+    if not pairs or np.isnan(scores).any():
+        return np.nan
+    return sum((high > low) + (high == low) / 2 for high, low in pairs) / len(pairs)
+
+
+@settings(max_examples=400, deadline=None)
+@given(hostile_tables())
+def test_auroc_is_the_count_of_all_pairs_to_the_last_bit(table):
+    score, label, _, segment = table
+
+    def every_pair(rows):
+        if np.isnan(score[rows]).any():
+            return np.nan
+        return won_of([(score[i], score[j]) for i in rows for j in rows if label[i] and not label[j]])
+
+    np.testing.assert_array_equal(auroc(score, label, segment, SEGMENTS), one_by_one(segment, every_pair))
+
+
+@settings(max_examples=400, deadline=None)
+@given(hostile_tables())
+def test_harrell_c_is_the_count_of_all_pairs_to_the_last_bit(table):
+    risk, event, days, segment = table
+
+    def outlived(i, j):
+        return event[i] and (days[i] < days[j] or (days[i] == days[j] and not event[j]))
+
+    def every_pair(rows):
+        if np.isnan(risk[rows]).any() or np.isnan(days[rows]).any():
+            return np.nan
+        return won_of([(risk[i], risk[j]) for i in rows for j in rows if outlived(i, j)])
+
+    np.testing.assert_array_equal(harrell_c(risk, days, event, segment, SEGMENTS), one_by_one(segment, every_pair))
+
+
+@settings(max_examples=100, deadline=None)
+@given(hostile_tables())
+def test_rows_are_ordered_by_segment_then_value_then_row(table):
+    score, _, _, segment = table
+    score = np.where(np.isnan(score), 0.0, score)
+    order, start = ordered(score, segment, SEGMENTS)
+    np.testing.assert_array_equal(order, np.lexsort((score, segment)))
+    np.testing.assert_array_equal(start, np.searchsorted(np.sort(segment), np.arange(SEGMENTS + 1)))
 
 
 def test_tie_rule_of_harrell_c_by_hand():
@@ -125,6 +186,65 @@ def test_a_nan_score_spoils_its_own_segment_only():
     found.append(harrell_c(score, days, label, segment, 2))
     assert not np.isnan([values[0] for values in found]).any()
     assert np.isnan([values[1] for values in found]).all()
+
+
+def every_metric(score, days, label, segment, segments):
+    """All metrics of all segments, [5, G]."""
+    found = [function(score, label, segment, segments) for function in (auroc, accuracy, brier, citl)]
+    return np.array([*found, harrell_c(score, days, label, segment, segments)])
+
+
+def cohort(rows, segments):
+    """Rows of many sites, some of them without any: score, days, label, segment, grouped as a federation is."""
+    rng = np.random.default_rng(7)
+    segment = np.sort((segments * rng.beta(0.7, 2.0, rows)).astype(np.int64))
+    score, days = rng.random(rows).astype(np.float32).astype(np.float64), rng.exponential(700, rows).round()
+    return score, days, rng.random(rows) < 0.2, segment
+
+
+def test_a_block_of_sites_has_the_bits_it_has_among_all():
+    score, days, label, segment = cohort(60_000, 10_000)
+    whole = every_metric(score, days, label, segment, 10_000)
+    blocks = []
+    for low in range(0, 10_000, 3_000):
+        high = min(low + 3_000, 10_000)
+        rows = slice(*np.searchsorted(segment, [low, high]))
+        blocks.append(every_metric(score[rows], days[rows], label[rows], segment[rows] - low, high - low))
+    np.testing.assert_array_equal(np.concatenate(blocks, axis=1), whole)
+    assert np.isnan(whole).any()
+    assert np.isfinite(whole).any(1).all()
+
+
+def test_any_layout_of_the_columns_is_one_compiled_form():
+    score, days, label, segment = cohort(2_000, 50)
+    expected = every_metric(score, days, label, segment, 50)
+    forms = [len(loop.signatures) for loop in (dealt, case_pairs, exit_pairs)]
+    spread = [np.repeat(column, 2)[::2] for column in (score.astype(np.float32), days.astype(np.int32), label, segment)]
+    frozen = [column.copy() for column in (score, days, label.astype(np.uint8), segment.astype(np.int32))]
+    for column in frozen:
+        column.flags.writeable = False
+    for columns in (spread, frozen):
+        np.testing.assert_array_equal(every_metric(*columns, 50)[[0, 4]], expected[[0, 4]])
+    assert forms == [len(loop.signatures) for loop in (dealt, case_pairs, exit_pairs)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("segment", [[0, 3], [-1, 2]])
+def test_a_segment_that_is_not_in_the_table_is_refused(segment):
+    score, label = np.array([0.1, 0.9]), np.array([False, True])
+    for function in (auroc, accuracy, brier, citl):
+        with pytest.raises(Refused, match="number them from 0 to 2"):
+            function(score, label, np.array(segment), 3)
+    with pytest.raises(Refused, match="number them from 0 to 2"):
+        harrell_c(score, np.ones(2), label, np.array(segment), 3)
+
+
+def test_columns_of_different_length_are_refused():
+    segment, label = np.zeros(3, dtype=np.int64), np.array([True, False, True])
+    for score, days in ((np.ones(4), np.ones(3)), (np.ones(3), np.ones(2))):
+        with pytest.raises(Refused, match="one value a row"):
+            harrell_c(score, days, label, segment, 1)
+    with pytest.raises(Refused, match="one value a row"):
+        auroc(np.ones(3), label[:2], segment, 1)
 
 
 @pytest.mark.parametrize("function", [auroc, accuracy, brier, citl])

@@ -8,12 +8,17 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from sim.checks import Refused
 from sim.config import Experiment
-from sim.records import Run, finished, read, write
-from sim.rehearse import keep, rehearse
+from sim.federation import Federation, site_keys
+from sim.frames import SITES
+from sim.records import Run, finished, read, sites_frame, together, write
+from sim.rehearse import holdings, keep, prepare, rehearse
+from sim.score import Held
 
 
 @pytest.fixture
@@ -101,3 +106,74 @@ def test_two_writers_of_one_run_agree(run: Run, tmp_path: Path) -> None:
     assert write(run, tmp_path) == first
     assert (first / "DONE").stat().st_mtime_ns == at
     assert [path.name for path in tmp_path.iterdir()] == [run.id]
+
+
+def consortium(sites: int) -> tuple[Federation, np.ndarray]:
+    """A federation of small sites, some without test rows, and who had the event."""
+    rng = np.random.default_rng(3)
+    counts = np.stack([rng.integers(1, 9, sites), rng.integers(0, 4, sites), rng.integers(0, 4, sites)], axis=1)
+    ends = np.cumsum(counts).reshape(counts.shape)
+    bounds = np.concatenate([np.r_[0, ends[:-1, 2]][:, None], ends], axis=1)
+    names = tuple(f"site-{number:05d}" for number in range(sites))
+    event = rng.random(ends[-1, 2]) < 0.3
+    return Federation(names, (), np.zeros((len(event), 0)), {"label": event}, bounds, site_keys(names)), event
+
+
+def test_every_metric_stands_beside_its_site_round_and_split() -> None:
+    federation, event = consortium(40)
+    held = Held.of(federation, ("valid", "test"))
+    judged = [(number, {"loss": np.arange(80.0) + number, "auroc": -np.arange(80.0)}) for number in (0, 2)]
+    frame = sites_frame("abc", federation, held, event, "shared", judged)
+    expected = [
+        ("abc", number, name, split, high - low, event[low:high].sum(), "shared", metric, values[2 * site + at])
+        for number, metrics in judged
+        for metric, values in metrics.items()
+        for site, (name, bounds) in enumerate(zip(federation.sites, federation.bounds, strict=True))
+        for at, split, low, high in ((0, "valid", *bounds[1:3]), (1, "test", *bounds[2:4]))
+        if high > low
+    ]
+    assert list(frame.itertuples(index=False, name=None)) == expected
+    assert {name: str(kind) for name, kind in frame.dtypes.items()} == SITES
+
+
+def test_ten_thousand_sites_take_no_more_memory_than_their_numbers(tmp_path: Path) -> None:
+    federation, event = consortium(10_000)
+    held = Held.of(federation, ("valid", "test"))
+    judged = [(number, {name: np.full(20_000, 0.5) for name in ("auroc", "brier")}) for number in range(5)]
+    frame = sites_frame("abc", federation, held, event, "shared", judged)
+    assert len(frame) == 10 * len(np.unique(held.segment))
+    names = 1_000_000  # each name once
+    assert frame.memory_usage(deep=True).sum() < 26 * len(frame) + names  # 4 numbers: 20 bytes, 5 codes: 6 bytes
+    home = write(Run("abc", pd.DataFrame({"run": ["abc"]}), frame, {"run": "abc"}), tmp_path)
+    again = read(home).sites
+    assert again.equals(frame)
+    both = together([frame, again.assign(run=again["run"].cat.rename_categories({"abc": "def"}))])
+    assert both["run"].value_counts().to_dict() == {"abc": len(frame), "def": len(frame)}
+    assert both["site"].tolist() == frame["site"].tolist() * 2
+    assert both.memory_usage(deep=True).sum() < 26 * len(both) + names
+
+
+def test_names_that_were_written_as_plain_text_are_read_as_names(run: Run, tmp_path: Path) -> None:
+    spelled = run.sites.astype({name: "str" for name, kind in SITES.items() if kind == "category"})
+    again = read(write(Run(run.id, run.rounds, spelled, run.info), tmp_path)).sites
+    assert {name: str(kind) for name, kind in again.dtypes.items()} == SITES
+    assert again.astype("str").equals(run.sites.astype("str"))
+
+
+def test_a_run_that_was_never_scored_is_read_back(small: Experiment, tmp_path: Path) -> None:
+    federation = prepare(small).federation
+    held = Held.of(federation, ("valid", "test"))
+    frame = sites_frame("abc", federation, held, np.zeros(len(federation.x), dtype=bool), "shared", [])
+    again = read(write(Run("abc", pd.DataFrame({"run": ["abc"]}), frame, {"run": "abc"}), tmp_path)).sites
+    assert again.empty
+    assert {name: str(kind) for name, kind in again.dtypes.items()} == SITES
+
+
+def test_holdings_are_the_rows_and_events_of_every_split() -> None:
+    federation, event = consortium(40)
+    told = holdings(federation, event)
+    for site, bounds in zip(federation.sites, federation.bounds, strict=True):
+        for at, split in enumerate(("train", "valid", "test")):
+            mine = event[bounds[at] : bounds[at + 1]]
+            assert told[site][split] == {"rows": len(mine), "events": mine.sum()}
+    assert json.loads(json.dumps(told)) == told

@@ -13,6 +13,7 @@ from rich.console import Console
 from sim.checks import Refused
 from sim.frames import ROUNDS, SITES
 from sim.metrics import METRICS
+from sim.records import together
 from sim.report import site_figures
 from sim.report.answer import answer
 from sim.report.bands import bands
@@ -197,7 +198,9 @@ def test_names_are_escaped_and_cells_are_no_formulas(tmp_path):
     records = study(methods=("FedAvg",))
     bad = '<script>alert("1")</script>'
     runs = records.runs.replace({"method": {"FedAvg": bad}, "scenario": {"": "=1+1"}})
-    sites = records.sites.replace({"site": {"A": "=HYPERLINK(1)", "B": "$\\frac"}})
+    sites = records.sites.assign(
+        site=records.sites["site"].cat.rename_categories({"A": "=HYPERLINK(1)", "B": "$\\frac"})
+    )
     records = replace(records, runs=runs, sites=sites, question="</title><b>?", provenance={"command": "<i>"})
     text = write_report(records, tmp_path).read_text()
     assert "<script" not in text
@@ -238,8 +241,12 @@ def test_bands_leave_out_what_a_seed_gives_to_all_methods():
 @pytest.mark.parametrize("sites", [4, 12, 13, 100])
 def test_figure_of_gains_for_few_and_many_sites(sites):
     records = study(methods=("FedAvg",))
-    parts = [records.sites.assign(site=records.sites["site"] + f"-{at}") for at in range(sites // 4 + 1)]
-    records = replace(records, sites=pd.concat(parts, ignore_index=True))
+    names = records.sites["site"].cat
+    parts = [
+        records.sites.assign(site=names.rename_categories([f"{name}-{at}" for name in names.categories]))
+        for at in range(sites // 4 + 1)
+    ]
+    records = replace(records, sites=together(parts))
     table = per_site(records)
     keep = table["site"].unique()[:sites]
     assert svg(site_figures.gains(table[table["site"].isin(keep)])).startswith("<svg")

@@ -37,6 +37,8 @@ def small(name: str, folder: Path) -> Path:
 def test_every_study_runs_and_reports(name: str, tmp_path: Path) -> None:
     folder = small(name, tmp_path)
     gathered = studies.gather(folder)
+    assert set(gathered.sites["metric"]) == {gathered.metric}
+    assert set(gathered.sites["split"]) == {"test"}
     table = summary(gathered)
     assert set(table["method"]) >= {*studies.load(name).methods, "Local only", "Pooled"}
     page = write_report(gathered, folder)

@@ -47,6 +47,11 @@ class Method:
 
     model: ClassVar[str] = "shared"  # whose model its numbers are about
 
+    @property
+    def trains_as(self) -> "Algorithm":
+        """What its sites do between two messages; a reference that does not train asks for plain FedAvg."""
+        return Algorithm()
+
 
 @dataclass
 class Algorithm(Method):
@@ -55,8 +60,14 @@ class Algorithm(Method):
     site_state: ClassVar[tuple[str, ...]] = ()  # each [S, P], zero at the start
     server_state: ClassVar[tuple[str, ...]] = ()  # each [P], zero at the start
     broadcast: ClassVar[tuple[str, ...]] = ()  # those of server_state that travel down, and cost bytes
+    start: ClassVar[str] = ""  # the site_state that local steps start from, in place of the server's model
 
     weighting: Weighting = Weighting.rows
+
+    @property
+    def trains_as(self) -> "Algorithm":
+        """Itself."""
+        return self
 
     def correction(self, at: Local) -> Correction:
         """What is added to every gradient of the round."""

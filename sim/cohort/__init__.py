@@ -1,9 +1,1 @@
-"""Cohorts by the name they have in a config."""
-
-from sim.cohort.calibrated import Calibrated
-from sim.cohort.clinical import Clinical
-from sim.cohort.real import Lung
-from sim.cohort.table import Source
-from sim.cohort.tabular import Tabular
-
-COHORTS: dict[str, type[Source]] = {"calibrated": Calibrated, "clinical": Clinical, "lung": Lung, "tabular": Tabular}
+"""Cohorts: who the patients are."""

@@ -4,7 +4,7 @@ How it is made stands in `datasets/calibrated/card.md`; `published` holds the nu
 hospitals, `patients` and `course` the law of a patient, `calibration` the baseline hazards.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 from sim.checks import Refused, one_of, within
 from sim.cohort import published
 from sim.cohort.calibration import baselines
-from sim.cohort.centres import centre, deal, relative_sizes
+from sim.cohort.centres import centres, deal, relative_sizes
 from sim.cohort.course import Fate, Record, fate, record
-from sim.cohort.patients import People, people, uniforms
+from sim.cohort.draws import Draws, starts
+from sim.cohort.patients import People, people
 from sim.cohort.published import INSURANCES, RACES, STAGES, Law
-from sim.cohort.table import Binary, Cohort, Source, Survival
-from sim.random import stream
+from sim.cohort.questions import absent, predictors, questions
+from sim.cohort.table import Cohort, Source
 
-BLOCK = 8192  # rows drawn at a time: 2 MB of uniforms
+BLOCK = 8192  # rows made at a time: what is in hand then fits the cache
 CAUSES = ("other", "cancer")
 
 Columns = Mapping[str, NDArray[np.generic]]
@@ -43,6 +44,7 @@ class Calibrated(Source):
     tau: float = 0.3  # 0..2; sd of a centre's shift of the effects of treatment, score and treatment x marker
     consortium: int = 0  # >= 0; which draw of centres
     randomised: bool = False  # treatment by a fair coin instead of by the practice of the centre
+    mature_years: float = 0.0  # 0..20; from the last entry to the end of the data; 5 lets mortality_5y be known
 
     def __post_init__(self) -> None:
         known = [*published.cancers(), "all"]
@@ -67,50 +69,84 @@ class Calibrated(Source):
         within("cohort.het", self.het, 0, 1.5)
         within("cohort.tau", self.tau, 0, 2)
         within("cohort.consortium", self.consortium, 0)
+        within("cohort.mature_years", self.mature_years, 0, 20)
 
     def load(self, seed: int) -> Cohort:
         """Patients of this consortium; see `observed` and `truth` for the columns.
 
-        Truth of "survival" is the cause-specific log-risk: the log cumulative hazard of death from cancer at 5 years.
-        `died` counts other causes too, so it is the best score for death from cancer and not quite the best for `died`.
+        Truth of "survival" is the log cumulative hazard of death of any cause at 5 years, of "survival_cancer" that of
+        death from the cancer, of "mortality_5y" the chance to be dead by then: in all patients, not in those only of
+        whom it is known, who are dead more often.
         """
         names = tuple(published.cancers()) if self.cancers == ["all"] else tuple(self.cancers)
         law = published.law(names)
         weights = np.array(self.sizes) if self.sizes else relative_sizes(self.consortium, self.sites, self.het)
         sizes = deal(self.patients, weights)
-        blocks = [block for number in range(self.sites) for block in self.draw(law, number, int(sizes[number]), seed)]
         levels = {"cancer": names, "race": RACES, "insurance": INSURANCES, "stage": STAGES, "cause": CAUSES}
-        table = frame([seen for seen, _ in blocks], levels)
-        table.insert(1, "site", np.repeat([f"centre-{number + 1}" for number in range(self.sites)], sizes))
-        known = predictors(law)
+        table, hidden = self.draw(law, sizes, seed)
+        sites = pd.Index([f"centre-{number + 1}" for number in range(self.sites)])
+        seen = frame(table, levels)
+        seen.insert(1, "site", pd.Series(sites.take(np.repeat(np.arange(self.sites), sizes))))
+        whole, outcomes = questions(seen, law, self.mature_years)
         return Cohort(
             name="calibrated",
-            table=table,
-            outcomes={"response": Binary("response"), "survival": Survival("time_days", "died")},
-            predictors={"response": known, "survival": known},
-            truth=frame([hidden for _, hidden in blocks], levels),
+            table=whole,
+            outcomes=outcomes,
+            predictors={name: predictors(law, name) for name in outcomes},
+            truth=frame(hidden, levels),
             notes={
                 "source": "synthetic patients, calibrated to datasets/calibrated; no real person",
                 "settings": ", ".join(f"{name}={value}" for name, value in asdict(self).items()),
                 "seed": str(seed),
             },
+            grounds=absent(law, outcomes),
         )
 
-    def draw(self, law: Law, number: int, rows: int, seed: int) -> Iterator[tuple[Columns, Columns]]:
-        """Observed and true columns of the first rows of a centre, block by block."""
-        at = centre(self.consortium, number, self.het, self.tau, law.names)
-        baseline = baselines(law.names)
-        rng = stream(seed, "calibrated", number)
-        for first in range(0, rows, BLOCK):
-            u = uniforms(rng, min(BLOCK, rows - first))
-            who = people(u, law, at, self.randomised)
-            fated = fate(u, who, law, baseline, at)
-            patient = np.int64(number) * 2**32 + np.arange(first, first + u.shape[1], dtype=np.int64)
-            yield observed(patient, who, fated, record(u, who, law, at), law), truth(who, fated)
+    def draw(self, law: Law, sizes: NDArray[np.int64], seed: int) -> tuple[Columns, Columns]:
+        """Observed and true columns of all centres [S] end to end; each column [R]."""
+        every = centres(self.consortium, len(sizes), self.het, self.tau, law.names)
+        baseline, begun = baselines(law.names), starts(seed, len(sizes))
+        seen, hidden = Stack(int(sizes.sum())), Stack(int(sizes.sum()))
+        for first, centre, row in blocks(sizes):
+            u, at = Draws(begun, centre, row), every.only(int(centre[0]), int(centre[-1]))
+            here = centre - centre[0]
+            who = people(u, here, law, at, self.randomised)
+            fated = fate(u, who, here, law, baseline, at, self.mature_years)
+            patient = centre * 2**32 + row
+            seen.put(first, observed(patient, who, fated, record(u, who, here, law, at), law))
+            hidden.put(first, truth(who, fated))
+        return seen.columns, hidden.columns
+
+
+def blocks(sizes: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
+    """Number of the first row of a block, and the centre and the row within it [n] of all its rows."""
+    ends = np.cumsum(sizes)
+    for first in range(0, int(ends[-1]), BLOCK):
+        place = np.arange(first, min(first + BLOCK, int(ends[-1])))
+        centre = np.searchsorted(ends, place, side="right")
+        yield first, centre, place - (ends - sizes)[centre]
+
+
+class Stack:
+    """Columns of R rows that are filled block by block."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self.columns: dict[str, NDArray[np.generic]] = {}
+
+    def put(self, first: int, block: Columns) -> None:
+        """Write a block from row `first` on."""
+        for name, part in block.items():
+            if name not in self.columns:
+                self.columns[name] = np.empty(self.rows, dtype=part.dtype)
+            self.columns[name][first : first + len(part)] = part
 
 
 def observed(patient: NDArray[np.int64], who: People, fated: Fate, noted: Record, law: Law) -> Columns:
-    """What the consortium holds; `treated_marker` is treatment times the predictive marker as it was recorded."""
+    """What the consortium holds; `treated_marker` is treatment times the predictive marker as it was recorded.
+
+    But for `hidden_cause_cancer`, the event of the outcome "survival_cancer": the cause that no registry knows so well.
+    """
     return {
         "patient": patient,
         "cancer": who.cancer,
@@ -128,6 +164,7 @@ def observed(patient: NDArray[np.int64], who: People, fated: Fate, noted: Record
         "response": fated.response,
         "time_days": fated.time_days,
         "died": fated.died,
+        "hidden_cause_cancer": fated.died & fated.by_cancer,
     }
 
 
@@ -135,7 +172,9 @@ def truth(who: People, fated: Fate) -> Columns:
     """What only the simulator knows; `cate` is what the new treatment adds to the chance of response, here."""
     return {
         "response": who.response,
-        "survival": fated.log_risk,
+        "survival": np.logaddexp(fated.log_risk, np.log(fated.other_risk)),
+        "survival_cancer": fated.log_risk,
+        "mortality_5y": -np.expm1(-np.exp(fated.log_risk) - fated.other_risk),
         "stage": who.stage,
         "marker_1": who.marker_1,
         "marker_2": who.marker_2,
@@ -146,24 +185,12 @@ def truth(who: People, fated: Fate) -> Columns:
     }
 
 
-def frame(blocks: Sequence[Columns], levels: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
-    """One table of all blocks; columns in `levels` hold codes and become categoricals."""
-    whole = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
-    table = pd.DataFrame(whole)
-    for name in whole.keys() & levels.keys():
-        table[name] = pd.Categorical.from_codes(whole[name].astype(np.int8, copy=False), pd.Index(levels[name]))
-    return table
-
-
-def predictors(law: Law) -> tuple[str, ...]:
-    """What is known when treatment starts, without the columns that these cancers leave constant.
-
-    The same for both outcomes: response is seen later, so it must not predict survival.
-    """
-    constant = {"cancer"} if len(law.names) == 1 else set()
-    if np.all(law.male == law.male[0]) and law.male[0] in (0, 1):
-        constant.add("male")
-    if not law.staged.any():
-        constant.add("stage")
-    known = ("cancer", "age_years", "male", "race", "insurance", "stage", "frail", "marker_1", "marker_2", "score_z")
-    return tuple(name for name in (*known, "treated", "treated_marker") if name not in constant)
+def frame(columns: Columns, levels: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
+    """Columns as a table; those in `levels` hold codes and become categoricals."""
+    made = {
+        name: pd.Categorical.from_codes(column.astype(np.int8, copy=False), pd.Index(levels[name]))
+        if name in levels
+        else column
+        for name, column in columns.items()
+    }
+    return pd.DataFrame(made, copy=False)

@@ -1,96 +1,102 @@
 """Centres: what makes one hospital differ from the next.
 
-Every effect of a centre has its own random stream, keyed by (consortium, centre, effect). It depends neither on how
+Every effect of a centre has its own random number, keyed by (consortium, effect, centre). It depends neither on how
 many centres there are, nor on the patients, nor on the seed of the run; `het` and `tau` scale it without a new draw.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv, gammaincinv, ndtri
 
+from sim.cohort.draws import TINY
 from sim.cohort.published import RACES, Floats, population, spread
-from sim.random import stream
+from sim.random import key, scatter, uniform
 
 MOST_MISSING = 0.8  # share of patients; a marker recorded less often would not be in a consortium's form
-TINY = 2.0**-54  # stands for a uniform of exactly zero, of which no quantile exists
 
 
 @dataclass(frozen=True)
-class Centre:
-    """The effects of one centre; at het = 0 and tau = 0 all centres are equal and record without error."""
+class Centres:
+    """The effects of S centres, one row each; at het = 0 and tau = 0 all are equal and record without error."""
 
-    case_mix: Floats  # [cancers] log tilt of the shares
-    race: Floats  # [5] shares
-    age_years: float  # shift of the location
-    stage: float  # logit towards a later true stage
-    upstage: float  # chance that a stage is recorded one too high
-    sensitivity: float  # of the tests of both markers
-    specificity: float
-    gain: float  # score_z recorded = offset + gain * score_z + noise * N(0, 1)
-    offset: float
-    noise: float
-    missing: float  # share without score_z among patients neither frail nor distant
-    practice: float  # logit of treating
-    cutoff_years: float  # patients enter evenly over this time, and it ends with the cut-off
-    loss_per_year: float  # rate of loss to follow-up
-    hazard: float  # log hazard of death from cancer
-    response: float  # logit of response
-    concept: Floats  # [4] shift of: treated, score_z, treated * marker (logit of response); score_z (log hazard)
+    case_mix: Floats  # [S, cancers] log tilt of the shares
+    race: Floats  # [S, 5] shares
+    age_years: Floats  # [S] shift of the location
+    stage: Floats  # [S] logit towards a later true stage
+    upstage: Floats  # [S] chance that a stage is recorded one too high
+    sensitivity: Floats  # [S] of the tests of both markers
+    specificity: Floats  # [S]
+    gain: Floats  # [S] score_z recorded = offset + gain * score_z + noise * N(0, 1)
+    offset: Floats  # [S]
+    noise: Floats  # [S]
+    missing: Floats  # [S] share without score_z among patients neither frail nor distant
+    practice: Floats  # [S] logit of treating
+    cutoff_years: Floats  # [S] patients enter evenly over this time, and it ends with the cut-off
+    loss_per_year: Floats  # [S] rate of loss to follow-up
+    hazard: Floats  # [S] log hazard of death from cancer
+    response: Floats  # [S] logit of response
+    concept: Floats  # [S, 4] shift of: treated, score_z, treated * marker (logit of response); score_z (log hazard)
+
+    def only(self, first: int, last: int) -> "Centres":
+        """Centres first, first + 1, ... last, as views."""
+        return Centres(*(getattr(self, effect.name)[first : last + 1] for effect in fields(self)))
 
 
-def centre(consortium: int, number: int, het: float, tau: float, cancers: tuple[str, ...]) -> Centre:
-    """Centre `number` (0, 1, ...) of a consortium."""
+def centres(consortium: int, count: int, het: float, tau: float, cancers: tuple[str, ...]) -> Centres:
+    """The first `count` centres of a consortium."""
+    numbers = np.arange(count)
 
-    def uniform(*effect: str) -> float:
-        return max(float(stream(consortium, "centre", number, *effect).random()), TINY)
+    def draw(*effect: str) -> Floats:
+        return np.maximum(uniform(scatter(key(consortium, "centre", *effect), numbers)), TINY)
 
-    def normal(*effect: str) -> float:
-        return float(ndtri(uniform(*effect)))
+    def normal(*effect: str) -> Floats:
+        return np.asarray(ndtri(draw(*effect)))
 
-    def sd(effect: str) -> float:
+    def sd(effect: str) -> Floats:
         return het * spread()[effect].number * normal(effect)
 
-    def beta(effect: str) -> float:
-        return het * float(betaincinv(*spread()[effect].value, uniform(effect)))
+    def beta(effect: str) -> Floats:
+        return np.asarray(het * betaincinv(*spread()[effect].value, draw(effect)))
 
     accrual, width = spread()["cutoff_years"].value
     lost, excess = spread()["loss_per_year"].value
-    return Centre(
-        case_mix=het * spread()["case_mix"].number * np.array([normal("case_mix", name) for name in cancers]),
-        race=race_shares(het, np.array([uniform("race", race) for race in RACES])),
+    tilts = [normal("case_mix", name) for name in cancers]
+    return Centres(
+        case_mix=het * spread()["case_mix"].number * np.reshape(tilts, (len(cancers), count)).T,
+        race=race_shares(het, np.stack([draw("race", race) for race in RACES], axis=1)),
         age_years=sd("age_years"),
         stage=sd("stage"),
-        upstage=het * spread()["upstage"].number * uniform("upstage"),
-        sensitivity=max(0.0, 1 - beta("insensitivity")),
-        specificity=max(0.0, 1 - beta("unspecificity")),
-        gain=float(np.exp(sd("gain"))),
+        upstage=het * spread()["upstage"].number * draw("upstage"),
+        sensitivity=np.maximum(0.0, 1 - beta("insensitivity")),
+        specificity=np.maximum(0.0, 1 - beta("unspecificity")),
+        gain=np.exp(sd("gain")),
         offset=sd("offset"),
-        noise=het * spread()["noise"].number,
-        missing=min(beta("missing"), MOST_MISSING),
+        noise=np.full(count, het * spread()["noise"].number),
+        missing=np.minimum(beta("missing"), MOST_MISSING),
         practice=sd("practice"),
-        cutoff_years=float(accrual + het * width * (uniform("cutoff_years") - 0.5)),
-        loss_per_year=float(lost + het * excess * uniform("loss_per_year")),
+        cutoff_years=accrual + het * width * (draw("cutoff_years") - 0.5),
+        loss_per_year=lost + het * excess * draw("loss_per_year"),
         hazard=sd("hazard"),
         response=sd("response"),
-        concept=tau * np.array([normal("concept", str(effect)) for effect in range(4)]),
+        concept=tau * np.stack([normal("concept", str(effect)) for effect in range(4)], axis=1),
     )
 
 
 def race_shares(het: float, u: Floats) -> Floats:
-    """Dirichlet shares by the inverse laws of their gamma variables, so that they move smoothly with `het`; [5]."""
+    """Dirichlet shares by the inverse laws of their gamma variables, so that they move smoothly with `het`; [S, 5]."""
     mean = population()["race"].value
     if het == 0:
-        return mean
+        return np.tile(mean, (len(u), 1))
     drawn = gammaincinv(spread()["race_concentration"].number / het**2 * mean, u)
-    return np.asarray(drawn / drawn.sum())
+    return np.asarray(drawn / drawn.sum(1, keepdims=True))
 
 
 def relative_sizes(consortium: int, sites: int, het: float) -> Floats:
     """Log-normal weights of the centres, [S]."""
-    u = np.array([stream(consortium, "centre", number, "size").random() for number in range(sites)])
-    return np.asarray(np.exp(het * spread()["size"].number * ndtri(np.maximum(u, TINY))))
+    u = np.maximum(uniform(scatter(key(consortium, "centre", "size"), np.arange(sites))), TINY)
+    return np.asarray(np.exp(het * spread()["size"].number * ndtri(u)))
 
 
 def deal(patients: int, weights: Floats) -> NDArray[np.int64]:
@@ -99,7 +105,15 @@ def deal(patients: int, weights: Floats) -> NDArray[np.int64]:
     A divisor rule, unlike the largest remainder, never takes a patient from a centre when the total grows.
     """
     share = weights / weights.sum()
-    count: NDArray[np.int64] = np.maximum(1, np.floor(share * (patients - len(share))).astype(np.int64))
+
+    def whole(times: float) -> NDArray[np.int64]:
+        return np.asarray(np.maximum(1, np.floor(share * times).astype(np.int64)))
+
+    # The most that deals no patient too many; what is left are ties, one by one.
+    low, high = float(patients - len(share)), 2.0 * patients
+    while low < (middle := (low + high) / 2) < high:
+        low, high = (middle, high) if whole(middle).sum() <= patients else (low, middle)
+    count = whole(low)
     while count.sum() < patients:
         count[np.argmax(share / (count + 1))] += 1
     return count

@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 from sim.assets import locate
 from sim.checks import Refused, one_of, within
 from sim.cohort.conform import labels, read
+from sim.cohort.grounds import grounds
+from sim.cohort.leaks import leaks
 from sim.cohort.paths import existing
 from sim.cohort.schema import TREATMENTS, YEAR, columns, names
-from sim.cohort.table import Binary, Cohort, Outcome, Source, Survival
+from sim.cohort.table import Binary, Categorical, Cohort, Outcome, Source, Survival
 
 STAGES = ("I", "II", "III", "IV")
 LABELS = ("mortality_5y", "response", "stage_late", "recurrence")  # yes-or-no outcomes, where both answers occur
+CLASSES = ("stage", "cancer_type")  # outcomes of several classes, where at least two occur
 
 
 class Site(Enum):
@@ -39,7 +42,10 @@ class Treatments(Enum):
 
 @dataclass
 class Clinical(Source):
-    """Patients of a clinical table. Outcomes: `survival`, `mortality_5y`, and `response`, `stage_late` where recorded.
+    """Patients of a clinical table.
+
+    Outcomes, where recorded: `survival`, `mortality_5y`, `response`, `recurrence`, `stage`, `stage_late`,
+    `cancer_type`.
 
     Nothing that became known after the prediction predicts. A treatment that is known to have been given tells that
     the patient lived to get it (immortal-time bias), so treatments are left out, or only those begun by a landmark
@@ -88,21 +94,25 @@ class Clinical(Source):
         if table["died"].any():
             outcomes["survival"] = Survival("time_days", "died")
         outcomes |= {label: Binary(label) for label in LABELS if label in table and table[label].nunique() == 2}
+        known = self.predictors(held)
+        outcomes |= {name: Categorical(name) for name in CLASSES if name in known and known[name].nunique() >= 2}
         if not outcomes:
             raise Refused(f"{self.path()}: nobody of {len(held)} died and no label has both answers. Import more.")
-        known = self.predictors(held)
         places = held[["state", "city", "county"]].assign(dx_year=held["dx_date"].dt.year).dropna(axis=1, how="all")
         table = pd.concat([table, known, places], axis=1)
         return Cohort(
             name=self.name,
             table=table,
             outcomes=outcomes,
-            predictors={outcome: self.predict(known, outcome) for outcome in outcomes},
+            predictors={
+                outcome: tuple(made for made in map(str, known) if made not in leaks(outcome)) for outcome in outcomes
+            },
             notes={
                 "source": ", ".join(sorted(held["source"].astype(str).unique())),
                 "cancers": counts(held["cancer_type"].astype(str)),
                 "left out": ", ".join(f"{count} {why}" for why, count in left_out.items() if count) or "none",
             },
+            grounds=grounds(held["source"].astype(str).unique(), sorted(held["cancer_type"].unique()), outcomes),
         )
 
     @property
@@ -168,16 +178,6 @@ class Clinical(Source):
                 made[f"tx_{name}"] = begun.where(held[f"tx_{name}"].notna())
         # A column that is the same in all rows, gaps counted as a value, tells nothing.
         return pd.DataFrame({name: series for name, series in made.items() if len(series.unique()) > 1})
-
-    def predict(self, known: pd.DataFrame, outcome: str) -> tuple[str, ...]:
-        """Predictors of an outcome: for the stage, neither it nor what gives it away; treatments for survival only.
-
-        Treatments follow the stage, and the day of a response is not kept: a treatment may have followed it too.
-        """
-        hidden = set() if outcome in ("survival", "mortality_5y") else {f"tx_{name}" for name in TREATMENTS}
-        if outcome == "stage_late":
-            hidden |= {"stage", *(name for name, column in columns().items() if column.reveals == "stage")}
-        return tuple(name for name in known.columns if name not in hidden)
 
 
 def counts(words: pd.Series) -> str:

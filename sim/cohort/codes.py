@@ -70,7 +70,8 @@ class Observation:
         """What is understood, in words."""
         if self.units:
             return f"allowed a number in {' or '.join(self.units)}"
-        return f"allowed a text like {', '.join(pattern.pattern for pattern in self.texts)}, or one of its SNOMED codes"
+        said = ", ".join(sorted({str(value).lower() for value in self.texts.values() if value is not None}))
+        return f"allowed a SNOMED code or a text of datasets/clinical/codes.yaml, which say {said}"
 
 
 @cache

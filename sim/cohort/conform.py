@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from sim.checks import Refused, nearest
+from sim.cohort.horizon import YEARS, dead_by, seen_for
 from sim.cohort.schema import KEY, TREATMENTS, Column, columns
 
 ARROW = {
@@ -156,10 +157,7 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def labels(table: pd.DataFrame) -> pd.DataFrame:
-    """Labels derived at load, boolean [R]: `mortality_5y` (empty if censored before 5 years), `stage_late` (III, IV).
-
-    Who dies on the last day of the fifth year died within it; who is followed to that day and lives did not.
-    """
-    within = table["event"] & (table["time_years"] <= 5)
-    known = within | (table["time_years"] >= 5)
-    return pd.DataFrame({"mortality_5y": within.astype("boolean").where(known), "stage_late": table["stage"] >= 3})
+    """Labels derived at load, boolean [R]: `mortality_5y` (empty where not known), `stage_late` (III, IV)."""
+    could_be_seen = seen_for(table["dx_date"], table["time_years"], YEARS)
+    died = dead_by(table["time_years"], table["event"], YEARS, could_be_seen)
+    return pd.DataFrame({"mortality_5y": died, "stage_late": table["stage"] >= 3})

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sim.cohort.table import Cohort, Survival
-from sim.features import Scaling, encode, standardise
+from sim.cohort.table import Binary, Cohort, Survival
+from sim.features import Placed, Scaling, features
 from sim.metrics.discrimination import auroc
 from sim.metrics.survival import harrell_c
 from sim.random import key, scatter
@@ -61,7 +61,7 @@ def learnable(cohort: Cohort) -> pd.DataFrame:
     rows = []
     for cancer, mine in by_cancer(cohort):
         for outcome, label in cohort.outcomes.items():
-            if isinstance(label, Survival):
+            if not isinstance(label, Binary):
                 continue
             known = mine & cohort.known(outcome)
             event = cohort.events(outcome)
@@ -102,13 +102,15 @@ def sets(table: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str, lis
 
 def out_of_fold(table: pd.DataFrame, columns: Sequence[str], event: Flags, known: Flags) -> Floats:
     """Score of every row from a fit on the other folds, whose rows of unknown outcome are left out; float [R]."""
-    _, raw = encode(table, tuple(columns))
     patient = pd.util.hash_array(table["patient"].to_numpy())
     fold = (scatter(key(0, "learnable"), patient) % np.uint64(FOLDS)).astype(np.int64)
     score = np.zeros(len(table))
     for number in range(FOLDS):
         train = (fold != number) & known
-        x = standardise(raw, np.zeros(len(raw), dtype=np.int64), train, 1, Scaling.federated)
+        order = np.argsort(~train, kind="stable")  # training rows first
+        one = Placed(order, np.array([len(table)]), np.array([train.sum()]))
+        x = np.empty_like(sorted_x := features(table, tuple(columns), one, Scaling.federated)[1], dtype=np.float64)
+        x[order] = sorted_x
         score[fold == number] = x[fold == number] @ fit(x[train], event[train])
     return score
 

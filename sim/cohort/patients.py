@@ -1,51 +1,21 @@
-"""Patients as they are: a fixed number of uniforms in, everything about each of them out.
-
-Row j of a centre owns words [32 j, 32 (j + 1)) of the centre's stream, one slot a question, whatever the settings are.
-So a patient does not change when the cohort grows, when centres join, or when a new question takes a free slot.
-"""
+"""Patients as they are: uniforms in, everything about each of them out."""
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, ndtr, ndtri
 
-from sim.cohort.centres import TINY, Centre
+from sim.cohort.centres import Centres
+from sim.cohort.draws import Ask, Uniforms
 from sim.cohort.published import OLDEST, RACES, YOUNGEST, Floats, Law, population
 
 Codes = NDArray[np.int8]
 Flags = NDArray[np.bool_]
+Places = NDArray[np.int64]
 
-WORDS = 32  # slots a patient; those that no question uses are reserved
 BLACK = RACES.index("black")
 PUBLIC = 2  # insurance codes from here on are Medicaid or none
-
-
-class Slot(IntEnum):
-    """Which of a patient's uniforms answers which question; a number is never given to another question."""
-
-    CANCER = 0
-    AGE = 1
-    MALE = 2
-    RACE = 3
-    INSURANCE = 4
-    STAGE = 5
-    FRAIL = 6
-    MARKER_1 = 7
-    MARKER_2 = 8
-    SCORE = 9
-    TREATED = 10
-    RESPONSE = 11
-    CANCER_DEATH = 12
-    OTHER_DEATH = 13
-    ENTRY = 14
-    LOSS = 15
-    UPSTAGE = 16
-    ASSAY_1 = 17
-    ASSAY_2 = 18
-    ASSAY_SCORE = 19
-    MISSING = 20
 
 
 @dataclass(frozen=True)
@@ -73,49 +43,44 @@ class People:
         return np.where(self.treated, self.response_treated, self.response_control)
 
 
-def uniforms(rng: np.random.Generator, rows: int) -> Floats:
-    """Uniforms in (0, 1) of the next rows of a stream, contiguous by slot; [32, n]."""
-    return np.maximum(np.ascontiguousarray(rng.random((rows, WORDS)).T), TINY)
-
-
-def people(u: Floats, law: Law, at: Centre, randomised: bool) -> People:
-    """Patients of one centre; u [32, n]."""
+def people(u: Uniforms, centre: Places, law: Law, at: Centres, randomised: bool) -> People:
+    """Patients; centre [n] is the row of `at` that each belongs to."""
     base = population()
-    tilted = np.cumsum(law.share * np.exp(at.case_mix))
-    cancer = np.searchsorted(tilted[:-1] / tilted[-1], u[Slot.CANCER], side="right")
-    age = ages(u[Slot.AGE], cancer, law, at)
-    male = u[Slot.MALE] < law.male[cancer]
-    race = np.searchsorted(np.cumsum(at.race)[:-1], u[Slot.RACE], side="right")
+    cancer = chosen(u(Ask.CANCER), law.share * np.exp(at.case_mix), centre)
+    age = ages(u(Ask.AGE), cancer, centre, law, at)
+    male = u(Ask.MALE) < law.male[cancer]
+    race = chosen(u(Ask.RACE), at.race, centre)
     black = race == BLACK
     chance = np.array([base["public_others"].number, base["public_black"].number])
-    public = u[Slot.INSURANCE] < chance[black.astype(np.intp)]
+    public = u(Ask.INSURANCE) < chance[black.astype(np.intp)]
 
     # Less its mean over the population, so that centres without effects have the published mix of stages.
     share_black = base["race"].value[BLACK]
     if_public, if_black = base["stage_public"].number, base["stage_black"].number
     mean = if_public * (chance @ [1 - share_black, share_black]) + if_black * share_black
-    later = at.stage + if_public * public + if_black * black - mean
-    beyond_local, distant = (u[Slot.STAGE] > expit(logit[cancer] - later) for logit in law.stage.T)
+    later = at.stage[centre] + if_public * public + if_black * black - mean
+    asked = u(Ask.STAGE)
+    beyond_local, distant = (asked > expit(logit[cancer] - later) for logit in law.stage.T)
 
     at_65, per_year, if_public = base["frail"].value
-    frail = u[Slot.FRAIL] < expit(at_65 + per_year * (age - 65) + if_public * public)
-    marker_1 = u[Slot.MARKER_1] < expit(law.marker[:, 0][cancer] + law.marker_black[cancer] * black)
-    marker_2 = u[Slot.MARKER_2] < expit(law.marker[:, 1])[cancer]
-    score = ndtri(u[Slot.SCORE])
+    frail = u(Ask.FRAIL) < expit(at_65 + per_year * (age - 65) + if_public * public)
+    marker_1 = u(Ask.MARKER_1) < expit(law.marker[:, 0][cancer] + law.marker_black[cancer] * black)
+    marker_2 = u(Ask.MARKER_2) < expit(law.marker[:, 1])[cancer]
+    score = ndtri(u(Ask.SCORE))
 
     per_year, if_frail, if_public = base["treated"].value
-    practice = expit(at.practice + per_year * (age - 65) + if_frail * frail + if_public * public)
-    treated = u[Slot.TREATED] < (0.5 if randomised else practice)
+    practice = expit(at.practice[centre] + per_year * (age - 65) + if_frail * frail + if_public * public)
+    treated = u(Ask.TREATED) < (0.5 if randomised else practice)
 
     if_frail, per_year, per_score = base["response"].value
-    on_treated, on_score, on_both, on_hazard = at.concept
+    on_treated, on_score, on_both, on_hazard = at.concept[centre].T
     years = age - law.age_years[cancer]
     marker = np.where(law.second[cancer], marker_2, marker_1)
-    control = law.response[:, 0][cancer] + at.response + if_frail * frail + per_year * years
+    control = law.response[:, 0][cancer] + at.response[centre] + if_frail * frail + per_year * years
     control = control + (per_score + on_score) * score
     gain = law.response[:, 1][cancer] + on_treated + (law.response[:, 2][cancer] + on_both) * marker
 
-    hazard = at.hazard + on_hazard * score
+    hazard = at.hazard[centre] + on_hazard * score
     known = (years / 10, male - law.male[cancer], frail - base["frail_mean"].number, marker_1, marker_2, score)
     for column, value in enumerate(known):
         hazard = hazard + law.log_hazard[:, column][cancer] * value
@@ -137,8 +102,19 @@ def people(u: Floats, law: Law, at: Centre, randomised: bool) -> People:
     )
 
 
-def ages(u: Floats, cancer: NDArray[np.intp], law: Law, at: Centre) -> Floats:
+def chosen(u: Floats, weights: Floats, centre: Places) -> Places:
+    """Which of L things each patient gets, where the centres [S, L] weigh them; [n]."""
+    ends = np.cumsum(weights, axis=1)
+    ends /= ends[:, -1:]
+    place = np.zeros(len(u), dtype=np.int64)
+    for end in ends.T[:-1]:
+        place += u >= end[centre]
+    return place
+
+
+def ages(u: Floats, cancer: Places, centre: Places, law: Law, at: Centres) -> Floats:
     """Ages at diagnosis in years: truncated normal, by its inverse law; [n]."""
-    location, scale = law.age_normal[:, 0] + at.age_years, law.age_normal[:, 1]
+    location, scale = law.age_normal[:, 0] + at.age_years[:, None], law.age_normal[:, 1]  # [S, cancers], [cancers]
     low, high = ndtr((YOUNGEST - location) / scale), ndtr((OLDEST - location) / scale)
-    return np.asarray(location[cancer] + scale[cancer] * ndtri(low[cancer] + u * (high - low)[cancer]))
+    inside = low[centre, cancer] + u * (high - low)[centre, cancer]
+    return np.asarray(location[centre, cancer] + scale[cancer] * ndtri(inside))

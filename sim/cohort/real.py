@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sim.cohort.table import Cohort, Source, Survival
+from sim.cohort.table import Cohort, Ground, Source, Survival
 
 PREDICTORS = {  # our name -> the package's
     "age_years": "age",
@@ -49,5 +49,14 @@ class Lung(Source):
             notes={
                 "origin": "NCCTG lung cancer, Loprinzi et al., J Clin Oncol 1994, from lifelines.datasets.load_lung",
                 "left out": f"{len(raw) - len(kept)} patient without institution",
+            },
+            grounds={
+                "mortality_5y": Ground(
+                    (), "nobody was followed for five years, the longest 1,022 days. Take task=hazard."
+                ),
+                "response": Ground((), "the trial's data do not record it. Take task=hazard."),
+                "stage": Ground((), "all patients have advanced disease. Take task=hazard."),
+                "cancer_type": Ground((), "all patients have lung cancer. Take task=hazard."),
+                "survival_cancer": Ground((), "the cause of death is not recorded. Take task=hazard."),
             },
         )

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sim.checks import one_of
+from sim.checks import Refused, one_of
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,22 @@ class Survival:
     event: str  # bool column, True = it happened
 
 
-Outcome = Binary | Survival
+@dataclass(frozen=True)
+class Categorical:
+    """An outcome that is one of several classes."""
+
+    label: str  # pandas categorical column; NA = not known of this patient
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What an outcome rests on, where its maker tells: in the light of any other column it is chance."""
+
+    columns: tuple[str, ...]  # none: the cohort cannot teach it, whatever predicts
+    why: str  # and what to do; said where none of the columns predicts
+
+
+Outcome = Binary | Categorical | Survival
 SPLITS = ("train", "valid", "test")
 
 
@@ -41,9 +56,11 @@ class Cohort:
                 categoricals whose levels are the same at every site.
     outcomes    name -> columns of the outcome
     predictors  name of the outcome -> predictor columns, none of which is known only after the outcome
-    truth       same rows, synthetic cohorts only; holds for each outcome a column of its name with the best score
-                there is (probability of a Binary, log-risk of a Survival). No algorithm sees it.
+    truth       same rows, synthetic cohorts only; holds for each Binary or Survival a column of its name with the best
+                score there is (probability, log-risk). No algorithm sees it.
     split       column with "train", "valid" or "test" per row when the cohort brings its own split
+    grounds     name of an outcome -> what it rests on: for one that a simulator draws from little, and for one that the
+                cohort lacks, with the reason
     """
 
     name: str
@@ -53,6 +70,7 @@ class Cohort:
     truth: pd.DataFrame | None = None
     split: str | None = None
     notes: Mapping[str, str] = field(default_factory=dict)  # how it was made, for the run record
+    grounds: Mapping[str, Ground] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # Imported here because the checks speak of the classes above.
@@ -62,14 +80,30 @@ class Cohort:
 
     def outcome(self, name: str) -> Outcome:
         """The outcome of that name, or a refusal that lists those the cohort has."""
+        if name not in self.outcomes and name in self.grounds:
+            raise Refused(f"task.outcome={name!r} cannot be learned on cohort {self.name!r}: {self.grounds[name].why}")
         one_of("task.outcome", name, self.outcomes, f"These are the outcomes of cohort {self.name!r}.")
         return self.outcomes[name]
 
-    def events(self, name: str) -> NDArray[np.bool_]:
-        """Whether the outcome happened, per row; bool [R]. Where that is not known: False, see `about`."""
+    def classes(self, name: str) -> NDArray[np.int64]:
+        """Class of every row, from 0: the level of a Categorical, else 1 where the event happened; int [R].
+
+        Where that is not known: 0, see `about`.
+        """
         outcome = self.outcome(name)
+        if isinstance(outcome, Categorical):
+            return np.maximum(self.table[outcome.label].cat.codes.to_numpy(dtype=np.int64), 0)
         column = outcome.label if isinstance(outcome, Binary) else outcome.event
-        return self.table[column].to_numpy(dtype=bool, na_value=False)
+        return self.table[column].to_numpy(dtype=bool, na_value=False).astype(np.int64)
+
+    def levels(self, name: str) -> tuple[str, ...]:
+        """Names of the classes of a Categorical; none for another outcome."""
+        outcome = self.outcome(name)
+        return tuple(map(str, self.table[outcome.label].cat.categories)) if isinstance(outcome, Categorical) else ()
+
+    def events(self, name: str) -> NDArray[np.bool_]:
+        """Whether the outcome happened, per row; bool [R]. Of a Categorical: any class but the first."""
+        return self.classes(name) > 0
 
     def known(self, name: str) -> NDArray[np.bool_]:
         """Whether the outcome is known, per row; bool [R]."""
@@ -86,7 +120,9 @@ class Cohort:
         table = self.table[known].reset_index(drop=True)
         truth = None if self.truth is None else self.truth[known].reset_index(drop=True)
         predictors = {name: tuple(column for column in self.predictors[name] if table[column].notna().any())}
-        return replace(self, table=table, truth=truth, outcomes={name: self.outcomes[name]}, predictors=predictors)
+        notes = {**self.notes, "not known": f"{name} of {int((~known).sum())} of {len(known)} rows, left out"}
+        outcomes = {name: self.outcomes[name]}
+        return replace(self, table=table, truth=truth, outcomes=outcomes, predictors=predictors, notes=notes)
 
     @cached_property
     def digest(self) -> str:

@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from sim.checks import Refused, nearest, one_of
-from sim.cohort.table import SPLITS, Binary, Cohort, Survival
+from sim.cohort.table import SPLITS, Binary, Categorical, Cohort, Survival
+from sim.names import moved
 
 
 def validate(cohort: Cohort) -> None:
@@ -19,6 +20,8 @@ def validate(cohort: Cohort) -> None:
         if isinstance(outcome, Binary):
             if cohort.table[outcome.label].dtype != "boolean":  # a nullable one says who is not known
                 check_flag(cohort, outcome.label, "label")
+        elif isinstance(outcome, Categorical):
+            check_levels(cohort, name, outcome)
         else:
             check_survival(cohort, outcome)
         check_classes(cohort, name)
@@ -41,7 +44,7 @@ def columns_exist(cohort: Cohort) -> None:
         need(cohort, column, "every row names its patient and its site")
         refuse_first(cohort, column, table[column].isna().to_numpy(), "allowed any name", "Fill it in or drop the row.")
     for name, outcome in cohort.outcomes.items():
-        parts = (outcome.label,) if isinstance(outcome, Binary) else (outcome.time_days, outcome.event)
+        parts = (outcome.time_days, outcome.event) if isinstance(outcome, Survival) else (outcome.label,)
         for column in parts:
             need(cohort, column, f"it is part of outcome {name!r}")
         predictors = cohort.predictors.get(name, ())
@@ -85,14 +88,13 @@ def shown(value: object) -> str:
 
 def patients_stay(cohort: Cohort) -> None:
     """A patient may have several records, at one site; a federation cannot match patients across sites."""
-    pairs = cohort.table[["patient", "site"]].drop_duplicates()
-    moved = pairs["patient"].duplicated()
-    if moved.any():
-        patient = pairs["patient"][moved].iloc[0]
-        sites = sorted(pairs["site"][pairs["patient"] == patient].astype(str))
+    several = moved(cohort.table["patient"], cohort.table["site"])
+    if len(several):
+        patient = several["patient"].iloc[0]
+        sites = sorted(several["place"][several["patient"] == patient].astype(str))
         raise Refused(
             f"Cohort {cohort.name!r}: patient {patient!r} stands at sites {', '.join(map(repr, sites))} "
-            f"({int(moved.sum())} such patients); allowed one site. Make numbers unique across sites "
+            f"({several['patient'].nunique()} such patients); allowed one site. Make numbers unique across sites "
             "(a file's own numbers: cohort.local_patients=true), or keep each patient at one site."
         )
 
@@ -104,6 +106,20 @@ def check_flag(cohort: Cohort, column: str, role: str) -> None:
     if not is_bool_dtype(series):
         wrong = ~series.map(lambda value: isinstance(value, bool | np.bool_)).to_numpy(dtype=bool)
         refuse_first(cohort, column, wrong, f"a {role} is True or False", "Say which values mean True.")
+
+
+def check_levels(cohort: Cohort, name: str, outcome: Categorical) -> None:
+    """The label is a categorical of which at least two levels occur."""
+    series = cohort.table[outcome.label]
+    where = f"Cohort {cohort.name!r}, column {outcome.label!r}: outcome {name!r}"
+    if not isinstance(series.dtype, pd.CategoricalDtype):
+        raise Refused(f"{where} is {series.dtype}; allowed a pandas categorical. Make it one.")
+    occurring = sorted(map(str, series.dropna().unique()))
+    if len(occurring) < 2:
+        raise Refused(
+            f"{where} is {', '.join(map(repr, occurring)) or 'missing'} in all {len(series)} rows; allowed at least "
+            "two classes. Leave the outcome out."
+        )
 
 
 def check_survival(cohort: Cohort, outcome: Survival) -> None:
@@ -121,6 +137,8 @@ def check_survival(cohort: Cohort, outcome: Survival) -> None:
 
 def check_classes(cohort: Cohort, name: str) -> None:
     """Both classes of a label occur, and at least one event."""
+    if isinstance(cohort.outcomes[name], Categorical):
+        return
     events = cohort.events(name)[cohort.known(name)]
     binary = isinstance(cohort.outcomes[name], Binary)
     if not len(events):
@@ -150,12 +168,12 @@ def check_predictor(cohort: Cohort, column: str) -> None:
 
 
 def check_truth(cohort: Cohort) -> None:
-    """The truth of a synthetic cohort has the table's rows and a finite score for every outcome."""
+    """The truth of a synthetic cohort has the table's rows and a finite score for every outcome of one number."""
     if cohort.truth is None:
         return
     if len(cohort.truth) != len(cohort.table):
         raise Refused(f"Cohort {cohort.name!r}: truth has {len(cohort.truth)} rows, the table {len(cohort.table)}.")
-    for name in cohort.outcomes:
+    for name in (name for name, outcome in cohort.outcomes.items() if not isinstance(outcome, Categorical)):
         one_of(f"Cohort {cohort.name!r}: column of truth", name, map(str, cohort.truth.columns))
         if not np.isfinite(cohort.truth[name].to_numpy(dtype=np.float64)).all():
             raise Refused(f"Cohort {cohort.name!r}: truth of outcome {name!r} is not finite in every row.")

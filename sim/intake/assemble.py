@@ -22,7 +22,7 @@ SOURCES = {  # column of treatment -> tables that would show it
     "targeted": ("medications",),
 }
 NEVER = {"ses": "no export holds it; income_usd may stand for it", "recurrence": "no Synthea module has it"}
-CUT = "older than the export's history: export again with exporter.years_of_history = 0"
+CUT = "before the records begin (Synthea: export with exporter.years_of_history = 0)"
 
 
 @dataclass
@@ -31,6 +31,7 @@ class Assembled:
 
     table: pd.DataFrame  # conforms to the schema
     why: dict[str, Counter[str]] = field(default_factory=dict)  # column -> reason of a gap -> rows
+    cut: int = 0  # rows whose records begin after the diagnosis
 
 
 def assemble(reading: Reading, follow_up: FollowUp) -> Assembled:
@@ -45,7 +46,8 @@ def assemble(reading: Reading, follow_up: FollowUp) -> Assembled:
                 if cells.get(name) is None and not name.endswith("_days"):
                     reason = gap(reading, name, patient, case, str(cells["cancer_type"]))
                     why.setdefault(name, Counter())[reason] += 1
-    return Assembled(conform(pd.DataFrame(rows), "the import"), why)
+    older = sum(cut(reading.charts, patient, case) for patient, cases in reading.charts.cases.items() for case in cases)
+    return Assembled(conform(pd.DataFrame(rows), "the import"), why, older)
 
 
 def row(reading: Reading, patient: str, case: Case, follow_up: FollowUp) -> dict[str, object]:
@@ -67,6 +69,7 @@ def row(reading: Reading, patient: str, case: Case, follow_up: FollowUp) -> dict
         "race": person.race,
         "ethnicity": person.ethnicity,
         "state": person.state or None,
+        "city": person.city or None,
         "county": person.county or None,
         "facility_id": case.facility or None,
         "income_usd": person.income_usd,
@@ -119,11 +122,11 @@ def gap(reading: Reading, name: str, patient: str, case: Case, cancer: str) -> s
     if name in reading.absent or name in NEVER:
         return reading.absent.get(name) or NEVER[name]
     if name == "histology" and cancer != "lung":
-        return "for lung only"
+        return "Synthea has it for lung only"
     if name == "death_cause_cancer":
         return "alive" if person.death is None else "no cause on a death certificate"
     if one and one.cancers and cancer not in one.cancers:
-        return f"for {one.cancers[0]} only"
+        return f"Synthea has it for {', '.join(kind for kind in one.cancers if kind != 'male_breast')} only"
     if lacking:
         return f"no {' and no '.join(lacking)}"
     if name in case.late:

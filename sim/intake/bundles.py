@@ -29,7 +29,7 @@ class Resource:
 
     def ref(self, name: str) -> str:
         """Key of what a reference of this resource names, "" if there is none."""
-        return key((self.body.get(name) or {}).get("reference", ""))
+        return key((self.body.get(name) or {}).get("reference") or "")
 
 
 class Folder:
@@ -96,5 +96,5 @@ def parse(path: Path, text: str, line: int) -> Iterator[Resource]:
 
 
 def key(reference: str) -> str:
-    """What a reference ends in: urn:uuid:X, Patient/X, https://server/Patient/X/_history/2 and ?identifier=s|X are X."""
+    """What a reference ends in: urn:uuid:X, Patient/X, https://server/Patient/X/_history/2, ?identifier=s|X are X."""
     return re.split(r"[/|]|urn:uuid:|urn:oid:", reference.split("/_history/")[0])[-1]

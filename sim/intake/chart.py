@@ -27,6 +27,7 @@ class Person:
     race: str
     ethnicity: str
     state: str
+    city: str
     county: str
     income_usd: float | None
     place: str  # where the record stood: file and line

@@ -27,6 +27,7 @@ TABLES: Mapping[str, Table] = {
             "race": ("RACE",),
             "ethnicity": ("ETHNICITY",),
             "state": ("STATE",),  # from 2018
+            "city": ("CITY",),  # from 2018
             "county": ("COUNTY",),  # from 2020
             "income": ("INCOME",),  # from 2023
         },
@@ -100,7 +101,7 @@ def match(path: Path, table: Table) -> dict[str, str]:
         if name:
             found[ours] = theirs[name]
         elif ours in table.needed:
-            has = ", ".join(theirs.values())
+            has = ", ".join(reversed(theirs.values()))
             raise Refused(
                 f"{path}: no column {' or '.join(names)}; it has {has}.{nearest(names[0], theirs)} "
                 "Synthea's own export has it; columns are separated by commas."

@@ -97,7 +97,7 @@ class Second:
     def take(self, one: Resource) -> None:
         """Note a resource in its patient's chart."""
         if one.kind == "Medication":
-            self.drugs |= {one.key: code for code, _ in coded(one.body.get("code")) if code in codes.treatments()}
+            self.drugs.update((one.key, code) for code, _ in coded(one.body.get("code")) if code in codes.treatments())
         elif one.kind in TAKERS and not void(one.body):
             table, take = TAKERS[one.kind]
             self.rows[table] += 1
@@ -163,6 +163,8 @@ class Second:
         if patient not in self.charts.cases or not at:
             return
         self.treat(one, patient, at, coded(body.get("medicationCodeableConcept")))
+        for inner in body.get("contained") or []:
+            self.treat(one, patient, at, coded(inner.get("code")) if inner.get("resourceType") == "Medication" else [])
         if body.get("medicationReference"):
             self.waiting.append((patient, at, one.ref("medicationReference"), self.reason(body)))
 

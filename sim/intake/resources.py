@@ -62,8 +62,8 @@ def person(one: Resource, odd: Counter[str] | None) -> Person:
     death = day(body.get("deceasedDateTime"))
     if death is None and (body.get("deceasedBoolean") or body.get("deceasedDateTime")):
         raise Refused(
-            f"{one.place}: dead, and no day of death ({body.get('deceasedDateTime', 'deceasedBoolean')}): an event needs"
-            " its time. Give deceasedDateTime to the day, or leave the patient out."
+            f"{one.place}: dead, and no day of death ({body.get('deceasedDateTime') or 'deceasedBoolean'}). "
+            "An event needs its time: give deceasedDateTime to the day, or leave the patient out."
         )
     address = (body.get("address") or [{}])[0]
     race, ethnicity = extension(body, "us-core-race"), extension(body, "us-core-ethnicity")
@@ -74,6 +74,7 @@ def person(one: Resource, odd: Counter[str] | None) -> Person:
         race=words.race(race, f"{one.place}, race", odd),
         ethnicity=words.ethnicity(ethnicity, "", f"{one.place}, ethnicity", odd),
         state=str(address.get("state") or ""),
+        city=str(address.get("city") or ""),
         county=str(address.get("district") or ""),
         income_usd=None,
         place=one.place,

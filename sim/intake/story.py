@@ -39,6 +39,11 @@ def lines(reading: Reading, made: Assembled, follow_up: FollowUp) -> list[str]:
         f"{int(table['event'].sum())} of {len(table)} died; the living are followed {until}, "
         f"{table['time_years'].median():.1f} years from diagnosis in the middle.",
     ]
+    if made.cut:
+        told.append(
+            f"{made.cut} of {len(table)} were diagnosed before their records begin. Synthea exports such patients only "
+            "if the condition still lasts, so they are a selection: export with exporter.years_of_history = 0."
+        )
     if charts.odd:
         odd = ", ".join(f"{text} ({count})" for text, count in charts.odd.most_common(5))
         told.append(f"Left out because not understood: {odd}.")
@@ -89,7 +94,7 @@ def card(reading: Reading, made: Assembled, follow_up: FollowUp, name: str, fold
             for names, filled, why in gaps(made)
         ),
         "\n## Sites",
-        *(line for column in ("facility_id", "county", "state") for line in sites(made.table, column)),
+        *(line for column in ("facility_id", "county", "city", "state") for line in sites(made.table, column)),
         "\n## What is simulated",
         SYNTHEA if reading.source == "java_csv" else BUNDLES,
         "\n## What must not be concluded",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sim.checks import Refused
 
-BLOCK = 8 << 20  # bytes read at a time; a line must fit
+BLOCK = 4 << 20  # bytes read at a time; a line must fit
 BROKEN = (pa.ArrowException, OSError, EOFError, zlib.error, csv.Error)
 
 Progress = Callable[[int], None]  # told the bytes read so far, of the file as it lies on the disk
@@ -59,8 +59,8 @@ def days(path: Path, column: str, text: pd.Series) -> pd.Series:
 def header(path: Path) -> list[str]:
     """Names in the first line, as they stand there."""
     try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig", newline="") as file:
-            names = next(csv.reader(file), [])
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+            names = next(csv.reader([file.readline().decode("utf-8-sig")]), [])
     except UnicodeDecodeError:
         raise Refused(not_utf8(path)) from None
     except BROKEN as error:

@@ -17,7 +17,12 @@ from sim.intake.reader import Reading, licence
 from sim.intake.stream import days
 from sim.references import Watch
 
-SINCE = {"state": ("STATE", 2018), "county": ("COUNTY", 2020), "income": ("INCOME", 2023)}  # columns of later exports
+SINCE = {  # columns of later exports
+    "state": ("STATE", 2018),
+    "city": ("CITY", 2018),
+    "county": ("COUNTY", 2020),
+    "income": ("INCOME", 2023),
+}
 
 
 def read(export: Export, odd: Counter[str] | None, watch: Watch) -> Reading:
@@ -27,19 +32,20 @@ def read(export: Export, odd: Counter[str] | None, watch: Watch) -> Reading:
     charts = Charts(odd, cases=settle(found))
     patients = pa.array(list(charts.cases), pa.string())
     people(export, charts, patients)
+    absent = {
+        "income_usd" if column == "income" else column: f"patients.csv has no {name}, which exports have from {year} on"
+        for column, (name, year) in SINCE.items()
+        if column not in export.files["patients"].columns
+    }
+    if "encounters" in export.files and not {"organization", "provider"} & set(export.files["encounters"].columns):
+        absent["facility_id"] = "encounters.csv has neither ORGANIZATION nor PROVIDER"
     made = Reading(
         source="java_csv",
         charts=charts,
         patients=export.rows["patients"],
         rows=export.rows,
         tables={table: f"{table}.csv" for table in TABLES},
-        absent={
-            "income_usd"
-            if column == "income"
-            else column: f"patients.csv has no {name}, which exports have from {year} on"
-            for column, (name, year) in SINCE.items()
-            if column not in export.files["patients"].columns
-        },
+        absent=absent,
         strangers=strangers,
         licence=licence(export.folder),
     )
@@ -116,6 +122,7 @@ def person(place: str, row: Mapping[str, str | Day], odd: Counter[str] | None) -
         race=words.race(text["race"], f"{place}, column RACE", odd),
         ethnicity=words.ethnicity(text["ethnicity"], text["race"], f"{place}, column ETHNICITY", odd),
         state=text["state"],
+        city=text["city"],
         county=text["county"],
         income_usd=income,
         place=place,

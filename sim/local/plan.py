@@ -6,8 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.local.order import each, shuffle_sites
 from sim.local.settings import Training
-from sim.random import counted, key, scatter
+from sim.random import key, scatter
 
 LADDER = np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128])
 
@@ -39,20 +40,9 @@ def rung(wanted: int, limit: int) -> int:
     return min(int(above[0]) if len(above) else -(-wanted // 64) * 64, limit)
 
 
-def spans(length: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Which span every element of spans end to end belongs to, and its place inside; [C] -> [sum], [sum]."""
-    owner = np.repeat(np.arange(len(length)), length)
-    return owner, np.arange(len(owner)) - (np.cumsum(length) - length)[owner]
-
-
-def shuffle(sites: Sites, epoch: NDArray[np.int64], seed: int, round: int) -> NDArray[np.int64]:
-    """Rows of every site in the random order of its epoch, site after site; [sum of rows] row numbers."""
-    owner, inside = spans(sites.rows)
-    word = counted(scatter(key(seed, "batches", round), sites.keys, epoch)[owner], inside)
-    bits = max(int(len(sites.rows) - 1).bit_length(), 1)
-    # One sort for all sites: the owner in the high bits, the random word below it.
-    order = np.argsort((owner.astype(np.uint64) << np.uint64(64 - bits)) | (word >> np.uint64(bits)))
-    return np.asarray(sites.start[owner] + inside[order])
+def words(sites: Sites, seed: int, round: int) -> NDArray[np.uint64]:
+    """The word of every site from which those of its epochs are made, [C]; see `sim.local.order`."""
+    return scatter(key(seed, "batches", round), sites.keys)
 
 
 def steps(sites: Sites, training: Training, seed: int, round: int) -> Iterator[Step]:
@@ -63,6 +53,7 @@ def steps(sites: Sites, training: Training, seed: int, round: int) -> Iterator[S
     first = np.cumsum(sites.rows) - sites.rows
     order = np.empty(int(sites.rows.sum()), dtype=np.int64)
     shuffled = np.full(len(sites.rows), -1)
+    word = words(sites, seed, round)
     for step in range(int(sites.steps.max())):
         active = int(np.searchsorted(-sites.steps, -step, side="left"))
         count = rung(active, len(sites.rows))
@@ -70,8 +61,7 @@ def steps(sites: Sites, training: Training, seed: int, round: int) -> Iterator[S
         epoch, batch = now // batches[:count], now % batches[:count]
         stale = np.flatnonzero(epoch != shuffled[:count])
         if len(stale):
-            owner, inside = spans(sites.rows[stale])
-            order[first[stale][owner] + inside] = shuffle(sites.only(stale), epoch[stale], seed, round)
+            shuffle_sites(order, first[stale], sites.rows[stale], sites.start[stale], each(word[stale], epoch[stale]))
             shuffled[stale] = epoch[stale]
         left = np.minimum(sites.rows[:count] - batch * width, width)
         column = np.arange(rung(int(left.max()), width))

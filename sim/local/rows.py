@@ -16,6 +16,8 @@ from sim.tasks.task import Batch, Task
 
 def view(array: NDArray[np.generic]) -> Tensor:
     """Tensor on the memory of an array that is only read; the object store hands out read-only ones."""
+    if array.flags.writeable:
+        return torch.from_numpy(array)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(array)

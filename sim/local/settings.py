@@ -1,11 +1,21 @@
 """How a site trains between two messages."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.checks import within
+
+
+class Tier(Enum):
+    """How local steps are computed; all give the same models to rounding."""
+
+    auto = "auto"  # the fastest that can
+    fused = "fused"  # compiled loops, one site after another with its parameters in cache; dense networks only
+    stacked = "stacked"  # many sites as one batched tensor computation; any module
+    single = "single"  # tensors again, one site at a time; for models of more than about 100,000 parameters
 
 
 @dataclass
@@ -19,7 +29,9 @@ class Training:
     batch: int = 32  # >= 0 rows; 0 = all rows of the site
     momentum: float = 0.0  # [0, 1)
     weight_decay: float = 0.0  # >= 0, adds weight_decay/2 |w|^2 to the site's objective
-    chunk: int = 128  # >= 1 sites stacked in one computation; part of the numbers, unlike the number of workers
+    clip: float = 0.0  # >= 0, largest norm of one row's gradient (DP-SGD, Abadi et al., CCS 2016), no noise; 0 = any
+    chunk: int = 128  # >= 1, most sites in one unit of work; part of the numbers, unlike the number of workers
+    tier: Tier = Tier.auto
 
     def __post_init__(self) -> None:
         within("local.lr", self.lr, 0, open_low=True)
@@ -29,6 +41,7 @@ class Training:
         within("local.batch", self.batch, 0)
         within("local.momentum", self.momentum, 0, 1, open_high=True)
         within("local.weight_decay", self.weight_decay, 0)
+        within("local.clip", self.clip, 0)
         within("local.chunk", self.chunk, 1)
 
     def rate(self, round: int) -> float:

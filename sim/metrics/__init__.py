@@ -31,7 +31,20 @@ METRICS: dict[str, Metric] = {
     "auroc": Metric(
         "AUROC", "higher", "chance that a patient with the event scores above one without; 0.5 = a coin, 1 = perfect"
     ),
-    "accuracy": Metric("accuracy", "higher", "share of patients rightly classified at probability 0.5"),
+    "auroc_macro": Metric(
+        "macro AUROC", "higher", "mean over the classes a site has of the AUROC of each against the rest; 0.5 = a coin"
+    ),
+    "accuracy": Metric("accuracy", "higher", "share of patients whose more, or most, probable class is the true one"),
+    "balanced_accuracy": Metric(
+        "balanced accuracy",
+        "higher",
+        "mean over the classes a site has of the share recognised; 1/K = no better than chance",
+    ),
+    "brier_classes": Metric(
+        "Brier score of all classes",
+        "lower",
+        "squared distances of all probabilities, added up; 0 = perfect, 2 = sure and wrong",
+    ),
     "brier": Metric(
         "Brier score", "lower", "mean squared distance of probability and outcome; 0 = perfect, 0.25 = always one half"
     ),

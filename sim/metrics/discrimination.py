@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.metrics.pairs import all_pairs, share, won_pairs
-from sim.metrics.segments import segment_mean
+from sim.metrics.order import ordered
+from sim.metrics.pairs import case_pairs, share
+from sim.metrics.segments import plain, segment_mean
 
 THRESHOLD = 0.5  # probability from which the event is predicted
 
@@ -16,8 +17,10 @@ def auroc(
 
     NaN where a segment has one class only, no rows, or a NaN score. Hanley and McNeil, Radiology 1982.
     """
-    won = won_pairs(score, label, ~label, segment, segments)
-    return share(won, all_pairs(label, ~label, segment, segments), score, segment)
+    rows = len(segment)
+    level, case = plain(score, np.float64, rows), plain(label, np.bool_, rows)
+    by_score, start = ordered(level, segment, segments)
+    return share(*case_pairs(level, case, by_score, start))
 
 
 def accuracy(

@@ -1,19 +1,52 @@
-"""Sums over segments: one segment is the rows of one site and split, and all segments are done at once."""
+"""Sums over segments: one segment is the rows of one site and split, and all segments are done at once.
+
+A table may hold all sites or a block of them: segments are numbered from 0 within it, and the numbers of a segment
+depend on its own rows only, so sites scored block by block have the same bits as all of them together.
+"""
+
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
+
+from sim.checks import Refused
+
+
+def sizes(segment: NDArray[np.int64], segments: int) -> NDArray[np.int64]:
+    """Rows of each segment; [R] -> [G]. Refuses a segment outside 0 .. segments - 1."""
+    if len(segment) and not 0 <= segment.min() <= segment.max() < segments:
+        raise Refused(
+            f"segments {segment.min()} to {segment.max()} in a table of {segments}: "
+            f"number them from 0 to {segments - 1}, also in a block of sites."
+        )
+    return np.bincount(segment, minlength=segments).astype(np.int64, copy=False)
+
+
+def starts(segment: NDArray[np.int64], segments: int) -> NDArray[np.int64]:
+    """Where each segment begins once rows are in order of segment, and where the last one ends; [R] -> [G + 1]."""
+    return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes(segment, segments))])
 
 
 def segment_sum(
     values: NDArray[np.float64] | NDArray[np.bool_], segment: NDArray[np.int64], segments: int
 ) -> NDArray[np.float64]:
-    """Sum of each segment, 0 where it has no rows; [R], [R] -> [G]."""
-    return np.bincount(segment, weights=values, minlength=segments).astype(np.float64)
+    """Sum of each segment in the order of its rows, 0 where it has none; [R], [R] -> [G]."""
+    return np.bincount(segment, weights=values, minlength=segments).astype(np.float64, copy=False)
 
 
 def segment_mean(values: NDArray[np.float64], segment: NDArray[np.int64], segments: int) -> NDArray[np.float64]:
     """Mean of each segment, NaN where it has no rows; [R], [R] -> [G]."""
-    count = np.bincount(segment, minlength=segments)
+    count = sizes(segment, segments)
     mean = np.full(segments, np.nan)
     np.divide(segment_sum(values, segment, segments), count, out=mean, where=count > 0)
     return mean
+
+
+def plain(values: NDArray[Any], kind: DTypeLike, rows: int) -> NDArray[Any]:
+    """The values as one writable block of memory, [R], for a compiled loop: it has one form and checks no bounds.
+
+    Copied only where they are not so already. Refuses a column of another length.
+    """
+    if values.shape != (rows,):
+        raise Refused(f"a column of shape {values.shape} in a table of {rows} rows: a metric needs one value a row.")
+    return np.require(values, kind, ("C_CONTIGUOUS", "WRITEABLE"))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sim.checks import within
 from sim.cohort.table import Cohort
+from sim.names import coded
 
 Sites = NDArray[np.str_]  # [R] name of the site of every row
 
@@ -31,6 +32,8 @@ class Partition:
 
 def digest(cohort: Cohort, sites: Sites) -> str:
     """Fingerprint of who holds what; the order of the rows does not matter."""
-    held = pd.DataFrame({"patient": cohort.table["patient"].to_numpy(), "site": sites})
+    names, site = coded(sites)
+    where = pd.Categorical.from_codes(site, pd.Index(names))
+    held = pd.DataFrame({"patient": cohort.table["patient"].to_numpy(), "site": where})
     rows = np.sort(pd.util.hash_pandas_object(held, index=False).to_numpy())
     return hashlib.blake2b(rows.tobytes(), digest_size=16).hexdigest()

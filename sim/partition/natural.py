@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from sim.checks import Refused, one_of
 from sim.cohort.table import Cohort
+from sim.names import moved
 from sim.partition.base import Partition, Sites
 from sim.partition.floors import floors
 
@@ -31,16 +33,17 @@ class Natural(Partition):
             raise Refused(
                 f"partition.column={self.column!r}: row {row} has none. Fill it in, or choose another column."
             )
-        pairs = cohort.table[["patient", self.column]].drop_duplicates()
-        if pairs["patient"].duplicated().any():
-            patient = pairs["patient"][pairs["patient"].duplicated()].iloc[0]
+        several = moved(cohort.table["patient"], column)
+        if len(several):
             raise Refused(
-                f"partition.column={self.column!r}: patient {patient!r} has several values, so several sites. "
-                "Choose a column that is the same in all rows of a patient."
+                f"partition.column={self.column!r}: patient {several['patient'].iloc[0]!r} has several values, so "
+                "several sites. Choose a column that is the same in all rows of a patient."
             )
-        sites = column.astype(str).to_numpy(dtype=str)
-        names, site = np.unique(sites, return_inverse=True)
-        lack = floors(self, cohort, outcome).lack(names, site, cohort.events(outcome))
+        code, values = pd.factorize(column)
+        names = np.asarray(values.astype(str), dtype=str)
+        different, place = np.unique(names, return_inverse=True)
+        site = place[code]
+        lack = floors(self, cohort, outcome).lack(different, site, cohort.events(outcome))
         if lack.sites:
             raise Refused(f"Column {self.column!r} makes {lack.told()}; set {' '.join(lack.remedies())}.")
-        return sites
+        return different[site]

@@ -22,7 +22,7 @@ def site_gains(records: StudyRecords, scored: Scores) -> pd.DataFrame:
     metric = METRICS[records.metric]
     parts = []
     for _, scenario in scored.site.groupby("scenario", sort=False):
-        size = scenario.groupby("site")[["rows", "events"]].mean().reset_index()
+        size = scenario.groupby("site", observed=True)[["rows", "events"]].mean().reset_index()
         size = size.sort_values(["rows", "site"], ascending=[False, True], ignore_index=True)
         final = scored.final[scored.final["scenario"] == scenario["scenario"].iloc[0]]
         seeds, sites = pd.Index(sorted(final["seed"].unique())), pd.Index(size["site"])

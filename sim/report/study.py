@@ -24,7 +24,7 @@ class StudyRecords:
     margin: float  # >= 0, in units of the metric; a run reaches the target at the pooled model's value less this
     runs: pd.DataFrame  # one row a run: RUNS; reference "" = federated; status "done" | "diverged"
     rounds: pd.DataFrame  # sim.frames.ROUNDS
-    sites: pd.DataFrame  # sim.frames.SITES; references may have their last round only
+    sites: pd.DataFrame  # sim.frames.SITES: test rows of `metric` at least; references may have their last round only
     settings: Mapping[str, Json]  # run id -> resolved settings
     provenance: Mapping[str, str]  # command, commit, versions, machine, ... in the order shown
     published: Mapping[str, float] = field(default_factory=dict)  # method -> value of the primary metric elsewhere

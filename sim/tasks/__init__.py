@@ -1,7 +1,18 @@
 """Tasks by the name they have in a config."""
 
-from sim.tasks.classify import Classify, Response
+from sim.tasks.classify import Classify, Mortality, Response
+from sim.tasks.cox import CoxSettings
 from sim.tasks.hazard import HazardSettings
+from sim.tasks.multiclass import CancerType, MulticlassSettings, Stage
 from sim.tasks.task import TaskSettings
 
-TASKS: dict[str, type[TaskSettings]] = {"classify": Classify, "response": Response, "hazard": HazardSettings}
+TASKS: dict[str, type[TaskSettings]] = {
+    "response": Response,
+    "mortality": Mortality,
+    "classify": Classify,
+    "stage": Stage,
+    "cancer_type": CancerType,
+    "multiclass": MulticlassSettings,
+    "hazard": HazardSettings,
+    "cox": CoxSettings,
+}

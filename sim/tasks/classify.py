@@ -12,6 +12,7 @@ from sim.cohort.table import Binary, Cohort
 from sim.federation import Federation
 from sim.metrics.calibration import brier, citl
 from sim.metrics.discrimination import accuracy, auroc
+from sim.tasks.closed import Loss, closed_form
 from sim.tasks.nets import Net
 from sim.tasks.outcome import only
 from sim.tasks.task import Columns, Floats, Task, TaskSettings
@@ -24,6 +25,7 @@ class Classification(Task):
         """The label as 0.0 or 1.0; [R]."""
         return {"label": torch.from_numpy(y["label"].astype(np.float32))}
 
+    @closed_form(Loss.logistic)
     def row_loss(self, output: Tensor, y: dict[str, Tensor]) -> Tensor:
         """Cross-entropy of every row; [B, 1] -> [B]."""
         return binary_cross_entropy_with_logits(output[:, 0], y["label"], reduction="none")
@@ -67,3 +69,10 @@ class Response(Classify):
     """Predict the response to treatment."""
 
     outcome: str = "response"
+
+
+@dataclass
+class Mortality(Classify):
+    """Predict death of any cause within five years, among those of whom it can be known."""
+
+    outcome: str = "mortality_5y"

@@ -16,6 +16,7 @@ from sim.checks import Refused, within
 from sim.cohort.table import Cohort, Survival
 from sim.federation import Federation
 from sim.metrics.survival import harrell_c
+from sim.tasks.closed import Loss, closed_form
 from sim.tasks.nets import Net, Proportional
 from sim.tasks.outcome import only
 from sim.tasks.task import Columns, Floats, Task, TaskSettings
@@ -53,6 +54,7 @@ class Hazard(Task):
             "failed": torch.from_numpy(failed.astype(np.float32)),
         }
 
+    @closed_form(Loss.hazard)
     def row_loss(self, output: Tensor, y: dict[str, Tensor]) -> Tensor:
         """-log likelihood of every row; [B, bins] -> [B]."""
         at = torch.arange(output.shape[1], dtype=output.dtype)

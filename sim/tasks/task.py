@@ -1,7 +1,7 @@
 """A task: what is learned. Written for one site and one parameter vector; the engine lifts it to all sites."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -9,8 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sim.checks import Refused, one_of
+from sim.cohort.grounds import tells
 from sim.cohort.table import Cohort
 from sim.federation import Federation
+from sim.metrics.segments import segment_mean
 from sim.params import Layout, call
 from sim.random import stream
 from sim.tasks.nets import Net, Proportional
@@ -37,7 +40,13 @@ class Task:
 
     A subclass says what a row costs (`row_loss`), what a model predicts (`predict`) and how predictions are judged
     (`metrics`). `module` is any nn.Module without buffers.
+
+    scores       shape of a row's prediction: () for one number, (K,) for one a class
+    whole_sites  the loss is of all training rows of a site together, and no sum over rows
     """
+
+    scores: tuple[int, ...] = ()
+    whole_sites: ClassVar[bool] = False
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module.eval().requires_grad_(False)
@@ -52,16 +61,26 @@ class Task:
         raise NotImplementedError
 
     def score(self, output: Tensor) -> Tensor:
-        """Prediction of every row from the network's output: probability or risk; [N, ...] -> [N]."""
+        """Prediction of every row from the network's output: probabilities or risk; [N, ...] -> [N, *scores]."""
         raise NotImplementedError
 
+    def segment_loss(
+        self, score: Floats, row_loss: Floats, y: Columns, segment: NDArray[np.int64], segments: int
+    ) -> Floats:
+        """Loss of every segment of rows: the mean of theirs; [N, *scores], [N] -> [G]."""
+        return segment_mean(row_loss, segment, segments)
+
     def metrics(self, score: Floats, y: Columns, segment: NDArray[np.int64], segments: int) -> dict[str, Floats]:
-        """Metrics of every segment of rows (a site's split) at once; [N] -> name -> [G]."""
+        """Metrics of every segment of rows (a site's split) at once; [N, *scores] -> name -> [G]."""
         raise NotImplementedError
 
     def events(self, y: Columns) -> NDArray[np.bool_]:
         """Whether the outcome happened; bool [R]."""
         raise NotImplementedError
+
+    def weighed(self, y: Columns) -> NDArray[np.bool_]:
+        """Rows without which a loss says nothing of a model; bool [R]."""
+        return np.ones(len(next(iter(y.values()))), dtype=bool)
 
     @property
     def convex(self) -> bool:
@@ -84,11 +103,11 @@ class Task:
         return mean_over(self.row_loss(call(self.module, self.layout, v, batch.x), batch.y), batch.valid)
 
     def predict(self, v: Tensor, x: Tensor) -> Tensor:
-        """Prediction of every row; [P], [N, D] -> [N]."""
+        """Prediction of every row; [P], [N, D] -> [N, *scores]."""
         return self.score(call(self.module, self.layout, v, x))
 
     def rate(self, v: Tensor, x: Tensor, y: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Prediction and loss of every row; [P], [N, D], each [N] -> [N], [N]."""
+        """Prediction and loss of every row; [P], [N, D], each [N] -> [N, *scores], [N]."""
         output = call(self.module, self.layout, v, x)
         return self.score(output), self.row_loss(output, y)
 
@@ -100,10 +119,28 @@ class TaskSettings:
     judged_by: ClassVar[tuple[str, ...]] = ("loss",)  # names of the metrics that the task gives
 
     outcome: str = ""  # name of the cohort's outcome; empty = its only one of the right kind
+    without: list[str] = field(default_factory=list)  # predictors of the cohort to leave out
 
     def choose(self, cohort: Cohort) -> str:
         """Name of the outcome to learn, or a refusal."""
         raise NotImplementedError
+
+    def ask(self, cohort: Cohort, outcome: str) -> Cohort:
+        """Patients of whom the outcome is known, with the predictors that are taken; refuses what cannot be learned."""
+        usual = type(self)().without  # which a cohort may lack
+        for at, column in enumerate(self.without):
+            if column not in usual:
+                one_of(f"task.without[{at}]", column, cohort.predictors[outcome])
+        cohort = cohort.about(outcome)
+        kept = tuple(column for column in cohort.predictors[outcome] if column not in self.without)
+        if not kept:
+            raise Refused(f"task.without={self.without}: no predictor of {outcome!r} is left. Shorten it.")
+        ground = cohort.grounds.get(outcome)
+        if ground and not any(column in kept and tells(cohort.table[column]) for column in ground.columns):
+            raise Refused(f"{outcome!r} cannot be learned on cohort {cohort.name!r}: {ground.why}")
+        if len(kept) == len(cohort.predictors[outcome]):
+            return cohort
+        return replace(cohort, predictors={**cohort.predictors, outcome: kept})
 
     def build(self, net: Net, federation: Federation) -> Task:
         """The task for this federation's features (and, for survival, its training event times)."""

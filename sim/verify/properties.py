@@ -9,7 +9,7 @@ import torch
 from sim.algorithms import FedAvg
 from sim.algorithms.base import Algorithm, Weighting
 from sim.local import plan
-from sim.local.settings import Training
+from sim.local.settings import Tier, Training
 from sim.system import System
 from sim.verify import recursion
 from sim.verify.check import Check
@@ -48,7 +48,10 @@ def spatial(rounds: int, sites: int = 0, weighting: Weighting = Weighting.rows, 
 
 
 def paths(build: Build, closed: Closed) -> Checks:
-    """The path under partial participation, for each weighting, with and without momentum; then with weight decay."""
+    """The path under partial participation, for each weighting, with and without momentum; then with weight decay.
+
+    The engine chooses the fused tier where the method leaves `direction` alone; its tensor twin is held to the same.
+    """
     for weighting in Weighting:
         for momentum in (0.0, 0.6):
             trial = spatial(30, 3, weighting, momentum)
@@ -57,6 +60,8 @@ def paths(build: Build, closed: Closed) -> Checks:
             trial = replace(trial, training=replace(trial.training, decay=0.98, chunk=2))
             words = f"path, 3 of 6 sites, weighting {weighting.value}, momentum {momentum:g}"
             yield follows(build, trial, closed, words)
+            stacked = replace(trial, training=replace(trial.training, tier=Tier.stacked))
+            yield follows(build, stacked, closed, f"{words}, stacked tier")
     whole = spatial(15, momentum=0.3)
     whole = replace(whole, training=replace(whole.training, weight_decay=0.2))
     yield follows(build, whole, closed, "path, all sites, weight decay")

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from sim.federation import Federation, from_arrays
 from sim.random import stream
+from sim.tasks.closed import Loss, closed_form
 from sim.tasks.task import Task
 
 Array = NDArray[np.float64]
@@ -26,6 +27,7 @@ class LeastSquares(Task):
         """The value to predict; [R]."""
         return {"value": torch.from_numpy(y["value"])}
 
+    @closed_form(Loss.squared)
     def row_loss(self, output: Tensor, y: dict[str, Tensor]) -> Tensor:
         """1/2 (x'w - y)^2; [B, 1] -> [B]."""
         return 0.5 * (output[:, 0] - y["value"]) ** 2

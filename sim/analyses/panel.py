@@ -1,0 +1,66 @@
+"""The many candidate features of a biomarker search: which columns they are, which of them are true."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.analyses.design import labels
+from sim.analyses.exact import Floats, Rows, Wire
+from sim.analyses.held import Held, numbers, standardised
+from sim.analyses.selection import Flags
+from sim.checks import Refused
+
+TRUE_FEATURES = "true_features"  # key of a cohort's notes: names of the features with an effect, parted by commas
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Covariates "x" [n, P], features "g" [n, p] and the outcome "y" of every site, standardised over all sites."""
+
+    covariates: tuple[str, ...]
+    features: tuple[str, ...]  # [p]
+    sites: list[Rows]
+    true: Flags | None  # [p]; None where the truth is not known
+    absent: int  # pairs of a site and a feature that is not measured there
+    wire: Wire  # of the standardisation
+
+
+def panel(held: Held, outcome: str, prefix: str) -> Panel:
+    """Panel of the columns that start with `prefix`; refuses a cohort that has none."""
+    names = [str(name) for name in held.table.columns]
+    features = [name for name in names if name.startswith(prefix)]
+    if not features or not prefix:
+        raise Refused(
+            f"Cohort {held.cohort.name!r} has no columns that start with {prefix!r} to search for biomarkers; it has "
+            f"{', '.join(names)}. Set cohort.discovery=500 (cohort=calibrated), or name their prefix with --features."
+        )
+    y = held.split(labels(held, outcome))
+    found = numbers(held.table, [name for name in held.cohort.predictors[outcome] if name not in features])
+    x, keep, first = standardised(held.split(np.column_stack(list(found.values()))))
+    raw = held.split(held.table[features].to_numpy(dtype=np.float64, na_value=np.nan))
+    absent = sum(int(np.isnan(part).all(axis=0).sum()) for part in raw)
+    g, told, second = standardised(raw)
+    kept = [name for name, here in zip(features, told, strict=True) if here]
+    sites: list[Rows] = [{"x": a, "g": b, "y": c} for a, b, c in zip(x, g, y, strict=True)]
+    covariates = tuple(name for name, here in zip(found, keep, strict=True) if here)
+    return Panel(covariates, tuple(kept), sites, truth(held, kept), absent, first.then(second))
+
+
+def truth(held: Held, features: list[str]) -> Flags | None:
+    """Which features have an effect, bool [p]; refuses a truth that names none of them."""
+    if TRUE_FEATURES not in held.cohort.notes:
+        return None
+    named = [name for name in re.split(r"[,\s]+", held.cohort.notes[TRUE_FEATURES]) if name]
+    true = np.isin(features, named)
+    if not true.any():
+        raise Refused(f"Cohort {held.cohort.name!r}: none of the true features {', '.join(named)} is a column.")
+    return true
+
+
+def linked(sites: list[Rows], true: Flags, least: float) -> Flags:
+    """Features whose correlation with some true feature is at least `least` in size; bool [p], true ones included."""
+    moments = sum((rows["g"][:, true].T @ rows["g"] for rows in sites), np.zeros((int(true.sum()), len(true))))
+    length = np.sqrt(sum(((rows["g"] ** 2).sum(0) for rows in sites), np.zeros(len(true))))
+    correlation: Floats = moments / np.outer(length[true], length)
+    return np.asarray((np.abs(correlation) >= least).any(axis=0))

@@ -1,0 +1,20 @@
+"""What a synthetic cohort's notes say of its truth, where the truth is not a number a patient."""
+
+from collections.abc import Mapping
+
+from sim.checks import Refused
+from sim.cohort.table import Cohort
+
+TRUE_CHANGES = "annual_percent_change"  # key of a cohort's notes: "merkel=3, lung=-2"
+
+
+def annual_changes(cohort: Cohort) -> Mapping[str, float]:
+    """True annual percent change by group; empty where it is not known."""
+    text = cohort.notes.get(TRUE_CHANGES, "")
+    try:
+        pairs = [part.split("=") for part in text.split(",") if part.strip()]
+        return {name.strip(): float(change) for name, change in pairs}
+    except ValueError:
+        raise Refused(
+            f"Note {TRUE_CHANGES!r} of cohort {cohort.name!r} is {text!r}: allowed name=percent, parted by commas."
+        ) from None

@@ -1,0 +1,120 @@
+"""The local work of one site after another in compiled loops; parameters and a tile of rows stay in the caches.
+
+Letters as everywhere, and: `w` a site's parameters in the local layout [Q] of `sim.local.dense`, `work` what
+`sim.local.passes` writes on.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sim.jit import fast
+from sim.local.dense import TILE, Network
+from sim.local.order import of_epoch, shuffle
+from sim.local.passes import Data, Doubles, Floats, Ints, Words, collect, differentiate
+from sim.local.plan import Sites
+from sim.local.tiles import LANES, fetch
+
+AHEAD = 256  # rows of the next site that are asked for while this one trains
+
+
+class Dials(NamedTuple):
+    """Numbers of a local step, in the precision of the parameters."""
+
+    lr: float
+    pull: float
+    decay: float
+    momentum: float
+    clip: float
+
+
+@fast
+def site(
+    net: Network,
+    data: Data,
+    dials: Dials,
+    steps: int,
+    width: int,
+    start: int,
+    word: np.uint64,
+    fixed: Floats,
+    w: Floats,
+    v: Floats,
+    order: Ints,
+    work: Floats,
+) -> None:
+    """All local steps of a site: w -= lr (g + (pull + decay) w + fixed), in place.
+
+    width rows of a batch; start first row, order [rows]; fixed = drift - pull x, or empty; v, work to write on.
+    """
+    one = w.dtype.type(1)
+    lr, shrink, momentum = dials.lr, dials.pull + dials.decay, dials.momentum
+    rows, now = len(order), -1
+    batches = (rows + width - 1) // width
+    v[:] = 0
+    for step in range(steps):
+        if step // batches != now:
+            now = step // batches
+            shuffle(order, start, of_epoch(word, now))
+        low = step % batches * width
+        size = min(width, rows - low)
+        if momentum == 0 and size <= TILE:
+            # One tile and nothing to remember: the gradient goes straight into the parameters.
+            differentiate(net, data, dials.clip, w, work, order, low, size)
+            if shrink > 0:
+                for p in range(len(w)):
+                    w[p] *= one - lr * shrink
+            for p in range(len(fixed)):
+                w[p] -= lr * fixed[p]
+            collect(net, w, work, size, -lr / w.dtype.type(size))
+        else:
+            for p in range(len(v)):
+                v[p] = momentum * v[p] + shrink * w[p]
+            for p in range(len(fixed)):
+                v[p] += fixed[p]
+            for tile in range(low, low + size, TILE):
+                part = min(TILE, low + size - tile)
+                differentiate(net, data, dials.clip, w, work, order, tile, part)
+                collect(net, v, work, part, one / w.dtype.type(size))
+            for p in range(len(w)):
+                w[p] -= lr * v[p]
+
+
+@fast
+def sites(net: Network, data: Data, dials: Dials, at: Sites, word: Words, width: int, w: Floats, drift: Floats) -> None:
+    """Local steps of C sites, one after another; w [C, P] from the models they downloaded to those they trained.
+
+    word [C], see `sim.local.order`; width rows of a batch, 0 for all; drift [C, P] or [0, P].
+    """
+    local, v = np.zeros(net.size, w.dtype), np.zeros(net.size, w.dtype)
+    fixed = np.zeros(net.size if len(drift) > 0 or dials.pull > 0 else 0, w.dtype)
+    work = np.zeros((2 * net.layers + 2, TILE, net.row), w.dtype)
+    order = np.empty(at.rows.max() if len(w) > 0 else 0, np.int64)
+    for c in range(len(w)):
+        for p in range(len(net.place)):
+            local[net.place[p]] = w[c, p]
+        if len(fixed) > 0:
+            for p in range(len(net.place)):
+                fixed[net.place[p]] = (drift[c, p] if len(drift) > 0 else w.dtype.type(0)) - dials.pull * w[c, p]
+        if c + 1 < len(w):
+            low, high = at.start[c + 1], at.start[c + 1] + min(at.rows[c + 1], AHEAD)
+            for row in range(low, high, LANES):
+                fetch(data.y, 0, row)
+            for row in range(low, high):
+                for j in range(0, data.x.shape[1], LANES):
+                    fetch(data.x, row, j)
+        wide = width if width > 0 else at.rows[c]
+        some = order[: at.rows[c]]
+        site(net, data, dials, at.steps[c], wide, at.start[c], word[c], fixed, local, v, some, work)
+        for p in range(len(net.place)):
+            w[c, p] = local[net.place[p]]
+
+
+@fast
+def weighted(weight: Doubles, part: Floats) -> Doubles:
+    """Sum of weight [C] times part [C, P] in double precision, in the order of the rows; [P]."""
+    total = np.zeros(part.shape[1])
+    for c in range(len(part)):
+        for p in range(part.shape[1]):
+            total[p] += weight[c] * part[c, p]
+    return total

@@ -1,0 +1,74 @@
+"""Which of the three tiers trains: a small cost model, and the reason in words."""
+
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+
+from sim.algorithms.base import Algorithm, Local
+from sim.checks import Refused
+from sim.local.dense import Network, network
+from sim.local.fused import Fused
+from sim.local.plan import Sites
+from sim.local.rows import Rows
+from sim.local.settings import Tier, Training
+from sim.local.stacked import Gradients, Stacked
+from sim.tasks.task import Task
+
+STACKED = 100_000  # parameters above which a batched computation over sites no longer pays for its memory
+
+
+class Choice(NamedTuple):
+    """A tier and why; recorded with every run."""
+
+    tier: Tier
+    why: str
+
+
+class Trainer(Protocol):
+    """A tier over a federation's rows."""
+
+    def train(self, algorithm: Algorithm, at: Local, sites: Sites, round: int) -> Tensor:
+        """Models of C sites after their local steps from `at.x`; [C, P]."""
+
+
+def known(task: Task, algorithm: Algorithm) -> Network | str:
+    """The network as the fused tier sees it, or why it cannot train it."""
+    if type(algorithm).direction is not Algorithm.direction:
+        return f"{type(algorithm).__name__} has a step of its own"
+    return network(task)
+
+
+def choose(task: Task, algorithm: Algorithm, training: Training) -> Choice:
+    """Tier of a run; refuses fused where it is asked for and not possible, and batches where the loss has none."""
+    if task.whole_sites and training.batch:
+        raise Refused(
+            f"local.batch={training.batch}: the loss of {type(task).__name__} is of all rows of a site together, for "
+            "each event is compared with all who are at risk. Set local.batch=0."
+        )
+    if task.whole_sites and training.clip:
+        raise Refused(
+            f"local.clip={training.clip:g}: the loss of {type(task).__name__} is no sum over rows, so no row has a "
+            "gradient of its own to clip. Set local.clip=0, or take task=hazard."
+        )
+    found = known(task, algorithm)
+    size = task.layout.size
+    if training.tier is Tier.fused and isinstance(found, str):
+        raise Refused(f"local.tier=fused: {found}. Allowed here: auto, stacked, single.")
+    if training.tier is not Tier.auto:
+        return Choice(training.tier, "asked for")
+    if isinstance(found, Network):
+        return Choice(Tier.fused, "a dense network whose local step is affine in the model")
+    if size <= STACKED:
+        return Choice(Tier.stacked, found)
+    return Choice(Tier.single, f"{found}; {size} parameters are more than {STACKED} to stack")
+
+
+def trainer(task: Task, algorithm: Algorithm, training: Training, rows: Rows, seed: int) -> Trainer:
+    """The chosen tier, compiled where that is needed."""
+    tier = choose(task, algorithm, training).tier
+    found = known(task, algorithm)
+    if tier is Tier.fused and isinstance(found, Network):
+        fused = Fused.over(rows, found, training, seed)
+        fused.ready()
+        return fused
+    return Stacked(Gradients(task, training.clip), rows, training, seed, single=tier is Tier.single)

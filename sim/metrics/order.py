@@ -1,0 +1,64 @@
+"""Rows in order of segment and value: a radix sort over all segments at once, in linear time and memory.
+
+The digits of the values are dealt out from the lowest, eight bits at a time, and the segment comes last, so ten
+thousand small segments cost what one large one does. Digits that all values share are skipped: probabilities that were
+float32 and days that are whole numbers have many. Knuth, The Art of Computer Programming 3, 5.2.5.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.checks import Refused
+from sim.jit import exact
+from sim.metrics.segments import plain, starts
+
+DIGITS, BINS = 8, 256  # digits of a float64, and the values that one can take
+ROWS = 2**31 - 1  # row numbers are int32
+
+
+def ordered(
+    values: NDArray[np.float64], segment: NDArray[np.int64], segments: int
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Row numbers by segment, then value, then row, and where each segment starts; [R], [R] -> [R], [G + 1].
+
+    -0.0 equals 0.0, infinities are values, NaN come first or last. Refuses a segment outside 0 .. segments - 1.
+    """
+    rows = len(segment)
+    if rows > ROWS:
+        raise Refused(f"{rows} rows to score at once: allowed {ROWS}; score them in blocks of whole sites.")
+    start = starts(segment, segments)
+    key = sortable(plain(values, np.float64, rows))
+    return dealt(key, plain(segment, np.int64, rows), start.copy()), start
+
+
+def sortable(values: NDArray[np.float64]) -> NDArray[np.uint64]:
+    """Whole numbers in the order of the values, equal where those are; [R]. A float's bits are sign and magnitude."""
+    bits = (values + 0.0).view(np.int64)  # -0.0 + 0.0 = 0.0
+    return (bits ^ ((bits >> 63) | np.int64(-(2**63)))).view(np.uint64)
+
+
+@exact
+def dealt(key: NDArray[np.uint64], segment: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Row numbers by segment, then key, then row; [R], [R], [G + 1] -> [R]. Overwrites all but `segment`."""
+    rows = len(key)
+    count = np.zeros((DIGITS, BINS), dtype=np.int64)
+    for row in range(rows):
+        for digit in range(DIGITS):
+            count[digit, (key[row] >> np.uint64(8 * digit)) & np.uint64(255)] += 1
+    row_of, key_next, row_next = np.arange(rows).astype(np.int32), np.empty_like(key), np.empty(rows, dtype=np.int32)
+    for digit in range(DIGITS):
+        if count[digit].max() == rows:
+            continue
+        spot = np.cumsum(count[digit]) - count[digit]
+        for at in range(rows):
+            to = (key[at] >> np.uint64(8 * digit)) & np.uint64(255)
+            key_next[spot[to]] = key[at]
+            row_next[spot[to]] = row_of[at]
+            spot[to] += 1
+        key, key_next = key_next, key
+        row_of, row_next = row_next, row_of
+    for at in range(rows):
+        here = segment[row_of[at]]
+        row_next[place[here]] = row_of[at]
+        place[here] += 1
+    return row_next

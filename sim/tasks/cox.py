@@ -1,0 +1,141 @@
+"""Cox regression stratified by site: every site's own baseline hazard, one vector of effects.
+
+Cox, JRSS B 1972; ties by Breslow, or by Efron, JASA 1977. A risk set never crosses a site, which is what a federation
+can compute exactly without sending event times: each site sends the gradient of its own partial likelihood. It is not
+a sum over rows, so a site trains on all of its rows at each local step (`local.batch=0`).
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sim.cohort.table import Cohort, Survival
+from sim.federation import Federation
+from sim.metrics.partial import partial_loss
+from sim.metrics.survival import harrell_c
+from sim.params import call
+from sim.tasks.nets import Net
+from sim.tasks.outcome import only
+from sim.tasks.task import Batch, Columns, Floats, Task, TaskSettings
+
+
+class Ties(Enum):
+    """How events on the same day count."""
+
+    efron = "efron"  # as if they came one after another, in the mean order
+    breslow = "breslow"  # as if each had all the others at risk
+
+
+class Cox(Task):
+    """A module with one output a patient, the log hazard ratio."""
+
+    whole_sites = True
+
+    def __init__(self, module: nn.Module, ties: Ties) -> None:
+        super().__init__(module)
+        self.ties = ties
+
+    def targets(self, y: Columns) -> dict[str, Tensor]:
+        """Days and whether the event happened then; [R].
+
+        Days are held in single precision, which tells whole days and hours apart for a century, as ties need.
+        """
+        return {
+            "time_days": torch.from_numpy(y["time_days"].astype(np.float32)),
+            "event": torch.from_numpy(y["event"].astype(np.float32)),
+        }
+
+    def loss(self, v: Tensor, batch: Batch) -> Tensor:
+        """-log partial likelihood of one site over its rows; [P] -> scalar."""
+        log_risk = call(self.module, self.layout, v, batch.x)[:, 0]
+        events = partial(log_risk, batch.y["time_days"], batch.y["event"], batch.valid, self.ties is Ties.efron)
+        return events.sum() / batch.valid.sum().clamp_min(1)
+
+    def score(self, output: Tensor) -> Tensor:
+        """Log hazard ratio; [N, 1] -> [N]."""
+        return output[:, 0]
+
+    def row_loss(self, output: Tensor, y: dict[str, Tensor]) -> Tensor:
+        """NaN: a row alone has no partial likelihood, see `segment_loss`; [N, 1] -> [N]."""
+        return torch.full_like(output[:, 0], torch.nan)
+
+    def segment_loss(
+        self, score: Floats, row_loss: Floats, y: Columns, segment: NDArray[np.int64], segments: int
+    ) -> Floats:
+        """-log partial likelihood within each segment over its rows; [G]."""
+        time = y["time_days"].astype(np.float32).astype(np.float64)  # the ties of `targets`
+        return partial_loss(score, time, self.events(y), segment, segments, self.ties is Ties.efron)
+
+    def events(self, y: Columns) -> NDArray[np.bool_]:
+        """Whether the event was seen; bool [R]."""
+        return y["event"].astype(bool)
+
+    def weighed(self, y: Columns) -> NDArray[np.bool_]:
+        """Events: without one the loss is 0 for every model; bool [R]."""
+        return self.events(y)
+
+    def metrics(self, score: Floats, y: Columns, segment: NDArray[np.int64], segments: int) -> dict[str, Floats]:
+        """Harrell's C; [G]."""
+        time = y["time_days"].astype(np.float64)
+        return {"cindex": harrell_c(score, time, self.events(y), segment, segments)}
+
+
+def partial(log_risk: Tensor, time: Tensor, event: Tensor, valid: Tensor, efron: bool) -> Tensor:
+    """What each event adds to the -log partial likelihood, in order of time, 0 for others; each [B] -> [B].
+
+    Rows that are not valid leave last and at no risk, so what stands in them cannot matter.
+    """
+    time = torch.where(valid, time, torch.full_like(time, -torch.inf))
+    time, order = torch.sort(time, descending=True)
+    died = (event * valid)[order] > 0
+    log_risk = torch.where(valid, log_risk, torch.full_like(log_risk, -torch.inf))[order]
+    first, last = ties(time)
+    at_risk = torch.logcumsumexp(log_risk, 0)[last]  # log of the sum over all who leave then or later
+    none = torch.zeros_like(log_risk)
+    added = at_risk
+    if efron:
+        dying = torch.where(died, (log_risk - at_risk).exp(), none)  # share of the risk
+        dying = none.scatter_add(0, last, dying)[last]
+        seen = died.to(log_risk.dtype).cumsum(0)
+        before = seen - died.to(log_risk.dtype)
+        deaths, earlier = seen[last] - before[first], before - before[first]
+        added = added + torch.log1p(-dying * earlier / deaths.clamp_min(1))
+    return torch.where(died, added - torch.where(died, log_risk, none), none)
+
+
+def ties(time: Tensor) -> tuple[Tensor, Tensor]:
+    """First and last place of the run of equal times that each place is in; sorted [B] -> [B], [B]."""
+    place, edge = torch.arange(len(time)), torch.ones(1, dtype=torch.bool)
+    changes = time[1:] != time[:-1]
+    first = torch.where(torch.cat([edge, changes]), place, 0).cummax(0).values
+    last = torch.where(torch.cat([changes, edge]), place, len(time)).flip(0).cummin(0).values.flip(0)
+    return first, last
+
+
+def without_intercept(module: nn.Module) -> nn.Module:
+    """The module with no constant in its last layer: a partial likelihood does not depend on it."""
+    linear = [part for part in module.modules() if isinstance(part, nn.Linear)]
+    if linear:
+        linear[-1].register_parameter("bias", None)
+    return module
+
+
+@dataclass
+class CoxSettings(TaskSettings):
+    """Predict the time to an event by hazard ratios that hold at every site."""
+
+    judged_by = ("loss", "cindex")
+
+    ties: Ties = Ties.efron
+
+    def choose(self, cohort: Cohort) -> str:
+        """The named outcome, or the cohort's only survival one."""
+        return only(cohort, self.outcome, Survival)
+
+    def build(self, net: Net, federation: Federation) -> Task:
+        """Cox with one output."""
+        return Cox(without_intercept(net.build(len(federation.features), 1)), self.ties)
