@@ -199,13 +199,21 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
 
 @given(st.floats(0.01, 12), st.booleans())
 def test_mortality_at_five_years_is_known_of_the_dead_and_of_those_followed(years: float, died: bool) -> None:
-    label = labels(table().iloc[:1].assign(time_years=years, event=died))["mortality_5y"].iloc[0]
+    """Beside a patient of the same day who is followed for long, so that everybody could have been."""
+    two = table().iloc[:2].assign(time_years=[years, 13.0], event=[died, False])
+    two["dx_date"] = two["dx_date"].iloc[0]
+    label = labels(two)["mortality_5y"].iloc[0]
     if years <= 5 and died:
         assert label is np.True_ or label is True
     elif years >= 5:
         assert not label
     else:
         assert label is pd.NA
+
+
+def test_an_early_death_says_nothing_where_nobody_could_be_followed_for_five_years() -> None:
+    """To keep the dead alone would be to select on the outcome."""
+    assert labels(table().iloc[:1].assign(time_years=1.0, event=True))["mortality_5y"].isna().all()
 
 
 def test_the_last_day_of_the_fifth_year() -> None:
@@ -223,7 +231,12 @@ def test_late_stage_is_three_or_four_and_unknown_if_the_stage_is() -> None:
 
 def test_outcomes_and_predictors_at_diagnosis(tmp_path: Path) -> None:
     made = cohort(tmp_path)
-    assert set(made.outcomes) == {"survival", "stage_late"}  # nobody is followed for five years, so none is known alive
+    assert set(made.outcomes) == {
+        "survival",
+        "stage",
+        "stage_late",
+        "cancer_type",
+    }  # nobody is followed for five years, so none is known alive
     known = {"cancer_type", "age_years", "stage", "t", "er", "com_copd"}
     assert set(made.predictors["survival"]) == known
     assert set(made.predictors["stage_late"]) == known - {"stage", "t"}  # T gives the stage away
@@ -234,7 +247,7 @@ def test_outcomes_and_predictors_at_diagnosis(tmp_path: Path) -> None:
 
 def test_no_outcome_and_no_treatment_ever_predicts_at_diagnosis(tmp_path: Path) -> None:
     made = cohort(tmp_path, table(response=np.arange(PATIENTS) % 2 == 0, recurrence=np.arange(PATIENTS) % 3 == 0))
-    assert set(made.outcomes) == {"survival", "response", "stage_late", "recurrence"}
+    assert set(made.outcomes) == {"survival", "response", "stage", "stage_late", "recurrence", "cancer_type"}
     forbidden = {*names("outcome"), *names("treatment"), *names("key"), *names("place"), "mortality_5y", "stage_late"}
     for used in made.predictors.values():
         assert not forbidden & (set(used) - {"cancer_type"})
@@ -298,8 +311,8 @@ def test_settings_are_checked(tmp_path: Path) -> None:
         Clinical(file="x", cancers=["beast"])
     with pytest.raises(Refused, match=r"nowhere\.parquet: no such file.*cohort\.file"):
         Clinical(file="nowhere.parquet").load(0)
-    with pytest.raises(Refused, match="nobody of 40 died and no label"):
-        cohort(tmp_path, table(event=False, stage=None, t=None))
+    with pytest.raises(Refused, match="nobody of 20 died and no label"):
+        cohort(tmp_path, table(event=False, stage=None, t=None), cancers=["breast"])
 
 
 # ----------------------------------------------------------------------------- an outcome that is not known of all
