@@ -3,7 +3,7 @@
 Sites are ordered by name and rows by patient, so the numbers do not depend on the order of the table that came in.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -40,7 +40,8 @@ class Federation:
 
     x       float [R, D]: standardised features
     y       columns of the outcome, each [R]
-    bounds  int [S, 4]: rows [bounds[s, 0], bounds[s, 1]) train site s, then valid, then test
+    bounds  int [S, 4]: rows [bounds[s, 0], bounds[s, 1]) train site s, then valid, then test; an external site has
+            test rows only
     keys    uint64 [S]: random-number key of a site, made from its name alone
     best    float [R] or None: the score of the oracle (synthetic cohorts)
     """
@@ -58,6 +59,11 @@ class Federation:
         """Training rows of each site, [S]."""
         return np.asarray(self.bounds[:, 1] - self.bounds[:, 0])
 
+    @property
+    def members(self) -> NDArray[np.int64]:
+        """Numbers of the sites that train, ascending; the others are external; [J]."""
+        return np.flatnonzero(self.rows)
+
     def held(self, split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Row numbers [n] of a split and the site [n] each belongs to."""
         at = SPLITS.index(split)
@@ -72,17 +78,25 @@ def site_keys(names: tuple[str, ...]) -> NDArray[np.uint64]:
     return np.array([key(0, "site", name) & 0xFFFF_FFFF_FFFF_FFFF for name in names], dtype=np.uint64)
 
 
-def build(cohort: Cohort, outcome: str, sites: NDArray[np.str_], split: Split, seed: int) -> Federation:
-    """Federation of a cohort dealt to `sites` (str [R], one name a row)."""
+def build(
+    cohort: Cohort, outcome: str, sites: NDArray[np.str_], split: Split, seed: int, external: Sequence[str] = ()
+) -> Federation:
+    """Federation of a cohort dealt to `sites` (str [R], one name a row).
+
+    `external` names sites that do not train: they hold test rows only, so that `Federation.rows` is 0 there.
+    """
     names, site = np.unique(sites.astype(str), return_inverse=True)
+    outside = np.isin(names, external)
     patient = pd.util.hash_array(cohort.table["patient"].to_numpy())
     part = _given(cohort) if cohort.split else _deal(site, patient, cohort.events(outcome), split, seed)
     if cohort.split is None:
         part = _one_to_train(part, site, patient)
+    part[outside[site]] = SPLITS.index("test")
     counts = np.zeros((len(names), 3), dtype=np.int64)
     np.add.at(counts, (site, part), 1)
-    if not counts[:, 0].all():
-        empty = ", ".join(names[counts[:, 0] == 0][:5])
+    lacking = (counts[:, 0] == 0) & ~outside
+    if lacking.any():
+        empty = ", ".join(names[lacking][:5])
         raise Refused(
             f"No training rows at {empty}: give each site at least one row marked 'train' in {cohort.split!r}."
         )
@@ -95,7 +109,9 @@ def build(cohort: Cohort, outcome: str, sites: NDArray[np.str_], split: Split, s
     features, raw = encode(cohort.table.iloc[order], cohort.predictors[outcome])
     refuse_huge(features, raw)
     held = site[order]
-    x = standardise(raw, held, part[order] == 0, len(names), split.scaling)
+    # An external site that scales by itself has no training rows to do it with, and takes those it is judged on.
+    use = (part[order] == 0) | (outside[held] & (split.scaling is Scaling.site))
+    x = standardise(raw, held, use, len(names), split.scaling)
     best = cohort.truth[outcome].to_numpy(dtype=np.float64)[order] if cohort.truth is not None else None
     labels = {name: values[order] for name, values in _outcome(cohort, outcome).items()}
     name_list = tuple(str(name) for name in names)

@@ -18,6 +18,7 @@ from sim.engine import Diverged, Simulation, rounds
 from sim.execute import crew
 from sim.federation import Federation, build
 from sim.partition.base import digest as partition_digest
+from sim.partition.settle import settle
 from sim.records import Run, finished, ready, rounds_frame, sites_frame, write
 from sim.references import Reference, Watch
 from sim.tasks.task import Task
@@ -48,8 +49,8 @@ def prepare(experiment: Experiment) -> Prepared:
             del _kept[next(iter(_kept))]
         cohort = experiment.cohort.load(experiment.seed)
         outcome = experiment.task.choose(cohort)
-        sites = experiment.partition.assign(cohort, outcome, experiment.seed)
-        federation = build(cohort, outcome, sites, experiment.split, experiment.seed)
+        cohort, sites, external = settle(experiment.partition, cohort, outcome, experiment.seed)
+        federation = build(cohort, outcome, sites, experiment.split, experiment.seed, external)
         task = experiment.task.build(experiment.net, federation)
         _kept[wanted] = Prepared(cohort, outcome, sites, federation, task)
     return _kept[wanted]
