@@ -1,8 +1,15 @@
 """Cohorts by the name they have in a config."""
 
 from sim.cohort.calibrated import Calibrated
+from sim.cohort.generated import Fcube, Synthetic
 from sim.cohort.real import Lung
 from sim.cohort.table import Source
 from sim.cohort.tabular import Tabular
 
-COHORTS: dict[str, type[Source]] = {"calibrated": Calibrated, "lung": Lung, "tabular": Tabular}
+COHORTS: dict[str, type[Source]] = {
+    "calibrated": Calibrated,
+    "lung": Lung,
+    "tabular": Tabular,
+    "synthetic": Synthetic,
+    "fcube": Fcube,
+}
