@@ -3,8 +3,9 @@
     python benchmarks/memory.py [--sites 1000] [--rounds 200] [--json FILE]
 
 FedAvg and SCAFFOLD (which keeps a vector a site) on the MLP, in this process and on Ray. The process tree's memory,
-shared pages counted once, is read every tenth round after the first hundred (by then Ray has touched its buffers); growth is the difference of the means over
-the last and the first third of the readings. Exit status 1 if it is above 2 MiB and 1 % of the peak.
+shared pages counted once, is read every tenth round after the first hundred (by then Ray has touched its buffers);
+growth is the difference of the means over the last and the first third of the readings. Exit status 1 if it is above
+2 MiB and 1 % of the peak.
 """
 
 import argparse
