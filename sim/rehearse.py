@@ -23,7 +23,8 @@ from sim.records import Run, finished, ready, rounds_frame, sites_frame, write
 from sim.references import Reference, Watch
 from sim.tasks.task import Task
 
-DATA = ("cohort", "partition", "split", "task", "net", "seed")  # settings that a prepared federation depends on
+# Settings that a prepared federation depends on.
+DATA = ("cohort", "partition", "shift", "split", "task", "net", "seed")
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ def prepare(experiment: Experiment) -> Prepared:
         cohort = experiment.cohort.load(experiment.seed)
         outcome = experiment.task.choose(cohort)
         cohort, sites, external = settle(experiment.partition, cohort, outcome, experiment.seed)
+        cohort = experiment.shift.apply(cohort, outcome, sites, experiment.seed)
         federation = build(cohort, outcome, sites, experiment.split, experiment.seed, external)
         task = experiment.task.build(experiment.net, federation)
         _kept[wanted] = Prepared(cohort, outcome, sites, federation, task)

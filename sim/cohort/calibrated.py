@@ -94,6 +94,7 @@ class Calibrated(Source):
                 "settings": ", ".join(f"{name}={value}" for name, value in asdict(self).items()),
                 "seed": str(seed),
             },
+            derived=products,
         )
 
     def draw(self, law: Law, number: int, rows: int, seed: int) -> Iterator[tuple[Columns, Columns]]:
@@ -129,6 +130,15 @@ def observed(patient: NDArray[np.int64], who: People, fated: Fate, noted: Record
         "time_days": fated.time_days,
         "died": fated.died,
     }
+
+
+def products(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """The derived column: treatment times the predictive marker as recorded, not recorded if the marker is not."""
+    second = published.law(tuple(table["cancer"].cat.categories)).second[table["cancer"].cat.codes]
+    marker = table["marker_1"].where(~second, table["marker_2"])
+    if marker.dtype == bool and table["treated"].dtype == bool:
+        return {"treated_marker": table["treated"] & marker}
+    return {"treated_marker": table["treated"].astype(np.float64) * marker.astype(np.float64)}
 
 
 def truth(who: People, fated: Fate) -> Columns:

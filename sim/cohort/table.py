@@ -1,7 +1,7 @@
 """A cohort: one table of patients as the hospitals recorded them, and, if synthetic, the truth kept apart."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -43,6 +43,7 @@ class Cohort:
     truth       same rows, synthetic cohorts only; holds for each outcome a column of its name with the best score
                 there is (probability of a Binary, log-risk of a Survival). No algorithm sees it.
     split       column with "train", "valid" or "test" per row when the cohort brings its own split
+    derived     columns that follow from others as they are recorded, from a table; None = no such columns
     """
 
     name: str
@@ -52,6 +53,7 @@ class Cohort:
     truth: pd.DataFrame | None = None
     split: str | None = None
     notes: Mapping[str, str] = field(default_factory=dict)  # how it was made, for the run record
+    derived: Callable[[pd.DataFrame], Mapping[str, pd.Series]] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # Imported here because the checks speak of the classes above.
@@ -69,6 +71,10 @@ class Cohort:
         outcome = self.outcome(name)
         column = outcome.label if isinstance(outcome, Binary) else outcome.event
         return self.table[column].to_numpy(dtype=bool)
+
+    def derive(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A changed table of this cohort with the derived columns made anew."""
+        return table if self.derived is None else table.assign(**self.derived(table))
 
     @cached_property
     def digest(self) -> str:
