@@ -24,6 +24,7 @@ from sim.partition import PARTITIONS
 from sim.partition.base import Partition
 from sim.references import REFERENCES
 from sim.server import SERVERS, Server
+from sim.shift import Shift
 from sim.system import System
 from sim.tasks import TASKS
 from sim.tasks.nets import NETS, Net
@@ -67,6 +68,7 @@ class Experiment:
     algorithm: Method = MISSING
     server: Server = MISSING
     executor: Executor = MISSING
+    shift: Shift = field(default_factory=Shift)
     split: Split = field(default_factory=Split)
     local: Training = field(default_factory=Training)
     system: System = field(default_factory=System)

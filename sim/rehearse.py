@@ -25,7 +25,8 @@ from sim.references import Reference, Watch
 from sim.score import Held
 from sim.tasks.task import Task
 
-DATA = ("cohort", "partition", "split", "task", "net", "seed")  # settings that a prepared federation depends on
+# Settings that a prepared federation depends on.
+DATA = ("cohort", "partition", "shift", "split", "task", "net", "seed")
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def prepare(experiment: Experiment) -> Prepared:
             cohort = experiment.task.ask(cohort, outcome)
         with stage("partition"):
             cohort, sites, external = settle(experiment.partition, cohort, outcome, experiment.seed)
+            cohort = experiment.shift.apply(cohort, outcome, sites, experiment.seed)
         with stage("federation"):
             federation = build(cohort, outcome, sites, experiment.split, experiment.seed, external)
         with stage("task"):

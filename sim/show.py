@@ -24,6 +24,7 @@ from sim.partition.settle import settle
 from sim.partition.strengths import Columns
 from sim.records import ready
 from sim.report.partition_figure import partition_figure
+from sim.shift.changed import changed
 
 SHOWN = 30  # sites in a printed table
 
@@ -90,7 +91,8 @@ def partition(console: Console, overrides: Sequence[str], figure: Path | None) -
     made = wanted.cohort.load(wanted.seed)
     outcome = wanted.task.choose(made)
     made = wanted.task.ask(made, outcome)
-    made, sites, external = settle(wanted.partition, made, outcome, wanted.seed)
+    held, sites, external = settle(wanted.partition, made, outcome, wanted.seed)
+    made = wanted.shift.apply(held, outcome, sites, wanted.seed)
     frame = describe(made, outcome, sites)
     largest = frame.loc[frame["rows"].nlargest(SHOWN, keep="first").index.sort_values()]
     table = rows(largest, f"{type(wanted.partition).__name__} partition of {made.name}, outcome {outcome}")
@@ -108,6 +110,10 @@ def partition(console: Console, overrides: Sequence[str], figure: Path | None) -
     )
     title = "Skew by column; by_chance: the same sites with patients dealt at random"
     console.print(rows(skews(made, outcome, sites), title))
+    if made is not held:
+        console.print(rows(changed(held, made, sites), "Shift: share of rows changed, in all and over sites"))
+        if "faults" in made.notes:
+            console.print(f"Faults: {made.notes['faults']}.")
     mark = digest(made, sites)
     console.print(f"Partition: {mark}")
     path = figure or Path(wanted.results.dir) / f"partition-{mark[:12]}.svg"

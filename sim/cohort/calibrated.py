@@ -100,6 +100,7 @@ class Calibrated(Source):
                 "seed": str(seed),
             },
             grounds=absent(law, outcomes),
+            derived=products,
         )
 
     def draw(self, law: Law, sizes: NDArray[np.int64], seed: int) -> tuple[Columns, Columns]:
@@ -166,6 +167,15 @@ def observed(patient: NDArray[np.int64], who: People, fated: Fate, noted: Record
         "died": fated.died,
         "hidden_cause_cancer": fated.died & fated.by_cancer,
     }
+
+
+def products(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """The derived column: treatment times the predictive marker as recorded, not recorded if the marker is not."""
+    second = published.law(tuple(table["cancer"].cat.categories)).second[table["cancer"].cat.codes]
+    marker = table["marker_1"].where(~second, table["marker_2"])
+    if marker.dtype == bool and table["treated"].dtype == bool:
+        return {"treated_marker": table["treated"] & marker}
+    return {"treated_marker": table["treated"].astype(np.float64) * marker.astype(np.float64)}
 
 
 def truth(who: People, fated: Fate) -> Columns:

@@ -1,7 +1,7 @@
 """A cohort: one table of patients as the hospitals recorded them, and, if synthetic, the truth kept apart."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -61,6 +61,7 @@ class Cohort:
     split       column with "train", "valid" or "test" per row when the cohort brings its own split
     grounds     name of an outcome -> what it rests on: for one that a simulator draws from little, and for one that the
                 cohort lacks, with the reason
+    derived     columns that follow from others as they are recorded, from a table; None = no such columns
     """
 
     name: str
@@ -71,6 +72,7 @@ class Cohort:
     split: str | None = None
     notes: Mapping[str, str] = field(default_factory=dict)  # how it was made, for the run record
     grounds: Mapping[str, Ground] = field(default_factory=dict)
+    derived: Callable[[pd.DataFrame], Mapping[str, pd.Series]] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # Imported here because the checks speak of the classes above.
@@ -123,6 +125,10 @@ class Cohort:
         notes = {**self.notes, "not known": f"{name} of {int((~known).sum())} of {len(known)} rows, left out"}
         outcomes = {name: self.outcomes[name]}
         return replace(self, table=table, truth=truth, outcomes=outcomes, predictors=predictors, notes=notes)
+
+    def derive(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A changed table of this cohort with the derived columns made anew."""
+        return table if self.derived is None else table.assign(**self.derived(table))
 
     @cached_property
     def digest(self) -> str:

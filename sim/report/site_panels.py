@@ -59,7 +59,7 @@ def told(mix: Mix) -> list[tuple[str, int]]:
     """Levels that a heat map shows, and what it writes: of a flag only True, of a number its highest fifth."""
     gap = [(f" {GAP}", len(mix.levels) - 1)] if mix.levels[-1] == GAP else []
     named = list(mix.levels[: len(mix.levels) - len(gap)])
-    if named == ["False", "True"]:
+    if named in (["False", "True"], ["0", "1"]):
         return [("", 1), *gap]
     if len(named) == 5 and named[-1].startswith("> ") and named[0].startswith("<= "):
         return [(f" {named[-1]}", 4), *gap]

@@ -1,0 +1,64 @@
+"""Shift: how what is recorded, and at will what happens, differs between the sites of a partition.
+
+After the partition and before the federation. A pure function of (cohort, outcome, sites, seed) and the dials: numbers
+are keyed by the site's name and by the patient, so that order, other sites and other dials change nothing, and a dial
+that is turned further keeps what it had done. With all dials at 0 the cohort is returned as it is.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.checks import within
+from sim.cohort.table import Cohort
+from sim.shift.assay import Assay
+from sim.shift.coding import Coding
+from sim.shift.dials import Where
+from sim.shift.faults import Faults
+from sim.shift.happening import Concept, Practice
+from sim.shift.missing import Missing
+from sim.shift.outcomes import Ascertainment, FollowUp
+from sim.shift.stage import StageMigration
+
+
+@dataclass
+class Shift:
+    """The `shift` settings. `het` turns up every dial of recording that is not set by itself, and no other."""
+
+    het: float = 0.0  # 0..1.5; 1 = how far hospitals were found to differ; docs/partitions.md has the sources
+    practice: Practice = field(default_factory=Practice)
+    concept: Concept = field(default_factory=Concept)
+    followup: FollowUp = field(default_factory=FollowUp)
+    ascertainment: Ascertainment = field(default_factory=Ascertainment)
+    stage: StageMigration = field(default_factory=StageMigration)
+    assay: Assay = field(default_factory=Assay)
+    coding: Coding = field(default_factory=Coding)
+    missing: Missing = field(default_factory=Missing)
+    faults: Faults = field(default_factory=Faults)
+
+    def __post_init__(self) -> None:
+        within("shift.het", self.het, 0, 1.5)
+
+    def apply(self, cohort: Cohort, outcome: str, sites: NDArray[np.str_], seed: int) -> Cohort:
+        """The cohort as the sites record it, in the order in which it comes about; sites str [R], one a row."""
+        where = Where.of(cohort.table, sites, seed)
+        shifted = cohort
+        if self.practice.spread:
+            shifted = self.practice.apply(shifted, outcome, where)
+        if self.concept.tau or self.concept.intercept:
+            shifted = self.concept.apply(shifted, outcome, where)
+        table, het = shifted.table, self.het
+        for outcomes in (self.followup, self.ascertainment):
+            if outcomes.on(het):
+                table = outcomes.apply(table, where, het, shifted.outcomes)
+        for columns in (self.stage, self.assay, self.coding, self.missing):
+            if columns.on(het):
+                table = columns.apply(table, where, het)
+        told = self.faults.told(where)
+        if told:
+            table = self.faults.apply(table, where, self.coding.factors, shifted.outcomes)
+        if table is shifted.table:
+            return shifted
+        notes = {**shifted.notes, "faults": told} if told else shifted.notes
+        return replace(shifted, table=shifted.derive(table), notes=notes)
