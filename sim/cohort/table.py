@@ -61,6 +61,7 @@ class Cohort:
     split       column with "train", "valid" or "test" per row when the cohort brings its own split
     grounds     name of an outcome -> what it rests on: for one that a simulator draws from little, and for one that the
                 cohort lacks, with the reason
+    effects     what truly acts on whom, synthetic cohorts only: one row a (cancer, term), see `truths.effects`
     """
 
     name: str
@@ -71,6 +72,7 @@ class Cohort:
     split: str | None = None
     notes: Mapping[str, str] = field(default_factory=dict)  # how it was made, for the run record
     grounds: Mapping[str, Ground] = field(default_factory=dict)
+    effects: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         # Imported here because the checks speak of the classes above.
