@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from lifelines import CoxPHFitter
 from omegaconf import OmegaConf
 from scipy.special import logit
 from scipy.stats import beta, chi2_contingency, kstest, norm
@@ -14,15 +13,13 @@ from sklearn.metrics import roc_auc_score
 
 from sim.checks import Refused
 from sim.cohort import published
-from sim.cohort.calibrated import BLOCK, Calibrated
+from sim.cohort.calibrated import Calibrated
 from sim.cohort.calibration import baselines
 from sim.cohort.centres import centres, deal
 from sim.cohort.marginals import marginals
 from sim.cohort.published import law
+from sim.cohort.stack import BLOCK
 from sim.cohort.table import Binary, Categorical, Cohort, Survival
-
-LARGE = ("breast", "prostate", "lung", "colorectal", "melanoma", "pancreas")  # each above 5 % of the table's cases
-RARE = ("ovary", "aml", "glioblastoma", "sarcoma", "male_breast", "merkel")
 
 
 def plain(cancers: list[str], patients: int, **more: object) -> Calibrated:
@@ -125,28 +122,7 @@ def test_sizes_follow_the_weights():
 
 @pytest.fixture(scope="module")
 def mixed() -> pd.DataFrame:
-    return marginals(plain(["all"], 200_000).load(1))
-
-
-def test_margins_of_all_cancers_are_the_published_ones(mixed):
-    found = mixed[mixed["quantity"].str.contains("share")]
-    p, n = found["published"], found["patients"]
-    # 4.5 binomial standard errors, since about 60 shares are compared at once; half a patient of slack for p = 0, 1.
-    assert (np.abs(found["simulated"] - p) <= 4.5 * np.sqrt(p * (1 - p) / n) + 0.5 / n).all()
-
-
-@pytest.mark.parametrize("name", [*LARGE, *RARE])
-def test_survival_stage_and_age_of_each_cancer(name):
-    table = marginals(plain([name], 16_000).load(2)).set_index("quantity")
-    # Aim: within .02 for the six frequent cancers, .04 for the rare ones; where a stage has too few of 16,000 patients
-    # to tell, within 3 binomial standard errors (rarest: 5.4 % distant melanoma, 870 patients, 3 se = .05).
-    survival = table[table.index.str.startswith("5-year")]
-    assert len(survival) == (1 if name in ("aml", "glioblastoma") else 3)
-    se = np.sqrt(survival["published"] * (1 - survival["published"]) / survival["patients"])
-    allowed = np.maximum(0.02 if name in LARGE else 0.04, 3 * se)
-    assert (np.abs(survival["simulated"] - survival["published"]) < allowed).all(), survival
-    # sd of age is at most 18 years: se of the mean .14; 4 se.
-    assert abs(table.loc["age_years mean", "simulated"] - table.loc["age_years mean", "published"]) < 0.57
+    return marginals(plain(["all"], 20_000).load(1))
 
 
 def test_ages_are_the_truncated_normal_with_the_published_moments():
@@ -181,39 +157,7 @@ def test_marginals_name_their_source_and_refuse_other_cohorts(mixed):
         marginals(own)
 
 
-def test_the_sample_behind_the_baselines_stands_for_the_population():
-    # 400,000 patients, a tenth of them distant: a binomial standard error of .0022 at most. The sample is off by .0005.
-    table = marginals(plain(["merkel"], 400_000, sites=1).load(0)).set_index("quantity")
-    survival = table[table.index.str.startswith("5-year")]
-    se = np.sqrt(survival["published"] * (1 - survival["published"]) / survival["patients"])
-    assert (np.abs(survival["simulated"] - survival["published"]) < 3 * se + 0.0005).all(), survival
-    assert se.max() < 0.0025
-
-
 # --- known effects ----------------------------------------------------------------------------------------------------
-
-
-def test_cox_finds_the_hazard_ratios_of_lung_cancer():
-    cohort = plain(["lung"], 30_000, sites=1).load(0)
-    table, truth = cohort.table, cohort.truth
-    data = pd.DataFrame(
-        {
-            "age": (table["age_years"] - 68.5) / 10,
-            "male": table["male"],
-            "frail": table["frail"],
-            "marker_1": truth["marker_1"],
-            "marker_2": truth["marker_2"],
-            "score_z": truth["score_z"],
-            "response": table["response"],
-        }
-    ).astype(float)
-    data = data.assign(time=table["time_days"], event=table["died"] & (truth["cause"] == "cancer"))
-    data = data.assign(stage=truth["stage"].cat.codes)
-    found = CoxPHFitter().fit(data, "time", "event", strata=["stage"]).summary
-    # cancers.yaml, lung: .10 per 10 years, .15, .8, ln .60, ln .55, .20; population.yaml: responders ln .55
-    expected = np.array([0.10, 0.15, 0.8, np.log(0.60), np.log(0.55), 0.20, np.log(0.55)])
-    assert (np.abs(found["coef"] - expected) < 3 * found["se(coef)"]).all(), found[["coef", "se(coef)"]]
-    assert found["se(coef)"].max() < 0.04  # so that the test can fail
 
 
 def exact(columns: list[np.ndarray], value: np.ndarray) -> np.ndarray:
@@ -485,7 +429,7 @@ def test_assays_and_gaps_have_the_published_laws():
     for values, (a, b) in (
         (1 - at.sensitivity, (2, 40)),  # centres.yaml
         (1 - at.specificity, (2, 60)),
-        (at.missing, (2, 8)),
+        *((at.missing[:, column], (2, 8)) for column in range(3)),  # score_z, marker_1, marker_2
     ):
         assert kstest(values, beta(a, b).cdf).pvalue > 1e-3
 

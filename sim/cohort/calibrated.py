@@ -4,28 +4,29 @@ How it is made stands in `datasets/calibrated/card.md`; `published` holds the nu
 hospitals, `patients` and `course` the law of a patient, `calibration` the baseline hazards.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, replace
+from enum import Enum
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from sim.checks import Refused, one_of, within
-from sim.cohort import published
+from sim.cohort import genes, published, truths
 from sim.cohort.calibration import baselines
-from sim.cohort.centres import centres, deal, relative_sizes
+from sim.cohort.centres import Centres, centres, deal, referred, relative_sizes
 from sim.cohort.course import Fate, Record, fate, record
 from sim.cohort.draws import Draws, starts
 from sim.cohort.patients import People, people
 from sim.cohort.published import INSURANCES, RACES, STAGES, Law
 from sim.cohort.questions import absent, predictors, questions
+from sim.cohort.stack import Columns, Stack, blocks, frame
 from sim.cohort.table import Cohort, Source
+from sim.cohort.world import Hard, World
 
-BLOCK = 8192  # rows made at a time: what is in hand then fits the cache
 CAUSES = ("other", "cancer")
-
-Columns = Mapping[str, NDArray[np.generic]]
+MOST_VALUES = 2**28  # of genes: 1 GiB in single precision, and as much again in the federation
 
 
 @dataclass
@@ -45,6 +46,11 @@ class Calibrated(Source):
     consortium: int = 0  # >= 0; which draw of centres
     randomised: bool = False  # treatment by a fair coin instead of by the practice of the centre
     mature_years: float = 0.0  # 0..20; from the last entry to the end of the data; 5 lets mortality_5y be known
+    years: int = 0  # 0, or 3..40 years that every centre's patients come from; 0 = each centre's own accrual
+    rare_boost: float = 1.0  # 1..20; how many times as many rare cancers a centre of referral sees
+    discovery: int = 0  # 0, or 20..4000 features like gene expression; ten of them matter to a cancer
+    marker_gaps: bool = False  # markers have gaps too, and some centres lack all biomarkers; then they are numbers
+    hard: list[Hard] = field(default_factory=list)  # time_varying, site_effects, stage_effects, stage_migration
 
     def __post_init__(self) -> None:
         known = [*published.cancers(), "all"]
@@ -70,6 +76,16 @@ class Calibrated(Source):
         within("cohort.tau", self.tau, 0, 2)
         within("cohort.consortium", self.consortium, 0)
         within("cohort.mature_years", self.mature_years, 0, 20)
+        if self.years:
+            within("cohort.years", self.years, 3, 40)
+        within("cohort.rare_boost", self.rare_boost, 1, 20)
+        if self.discovery:
+            within("cohort.discovery", self.discovery, 20, 4000)
+        if self.patients * self.discovery > MOST_VALUES:
+            raise Refused(
+                f"cohort.patients={self.patients} and cohort.discovery={self.discovery} make "
+                f"{self.patients * self.discovery:,} values: allowed {MOST_VALUES:,} (1 GiB). Lower one of them."
+            )
 
     def load(self, seed: int) -> Cohort:
         """Patients of this consortium; see `observed` and `truth` for the columns.
@@ -80,67 +96,78 @@ class Calibrated(Source):
         """
         names = tuple(published.cancers()) if self.cancers == ["all"] else tuple(self.cancers)
         law = published.law(names)
-        weights = np.array(self.sizes) if self.sizes else relative_sizes(self.consortium, self.sites, self.het)
-        sizes = deal(self.patients, weights)
+        hard, effects = frozenset(self.hard), genes.effects(self.discovery, names)
+        world = World(law, hard, effects, self.randomised, self.mature_years, self.marker_gaps)
+        boosts, volume = referred(self.consortium, self.sites, self.rare_boost, law)
+        weights = relative_sizes(self.consortium, self.sites, self.het) * volume
+        sizes = deal(self.patients, np.array(self.sizes) if self.sizes else weights)
+        every = centres(self.consortium, self.sites, self.het, self.tau, names, hard, len(genes.panels(self.discovery)))
+        every = replace(every, case_mix=every.case_mix + np.log(boosts))
+        if self.years:
+            every = replace(every, cutoff_years=np.full(self.sites, float(self.years)))
         levels = {"cancer": names, "race": RACES, "insurance": INSURANCES, "stage": STAGES, "cause": CAUSES}
-        table, hidden = self.draw(law, sizes, seed)
+        table, hidden, expression = draw(world, every, sizes, seed)
         sites = pd.Index([f"centre-{number + 1}" for number in range(self.sites)])
         seen = frame(table, levels)
         seen.insert(1, "site", pd.Series(sites.take(np.repeat(np.arange(self.sites), sizes))))
         whole, outcomes = questions(seen, law, self.mature_years)
+        named = genes.names(self.discovery)
+        if named:
+            whole = pd.concat([whole, pd.DataFrame(expression, columns=named, copy=False)], axis=1)
         return Cohort(
             name="calibrated",
             table=whole,
             outcomes=outcomes,
-            predictors={name: predictors(law, name) for name in outcomes},
+            predictors={name: predictors(law, name, named) for name in outcomes},
             truth=frame(hidden, levels),
-            notes={
-                "source": "synthetic patients, calibrated to datasets/calibrated; no real person",
-                "settings": ", ".join(f"{name}={value}" for name, value in asdict(self).items()),
-                "seed": str(seed),
-            },
+            notes=self.notes(world, seed),
             grounds=absent(law, outcomes),
             derived=products,
+            effects=truths.effects(world),
         )
 
-    def draw(self, law: Law, sizes: NDArray[np.int64], seed: int) -> tuple[Columns, Columns]:
-        """Observed and true columns of all centres [S] end to end; each column [R]."""
-        every = centres(self.consortium, len(sizes), self.het, self.tau, law.names)
-        baseline, begun = baselines(law.names), starts(seed, len(sizes))
-        seen, hidden = Stack(int(sizes.sum())), Stack(int(sizes.sum()))
-        for first, centre, row in blocks(sizes):
-            u, at = Draws(begun, centre, row), every.only(int(centre[0]), int(centre[-1]))
-            here = centre - centre[0]
-            who = people(u, here, law, at, self.randomised)
-            fated = fate(u, who, here, law, baseline, at, self.mature_years)
-            patient = centre * 2**32 + row
-            seen.put(first, observed(patient, who, fated, record(u, who, here, law, at), law))
-            hidden.put(first, truth(who, fated))
-        return seen.columns, hidden.columns
+    def notes(self, world: World, seed: int) -> dict[str, str]:
+        """How the cohort was made, and truths that are not a number a patient."""
+        settings = {entry.name: told(getattr(self, entry.name)) for entry in fields(self)}
+        made = {
+            "source": "synthetic patients, calibrated to datasets/calibrated; no real person",
+            "settings": ", ".join(f"{name}={value}" for name, value in settings.items()),
+            "seed": str(seed),
+        }
+        if self.discovery:
+            made["true_features"] = truths.true_features(world)
+        if self.years:
+            made["annual_percent_change"] = truths.annual_changes(world.law)
+        return made
 
 
-def blocks(sizes: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
-    """Number of the first row of a block, and the centre and the row within it [n] of all its rows."""
-    ends = np.cumsum(sizes)
-    for first in range(0, int(ends[-1]), BLOCK):
-        place = np.arange(first, min(first + BLOCK, int(ends[-1])))
-        centre = np.searchsorted(ends, place, side="right")
-        yield first, centre, place - (ends - sizes)[centre]
+def told(value: object) -> str:
+    """A setting as it is written on the command line."""
+    if isinstance(value, list):
+        return f"[{','.join(map(told, value))}]"
+    return str(value.value if isinstance(value, Enum) else value)
 
 
-class Stack:
-    """Columns of R rows that are filled block by block."""
-
-    def __init__(self, rows: int) -> None:
-        self.rows = rows
-        self.columns: dict[str, NDArray[np.generic]] = {}
-
-    def put(self, first: int, block: Columns) -> None:
-        """Write a block from row `first` on."""
-        for name, part in block.items():
-            if name not in self.columns:
-                self.columns[name] = np.empty(self.rows, dtype=part.dtype)
-            self.columns[name][first : first + len(part)] = part
+def draw(
+    world: World, every: Centres, sizes: NDArray[np.int64], seed: int
+) -> tuple[Columns, Columns, NDArray[np.float32]]:
+    """Observed and true columns, and genes [R, p], of the centres [S] of these sizes, end to end."""
+    rows, count = int(sizes.sum()), world.genes.shape[1]
+    baseline, begun = baselines(world.law.names, world.hard, count), starts(seed, len(sizes))
+    seen, hidden = Stack(rows), Stack(rows)
+    expression = np.empty((rows, count), dtype=np.float32)
+    for first, centre, row in blocks(sizes):
+        u, at = Draws(begun, centre, row), every.only(int(centre[0]), int(centre[-1]))
+        here = centre - centre[0]
+        x = expression[first : first + len(row)]
+        genes.express(x, seed, centre, row)
+        who = people(u, here, world, at, partial(genes.action, x, world.genes))
+        genes.lose(x, at.panels[here, 1:])
+        fated = fate(u, who, here, world, baseline, at)
+        patient = centre * 2**32 + row
+        seen.put(first, observed(patient, who, fated, record(u, who, here, world, at), world.law))
+        hidden.put(first, truth(who, fated))
+    return seen.columns, hidden.columns, expression
 
 
 def observed(patient: NDArray[np.int64], who: People, fated: Fate, noted: Record, law: Law) -> Columns:
@@ -151,6 +178,7 @@ def observed(patient: NDArray[np.int64], who: People, fated: Fate, noted: Record
     return {
         "patient": patient,
         "cancer": who.cancer,
+        "diagnosis_year": fated.diagnosis_year,
         "age_years": who.age_years,
         "male": who.male,
         "race": who.race,
@@ -193,14 +221,3 @@ def truth(who: People, fated: Fate) -> Columns:
         "cause": fated.by_cancer.astype(np.int8),  # of the first death, whether or not follow-up saw it
         "time_cancer_days": fated.cancer_days,
     }
-
-
-def frame(columns: Columns, levels: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
-    """Columns as a table; those in `levels` hold codes and become categoricals."""
-    made = {
-        name: pd.Categorical.from_codes(column.astype(np.int8, copy=False), pd.Index(levels[name]))
-        if name in levels
-        else column
-        for name, column in columns.items()
-    }
-    return pd.DataFrame(made, copy=False)

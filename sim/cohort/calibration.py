@@ -4,40 +4,59 @@ from functools import cache
 
 import numpy as np
 from scipy.optimize import brentq
+from scipy.special import ndtri
 
 from sim.cohort.centres import centres
-from sim.cohort.draws import even
-from sim.cohort.patients import people
+from sim.cohort.course import phases
+from sim.cohort.draws import Ask, even
+from sim.cohort.genes import effects, spread
+from sim.cohort.patients import MARKER_1, people
 from sim.cohort.published import CERTAIN, Floats, law, population
+from sim.cohort.world import Hard, World
 
 SAMPLE = 16_384  # patients who stand for the population
+MATTERS = frozenset({Hard.time_varying, Hard.stage_effects})  # the rest leaves centres without effects as they are
 
 
-def baselines(names: tuple[str, ...]) -> Floats:
+def baselines(names: tuple[str, ...], hard: frozenset[Hard] = frozenset(), features: int = 0) -> Floats:
     """Cumulative hazard of death from cancer at five years when the log hazard is zero, [cancers, 3]."""
-    return np.stack([baseline(name) for name in names])
+    return np.stack([baseline(name, hard & MATTERS, features) for name in names])
 
 
 @cache
-def baseline(name: str) -> Floats:
+def baseline(name: str, hard: frozenset[Hard] = frozenset(), features: int = 0) -> Floats:
     """H by stage, [3]: the mean over patients of exp(-H exp(log hazard)) is the published 5-year survival of the stage.
 
     Solved on one evenly spread sample of patients treated by common practice at a centre without effects. The chance of
     response is a weight, so that who responds adds no sampling error. The whole sample serves for every stage: stage
-    depends on insurance and race only, and the hazard hardly depends on those.
+    depends on insurance and race only, and the hazard hardly depends on those. Genes enter by their sum, which is
+    normal.
     """
     table, plain = law((name,)), centres(0, 1, het=0, tau=0, cancers=(name,))
-    sample = people(even(SAMPLE), np.zeros(SAMPLE, dtype=np.int64), table, plain, randomised=False)
-    hazard, responds = np.exp(sample.log_hazard), sample.response
-    reduced = hazard * population()["responder_hazard"].number
+    u, world = even(SAMPLE), World(table, hard - {Hard.stage_effects})
+    sum_of_genes = spread(effects(features, (name,)))[0] * ndtri(u(Ask.GENES))
+    sample = people(u, np.zeros(SAMPLE, dtype=np.int64), world, plain, lambda cancer: sum_of_genes)
+    responders = np.log(population()["responder_hazard"].number)
 
-    def solve(published: float) -> float:
+    def hazard(more: float, stage: int) -> Floats:
+        """Of those who respond or not, where log H is zero; [n]."""
+        log_hazard = sample.log_hazard + more
+        if Hard.stage_effects in hard:
+            log_hazard = (
+                log_hazard + (table.marker_by_stage[0, stage] - table.log_hazard[0, MARKER_1]) * sample.marker_1
+            )
+        if sample.fading is None:
+            return np.exp(log_hazard)
+        early, late, passed = phases(log_hazard, sample.fading, table.shape)
+        return early * passed + late * (1 - passed)
+
+    def solve(published: float, stage: int) -> float:
+        kind = ((sample.response, hazard(responders, stage)), (1 - sample.response, hazard(0.0, stage)))
+
         def excess(log_h: float) -> float:
-            h = np.exp(log_h)
-            survival = responds * np.exp(-h * reduced) + (1 - responds) * np.exp(-h * hazard)
-            return float(survival.mean() - min(published, CERTAIN))
+            survival = sum(chance * np.exp(-np.exp(log_h) * rate) for chance, rate in kind)
+            return float(np.mean(survival) - min(published, CERTAIN))
 
         return float(np.exp(brentq(excess, np.log(1e-7), np.log(1e3), xtol=1e-10)))
 
-    solved = {published: solve(published) for published in np.unique(table.survival_5y[0])}
-    return np.array([solved[published] for published in table.survival_5y[0]])
+    return np.array([solve(published, stage) for stage, published in enumerate(table.survival_5y[0])])

@@ -8,12 +8,14 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv, gammaincinv, ndtri
+from scipy.special import betaincinv, gammaincinv, ndtr, ndtri
 
 from sim.cohort.draws import TINY
-from sim.cohort.published import RACES, Floats, population, spread
+from sim.cohort.published import RACES, Floats, Law, population, spread
+from sim.cohort.world import Hard
 from sim.random import key, scatter, uniform
 
+SCALED = {0: "age", 2: "frail", 3: "marker_1", 4: "marker_2"}  # columns of Law.log_hazard that hard=site_effects moves
 MOST_MISSING = 0.8  # share of patients; a marker recorded less often would not be in a consortium's form
 
 
@@ -31,12 +33,15 @@ class Centres:
     gain: Floats  # [S] score_z recorded = offset + gain * score_z + noise * N(0, 1)
     offset: Floats  # [S]
     noise: Floats  # [S]
-    missing: Floats  # [S] share without score_z among patients neither frail nor distant
+    missing: Floats  # [S, 3] share without score_z, marker_1, marker_2 among patients neither frail nor distant
+    panels: NDArray[np.bool_]  # [S, 1 + panels of genes] whether the centre lacks the biomarkers; a panel of genes
     practice: Floats  # [S] logit of treating
     cutoff_years: Floats  # [S] patients enter evenly over this time, and it ends with the cut-off
     loss_per_year: Floats  # [S] rate of loss to follow-up
     hazard: Floats  # [S] log hazard of death from cancer
     response: Floats  # [S] logit of response
+    scale: Floats  # [S, 6] factors on the log hazard ratios of Law.log_hazard
+    per_stage: Floats  # [S] log hazard added for every stage above regional, and taken off below
     concept: Floats  # [S, 4] shift of: treated, score_z, treated * marker (logit of response); score_z (log hazard)
 
     def only(self, first: int, last: int) -> "Centres":
@@ -44,42 +49,66 @@ class Centres:
         return Centres(*(getattr(self, effect.name)[first : last + 1] for effect in fields(self)))
 
 
-def centres(consortium: int, count: int, het: float, tau: float, cancers: tuple[str, ...]) -> Centres:
-    """The first `count` centres of a consortium."""
+def centres(
+    consortium: int,
+    count: int,
+    het: float,
+    tau: float,
+    cancers: tuple[str, ...],
+    hard: frozenset[Hard] = frozenset(),
+    panels: int = 0,
+) -> Centres:
+    """The first `count` centres of a consortium; `panels` of genes."""
     numbers = np.arange(count)
 
-    def draw(*effect: str) -> Floats:
+    def draw(*effect: str | int) -> Floats:
         return np.maximum(uniform(scatter(key(consortium, "centre", *effect), numbers)), TINY)
 
-    def normal(*effect: str) -> Floats:
+    def normal(*effect: str | int) -> Floats:
         return np.asarray(ndtri(draw(*effect)))
+
+    vendor = np.floor(spread()["vendors"].number * draw("vendor")).astype(np.int64)
+
+    def lacks(panel: int) -> NDArray[np.bool_]:
+        of_vendor = ndtri(np.maximum(uniform(scatter(key(consortium, "vendor", "panel", panel), vendor)), TINY))
+        common = spread()["vendor_share"].number
+        both = np.sqrt(common) * of_vendor + np.sqrt(1 - common) * normal("panel", panel)
+        return np.asarray(ndtr(both) < het * spread()["panel"].number)
 
     def sd(effect: str) -> Floats:
         return het * spread()[effect].number * normal(effect)
 
-    def beta(effect: str) -> Floats:
-        return np.asarray(het * betaincinv(*spread()[effect].value, draw(effect)))
+    def beta(effect: str, *of: str) -> Floats:
+        return np.asarray(het * betaincinv(*spread()[effect].value, draw(effect, *of)))
 
     accrual, width = spread()["cutoff_years"].value
     lost, excess = spread()["loss_per_year"].value
     tilts = [normal("case_mix", name) for name in cancers]
+    upstage = spread()["upstage_hard" if Hard.stage_migration in hard else "upstage"].number
+    gaps = [beta("missing"), beta("missing", "marker_1"), beta("missing", "marker_2")]
+    scale, own = np.ones((count, 6)), Hard.site_effects in hard
+    for column, name in SCALED.items() if own else ():
+        scale[:, column] += tau * normal("effect", name)
     return Centres(
         case_mix=het * spread()["case_mix"].number * np.reshape(tilts, (len(cancers), count)).T,
         race=race_shares(het, np.stack([draw("race", race) for race in RACES], axis=1)),
         age_years=sd("age_years"),
         stage=sd("stage"),
-        upstage=het * spread()["upstage"].number * draw("upstage"),
+        upstage=het * upstage * draw("upstage"),
         sensitivity=np.maximum(0.0, 1 - beta("insensitivity")),
         specificity=np.maximum(0.0, 1 - beta("unspecificity")),
         gain=np.exp(sd("gain")),
         offset=sd("offset"),
         noise=np.full(count, het * spread()["noise"].number),
-        missing=np.minimum(beta("missing"), MOST_MISSING),
+        missing=np.minimum(np.stack(gaps, axis=1), MOST_MISSING),
+        panels=np.stack([lacks(panel) for panel in range(1 + panels)], axis=1),
         practice=sd("practice"),
         cutoff_years=accrual + het * width * (draw("cutoff_years") - 0.5),
         loss_per_year=lost + het * excess * draw("loss_per_year"),
         hazard=sd("hazard"),
         response=sd("response"),
+        scale=scale,
+        per_stage=tau * normal("effect", "stage") if own else np.zeros(count),
         concept=tau * np.stack([normal("concept", str(effect)) for effect in range(4)], axis=1),
     )
 
@@ -97,6 +126,17 @@ def relative_sizes(consortium: int, sites: int, het: float) -> Floats:
     """Log-normal weights of the centres, [S]."""
     u = np.maximum(uniform(scatter(key(consortium, "centre", "size"), np.arange(sites))), TINY)
     return np.asarray(np.exp(het * spread()["size"].number * ndtri(u)))
+
+
+def referred(consortium: int, sites: int, boost: float, law: Law) -> tuple[Floats, Floats]:
+    """How many times as many patients centres see because rare cancers are referred to them.
+
+    By cancer [S, cancers], and in all [S]: `boost` times for rare ones at a centre of referral, 1 elsewhere.
+    """
+    u = uniform(scatter(key(consortium, "centre", "referral"), np.arange(sites)))
+    here = (u < spread()["referral"].number)[:, None] & law.rare
+    times = np.where(here, boost, 1.0)
+    return times, times @ law.share
 
 
 def deal(patients: int, weights: Floats) -> NDArray[np.int64]:

@@ -42,6 +42,9 @@ class Ask(StrEnum):
     ASSAY_2 = "assay 2"
     ASSAY_SCORE = "assay score"
     MISSING = "missing"
+    MISSING_1 = "missing marker 1"
+    MISSING_2 = "missing marker 2"
+    GENES = "genes"  # of the sample that stands for the population; patients have a number a gene
 
 
 Uniforms = Callable[[Ask], Floats]  # question -> one number in (0, 1) a patient, [n]

@@ -1,5 +1,6 @@
 """Patients as they are: uniforms in, everything about each of them out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,12 +10,15 @@ from scipy.special import expit, ndtr, ndtri
 from sim.cohort.centres import Centres
 from sim.cohort.draws import Ask, Uniforms
 from sim.cohort.published import OLDEST, RACES, YOUNGEST, Floats, Law, population
+from sim.cohort.world import Hard, World
 
 Codes = NDArray[np.int8]
 Flags = NDArray[np.bool_]
 Places = NDArray[np.int64]
 
 BLACK = RACES.index("black")
+MARKER_1 = 3  # column of Law.log_hazard
+FADING = (2, 5)  # frail and score_z
 PUBLIC = 2  # insurance codes from here on are Medicaid or none
 
 
@@ -36,6 +40,7 @@ class People:
     response_control: Floats  # chance of response without the new treatment
     response_treated: Floats  # and with it
     log_hazard: Floats  # of death from cancer, without the effect of response and without the baseline
+    fading: Floats | None  # the part of it that acts more early than late; None = no part
 
     @property
     def response(self) -> Floats:
@@ -43,10 +48,15 @@ class People:
         return np.where(self.treated, self.response_treated, self.response_control)
 
 
-def people(u: Uniforms, centre: Places, law: Law, at: Centres, randomised: bool) -> People:
-    """Patients; centre [n] is the row of `at` that each belongs to."""
-    base = population()
+def people(u: Uniforms, centre: Places, world: World, at: Centres, genes: Callable[[Places], Floats]) -> People:
+    """Patients; centre [n] is the row of `at` that each belongs to.
+
+    `genes` tells from the cancer [n] what a patient's add to the log hazard [n]; they take as much off the logit of
+    response.
+    """
+    law, base = world.law, population()
     cancer = chosen(u(Ask.CANCER), law.share * np.exp(at.case_mix), centre)
+    genetic = genes(cancer)
     age = ages(u(Ask.AGE), cancer, centre, law, at)
     male = u(Ask.MALE) < law.male[cancer]
     race = chosen(u(Ask.RACE), at.race, centre)
@@ -70,27 +80,35 @@ def people(u: Uniforms, centre: Places, law: Law, at: Centres, randomised: bool)
 
     per_year, if_frail, if_public = base["treated"].value
     practice = expit(at.practice[centre] + per_year * (age - 65) + if_frail * frail + if_public * public)
-    treated = u(Ask.TREATED) < (0.5 if randomised else practice)
+    treated = u(Ask.TREATED) < (0.5 if world.randomised else practice)
 
     if_frail, per_year, per_score = base["response"].value
     on_treated, on_score, on_both, on_hazard = at.concept[centre].T
     years = age - law.age_years[cancer]
     marker = np.where(law.second[cancer], marker_2, marker_1)
     control = law.response[:, 0][cancer] + at.response[centre] + if_frail * frail + per_year * years
-    control = control + (per_score + on_score) * score
+    control = control + (per_score + on_score) * score - genetic
     gain = law.response[:, 1][cancer] + on_treated + (law.response[:, 2][cancer] + on_both) * marker
 
-    hazard = at.hazard[centre] + on_hazard * score
+    stage = beyond_local.astype(np.int64) + distant
     known = (years / 10, male - law.male[cancer], frail - base["frail_mean"].number, marker_1, marker_2, score)
-    for column, value in enumerate(known):
-        hazard = hazard + law.log_hazard[:, column][cancer] * value
+    effects = [law.log_hazard[:, column][cancer] for column in range(len(known))]
+    if Hard.stage_effects in world.hard:
+        effects[MARKER_1] = law.marker_by_stage[cancer, stage]
+    hazard = at.hazard[centre] + on_hazard * score + genetic
+    if Hard.site_effects in world.hard:
+        effects = [effect * at.scale[centre, column] for column, effect in enumerate(effects)]
+        hazard = hazard + at.per_stage[centre] * (stage - 1) * law.staged[cancer]
+    for effect, value in zip(effects, known, strict=True):
+        hazard = hazard + effect * value
+    fading = np.sum([effects[column] * known[column] for column in FADING], axis=0)
     return People(
         cancer=cancer.astype(np.int8),
         age_years=age,
         male=male,
         race=race.astype(np.int8),
         insurance=((age >= 65) + PUBLIC * public).astype(np.int8),
-        stage=beyond_local.astype(np.int8) + distant,
+        stage=stage.astype(np.int8),
         frail=frail,
         marker_1=marker_1,
         marker_2=marker_2,
@@ -99,6 +117,7 @@ def people(u: Uniforms, centre: Places, law: Law, at: Centres, randomised: bool)
         response_control=expit(control),
         response_treated=expit(control + gain),
         log_hazard=hazard,
+        fading=fading if Hard.time_varying in world.hard else None,
     )
 
 

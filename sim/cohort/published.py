@@ -90,6 +90,9 @@ class Law:
     marker_black: Floats  # [n] added to the logit of marker_1 for Black patients
     second: NDArray[np.bool_]  # [n] whether the predictive marker is marker_2
     response: Floats  # [n, 3] logit: control, added by the new treatment, added by it if the marker is there
+    trend: Floats  # [n, 2, 2] log annual change of new cases: not young, young; not distant, distant
+    marker_by_stage: Floats  # [n, 3] log hazard ratio of marker_1 where it depends on the stage, else that of all
+    rare: NDArray[np.bool_]  # [n]
 
 
 @cache
@@ -118,7 +121,25 @@ def law(names: tuple[str, ...]) -> Law:
         marker_black=black,
         second=np.array([row["predictive"].number == 2 for row in rows]),
         response=np.stack([control, without - control, with_marker - without], axis=1),
+        trend=np.array([changes(row) for row in rows]).reshape(-1, 2, 2),
+        marker_by_stage=np.array([np.broadcast_to(np.log(by_stage(row)), 3) for row in rows]),
+        rare=cases < population()["rare"].number,
     )
+
+
+def changes(row: Figures) -> Floats:
+    """Log annual change of new cases: not young, young; not distant, distant; [2, 2]."""
+    table = np.full((2, 2), row["trend"].number)
+    if "trend_young" in row:
+        table[1] = row["trend_young"].number
+    if "trend_distant" in row:
+        table[:, 1] = row["trend_distant"].number
+    return np.log1p(table / 100)
+
+
+def by_stage(row: Figures) -> Floats:
+    """Hazard ratio of marker_1 by stage, [3]; or the one of all stages, [1]."""
+    return row["marker_1_by_stage"].value if "marker_1_by_stage" in row else row["marker_1"].value[1:]
 
 
 def stage_shares(name: str) -> Floats:

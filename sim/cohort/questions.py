@@ -1,6 +1,6 @@
 """What can be asked of calibrated patients: the outcomes, and what may predict each without giving it away."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -39,7 +39,7 @@ def questions(table: pd.DataFrame, law: Law, mature_years: float) -> tuple[pd.Da
     }
 
 
-def predictors(law: Law, outcome: str) -> tuple[str, ...]:
+def predictors(law: Law, outcome: str, genes: Sequence[str] = ()) -> tuple[str, ...]:
     """What is known when treatment starts, without the columns that these cancers leave constant.
 
     Response is seen later, so it predicts nothing. Treatment follows the stage, so it does not predict it; the cancer
@@ -52,7 +52,8 @@ def predictors(law: Law, outcome: str) -> tuple[str, ...]:
         constant.add("stage")
     if outcome == "cancer_type":
         return ANY_CANCER
-    asked = tuple(name for name in KNOWN if name != "stage") if outcome == "stage" else KNOWN + TREATMENT
+    without = tuple(name for name in KNOWN if name != "stage")
+    asked = without if outcome == "stage" else (*KNOWN, *TREATMENT, *genes)
     return tuple(name for name in asked if name not in constant)
 
 

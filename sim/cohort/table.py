@@ -62,6 +62,7 @@ class Cohort:
     grounds     name of an outcome -> what it rests on: for one that a simulator draws from little, and for one that the
                 cohort lacks, with the reason
     derived     columns that follow from others as they are recorded, from a table; None = no such columns
+    effects     what truly acts on whom, synthetic cohorts only: one row a (cancer, term), see `truths.effects`
     """
 
     name: str
@@ -73,6 +74,7 @@ class Cohort:
     notes: Mapping[str, str] = field(default_factory=dict)  # how it was made, for the run record
     grounds: Mapping[str, Ground] = field(default_factory=dict)
     derived: Callable[[pd.DataFrame], Mapping[str, pd.Series]] | None = field(default=None, repr=False, compare=False)
+    effects: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         # Imported here because the checks speak of the classes above.

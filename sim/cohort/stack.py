@@ -1,0 +1,46 @@
+"""Columns of many rows, filled block by block and then a table."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+BLOCK = 8192  # rows made at a time: what is in hand then fits the cache
+
+Columns = Mapping[str, NDArray[np.generic]]
+
+
+def blocks(sizes: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
+    """Number of the first row of a block, and the centre and the row within it [n] of all its rows."""
+    ends = np.cumsum(sizes)
+    for first in range(0, int(ends[-1]), BLOCK):
+        place = np.arange(first, min(first + BLOCK, int(ends[-1])))
+        centre = np.searchsorted(ends, place, side="right")
+        yield first, centre, place - (ends - sizes)[centre]
+
+
+class Stack:
+    """Columns of R rows that are filled block by block."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self.columns: dict[str, NDArray[np.generic]] = {}
+
+    def put(self, first: int, block: Columns) -> None:
+        """Write a block from row `first` on."""
+        for name, part in block.items():
+            if name not in self.columns:
+                self.columns[name] = np.empty(self.rows, dtype=part.dtype)
+            self.columns[name][first : first + len(part)] = part
+
+
+def frame(columns: Columns, levels: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
+    """Columns as a table; those in `levels` hold codes and become categoricals."""
+    made = {
+        name: pd.Categorical.from_codes(column.astype(np.int8, copy=False), pd.Index(levels[name]))
+        if name in levels
+        else column
+        for name, column in columns.items()
+    }
+    return pd.DataFrame(made, copy=False)
