@@ -210,3 +210,10 @@ def test_batches_and_clipping_are_refused() -> None:
         rehearse(experiment([*SMALL, *COX, "local.clip=1"]))
     with pytest.raises(Refused, match=r"local\.tier=fused: the loss of Cox has no closed form"):
         rehearse(experiment([*SMALL, *COX, "local.tier=fused"]))
+
+
+def test_an_external_site_is_in_no_pooled_risk_set() -> None:
+    words = [*SMALL, *COX, "cohort.cancers=[lung]", "algorithm=pooled", "local.weight_decay=0.01"]
+    run = rehearse(experiment([*words, "partition.external=[centre-1,centre-5]"]))
+    assert run.info["status"] == "done"
+    assert np.isfinite(run.sites.query("metric == 'loss'")["value"]).all()
