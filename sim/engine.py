@@ -104,14 +104,15 @@ def rounds(simulation: Simulation, hands: Crew, start: Tensor | None) -> Iterato
     training, seed = simulation.training, simulation.seed
     dtype = torch.from_numpy(federation.x[:0]).dtype
     x = (simulation.task.init(seed) if start is None else start).to(dtype)
-    total = len(federation.sites)
+    members = federation.members
     state = {name: torch.zeros_like(x) for name in algorithm.server_state}
     optimiser = simulation.server.start(x)
     steps, work = simulation.site_steps, simulation.work
-    weights = algorithm.weights(torch.from_numpy(federation.rows).double()).numpy()
+    weights = np.zeros(len(federation.sites))  # an external site has none
+    weights[members] = algorithm.weights(torch.from_numpy(federation.rows[members]).double()).numpy()
     yield scored(simulation, hands, Round(0, x))
     for number in range(1, simulation.rounds + 1):
-        chosen = simulation.system.sample(total, seed, number)
+        chosen = members[simulation.system.sample(len(members), seed, number)]
         orders = cut(chosen, steps, weights, work, training.chunk)
         down = {name: state[name].numpy() for name in algorithm.broadcast}
         broadcast = Broadcast(number, training.rate(number), x.numpy(), down)

@@ -33,7 +33,7 @@ class Placed:
 
     order  int [R]
     rows   int [S]: rows of each site
-    train  int [S]: how many of them, the first ones, are for training; at least one
+    train  int [S]: how many of them, the first ones, are for training
     """
 
     order: NDArray[np.int64]
@@ -48,7 +48,8 @@ class Placed:
 
     def sums(self, values: Floats) -> Floats:
         """Sum at each site of a value for every training row, site after site; [sum of train] -> [S]."""
-        return np.asarray(np.add.reduceat(values, np.cumsum(self.train) - self.train))
+        owner = np.repeat(np.arange(len(self.train)), self.train)
+        return np.bincount(owner, values, len(self.train)).astype(np.float64)
 
 
 def encode(table: pd.DataFrame, columns: tuple[str, ...]) -> Iterator[tuple[str, NDArray[np.generic]]]:

@@ -4,7 +4,7 @@ Sites are ordered by name and rows by patient, so the numbers do not depend on t
 """
 
 import mmap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -43,7 +43,8 @@ class Federation:
 
     x       float [R, D]: standardised features
     y       columns of the outcome, each [R]
-    bounds  int [S, 4]: rows [bounds[s, 0], bounds[s, 1]) train site s, then valid, then test
+    bounds  int [S, 4]: rows [bounds[s, 0], bounds[s, 1]) train site s, then valid, then test; an external site has
+            test rows only
     keys    uint64 [S]: random-number key of a site, made from its name alone
     best    float [R] or None: the score of the oracle (synthetic cohorts; none for an outcome of several classes)
     levels  names of the classes [K] of an outcome that has several
@@ -82,6 +83,11 @@ class Federation:
         """Features from the file that `share` wrote."""
         return replace(self, x=mapped(path, (int(self.bounds[-1, -1]), len(self.features)), self.x.dtype))
 
+    @property
+    def members(self) -> NDArray[np.int64]:
+        """Numbers of the sites that train, ascending; the others are external; [J]."""
+        return np.flatnonzero(self.rows)
+
     def held(self, split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Row numbers [n] of a split and the site [n] each belongs to."""
         at = SPLITS.index(split)
@@ -106,17 +112,25 @@ def site_keys(names: tuple[str, ...]) -> NDArray[np.uint64]:
     return np.array([key(0, "site", name) & 0xFFFF_FFFF_FFFF_FFFF for name in names], dtype=np.uint64)
 
 
-def build(cohort: Cohort, outcome: str, sites: NDArray[np.str_], split: Split, seed: int) -> Federation:
-    """Federation of a cohort dealt to `sites` (str [R], one name a row)."""
+def build(
+    cohort: Cohort, outcome: str, sites: NDArray[np.str_], split: Split, seed: int, external: Sequence[str] = ()
+) -> Federation:
+    """Federation of a cohort dealt to `sites` (str [R], one name a row).
+
+    `external` names sites that do not train: they hold test rows only, so that `Federation.rows` is 0 there.
+    """
     names, site = coded(np.asarray(sites, dtype=str))
+    outside = np.isin(names, external)
     group = Patients.of(cohort)
     part = _given(cohort) if cohort.split else _deal(site, group, cohort.classes(outcome), split, seed)
     if cohort.split is None:
         part = _one_to_train(part, site, group.word)
+    part[outside[site]] = SPLITS.index("test")
     cell = site * len(SPLITS) + part
     counts = np.bincount(cell, minlength=len(names) * len(SPLITS)).reshape(-1, len(SPLITS))
-    if not counts[:, 0].all():
-        empty = ", ".join(names[counts[:, 0] == 0][:5])
+    lacking = (counts[:, 0] == 0) & ~outside
+    if lacking.any():
+        empty = ", ".join(names[lacking][:5])
         raise Refused(
             f"No training rows at {empty}: give each site at least one row marked 'train' in {cohort.split!r}."
         )
@@ -126,7 +140,9 @@ def build(cohort: Cohort, outcome: str, sites: NDArray[np.str_], split: Split, s
     order = grouped(cell, group.order)
     ends = np.cumsum(counts.ravel()).reshape(counts.shape)
     bounds = np.concatenate([np.r_[0, ends[:-1, 2]][:, None], ends], axis=1)
-    placed = Placed(order, counts.sum(1), counts[:, 0])
+    # An external site that scales by itself has no training rows to do it with, and takes those it is judged on.
+    own = np.where(outside & (split.scaling is Scaling.site), counts.sum(1), counts[:, 0])
+    placed = Placed(order, counts.sum(1), own)
     columns, x = features(cohort.table, cohort.predictors[outcome], placed, split.scaling)
     levels = cohort.levels(outcome)
     truth = None if levels else cohort.truth

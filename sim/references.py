@@ -76,12 +76,14 @@ class LocalOnly(Reference):
                 best = np.fmin(best, valid)  # a model that is no longer finite has NaN for a loss and is never taken
                 chosen = {name: np.where(take, new, chosen.get(name, new)) for name, new in metrics.items()}
         held = np.stack([simulation.federation.rows_of(split) for split in SCORED], axis=1) > 0
-        lost = np.isinf(best) | (held & ~np.isfinite(chosen["loss"].reshape(held.shape))).any(1)
+        outside = simulation.federation.rows == 0  # an external site has no model of its own
+        lost = ~outside & (np.isinf(best) | (held & ~np.isfinite(chosen["loss"].reshape(held.shape))).any(1))
         if lost.any():
             names = ", ".join(np.array(simulation.federation.sites)[lost][:5])
             why = f"alone, no rate kept a finite model at {names}; lower local.lr or algorithm.factors"
             raise Diverged(simulation.rounds, why)
-        return chosen
+        nobody = np.repeat(outside, len(SCORED))
+        return {name: np.where(nobody, np.nan, values) for name, values in chosen.items()}
 
 
 @dataclass
@@ -98,11 +100,11 @@ class Alone(Algorithm):
 
 def alone(simulation: Simulation, hands: Crew, factor: float) -> Iterator[int]:
     """Rounds of every site alone, at `factor` times the federation's local rate; the models are on the shelf."""
-    sites = np.arange(len(simulation.federation.sites))
+    sites, every = simulation.federation.members, np.arange(len(simulation.federation.sites))
     shelf, x = hands.shelf, simulation.task.init(simulation.seed).numpy()
-    shelf.write(sites, shelf.current, {"model": x.astype(simulation.federation.x.dtype)})
-    shelf.turn(sites)
-    orders = cut(sites, simulation.site_steps, np.ones(len(sites)), simulation.work, simulation.training.chunk)
+    shelf.write(every, shelf.current, {"model": x.astype(simulation.federation.x.dtype)})
+    shelf.turn(every)
+    orders = cut(sites, simulation.site_steps, np.ones(len(every)), simulation.work, simulation.training.chunk)
     for number in range(1, simulation.rounds + 1):
         with stage("training"):
             hands.train(Broadcast(number, factor * simulation.training.rate(number), x, {}), orders)

@@ -18,6 +18,7 @@ from sim.execute import crew
 from sim.federation import Federation, build
 from sim.local.tier import choose
 from sim.partition.base import digest as partition_digest
+from sim.partition.settle import settle
 from sim.profiling import stage
 from sim.records import Run, finished, ready, rounds_frame, sites_frame, write
 from sim.references import Reference, Watch
@@ -53,9 +54,9 @@ def prepare(experiment: Experiment) -> Prepared:
             outcome = experiment.task.choose(cohort)
             cohort = experiment.task.ask(cohort, outcome)
         with stage("partition"):
-            sites = experiment.partition.assign(cohort, outcome, experiment.seed)
+            cohort, sites, external = settle(experiment.partition, cohort, outcome, experiment.seed)
         with stage("federation"):
-            federation = build(cohort, outcome, sites, experiment.split, experiment.seed)
+            federation = build(cohort, outcome, sites, experiment.split, experiment.seed, external)
         with stage("task"):
             task = experiment.task.build(experiment.net, federation)
         _kept[wanted] = Prepared(cohort, outcome, sites, federation, task)

@@ -16,10 +16,16 @@ from sim.cohort.learnable import learnable, who
 from sim.cohort.marginals import marginals
 from sim.cohort.table import Cohort
 from sim.compose import experiment
+from sim.partition.affinity import Affinity
 from sim.partition.base import digest
 from sim.partition.describe import describe, skew
+from sim.partition.mix import skews
+from sim.partition.settle import settle
+from sim.partition.strengths import Columns
 from sim.records import ready
-from sim.report.holdings import holdings_figure
+from sim.report.partition_figure import partition_figure
+
+SHOWN = 30  # sites in a printed table
 
 
 def cohort(console: Console, name: str, overrides: Sequence[str]) -> None:
@@ -77,24 +83,35 @@ def rows(frame: pd.DataFrame, title: str) -> Table:
 
 
 def partition(console: Console, overrides: Sequence[str], figure: Path | None) -> None:
-    """Table of sites, skew, fingerprint and figure."""
+    """Sites (the largest, if many), skew of every column against chance, fingerprint and figure."""
     if figure:
         one_of("--figure", figure.suffix, (".svg", ".png", ".pdf"))
     wanted = experiment(overrides)
     made = wanted.cohort.load(wanted.seed)
     outcome = wanted.task.choose(made)
     made = wanted.task.ask(made, outcome)
-    sites = wanted.partition.assign(made, outcome, wanted.seed)
+    made, sites, external = settle(wanted.partition, made, outcome, wanted.seed)
     frame = describe(made, outcome, sites)
-    console.print(rows(frame, f"{type(wanted.partition).__name__} partition of {made.name}, outcome {outcome}"))
+    largest = frame.loc[frame["rows"].nlargest(SHOWN, keep="first").index.sort_values()]
+    table = rows(largest, f"{type(wanted.partition).__name__} partition of {made.name}, outcome {outcome}")
+    if len(frame) > SHOWN:
+        table.caption = f"the {SHOWN} largest of {len(frame)} sites"
+    console.print(table)
+    if external:
+        console.print(f"External, kept out of training: {', '.join(external)}.")
     far = skew(frame)
     console.print(
-        f"{len(frame)} sites, {far.effective_sites:.1f} effective; outcome skew: total variation "
-        f"{far.total_variation:.3f}, Jensen-Shannon {far.jensen_shannon:.4f} bit (means over sites, by rows)."
+        f"{len(frame)} sites of {frame['rows'].min()} to {frame['rows'].max()} rows, {far.effective_sites:.1f} "
+        f"effective; {(frame['events'] == 0).sum()} without an event. "
+        f"Outcome skew: total variation {far.total_variation:.3f}, "
+        f"Jensen-Shannon {far.jensen_shannon:.4f} bit."
     )
+    title = "Skew by column; by_chance: the same sites with patients dealt at random"
+    console.print(rows(skews(made, outcome, sites), title))
     mark = digest(made, sites)
     console.print(f"Partition: {mark}")
     path = figure or Path(wanted.results.dir) / f"partition-{mark[:12]}.svg"
     ready(path.parent)
-    holdings_figure(frame).savefig(path)
+    columns = wanted.partition.columns if isinstance(wanted.partition, Affinity) else Columns()
+    partition_figure(made, outcome, sites, frame, columns.demographic).savefig(path)
     console.print(f"Figure: {path}", soft_wrap=True)

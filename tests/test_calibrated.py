@@ -333,6 +333,7 @@ def test_predictors_hold_neither_outcomes_nor_truth(usual):
         assert {"treated", "treated_marker"} <= set(usual.predictors[outcome])
     assert not {"stage", "treated", "treated_marker"} & set(usual.predictors["stage"])
     assert usual.predictors["cancer_type"] == ("age_years", "race", "insurance", "frail")
+    assert {known for columns in usual.predictors.values() for known in columns} <= set(usual.table.columns)
     assert not {"cate", "cause", "time_cancer_days"} & set(usual.table.columns)
     assert set(usual.outcomes) - {"cancer_type"} <= set(usual.truth.columns)
 

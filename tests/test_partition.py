@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -15,16 +16,29 @@ from scipy.spatial.distance import jensenshannon
 from sim.checks import Refused
 from sim.cohort.table import Binary, Cohort, Survival
 from sim.partition import PARTITIONS
+from sim.partition.affinity import Affinity
 from sim.partition.base import Partition
 from sim.partition.describe import describe, effective_sites, skew
 from sim.partition.iid import Iid
-from sim.partition.label import Dirichlet
+from sim.partition.label import Dirichlet, InnerDirichlet, Pachinko
 from sim.partition.natural import Natural
+from sim.partition.pathological import Pathological, Shards
 from sim.partition.quantity import Quantity
-from sim.report.holdings import holdings_figure
+from sim.partition.settle import settle
+from sim.partition.strengths import Kappa
+from sim.report.partition_figure import partition_figure
 
 Make = Callable[..., Partition]
-DRAWN = {"iid": Iid, "dirichlet": Dirichlet, "quantity": Quantity}
+DRAWN = {
+    "iid": Iid,
+    "affinity": Affinity,
+    "dirichlet": Dirichlet,
+    "inner_dirichlet": InnerDirichlet,
+    "pachinko": partial(Pachinko, coarse="", fine="region"),
+    "pathological": Pathological,
+    "shards": Shards,
+    "quantity": Quantity,
+}
 OUTCOMES = ("sick", "survival")
 
 
@@ -49,7 +63,7 @@ def cohort(patients: int = 400, visits: int = 1, seed: int = 0) -> Cohort:
 
 
 def test_the_table_of_partitions_names_every_one() -> None:
-    assert {"natural": Natural, **DRAWN} == PARTITIONS
+    assert {"natural": Natural, **DRAWN, "pachinko": Pachinko} == PARTITIONS
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
@@ -60,11 +74,16 @@ def test_every_row_is_dealt_once_patients_are_whole_and_order_is_nothing(
     name: str, outcome: str, patients: int, visits: int, seed: int
 ) -> None:
     whole = cohort(patients, visits, seed)
-    partition = PARTITIONS[name](min_rows=1, min_events=0)
+    partition = {"natural": Natural, **DRAWN}[name](min_rows=1, min_events=0)
+    if isinstance(partition, Affinity):
+        columns = replace(partition.columns, demographic=["age_years"], stage="region", time="age_years")
+        partition = replace(
+            partition, kappa=Kappa(geography=1, demographic=1, stage=1, time=2, outcome=1), columns=columns
+        )
     if isinstance(partition, Dirichlet | Quantity):
         partition.alpha = 2.0  # so that a small cohort can be dealt
     before = whole.table.copy()
-    sites = partition.assign(whole, outcome, seed)
+    sites = settle(partition, whole, outcome, seed).sites
     assert sites.shape == (len(whole.table),)
     assert sites.dtype.kind == "U"
     if not isinstance(partition, Natural):
@@ -80,8 +99,9 @@ def test_every_row_is_dealt_once_patients_are_whole_and_order_is_nothing(
 @pytest.mark.parametrize("make", DRAWN.values())
 def test_seeds_draw_otherwise_and_the_same_seed_the_same(make: Make) -> None:
     whole = cohort()
-    assert (make().assign(whole, "sick", 1) == make().assign(whole, "sick", 1)).all()
-    assert (make().assign(whole, "sick", 1) != make().assign(whole, "sick", 2)).any()
+    partition = make(min_events=0)
+    assert (partition.assign(whole, "sick", 1) == partition.assign(whole, "sick", 1)).all()
+    assert (partition.assign(whole, "sick", 1) != partition.assign(whole, "sick", 2)).any()
 
 
 @pytest.mark.parametrize("sites", [1, 3, 7, 10, 40])
@@ -241,15 +261,21 @@ def test_effective_sites_is_s_when_equal_and_1_when_one_holds_all() -> None:
     assert effective_sites(np.array([3.0, 1.0])) == pytest.approx(16 / 10)
 
 
-@pytest.mark.parametrize("sites", [1, 4, 40, 200])
-def test_holdings_show_every_site(sites: int) -> None:
-    whole = cohort(3000)
-    frame = describe(whole, "sick", Iid(sites=sites, min_rows=1, min_events=0).assign(whole, "sick", 0))
-    figure = holdings_figure(frame, "response")
+@pytest.mark.parametrize("sites", [1, 4, 40, 200, 2000])
+def test_the_figure_shows_every_site_or_says_that_it_does_not(sites: int) -> None:
+    whole = cohort(6000)
+    dealt = Iid(sites=sites, min_rows=1, min_events=0).assign(whole, "sick", 0)
+    figure = partition_figure(whole, "sick", dealt, describe(whole, "sick", dealt), ["age_years", "no such column"])
     assert isinstance(figure, Figure)
-    left, right = figure.axes
-    assert sum(bar.get_width() for bar in left.patches) == 3000
-    assert len(left.patches) == 2 * sites
-    assert len(right.collections[0].get_offsets()) == sites
-    assert figure.get_figheight() <= 9
+    rows, shares, heat, _, ages, curves = figure.axes
+    if sites <= 1000:
+        assert sum(bar.get_width() for bar in rows.patches) == 6000
+        assert len(rows.patches) == 2 * sites
+    assert len(shares.collections[0].get_offsets()) == sites
+    shown = min(sites, 40)
+    assert heat.images[0].get_array().shape[0] == shown
+    assert len(ages.collections[0].get_segments()) == shown
+    assert len(curves.lines) == shown + 1
+    assert (f"{shown} of {sites} sites" in heat.get_title(loc="left")) == (sites > 40)
+    assert figure.get_figheight() <= 35
     figure.canvas.draw()

@@ -358,3 +358,15 @@ def test_paths_are_sought_here_and_then_among_the_assets(tmp_path: Path, monkeyp
     (tmp_path / "datasets/fed_heart/split.csv").touch()
     assert locate("datasets/fed_heart/split.csv") == Path("datasets/fed_heart/split.csv")
     assert locate(str(tmp_path / "none")) == tmp_path / "none"
+
+
+def test_several_classes(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("grade,age\n" + "\n".join(f"{row % 3},{row}" for row in range(60)) + "\n,7\n")
+    words = {"path": str(tmp_path / "a.csv"), "classes": "grade"}
+    with pytest.raises(Refused, match=r"grade.*is not recorded"):
+        Tabular(**words).load(0)
+    cohort = Tabular(**words, unlabelled=Unlabelled.drop).load(0)
+    assert cohort.levels("classes") == ("0", "1", "2")
+    assert cohort.predictors["classes"] == ("age",)
+    with pytest.raises(Refused, match=r"No outcome: name cohort\.label, or cohort\.classes"):
+        Tabular(path="a.csv")

@@ -2,8 +2,16 @@
 
 from sim.cohort.calibrated import Calibrated
 from sim.cohort.clinical import Clinical
+from sim.cohort.generated import Fcube, Synthetic
 from sim.cohort.real import Lung
 from sim.cohort.table import Source
 from sim.cohort.tabular import Tabular
 
-COHORTS: dict[str, type[Source]] = {"calibrated": Calibrated, "clinical": Clinical, "lung": Lung, "tabular": Tabular}
+COHORTS: dict[str, type[Source]] = {
+    "calibrated": Calibrated,
+    "clinical": Clinical,
+    "lung": Lung,
+    "tabular": Tabular,
+    "synthetic": Synthetic,
+    "fcube": Fcube,
+}

@@ -16,9 +16,17 @@ from sim.cohort.paths import existing, starred
 from sim.cohort.reading import read
 from sim.cohort.rule import parse
 from sim.cohort.sheet import Sheet, beside, by_column, stack
-from sim.cohort.table import Binary, Cohort, Outcome, Source, Survival
+from sim.cohort.table import Binary, Categorical, Cohort, Outcome, Source, Survival
 
-OWN = ("patient", "site", "split", "label", "time_days", "event")  # columns that the cohort's table makes itself
+OWN = (
+    "patient",
+    "site",
+    "split",
+    "label",
+    "classes",
+    "time_days",
+    "event",
+)  # columns that the cohort's table makes itself
 
 
 class Unit(Enum):
@@ -49,7 +57,7 @@ class Unlabelled(Enum):
 
 @dataclass
 class Tabular(Source):
-    """CSV (also .gz) or Parquet. Outcomes are called `label` (yes or no) and `survival` (time and event)."""
+    """CSV (also .gz) or Parquet. Outcomes are `label` (yes or no), `classes` (several), `survival` (time and event)."""
 
     name: str = "tabular"  # name of the cohort in records
     origin: str = ""  # where the data come from: kept with every run, and told when a file is not found
@@ -63,6 +71,7 @@ class Tabular(Source):
     extra: str = ""  # CSV with further columns, keyed by `site` and `row` (from 0 within its site); not under `dir`
     label: str = ""  # column of a yes-or-no outcome
     positive: str = ""  # rule of a true label: "== yes", "!= 0", "> 0", "in [2, 3]"; empty = 0/1 or true/false
+    classes: str = ""  # column of an outcome of several classes, its words the classes
     time: str = ""  # column of the time to event or end of follow-up
     unit: Unit = Unit.days  # of `time`; a month is 365.25 / 12 days
     event: str = ""  # column that says whether the event happened at that time
@@ -83,8 +92,8 @@ class Tabular(Source):
             )
         if self.site and (self.files or "*" in self.path):
             raise Refused(f"cohort.site={self.site!r}: the files name the sites already. Leave cohort.site empty.")
-        if not self.label and not self.time:
-            raise Refused("No outcome: name cohort.label, or cohort.time and cohort.event.")
+        if not self.label and not self.classes and not self.time:
+            raise Refused("No outcome: name cohort.label, or cohort.classes, or cohort.time and cohort.event.")
         if bool(self.time) != bool(self.event):
             raise Refused(f"cohort.time={self.time!r}, cohort.event={self.event!r}: a survival outcome needs both.")
         if len(self.separator) != 1:
@@ -102,6 +111,12 @@ class Tabular(Source):
         if self.label:
             table["label"] = truth(held, self.label, parse("", self.positive), "cohort.positive")
             outcomes["label"] = Binary("label")
+        if self.classes:
+            gaps = held.missing([self.classes])
+            remedy = "Fill it in, or set cohort.unlabelled=drop to leave such rows out."
+            held.refuse_first(self.classes, gaps, "is not recorded, and an outcome must be", remedy)
+            table["classes"] = category(held, self.classes)
+            outcomes["classes"] = Categorical("classes")
         if self.time:
             remedy = "Correct it, or add its mark of a gap to cohort.missing_marks."
             time = number(held, self.time, remedy)
@@ -138,7 +153,13 @@ class Tabular(Source):
 
     def predictors(self, sheet: Sheet) -> list[str]:
         """Columns that predict, in the order of `features` or else of the files."""
-        roles = {"site": self.site, "label": self.label, "time": self.time, "event": self.event}
+        roles = {
+            "site": self.site,
+            "label": self.label,
+            "classes": self.classes,
+            "time": self.time,
+            "event": self.event,
+        }
         roles |= {"patient": self.patient, "split": self.split}
         used = {column: f"cohort.{role}" for role, column in roles.items() if column}
         for role, column in roles.items():
@@ -170,7 +191,7 @@ class Tabular(Source):
         if self.incomplete is Incomplete.drop:
             keep &= ~sheet.missing(predictors)
         if self.unlabelled is Unlabelled.drop:
-            keep &= ~sheet.missing([column for column in (self.label, self.time, self.event) if column])
+            keep &= ~sheet.missing([column for column in (self.label, self.classes, self.time, self.event) if column])
         if not keep.any():
             raise Refused(f"None of {len(keep)} rows is complete: set cohort.incomplete=keep, or drop sparse columns.")
         return sheet.keep(keep)

@@ -1,7 +1,7 @@
 """A partition deals the rows of a cohort to sites: a pure function of (cohort, outcome, seed)."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sim.checks import within
 from sim.cohort.table import Cohort
 from sim.names import coded
+from sim.partition.external import External
 
 Sites = NDArray[np.str_]  # [R] name of the site of every row
 
@@ -20,10 +21,13 @@ class Partition:
 
     min_rows: int = 10  # >= 1; rows below which a site is refused
     min_events: int = 1  # >= 0; events (and, for a Binary outcome, non-events) below which a site is refused
+    overlap: float = 0.0  # 0..1; share of patients who are also known, under another number, at a second site
+    external: External = field(default_factory=External)  # sites that do not train and are only judged
 
     def __post_init__(self) -> None:
         within("partition.min_rows", self.min_rows, 1)
         within("partition.min_events", self.min_events, 0)
+        within("partition.overlap", self.overlap, 0, 1)
 
     def assign(self, cohort: Cohort, outcome: str, seed: int) -> Sites:
         """Name of the site of every row, str [R]; all rows of a patient at one site."""

@@ -70,11 +70,11 @@ def numbered(sites: int) -> Sites:
     return np.array([f"site-{number:0{width}d}" for number in range(1, sites + 1)])
 
 
-def redraw(group: People, sites: int, floors: Floors, draw: Draw, words: Words) -> Sites:
-    """Site of every row, str [R], by the first of at most 100 draws that leaves no site below a floor."""
+def redraw(group: People, sites: int, floors: Floors, draw: Draw, words: Words, draws: int = DRAWS) -> Sites:
+    """Site of every row, str [R], by the first of at most `draws` draws that leaves no site below a floor."""
     possible(group, sites, floors)
     names, best = numbered(sites), None
-    for number in range(DRAWS):
+    for number in range(draws):
         site = draw(number)[group.back]
         lack = floors.lack(names, site, group.events)
         if not lack.sites:
@@ -84,7 +84,7 @@ def redraw(group: People, sites: int, floors: Floors, draw: Draw, words: Words) 
     settings = " ".join(best.remedies())
     ways = [*words.remedies, "lower partition.sites", *([f"set {settings}"] if settings else [])]
     raise Refused(
-        f"{words.title} left at best {best.told()} after {DRAWS} draws; "
+        f"{words.title} left at best {best.told()} after {draws} draw{'s' * (draws > 1)}; "
         f"{', '.join(ways[:-1])}{',' * (len(ways) > 2)}{' or ' * (len(ways) > 1)}{ways[-1]}."
     )
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from sim.cohort.table import Cohort
 from sim.partition.base import Sites
+from sim.partition.mix import divergence
 
 
 class Skew(NamedTuple):
@@ -61,10 +62,5 @@ def total_variation(share: NDArray[np.float64], whole: float) -> NDArray[np.floa
 
 def jensen_shannon(share: NDArray[np.float64], whole: float) -> NDArray[np.float64]:
     """Jensen-Shannon divergence of two shares of an event, bits, in [0, 1]: Lin, IEEE Trans. IT, 1991; [S] -> [S]."""
-    return entropy((share + whole) / 2) - (entropy(share) + entropy(np.asarray(whole))) / 2
-
-
-def entropy(share: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Entropy of (share, 1 - share) in bits."""
-    p = np.stack([share, 1 - share])
-    return np.asarray(-(p * np.log2(p, where=p > 0, out=np.zeros_like(p))).sum(0))
+    both = np.stack([share, 1 - share], axis=-1)
+    return divergence(both, np.array([whole, 1 - whole]))

@@ -1,56 +1,63 @@
-"""Figure of who holds what: rows of every site, with and without the event, and the share of events."""
+"""Panel of who holds what: rows of every site, with and without the event, and the share of events."""
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
-from sim.report.style import COLOURS, GREY, RC
+from sim.report.style import COLOURS, GREY
 
-WIDTH = 7.6  # inches
 NAMED = 40  # sites up to which each has its name beside its bar
 
 
-def holdings_figure(frame: pd.DataFrame, event: str = "event") -> Figure:
-    """Bars of `describe`'s frame, largest site first; `event` is the outcome's word in the legend.
+def height(sites: int) -> float:
+    """Inches that the panel needs."""
+    return 1.25 + 0.19 * max(sites, 3) if sites <= NAMED else 4.0
 
-    Above 40 sites the bars are thin, names give way to ranks, and the page does not grow any more.
-    """
+
+def holdings(figure: Figure | SubFigure, frame: pd.DataFrame, event: str) -> None:
+    """Rows and shares of events. Above 40 sites the bars are thin and names give way to ranks."""
     frame = frame.sort_values(["rows", "site"], ascending=[False, True], ignore_index=True)
     sites = len(frame)
-    with mpl.rc_context(RC):
-        figure = Figure(figsize=(WIDTH, 1.25 + 0.19 * min(max(sites, 3), NAMED)), layout="constrained")
-        left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
-        bars(left, frame, event)
-        shares(right, frame, event)
-        left.set_ylim(sites - 0.4, -0.6)
-        if sites <= NAMED:
-            left.set_yticks(range(sites), frame["site"])
-        else:
-            left.set_ylabel(f"{sites} sites, largest first")
-            ranks = np.linspace(1, sites, 5).round().astype(int)
-            left.set_yticks(ranks - 1, [str(rank) for rank in ranks])
-    return figure
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    bars(left, frame, event)
+    shares(right, frame, event)
+    left.set_ylim(sites - 0.4, -0.6)
+    if sites <= NAMED:
+        left.set_yticks(range(sites), frame["site"])
+    else:
+        left.set_ylabel(f"{sites} sites, largest first")
+        ranks = np.linspace(1, sites, 5).round().astype(int)
+        left.set_yticks(ranks - 1, [str(rank) for rank in ranks])
 
 
 def bars(axes: Axes, frame: pd.DataFrame, event: str) -> None:
-    """Rows with the event, then rows without, end to end."""
-    at, height = np.arange(len(frame)), 0.8 if len(frame) <= NAMED else 1.0
-    rest = frame["rows"] - frame["events"]
-    axes.barh(at, frame["events"], height, color=COLOURS[1], label=event, linewidth=0)
-    axes.barh(at, rest, height, left=frame["events"], color=COLOURS[5], label=f"no {event}", linewidth=0)
+    """Rows with the event, then rows without, end to end; one outline where bars would be thinner than a pixel."""
+    at, rest = np.arange(len(frame)), frame["rows"] - frame["events"]
+    legend = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 2, "borderaxespad": 0.2, "frameon": False}
+    if len(frame) <= 1000:
+        tall = 0.8 if len(frame) <= NAMED else 1.0
+        axes.barh(at, frame["events"], tall, color=COLOURS[1], label=event, linewidth=0)
+        axes.barh(at, rest, tall, left=frame["events"], color=COLOURS[5], label=f"no {event}", linewidth=0)
+    else:
+        axes.fill_betweenx(at, 0, frame["events"], step="mid", color=COLOURS[1], label=event, linewidth=0)
+        both = frame["events"] + rest
+        axes.fill_betweenx(at, frame["events"], both, step="mid", color=COLOURS[5], label=f"no {event}", linewidth=0)
+    axes.set_xlim(left=0)
     axes.set_xlabel("rows")
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2, frameon=False)
+    axes.legend(**legend)
 
 
 def shares(axes: Axes, frame: pd.DataFrame, event: str) -> None:
     """Share of events of every site; the line is that of all together."""
     overall = frame["events"].sum() / frame["rows"].sum()
     axes.axvline(overall, color=GREY, linewidth=1, linestyle=(0, (4, 2)))
-    size = 34 if len(frame) <= NAMED else 9
-    sns.scatterplot(x=frame["event_share"], y=np.arange(len(frame)), ax=axes, s=size, color=COLOURS[1], linewidth=0)
+    size = 34 if len(frame) <= NAMED else 9 if len(frame) <= 1000 else 2
+    axes.set_rasterization_zorder(1)
+    sns.scatterplot(
+        x=frame["event_share"], y=np.arange(len(frame)), ax=axes, s=size, color=COLOURS[1], linewidth=0, zorder=0.5
+    )
     axes.set_xlim(-0.02, 1.02)
     axes.set_xlabel(f"share with {event} (all: {overall:.2f})")
     axes.tick_params(axis="y", length=0)

@@ -1,0 +1,92 @@
+"""Archetypes of hospitals: a few kinds of site, each with its size and the patients it draws."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.checks import Refused, one_of, within
+
+Floats = NDArray[np.float64]
+STRONG = 10.0  # the largest tilt that is let in: odds times 22,000
+
+
+@dataclass
+class Archetype:
+    """One kind of site. Tilts are log-odds at kappa = 1 that a patient is drawn by it rather than by a neutral site."""
+
+    share: float = 1.0  # >= 0, relative; how many sites are of this kind
+    size: float = 1.0  # > 0, relative; at kappa = 1
+    age: float = 0.0  # per standard deviation of age
+    stage: float = 0.0  # per standard deviation of stage, up = later
+    rare: float = 0.0  # for a rare cancer
+    levels: dict[str, dict[str, float]] = field(default_factory=dict)  # column -> level -> tilt of its patients
+
+    def check(self, name: str) -> None:
+        """Refuse what is out of range; `name` is that of the archetype."""
+        here = f"partition.archetypes.{name}"
+        within(f"{here}.share", self.share, 0)
+        within(f"{here}.size", self.size, 0, open_low=True)
+        for trait in ("age", "stage", "rare"):
+            within(f"{here}.{trait}", getattr(self, trait), -STRONG, STRONG)
+        for column, tilts in self.levels.items():
+            for level, value in tilts.items():
+                within(f"{here}.levels.{column}.{level}", value, -STRONG, STRONG)
+
+
+def known() -> dict[str, Archetype]:
+    """Four kinds of US hospitals. Directions follow the literature on referral and access; sizes of tilts are ours."""
+    return {
+        "academic": Archetype(share=0.15, size=3.0, age=-0.3, stage=0.3, rare=1.2),
+        "community": Archetype(share=0.45, size=1.0, age=0.1, stage=-0.2, rare=-0.4),
+        "rural": Archetype(share=0.25, size=0.4, age=0.4, stage=0.3, rare=-0.8, levels={"race": {"white": 0.8}}),
+        "safety_net": Archetype(
+            share=0.15,
+            stage=0.3,
+            levels={"race": {"black": 1.0, "hispanic": 0.8}, "insurance": {"public": 1.2, "dual": 0.6}},
+        ),
+    }
+
+
+def check(archetypes: Mapping[str, Archetype]) -> None:
+    """Refuse archetypes that are out of range, or of which no site could be."""
+    for name, kind in archetypes.items():
+        kind.check(name)
+    if not sum(kind.share for kind in archetypes.values()) > 0:
+        raise Refused("partition.archetypes: the shares of all are 0; give one a share above 0.")
+
+
+def kinds(archetypes: Mapping[str, Archetype], u: Floats) -> NDArray[np.int64]:
+    """Which archetype each site is, [K], from a uniform each; in the order of the names."""
+    share = np.array([archetypes[name].share for name in sorted(archetypes)])
+    ends = np.cumsum(share / share.sum())
+    last = int(np.flatnonzero(share)[-1])
+    return np.asarray(np.minimum(np.searchsorted(ends[:-1], u, side="right"), last))
+
+
+def wanted(archetypes: Mapping[str, Archetype]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Traits that some archetype tilts, and (column, level) pairs that some archetype tilts, sorted."""
+    used = [trait for trait in ("age", "stage", "rare") if any(getattr(kind, trait) for kind in archetypes.values())]
+    every = [
+        (column, level) for kind in archetypes.values() for column, tilts in kind.levels.items() for level in tilts
+    ]
+    return used, sorted(set(every))
+
+
+def sought(archetypes: Mapping[str, Archetype], used: list[str], pairs: list[tuple[str, str]]) -> Floats:
+    """Tilts of every archetype, in the order of the names, for these traits and levels; [A, m]."""
+    return np.array(
+        [
+            [getattr(archetypes[name], trait) for trait in used]
+            + [archetypes[name].levels.get(column, {}).get(level, 0.0) for column, level in pairs]
+            for name in sorted(archetypes)
+        ]
+    )
+
+
+def level(names: tuple[str, ...], column: str, name: str) -> int:
+    """Code of a level that an archetype names, or a refusal with those that the column has."""
+    remedy = "Change that key, or delete it with ~."
+    one_of(f"partition.archetypes: levels.{column}", name, names, remedy)
+    return names.index(name)

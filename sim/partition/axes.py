@@ -1,0 +1,105 @@
+"""Axes: why a patient goes to one site rather than to another. Each is a pure function to affinities [N, K].
+
+An affinity is a log-odds: with strength kappa, exp(kappa (a_ik - a_il)) multiplies the odds that patient i goes to site
+k and not to site l. What is the same for all sites, or for all patients, cancels. Zero is no preference.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.partition.columns import Levels
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+EARTH_KM = 6371.0  # mean radius
+
+
+class Axis(NamedTuple):
+    """Affinity of patients to sites, as the product of what patients are and what sites seek.
+
+    patient  numbers of patients [n] -> their facts [n, m]
+    site     [m, K]
+    link     of the product, where it is not the affinity itself
+    """
+
+    patient: Callable[[Rows], Floats]
+    site: Floats
+    link: Callable[[Floats], Floats] | None = None
+
+    def of(self, rows: Rows) -> Floats:
+        """Affinities of these patients, [n, K]."""
+        product = self.patient(rows) @ self.site
+        return product if self.link is None else self.link(product)
+
+
+def weighed(axes: Sequence[tuple[float, Axis]], sites: int) -> Callable[[Rows], Floats]:
+    """Sum of kappa times affinity over axes, [n, K]; those without a link are one product."""
+    plain = [(kappa, axis) for kappa, axis in axes if axis.link is None]
+    linked = [(kappa, axis) for kappa, axis in axes if axis.link is not None]
+    sought = np.vstack([np.zeros((1, sites)), *(kappa * axis.site for kappa, axis in plain)])
+
+    def affinity(rows: Rows) -> Floats:
+        facts = np.hstack([np.zeros((len(rows), 1)), *(axis.patient(rows) for _, axis in plain)])
+        total = facts @ sought
+        for kappa, axis in linked:
+            total += kappa * axis.of(rows)
+        return np.asarray(total)
+
+    return affinity
+
+
+def tilt(levels: Levels, z: Floats) -> Axis:
+    """Log-normal tilt: a site's share of level c is multiplied by exp(kappa z_kc), then sizes are kept; z [K, C]."""
+    facts = np.vstack([np.eye(len(levels.names)), np.zeros(len(levels.names))])  # the last row serves code -1
+    return Axis(lambda rows: facts[levels.code[rows]], z.T)
+
+
+def gradient(value: Floats, z: Floats) -> Axis:
+    """Per unit of a standardised number, log-odds of kappa z_k; value [N], z [K]."""
+    return Axis(lambda rows: value[rows, None], z[None, :])
+
+
+def traits(facts: Floats, sought: Floats) -> Axis:
+    """Several facts at once, with a site's own coefficient for each; facts [N, m], sought [K, m]."""
+    return Axis(lambda rows: facts[rows], sought.T)
+
+
+def referral(rare: NDArray[np.bool_], top: NDArray[np.bool_]) -> Axis:
+    """Rare cases go to referral sites: odds times exp(kappa); rare [N], top [K]."""
+    return Axis(lambda rows: rare[rows, None].astype(np.float64), top[None, :].astype(np.float64))
+
+
+def home(levels: Levels, region: NDArray[np.int64]) -> Axis:
+    """Patients stay in their region: odds times exp(kappa) for the sites in it; region [K]."""
+    return tilt(levels, np.eye(len(levels.names))[region])
+
+
+def catchment(latitude: Floats, longitude: Floats, seat: Rows, scale_km: float) -> Axis:
+    """Nearer is likelier: affinity is -distance / scale, along the great circle; degrees [N].
+
+    Sites lie where the patients numbered `seat` [K] live. A patient without a place has no preference.
+    """
+    phi, theta = np.deg2rad(latitude), np.deg2rad(longitude)
+    point = np.stack([np.cos(phi) * np.cos(theta), np.cos(phi) * np.sin(theta), np.sin(phi)], axis=1)
+    known = ~np.isnan(point).any(axis=1)
+    # A fourth coordinate of 1 for the known and a zero vector for the unknown, whose product then is 0.
+    place = np.where(known[:, None], np.column_stack([point, np.ones(len(point))]), 0.0)
+    site = np.vstack([point[seat].T, np.ones(len(seat))])
+
+    def far(product: Floats) -> Floats:
+        angle = np.arccos(np.clip(product - 1, -1, 1))
+        return np.asarray(np.where(product == 0, 0.0, -EARTH_KM / scale_km * angle))
+
+    return Axis(lambda rows: place[rows], site, far)
+
+
+def windows(rank: Floats, centre: Floats, width: float) -> Axis:
+    """A site sees the patients of a time: affinity -((rank - centre) / width)^2 / 2; rank [N] in (0, 1), centre [K]."""
+    known = ~np.isnan(rank)
+    place = np.nan_to_num(rank)
+    facts = np.column_stack([place, known.astype(np.float64)])
+    # The square of the rank is the same for all sites and cancels.
+    return Axis(lambda rows: facts[rows], np.stack([centre / width**2, -((centre / width) ** 2) / 2]))

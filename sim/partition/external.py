@@ -1,0 +1,79 @@
+"""External sites: hospitals that take no part in training, on which the finished model is judged."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.checks import Refused, one_of, within
+from sim.cohort.table import Cohort
+from sim.features import encode
+from sim.federation import site_keys
+from sim.random import key, scatter
+
+
+class Choice(Enum):
+    """Which sites are kept out."""
+
+    random = "random"
+    shift = "shift"  # those farthest from all others: the hardest external validation
+
+
+@dataclass
+class External:
+    """Sites reserved for external validation; all of their rows are test rows."""
+
+    count: int = 0  # >= 0; below the number of sites
+    by: Choice = Choice.random
+    sites: list[str] = field(default_factory=list)  # these by name, and `count` others
+
+    def __post_init__(self) -> None:
+        within("partition.external.count", self.count, 0)
+
+    def reserve(self, cohort: Cohort, outcome: str, sites: NDArray[np.str_], seed: int) -> tuple[str, ...]:
+        """Names of the reserved sites, sorted; the same whatever the order of the rows."""
+        names, site = np.unique(sites, return_inverse=True)
+        for name in self.sites:
+            one_of("partition.external.sites", name, names.tolist())
+        left = ~np.isin(names, self.sites)
+        if self.count >= max(int(left.sum()), 1):
+            raise Refused(
+                f"partition.external.count={self.count}: {left.sum()} of {len(names)} sites are left to choose from, "
+                "and one must train. Lower it."
+            )
+        if not left.any():
+            raise Refused("partition.external.sites names every site, and one must train. Shorten it.")
+        if self.by is Choice.shift:
+            rank = -remoteness(cohort, outcome, site, len(names))
+        else:
+            rank = scatter(key(seed, "partition", "external"), site_keys(tuple(names))).astype(np.float64)
+        rank = np.where(left, rank, np.inf)
+        chosen = np.argsort(rank, kind="stable")[: self.count]
+        return tuple(sorted({*self.sites, *names[chosen].tolist()}))
+
+
+def remoteness(cohort: Cohort, outcome: str, site: NDArray[np.int64], sites: int) -> NDArray[np.float64]:
+    """How far the patients of each site are from all, [S]: mean over columns of the squared standardised difference.
+
+    Columns are the predictors as a model sees them (one per level but the first, gaps as a column) and the event. The
+    variance of a mean of rows drawn at random is taken off, so that small sites are not far by chance: under IID the
+    expectation is zero, and a value may be below it.
+    """
+    seen = [values.astype(np.float64) for _, values in encode(cohort.table, cohort.predictors[outcome])]
+    seen.append(cohort.events(outcome).astype(np.float64))
+    total = np.zeros(sites)
+    for column in seen:
+        there = ~np.isnan(column)
+        value, at = column[there], site[there]
+        spread = value.std()
+        if spread == 0:
+            continue
+        rows = np.bincount(at, minlength=sites)
+        # Sorted before it is summed, so that the order of the table does not reach the last bit.
+        order = np.lexsort((value, at))
+        z = (value[order] - np.sort(value).mean()) / spread
+        mean = np.bincount(at[order], weights=z, minlength=sites) / np.maximum(rows, 1)
+        chance = (1 / np.maximum(rows, 1) - 1 / len(value)) * len(value) / (len(value) - 1)
+        total += np.where(rows > 0, mean**2 - chance, 0.0)
+    return np.asarray(total / len(seen))

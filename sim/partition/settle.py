@@ -1,0 +1,37 @@
+"""Settling a cohort: a partition deals it, its promises are checked, some patients are copied, some sites kept out."""
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from sim.cohort.table import Cohort
+from sim.names import coded
+from sim.partition.base import Partition, Sites
+from sim.partition.floors import floors
+from sim.partition.overlap import copied
+
+
+class Settled(NamedTuple):
+    """Who stands where."""
+
+    cohort: Cohort  # with the copies of patients who are known at two sites
+    sites: Sites  # [R]
+    external: tuple[str, ...]  # sites that do not train
+
+
+def settle(partition: Partition, cohort: Cohort, outcome: str, seed: int) -> Settled:
+    """A cohort at its sites."""
+    sites = partition.assign(cohort, outcome, seed)
+    promised(partition, cohort, outcome, sites)
+    whole, everywhere = copied(cohort, sites, partition.overlap, seed)
+    return Settled(whole, everywhere, partition.external.reserve(cohort, outcome, sites, seed))
+
+
+def promised(partition: Partition, cohort: Cohort, outcome: str, sites: Sites) -> None:
+    """Every row at a site, every patient at one, no site below a floor; a partition that breaks this is a mistake."""
+    assert sites.shape == (len(cohort.table),), "not one site for every row"
+    names, site = coded(sites)
+    assert all(names.tolist()), "a row without a site"
+    pairs = pd.DataFrame({"patient": cohort.table["patient"].to_numpy(), "site": site}).drop_duplicates()
+    assert pairs["patient"].is_unique, "a patient at several sites"
+    assert not floors(partition, cohort, outcome).lack(names, site, cohort.events(outcome)).sites, "below a floor"

@@ -1,0 +1,42 @@
+"""Sizes of sites before anybody is dealt: a power law, a log-normal law, given weights, or all of them multiplied."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from sim.random import key, scatter, uniform
+
+Floats = NDArray[np.float64]
+TINY = 2.0**-54  # stands for a uniform of exactly zero
+
+
+def normals(seed: int, *path: int | str, shape: tuple[int, ...]) -> Floats:
+    """Standard normals of an array, each keyed by its indices, so that a longer axis leaves the others as they are."""
+    axes = np.meshgrid(*(np.arange(length) for length in shape), indexing="ij")
+    return np.asarray(ndtri(np.maximum(uniform(scatter(key(seed, "partition", *path), *axes)), TINY)))
+
+
+def relative(sites: int, power: float, sigma: float, given: list[float], z: Floats) -> Floats:
+    """Relative sizes, [K]: given weight (or 1) x rank^-power (Zipf) x exp(sigma z) (log-normal); z [K] normal."""
+    weight = np.array(given, dtype=np.float64) if given else np.ones(sites)
+    return np.asarray(weight * np.arange(1, sites + 1) ** -power * np.exp(sigma * z))
+
+
+def apportion(weight: Floats, total: int, least: int) -> NDArray[np.int64]:
+    """Whole numbers that sum to `total`, in proportion to weight but at least `least` each, by largest remainders; [K].
+
+    Needs total >= least K. Those that would fall below `least` get it, and the others share what is left.
+    """
+    exact, low = np.zeros(len(weight)), np.zeros(len(weight), dtype=bool)
+    while True:
+        rest = total - least * int(low.sum())
+        part = np.where(low, 0.0, weight)
+        exact = np.where(low, least, part / max(part.sum(), 1e-300) * rest)
+        more = ~low & (exact < least)
+        if not more.any():
+            break
+        low |= more
+    count = np.floor(exact).astype(np.int64)
+    order = np.argsort(count - exact, kind="stable")
+    count[order[: total - int(count.sum())]] += 1
+    return count

@@ -1,0 +1,42 @@
+"""The figure of a partition: who holds what, case mix, demographics and survival of every site."""
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from sim.cohort.table import Binary, Cohort, Survival
+from sim.partition.base import Sites
+from sim.partition.mix import mixes
+from sim.report.holdings import NAMED, height, holdings
+from sim.report.site_panels import demographics, heat_map, survival, told
+from sim.report.style import RC, WIDTH
+
+
+def partition_figure(cohort: Cohort, outcome: str, sites: Sites, frame: pd.DataFrame, columns: list[str]) -> Figure:
+    """`frame` is that of `describe`; `columns` are the demographic ones, of which those that are there are drawn.
+
+    All sites stand in the first panel. The others show up to 40: above, 40 evenly spaced by size.
+    """
+    names, site = np.unique(sites, return_inverse=True)
+    ranked = frame.sort_values(["rows", "site"], ascending=[False, True])["site"].to_numpy(dtype=str)
+    picked = ranked[np.unique(np.linspace(0, len(ranked) - 1, min(len(ranked), NAMED)).round().astype(int))]
+    shown = np.searchsorted(names, picked)
+    words = [str(name) for name in picked]
+    there = [column for column in columns if column in cohort.table]
+    timed = [kind for kind in cohort.outcomes.values() if isinstance(kind, Survival)]
+    mix = mixes(cohort, outcome, site, len(names))[1:]
+    longest = max(len(f"{part.column}{word}") for part in mix for word, _ in told(part)) + 5
+    rows = 0.19 * max(len(shown), 3)
+    tall = [height(len(frame)), rows + 0.6 + 0.072 * longest]
+    tall += [rows + 1.3] * bool(there) + [2.7] * bool(timed)
+    with mpl.rc_context(RC):
+        figure = Figure(figsize=(WIDTH, sum(tall)), layout="constrained")
+        parts = list(np.ravel(figure.subfigures(len(tall), 1, height_ratios=tall, squeeze=False)))
+        holdings(parts.pop(0), frame, outcome if isinstance(cohort.outcome(outcome), Binary) else "event")
+        heat_map(parts.pop(0), mix, shown, words)
+        if there:
+            demographics(parts.pop(0), cohort.table, there, site, shown, words)
+        if timed:
+            survival(parts.pop(0), cohort.table, timed[0], site, shown, words)
+        return figure

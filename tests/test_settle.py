@@ -1,0 +1,223 @@
+"""Copies of patients at a second site, and sites kept out of training."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sim.checks import Refused
+from sim.cohort.table import Binary, Cohort
+from sim.compose import experiment
+from sim.features import Scaling
+from sim.federation import Split, build
+from sim.partition.base import digest
+from sim.partition.external import Choice, External, remoteness
+from sim.partition.iid import Iid
+from sim.partition.natural import Natural
+from sim.partition.overlap import copied
+from sim.partition.settle import promised, settle
+from sim.rehearse import prepare, rehearse
+
+
+def cohort(patients: int = 900, seed: int = 0, named: bool = False) -> Cohort:
+    rng = np.random.default_rng(seed)
+    number = rng.permutation(patients)
+    table = pd.DataFrame(
+        {
+            "patient": [f"p{at}" for at in number] if named else number,
+            "site": rng.choice(["a", "b", "c", "d"], patients, p=[0.4, 0.3, 0.2, 0.1]),
+            "age": rng.normal(60, 10, patients),
+            "stage": pd.Categorical(rng.choice(["I", "II"], patients), categories=["I", "II"]),
+            "sick": rng.random(patients) < 0.3,
+        }
+    )
+    table.loc[table["site"] == "c", "age"] += 9
+    truth = pd.DataFrame({"sick": rng.random(patients)})
+    return Cohort("toy", table, {"sick": Binary("sick")}, {"sick": ("age", "stage")}, truth)
+
+
+# --------------------------------------------------------------------------------------------------------- overlap
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_copies_are_the_same_patients_under_a_number_of_their_own(named: bool) -> None:
+    whole = cohort(6000, named=named)
+    sites = whole.table["site"].to_numpy(dtype=str)
+    both, where = copied(whole, sites, 0.2, 3)
+    added = len(both.table) - 6000
+    assert added == pytest.approx(1200, abs=4 * np.sqrt(960))
+    assert both.table["patient"].is_unique
+    assert both.table["patient"].dtype == whole.table["patient"].dtype
+    pd.testing.assert_frame_equal(both.table.iloc[:6000], whole.table)
+    assert (where[:6000] == sites).all()
+    original = both.table["patient"].iloc[6000:]
+    original = original.str.removesuffix("/again") if named else original - 2**62
+    rows = whole.table.reset_index().set_index("patient").loc[original, "index"].to_numpy()
+    same = [column for column in whole.table if column != "patient"]
+    pd.testing.assert_frame_equal(
+        both.table[same].iloc[6000:].reset_index(drop=True), whole.table[same].iloc[rows].reset_index(drop=True)
+    )
+    assert both.truth is not None
+    assert whole.truth is not None
+    np.testing.assert_array_equal(both.truth["sick"].to_numpy()[6000:], whole.truth["sick"].to_numpy()[rows])
+    assert (where[6000:] != sites[rows]).all()
+    # Of those who come from a, second sites are b, c, d in proportion 3 : 2 : 1.
+    from_a = pd.Series(where[6000:][sites[rows] == "a"]).value_counts(normalize=True)
+    np.testing.assert_allclose(from_a[["b", "c", "d"]], [1 / 2, 1 / 3, 1 / 6], atol=0.09)
+
+
+def test_more_overlap_keeps_the_copies_there_were_and_order_is_nothing() -> None:
+    whole = cohort()
+    sites = whole.table["site"].to_numpy(dtype=str)
+    few, many = (copied(whole, sites, share, 1) for share in (0.1, 0.4))
+    pairs = [set(zip(c.table["patient"], where, strict=True)) for c, where in (few, many)]
+    assert pairs[0] < pairs[1]
+    order = np.random.default_rng(0).permutation(len(sites))
+    assert whole.truth is not None
+    other = replace(whole, table=whole.table.iloc[order], truth=whole.truth.iloc[order])
+    again = copied(other, sites[order], 0.4, 1)
+    assert digest(*again) == digest(*many)
+    assert again[0].digest == many[0].digest
+
+
+def test_without_overlap_nothing_is_touched() -> None:
+    whole = cohort()
+    sites = whole.table["site"].to_numpy(dtype=str)
+    settled = settle(Natural(), whole, "sick", 0)
+    assert settled.cohort is whole
+    assert (settled.sites == sites).all()
+    assert settled.external == ()
+
+
+def test_overlap_that_cannot_be_is_refused() -> None:
+    whole = cohort()
+    with pytest.raises(Refused, match=r"partition\.overlap=2"):
+        Natural(overlap=2)
+    with pytest.raises(Refused, match="a second site is needed"):
+        settle(Iid(sites=1, overlap=0.1), whole, "sick", 0)
+    below = replace(whole, table=whole.table.assign(patient=whole.table["patient"] - 5))
+    with pytest.raises(Refused, match=r"numbers patients from -\d to .*allowed 0"):
+        settle(Natural(overlap=0.9), below, "sick", 0)
+    named = cohort(named=True)
+    twice = named.table.assign(patient=np.where(named.table["patient"] == "p1", "p2/again", named.table["patient"]))
+    with pytest.raises(Refused, match="ends in '/again' already"):
+        settle(Natural(overlap=1.0), replace(named, table=twice), "sick", 0)
+
+
+# -------------------------------------------------------------------------------------------------- external sites
+
+
+def test_external_sites_hold_test_rows_only_and_change_nothing_elsewhere() -> None:
+    whole = cohort()
+    sites = whole.table["site"].to_numpy(dtype=str)
+    plain = build(whole, "sick", sites, Split(scaling=Scaling.none), 0)
+    made = build(whole, "sick", sites, Split(scaling=Scaling.none), 0, ["c"])
+    at = made.sites.index("c")
+    assert made.rows[at] == 0
+    assert made.bounds[at, 2] == made.bounds[at, 1] == made.bounds[at, 0]
+    assert made.bounds[at, 3] - made.bounds[at, 2] == (sites == "c").sum()
+    assert made.members.tolist() == [0, 1, 3]
+    for other in (0, 1, 3):
+        np.testing.assert_array_equal(np.diff(made.bounds[other]), np.diff(plain.bounds[other]))
+        rows = slice(*made.bounds[other, [0, 3]])
+        np.testing.assert_array_equal(made.x[rows], plain.x[slice(*plain.bounds[other, [0, 3]])])
+
+
+def test_external_sites_are_scaled_by_those_that_train_or_by_themselves() -> None:
+    whole = cohort()
+    sites = whole.table["site"].to_numpy(dtype=str)
+    made = build(whole, "sick", sites, Split(), 0, ["c"])
+    train = made.x[made.held("train")[0]]
+    np.testing.assert_allclose([train[:, 0].mean(), train[:, 0].std()], [0, 1], atol=1e-5)
+    outside = made.x[slice(*made.bounds[2, [0, 3]])]
+    assert outside[:, 0].mean() > 0.6  # nine years older than those who trained
+    alone = build(whole, "sick", sites, Split(scaling=Scaling.site), 0, ["c"])
+    own = alone.x[slice(*alone.bounds[2, [0, 3]])]
+    np.testing.assert_allclose([own[:, 0].mean(), own[:, 0].std()], [0, 1], atol=1e-5)
+
+
+def test_a_split_of_the_cohort_s_own_gives_way_at_an_external_site() -> None:
+    whole = cohort()
+    part = np.where(np.arange(900) % 5 == 0, "test", "train")
+    whole = replace(whole, table=whole.table.assign(part=part), split="part")
+    made = build(whole, "sick", whole.table["site"].to_numpy(dtype=str), Split(), 0, ["d"])
+    assert made.members.tolist() == [0, 1, 2]
+
+
+def test_the_most_remote_site_is_found_and_chance_is_not_remote() -> None:
+    whole = cohort(3000)
+    sites = whole.table["site"].to_numpy(dtype=str)
+    assert External(count=1, by=Choice.shift).reserve(whole, "sick", sites, 0) == ("c",)
+    assert External(count=1, by=Choice.shift).reserve(whole, "sick", sites, 9) == ("c",)
+    plain = replace(whole, table=whole.table.assign(age=np.random.default_rng(1).normal(60, 10, 3000)))
+    under_iid = [
+        remoteness(plain, "sick", np.random.default_rng(seed).permutation(3000) % 30, 30) for seed in range(40)
+    ]
+    assert abs(np.mean(under_iid)) < 4 * np.std(np.mean(under_iid, axis=1)) / np.sqrt(40)
+    assert np.mean(under_iid) < 1e-3
+
+
+def test_sites_are_reserved_by_name_by_number_and_by_key() -> None:
+    whole = cohort()
+    sites = settle(Iid(sites=20), whole, "sick", 0).sites
+    some = External(count=5).reserve(whole, "sick", sites, 0)
+    more = External(count=8).reserve(whole, "sick", sites, 0)
+    assert len(some) == 5
+    assert set(some) < set(more)
+    assert External(count=5).reserve(whole, "sick", sites, 1) != some
+    named = External(count=2, sites=["site-07"]).reserve(whole, "sick", sites, 0)
+    assert len(named) == 3
+    assert "site-07" in named
+    order = np.random.default_rng(0).permutation(900)
+    assert whole.truth is not None
+    other = replace(whole, table=whole.table.iloc[order], truth=whole.truth.iloc[order])
+    for by in Choice:
+        wanted = External(count=6, by=by)
+        assert wanted.reserve(other, "sick", sites[order], 0) == wanted.reserve(whole, "sick", sites, 0)
+
+
+@pytest.mark.parametrize(
+    ("external", "words"),
+    [
+        (External(count=4), "4 of 4 sites are left to choose from"),
+        (External(count=3, sites=["a"]), "3 of 4 sites are left"),
+        (External(sites=["a", "b", "c", "d"]), "names every site"),
+        (External(sites=["e"]), r"partition\.external\.sites='e': allowed a, b, c, d"),
+    ],
+)
+def test_one_site_must_train(external: External, words: str) -> None:
+    whole = cohort()
+    with pytest.raises(Refused, match=words):
+        external.reserve(whole, "sick", whole.table["site"].to_numpy(dtype=str), 0)
+
+
+def test_a_run_trains_on_members_and_judges_everybody() -> None:
+    words = ["cohort.patients=900", "rounds=2", "seed=1", "partition.external.sites=[centre-3]"]
+    wanted = experiment([*words, "partition.overlap=0.1"])
+    prepared = prepare(wanted)
+    assert prepared.federation.members.tolist() == [0, 1, 3]
+    assert len(prepared.cohort.table) > 900
+    run = rehearse(wanted)
+    assert run.info["sites"]["centre-3"]["train"]["rows"] == 0
+    judged = run.sites[(run.sites["split"] == "test") & (run.sites["metric"] == "auroc")]
+    assert "centre-3" in set(judged["site"])
+    assert "centre-3" not in set(run.sites.loc[run.sites["split"] == "valid", "site"])
+    assert run.info["settings"]["partition"]["external"]["sites"] == ["centre-3"]
+
+
+def test_a_partition_that_breaks_its_promise_is_a_mistake() -> None:
+    whole = cohort(50)
+    sites = whole.table["site"].to_numpy(dtype=str).copy()
+    promised(Natural(), whole, "sick", sites)
+    with pytest.raises(AssertionError, match="not one site"):
+        promised(Natural(), whole, "sick", sites[:-1])
+    with pytest.raises(AssertionError, match="below a floor"):
+        promised(Natural(min_rows=40), whole, "sick", sites)
+    sites[3] = ""
+    with pytest.raises(AssertionError, match="without a site"):
+        promised(Natural(), whole, "sick", sites)
+    twice = pd.concat([whole.table, whole.table]).reset_index(drop=True)
+    both = replace(whole, table=twice, truth=None)
+    with pytest.raises(AssertionError, match="at several sites"):
+        promised(Natural(), both, "sick", np.repeat(["a", "b"], 50))
