@@ -188,9 +188,9 @@ def together(task: Task, rows: Rows, federation: Federation) -> Objective:
 
 def stratified(task: Task, rows: Rows, federation: Federation) -> Objective:
     """Mean over sites, weighted by rows, of the loss of each."""
-    size = federation.rows
+    begin, size = federation.bounds[federation.members, :1], federation.rows[federation.members]
     column = np.arange(size.max())
-    row = federation.bounds[:, :1] + np.minimum(column, size[:, None] - 1)
+    row = begin + np.minimum(column, size[:, None] - 1)
     batch = rows.batch(Step(len(size), row, column < size[:, None]))
     share = torch.from_numpy(size / size.sum())
     return lambda v: share @ vmap(task.loss, in_dims=(None, 0))(v, batch)

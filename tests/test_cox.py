@@ -19,6 +19,7 @@ from sim.local.rows import Rows
 from sim.metrics.partial import partial_loss
 from sim.references import stratified
 from sim.rehearse import prepare, rehearse, simulation
+from sim.score import Held, measure, rate
 from sim.tasks.cox import Cox, Ties, partial, without_intercept
 from sim.tasks.nets import MLP, Linear
 from sim.tasks.task import Batch
@@ -51,7 +52,7 @@ def by_definition(log_risk: torch.Tensor, time: np.ndarray, event: np.ndarray, e
 
 def whole(x: np.ndarray, days: np.ndarray, event: np.ndarray) -> Batch:
     y = {"time_days": torch.from_numpy(days.copy()), "event": torch.from_numpy(event.astype(float))}
-    return Batch(torch.from_numpy(x), y, torch.ones(len(x), dtype=torch.bool))
+    return Batch(torch.from_numpy(x.copy()), y, torch.ones(len(x), dtype=torch.bool))
 
 
 @settings(max_examples=150, deadline=None)
@@ -166,6 +167,11 @@ def test_the_pooled_objective_is_the_stratified_model_and_fedavg_descends_it() -
     at = torch.from_numpy(expected[:-1])
     assert float(objective(at)) == pytest.approx(-expected[-1] / len(row), rel=1e-9)
     assert float(grad(objective)(at).abs().max()) < 1e-6
+    judged = Held.of(federation, ("test",))
+    best = measure(made.task, judged, rate(made.task, double, at, judged.row))
+    pooled = rehearse(experiment([*held, "algorithm=pooled"])).sites.query("split == 'test'")
+    for name, values in best.items():
+        np.testing.assert_allclose(pooled[pooled["metric"] == name]["value"], values, atol=2e-3)
     wanted = experiment([*held, "local.lr=0.5", "rounds=3"])
     start, *rounds = [here.model.double() for here in simulate(simulation(wanted, made), InProcess())]
     for model in rounds:
@@ -204,3 +210,10 @@ def test_batches_and_clipping_are_refused() -> None:
         rehearse(experiment([*SMALL, *COX, "local.clip=1"]))
     with pytest.raises(Refused, match=r"local\.tier=fused: the loss of Cox has no closed form"):
         rehearse(experiment([*SMALL, *COX, "local.tier=fused"]))
+
+
+def test_an_external_site_is_in_no_pooled_risk_set() -> None:
+    words = [*SMALL, *COX, "cohort.cancers=[lung]", "algorithm=pooled", "local.weight_decay=0.01"]
+    run = rehearse(experiment([*words, "partition.external=[centre-1,centre-5]"]))
+    assert run.info["status"] == "done"
+    assert np.isfinite(run.sites.query("metric == 'loss'")["value"]).all()

@@ -1,7 +1,7 @@
 """Death within some years of diagnosis, of those of whom follow-up tells.
 
 To keep the dead and leave out the living who were not followed to the horizon would select on the outcome: of 6,000
-calibrated patients with breast cancer, 19 % of whom die within five years, the rest would be 80 % dead. So a patient
+calibrated patients with breast cancer, 20 % of whom die within five years, the rest would be 51 % dead. So a patient
 counts only if follow-up could have reached the horizon, dead or alive; those lost to follow-up before it are left out.
 """
 

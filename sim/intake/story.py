@@ -25,7 +25,7 @@ stood there, so that it is as confidential as its source."""
 CAUTION = """\
 - Nothing about real patients, treatments or groups, if the source is Synthea; it tells how methods behave.
 - Nothing about the effect of a treatment: the table says who got one, not why.
-- Nothing from `mortality_5y` about how many die: the living who were followed for less than 5 years are not in it.
+- Nothing from `mortality_5y` about those diagnosed in the last 5 years: they are not in it, dead or alive.
 - Nothing from a gap: an empty cell is what the export left out, for the reasons above, not a finding."""
 
 
