@@ -175,6 +175,7 @@ def observed(patient: NDArray[np.int64], who: People, fated: Fate, noted: Record
 
     But for `hidden_cause_cancer`, the event of the outcome "survival_cancer": the cause that no registry knows so well.
     """
+    marker = np.where(law.second[who.cancer], noted.marker_2, noted.marker_1)
     return {
         "patient": patient,
         "cancer": who.cancer,
@@ -189,7 +190,7 @@ def observed(patient: NDArray[np.int64], who: People, fated: Fate, noted: Record
         "marker_2": noted.marker_2,
         "score_z": noted.score_z,
         "treated": who.treated,
-        "treated_marker": who.treated & np.where(law.second[who.cancer], noted.marker_2, noted.marker_1),
+        "treated_marker": np.where(who.treated, marker, np.zeros((), dtype=marker.dtype)),
         "response": fated.response,
         "time_days": fated.time_days,
         "died": fated.died,
