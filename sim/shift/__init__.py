@@ -40,8 +40,17 @@ class Shift:
     def __post_init__(self) -> None:
         within("shift.het", self.het, 0, 1.5)
 
+    @property
+    def on(self) -> bool:
+        """Whether anything is shifted."""
+        recorded = (self.followup, self.ascertainment, self.stage, self.assay, self.coding, self.missing)
+        happens = self.practice.spread or self.concept.tau or self.concept.intercept
+        return bool(happens) or self.faults.any or any(kind.on(self.het) for kind in recorded)
+
     def apply(self, cohort: Cohort, outcome: str, sites: NDArray[np.str_], seed: int) -> Cohort:
         """The cohort as the sites record it, in the order in which it comes about; sites str [R], one a row."""
+        if not self.on:
+            return cohort
         where = Where.of(cohort.table, sites, seed)
         shifted = cohort
         if self.practice.spread:
@@ -55,10 +64,8 @@ class Shift:
         for columns in (self.stage, self.assay, self.coding, self.missing):
             if columns.on(het):
                 table = columns.apply(table, where, het)
-        told = self.faults.told(where)
-        if told:
+        notes = shifted.notes
+        if self.faults.any:
             table = self.faults.apply(table, where, self.coding.factors, shifted.outcomes)
-        if table is shifted.table:
-            return shifted
-        notes = {**shifted.notes, "faults": told} if told else shifted.notes
+            notes = {**notes, "faults": self.faults.told(where)}
         return replace(shifted, table=shifted.derive(table), notes=notes)

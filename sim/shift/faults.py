@@ -25,6 +25,11 @@ class Faults:
         for fault in fields(self):
             within(f"shift.faults.{fault.name}", getattr(self, fault.name), 0)
 
+    @property
+    def any(self) -> bool:
+        """Whether a site has one."""
+        return any(getattr(self, fault.name) for fault in fields(self))
+
     def at(self, fault: str, where: Where) -> NDArray[np.bool_]:
         """Sites with the fault, bool [S]."""
         count = getattr(self, fault)
