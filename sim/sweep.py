@@ -1,9 +1,10 @@
 """Many runs: in this process or as Ray tasks, one a run. Finished runs are skipped, so a sweep can go on."""
 
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -69,9 +70,8 @@ def spread(work: Callable[[J], R], supply: Callable[[], J | None], workers: int)
     asked again after the next result.
     """
     if workers <= 1:
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-            while (job := supply()) is not None:
-                yield job, pool.submit(work, job).result()
+        while (job := supply()) is not None:
+            yield job, aside(work, job)
         return
     import ray
 
@@ -85,3 +85,35 @@ def spread(work: Callable[[J], R], supply: Callable[[], J | None], workers: int)
                 return
             done = ray.wait(list(waiting), num_returns=1)[0][0]
             yield waiting.pop(done), ray.get(done)
+
+
+def aside(work: Callable[[J], R], job: J) -> R:
+    """Result of a job that a fresh process computes; an exception of its own is raised here."""
+    context = get_context("spawn")
+    receive, send = context.Pipe(duplex=False)
+    child = context.Process(target=answer, args=(work, job, send), daemon=True)
+    heeded = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child inherits it: Ctrl-C is for this process to handle
+    try:
+        child.start()
+    finally:
+        signal.signal(signal.SIGINT, heeded)
+    send.close()
+    try:
+        result, error = receive.recv()
+    except EOFError:
+        child.join()
+        raise RuntimeError(f"The process that worked on {job} died (exit code {child.exitcode}).") from None
+    finally:
+        child.terminate()
+        child.join()
+    if error is not None:
+        raise error
+    return result  # type: ignore[no-any-return]
+
+
+def answer(work: Callable[[J], R], job: J, send: Connection) -> None:
+    """The fresh process: send the result, or the exception."""
+    try:
+        send.send((work(job), None))
+    except Exception as error:  # whatever it is, it belongs to who asked
+        send.send((None, error))

@@ -369,6 +369,21 @@ def where(job: int) -> tuple[int, int]:
     return job * job, os.getpid()
 
 
+def wrong(job: int) -> int:
+    raise Refused(f"{job} is wrong")
+
+
+def gone(job: int) -> int:
+    os._exit(job)
+
+
+def test_what_goes_wrong_in_another_process_is_told_here() -> None:
+    with pytest.raises(Refused, match="7 is wrong"):
+        list(spread(wrong, iter([7, None]).__next__, 1))
+    with pytest.raises(RuntimeError, match=r"worked on 3 died \(exit code 3\)"):
+        list(spread(gone, iter([3, None]).__next__, 1))
+
+
 def test_jobs_run_one_by_one_in_processes_of_their_own() -> None:
     jobs = iter([3, 1, 2])
     done = list(spread(where, lambda: next(jobs, None), 1))
