@@ -14,7 +14,7 @@ from sim.rehearse import rehearse
 REDUCED = {
     "iid": 1000,
     "consortium4": 1000,
-    "rare24": 8000,
+    "rare24": 16_000,
     "cross71": 1500,
     "network1000": 20_000,
     "network10000": 40_000,
