@@ -214,6 +214,6 @@ def test_batches_and_clipping_are_refused() -> None:
 
 def test_an_external_site_is_in_no_pooled_risk_set() -> None:
     words = [*SMALL, *COX, "cohort.cancers=[lung]", "algorithm=pooled", "local.weight_decay=0.01"]
-    run = rehearse(experiment([*words, "partition.external=[centre-1,centre-5]"]))
+    run = rehearse(experiment([*words, "partition.external.sites=[centre-1,centre-5]"]))
     assert run.info["status"] == "done"
     assert np.isfinite(run.sites.query("metric == 'loss'")["value"]).all()
