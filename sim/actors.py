@@ -34,7 +34,7 @@ class RayCrew:
         job.federation.share(folder / ROWS)
         opened = Workshop.open(job, folder)  # also compiles what the actors will load
         self.shelf = opened.shelf
-        self.held = [len(part.row) for part in opened.parts]
+        self.judges = pack([len(part.row) for part in opened.parts], workers)
         node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         # Tasks may run more than once after a crash; an order is a pure function of what it reads, so nothing is lost.
         options: dict[str, Any] = {
@@ -79,7 +79,7 @@ class RayCrew:
     def judge(self, x: NDArray[np.floating] | None) -> Metrics:
         """Runs of sites, always by the same actor, which so reads few of the rows."""
         current = self.shelf.current if x is None else np.zeros(0, np.int8)
-        parts = self.ask(pack(self.held, len(self.actors)), lambda actor, share: actor.judge.remote(x, share, current))
+        parts = self.ask(self.judges, lambda actor, share: actor.judge.remote(x, share, current))
         return join(parts) if parts else {}
 
     def ask(self, shares: list[list[int]], call: Callable[[Any, list[int]], Any]) -> list[Any]:

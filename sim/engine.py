@@ -154,8 +154,13 @@ def scored(simulation: Simulation, hands: Crew, here: Round) -> Round:
         metrics = hands.judge(here.model.numpy())
     if not metrics:
         return here
-    loss = metrics["loss"][SCORED.index("valid") :: len(SCORED)]
-    return replace(here, loss=mean_loss(loss, simulation.federation.rows_of("valid")), metrics=metrics)
+    loss = mean_loss(of_valid(metrics["loss"]), simulation.federation.rows_of("valid"))
+    return replace(here, loss=loss, metrics=metrics)
+
+
+def of_valid(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The validation split's part of a metric of every site and split; [S * splits] -> [S]."""
+    return values[SCORED.index("valid") :: len(SCORED)]
 
 
 def mean_loss(loss: NDArray[np.float64], rows: NDArray[np.int64]) -> float:

@@ -10,7 +10,7 @@ from torch.func import vmap
 
 from sim.algorithms.base import Algorithm, Local, Message, Method, State
 from sim.checks import Refused, within
-from sim.engine import SCORED, Diverged, Simulation, mean_loss
+from sim.engine import SCORED, Diverged, Simulation, mean_loss, of_valid
 from sim.execute import Crew
 from sim.federation import Federation
 from sim.local.messages import Broadcast, cut
@@ -71,7 +71,7 @@ class LocalOnly(Reference):
                 with stage("evaluation"):
                     metrics = hands.judge(None)
                 blind = 0.0 if factor == middle and number == simulation.rounds else np.inf
-                valid = np.where(seen, metrics["loss"][SCORED.index("valid") :: len(SCORED)], blind)
+                valid = np.where(seen, of_valid(metrics["loss"]), blind)
                 take = np.repeat(valid < best, len(SCORED))
                 best = np.fmin(best, valid)  # a model that is no longer finite has NaN for a loss and is never taken
                 chosen = {name: np.where(take, new, chosen.get(name, new)) for name, new in metrics.items()}

@@ -60,10 +60,6 @@ class Held:
         """No rows, of the same kinds."""
         return Held(self.splits, (0, 0), self.row[:0], self.segment[:0], {name: y[:0] for name, y in self.y.items()})
 
-    def of_split(self, split: str) -> slice:
-        """Where a split's segments stand among all, [G] -> [S]."""
-        return slice(self.splits.index(split), None, len(self.splits))
-
     def parts(self) -> list["Held"]:
         """Runs of whole sites of about PART_ROWS rows: they do not depend on who judges them."""
         if not len(self.row):
