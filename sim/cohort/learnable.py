@@ -21,6 +21,7 @@ RIDGE = 1.0  # penalty on the squared coefficients of standardised columns, besi
 FEWEST = 40  # patients of the rarer class, below which five folds tell nothing
 STAGE = ("stage", "t", "n", "m", "tumor_size_cm")  # the stage and what gives it away
 GAUSS = 1.96  # standard errors of a 95 % interval
+SURE = 3.0  # standard errors above chance to call an outcome learnable: a dozen verdicts are given at once
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -56,7 +57,7 @@ def deaths(table: pd.DataFrame) -> str:
 def learnable(cohort: Cohort) -> pd.DataFrame:
     """One row a cancer, outcome and set of predictors: AUROC out of fold, and C of the same score against survival.
 
-    `learnable` is yes where the 95 % interval of the AUROC lies above chance.
+    `learnable` is yes where the AUROC lies three standard errors above chance.
     """
     rows = []
     for cancer, mine in by_cancer(cohort):
@@ -71,7 +72,7 @@ def learnable(cohort: Cohort) -> pd.DataFrame:
             for told, columns in sets(cohort.table[known], cohort.predictors[outcome]):
                 score = out_of_fold(cohort.table[mine], columns, event[mine], known[mine])
                 area, error = judged(score[known[mine]], event[known])
-                verdict = "yes" if area - GAUSS * error > 0.5 else "no"
+                verdict = "yes" if area - SURE * error > 0.5 else "no"
                 c = concordance(cohort, mine, score) if outcome == "mortality_5y" else "–"
                 rows.append(
                     (cancer, outcome, told, int(known.sum()), cases, f"{area:.3f} ± {GAUSS * error:.3f}", c, verdict)

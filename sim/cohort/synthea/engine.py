@@ -7,7 +7,6 @@ nobody dies on time; a city or module it does not know is replaced without an er
 
 import contextlib
 import hashlib
-import json
 import logging
 import os
 import tempfile
@@ -22,7 +21,7 @@ import yaml
 
 from sim.assets import root
 from sim.checks import Refused
-from sim.cohort import codes
+from sim.cohort.codes import comorbidities, diagnoses, observations, treatments
 from sim.cohort.schema import columns
 from sim.cohort.synthea.person import SCHEDULER, Row, row
 from sim.random import key
@@ -87,9 +86,10 @@ def fingerprint() -> str:
     """Of everything but a Part's own fields that decides a row."""
     changed = yaml.safe_load(patches().read_text(encoding="utf-8"))
     kinds = [(column.name, column.kind, column.allowed) for column in columns().values()]
-    read = [codes.table()[name] for name in ("diagnoses", "comorbidities", "observations", "treatments")]
+    measured = [(code, one.column, one.when, one.snomed, one.texts, one.units) for code, one in observations().items()]
+    read = (diagnoses(), comorbidities(), measured, treatments())
     all_of_it = (VERSION, ROWS, CITIES, CANCERS, COMORBIDITIES, AGES, END.isoformat(), changed, kinds, read)
-    return hashlib.blake2b(json.dumps(all_of_it, default=str).encode(), digest_size=8).hexdigest()
+    return hashlib.blake2b(repr(all_of_it).encode(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True)
