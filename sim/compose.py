@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -19,6 +20,19 @@ from sim.config import GROUPS, Experiment, register
 def experiment(overrides: Sequence[str]) -> Experiment:
     """The experiment that these overrides describe; raises Refused."""
     return build(composed(overrides))
+
+
+def seeded(overrides: Sequence[str], seeds: int) -> list[Experiment]:
+    """The experiment with seeds 0 to `seeds` - 1; `${seed}` in an override stands for the seed of each run."""
+    config = composed(overrides)
+    first = build(config)
+    if not any("${" in override for override in overrides):
+        return [replace(first, seed=seed) for seed in range(seeds)]
+    made = []
+    for seed in range(seeds):
+        config.seed = seed
+        made.append(build(config))
+    return made
 
 
 def build(config: DictConfig) -> Experiment:

@@ -83,13 +83,15 @@ class Experiment:
         within("seed", self.seed, 0)
 
 
+_registered: set[tuple[str | None, str, type]] = set()
+
+
 def register() -> None:
-    """Put the schema and the entries of every group where Hydra looks for them."""
-    store = ConfigStore.instance()
-    store.store(name="experiment", node=Experiment)
-    for group, entries in GROUPS.items():
-        for name, entry in entries.items():
-            store.store(group=group, name=name, node=entry)
+    """Put the schema and the entries of every group where Hydra looks for them, each once."""
+    every = {(group, name, entry) for group, entries in GROUPS.items() for name, entry in entries.items()}
+    for group, name, entry in {(None, "experiment", Experiment), *every} - _registered:
+        ConfigStore.instance().store(group=group, name=name, node=entry)
+        _registered.add((group, name, entry))
 
 
 def settings(value: object) -> Any:

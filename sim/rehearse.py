@@ -43,10 +43,15 @@ class Prepared:
 _kept: dict[str, Prepared] = {}
 
 
+def footing(experiment: Experiment) -> str:
+    """The settings that say which patients stand where: runs that share them share a federation."""
+    whole = settings(experiment)
+    return json.dumps({name: whole[name] for name in DATA}, sort_keys=True)
+
+
 def prepare(experiment: Experiment) -> Prepared:
     """Cohort, partition, federation and task of an experiment; the last two are kept, for methods share them."""
-    whole = settings(experiment)
-    wanted = json.dumps({name: whole[name] for name in DATA}, sort_keys=True)
+    wanted = footing(experiment)
     if wanted not in _kept:
         while len(_kept) > 1:
             del _kept[next(iter(_kept))]

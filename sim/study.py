@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import yaml
@@ -11,9 +12,12 @@ import yaml
 from sim import records
 from sim.assets import root
 from sim.checks import Refused, one_of, within
-from sim.compose import experiment
+from sim.compose import seeded
 from sim.config import Experiment
+from sim.dial import Dial
+from sim.dial import scenarios as dialled
 from sim.metrics import METRICS
+from sim.references import REFERENCES as YARDSTICKS
 from sim.rehearse import prepare
 from sim.report.study import StudyRecords
 
@@ -30,7 +34,8 @@ class Study:
     seeds: int  # >= 1; run with seeds 0 .. seeds - 1
     overrides: list[str]  # settings that every run shares
     methods: dict[str, list[str]]  # label -> overrides
-    scenarios: dict[str, list[str]] = field(default_factory=lambda: {"": []})  # label -> overrides
+    scenarios: dict[str, list[str]] = field(default_factory=dict)  # label -> overrides
+    dials: list[Dial] = field(default_factory=list)  # every value of every dial is a scenario too
     margin: float = 0.01  # the target is the pooled model's metric less this
     published: dict[str, float] = field(default_factory=dict)  # label -> value of the metric elsewhere
 
@@ -42,6 +47,23 @@ class Study:
                 raise TypeError(f"{label}: {words!r} is no list of key=value settings")
         one_of(f"{self.name}: metric", self.metric, METRICS)
         within(f"{self.name}: seeds", self.seeds, 1)
+
+    @classmethod
+    def of(cls, content: dict[str, Any]) -> "Study":
+        """From plain JSON or YAML; raises TypeError where keys or kinds are wrong."""
+        return cls(**content | {"dials": [Dial(**dial) for dial in content.get("dials", [])]})
+
+    @property
+    def cases(self) -> dict[str, list[str]]:
+        """Every scenario -> its overrides; one without a name where the study has none."""
+        return self.scenarios | dialled(self.dials) or {"": []}
+
+    @property
+    def own(self) -> set[str]:
+        """Settings that methods, scenarios and dials choose, and the groups that these lie in."""
+        chosen = [*self.methods.values(), *self.cases.values()]
+        keys = {word.lstrip("+~").split("=")[0] for words in chosen for word in words}
+        return keys | {key.split(".")[0] for key in keys}
 
 
 @dataclass(frozen=True)
@@ -65,23 +87,19 @@ def load(name: str) -> Study:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             raise TypeError("it holds no keys")
-        return Study(path.stem, **content)
+        return Study.of({"name": path.stem} | content)
     except (yaml.YAMLError, TypeError) as error:
         raise Refused(f"{path}: not a study: {error}. See experiments/quickstart.yaml for the keys.") from None
 
 
 def changed(study: Study, extra: Sequence[str]) -> Study:
     """The study, its question saying which of its settings were changed; refuses changes that would have no effect."""
-    keys = {word.split("=")[0] for words in study.methods.values() for word in words}
-    own = keys | {name.split(".")[0] for name in keys}
     for word in extra:
         name = word.lstrip("+~").split("=")[0]
         if name == "seed":
             raise Refused(f"{word}: a study runs seeds 0 to N-1; set N with --seeds.")
-        if name in own:
-            raise Refused(
-                f"{word}: the methods of study {study.name!r} set this themselves; change a copy of its file."
-            )
+        if name in study.own:
+            raise Refused(f"{word}: study {study.name!r} sets this itself, cell by cell; change a copy of its file.")
     words = [word for word in extra if not word.startswith(("results.", "executor", "cohort.dir="))]
     return replace(study, question=f"{study.question} (with {', '.join(words)})") if words else study
 
@@ -89,20 +107,19 @@ def changed(study: Study, extra: Sequence[str]) -> Study:
 def cells(study: Study, extra: Sequence[str] = ()) -> list[Cell]:
     """Every run, seeds outermost, so that runs on the same patients stand together. Refuses before anything runs."""
     made = []
-    for scenario, setting in study.scenarios.items():
+    for scenario, setting in study.cases.items():
         shared = [*study.overrides, *setting, *extra]
         for label, words in study.methods.items():
-            made.append(Cell(label, "", scenario, experiment([*shared, *words])))
+            made.append([Cell(label, "", scenario, run) for run in seeded([*shared, *words], study.seeds)])
+        plain = seeded(shared, study.seeds)
         for reference, label in REFERENCES.items():
-            cell = Cell(label, reference, scenario, experiment([*shared, f"algorithm={reference}"]))
-            if reference != "oracle" or prepare(cell.experiment).federation.best is not None:
-                made.append(cell)
-    for cell in made:
+            if reference != "oracle" or prepare(plain[0]).federation.best is not None:
+                judges = [replace(run, algorithm=YARDSTICKS[reference]()) for run in plain]
+                made.append([Cell(label, reference, scenario, run) for run in judges])
+    for cell, *_ in made:
         remedy = "Choose another with --metric, or another task."
         one_of(f"{study.name}: metric", study.metric, cell.experiment.task.judged_by, remedy)
-    return [
-        replace(cell, experiment=replace(cell.experiment, seed=seed)) for seed in range(study.seeds) for cell in made
-    ]
+    return [runs[seed] for seed in range(study.seeds) for runs in made]
 
 
 def index(study: Study, done: Sequence[tuple[Cell, Path]], command: str) -> str:
@@ -126,7 +143,7 @@ def gather(folder: Path) -> StudyRecords:
         content = json.loads((folder / "study.json").read_text())
     except OSError:
         raise Refused(f"{folder}: no study.json there. Run `fedtrial study NAME` first, or name its folder.") from None
-    study = Study(**content["study"])
+    study = Study.of(content["study"])
     runs = [judged(records.read(folder / cell["run"]), study.metric) for cell in content["runs"]]
     listing = pd.DataFrame(content["runs"])
     listing["status"] = ["done" if run.info["status"] == "done" else "diverged" for run in runs]
@@ -151,6 +168,7 @@ def gather(folder: Path) -> StudyRecords:
             "compute": f"{sum(run.info['wall_seconds'] for run in runs):.0f} s over all runs",
         },
         published=study.published,
+        dials=study.dials,
     )
 
 

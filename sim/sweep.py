@@ -1,13 +1,16 @@
-"""Many runs: in this process or as Ray tasks, one a run. Finished runs are skipped, so a sweep can go on."""
+"""Many runs: in this process or as Ray tasks, some runs each. Finished runs are skipped, so a sweep can go on."""
 
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
+from sim import provenance
 from sim.actors import ray_session
 from sim.checks import Refused
 from sim.config import Experiment
@@ -15,7 +18,7 @@ from sim.execute import InProcess
 from sim.local.workshop import Workshop
 from sim.records import Run, finished, ready, write
 from sim.references import Watch
-from sim.rehearse import keep, prepare, rehearse, run_id, simulation
+from sim.rehearse import footing, keep, prepare, rehearse, run_id, simulation
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -30,37 +33,58 @@ def run_all(experiments: Sequence[Experiment], folder: Path, workers: int, watch
             homes.append(keep(experiment, folder))
             watch(at + 1)
         return homes
-    homes = [folder / run_id(experiment, prepare(experiment)) for experiment in experiments]
-    missing = [at for at, home in enumerate(homes) if not finished(home)]
-    watch(len(homes) - len(missing))
-    if missing:
-        wanted = {homes[at].name: experiments[at] for at in missing}
-        on_ray(wanted, folder, workers, len(homes) - len(missing), watch)
-    return homes
+    return on_ray(experiments, folder, workers, watch)
 
 
-def on_ray(expected: Mapping[str, Experiment], folder: Path, workers: int, before: int, watch: Watch) -> None:
-    """Compute runs as Ray tasks; this process alone writes. A failed run stops the sweep, what is written stays."""
+def on_ray(experiments: Sequence[Experiment], folder: Path, workers: int, watch: Watch) -> list[Path]:
+    """Compute runs as Ray tasks; this process alone writes. A failed run stops the sweep, what is written stays.
+
+    Runs on the same patients go to the same process one after the other, which then loads these once.
+    """
     import ray
 
-    first = next(iter(expected.values()))
+    first = experiments[0]
     Workshop.open(simulation(first, prepare(first)).job)  # compiles, if need be, what all processes then load
+    homes: dict[int, Path] = {}
     with ray_session(workers):
-        compute = ray.remote(num_cpus=1, max_retries=3)(alone)
-        waiting = [compute.remote(experiment) for experiment in expected.values()]
+        compute = ray.remote(num_cpus=1, max_retries=3)(several)
+        jobs = batches(experiments, workers)
+        waiting = {compute.remote([experiments[at] for at in job], folder.absolute()): job for job in jobs}
         while waiting:
-            done, waiting = ray.wait(waiting, num_returns=1)
-            for run in ray.get(done):
-                if run.id not in expected:
-                    raise Refused(f"{run.id}: the code changed while the sweep ran; start it again.")
-                write(run, folder)
-            before += len(done)
-            watch(before)
+            done = ray.wait(list(waiting), num_returns=1)[0][0]
+            for at, made in zip(waiting.pop(done), ray.get(done), strict=True):
+                if isinstance(made, Run) and made.info["code"] != provenance.code():
+                    raise Refused(f"{made.id}: the code changed while the sweep ran; start it again.")
+                homes[at] = write(made, folder) if isinstance(made, Run) else folder / made
+            watch(len(homes))
+    return [homes[at] for at in range(len(experiments))]
 
 
-def alone(experiment: Experiment) -> Run:
-    """One run, in the process that is asked; its own executor would start a Ray inside a Ray."""
-    return rehearse(replace(experiment, executor=InProcess(threads=1)))
+def batches(experiments: Sequence[Experiment], workers: int) -> list[list[int]]:
+    """Places of the runs that a process takes at a time: all on the same patients, or fewer lest some be idle."""
+    groups: dict[str, list[int]] = {}
+    for at, experiment in enumerate(experiments):
+        groups.setdefault(footing(experiment), []).append(at)
+    pieces = -(-4 * workers // len(groups))  # of a group, so that the last ones end at much the same time
+    return [
+        [int(at) for at in piece]
+        for group in groups.values()
+        for piece in np.array_split(group, min(pieces, len(group)))
+    ]
+
+
+def several(experiments: Sequence[Experiment], folder: Path) -> list[Run | str]:
+    """Each run, or the name of one that `folder` holds; in this process, whatever their executor says."""
+    made: dict[str, Run] = {}
+    answers: list[Run | str] = []
+    for experiment in experiments:
+        name = run_id(experiment, prepare(experiment))
+        if name in made or finished(folder / name):
+            answers.append(name)
+        else:
+            made[name] = rehearse(replace(experiment, executor=InProcess(threads=1)))
+            answers.append(made[name])
+    return answers
 
 
 def spread(work: Callable[[J], R], supply: Callable[[], J | None], workers: int) -> Iterator[tuple[J, R]]:

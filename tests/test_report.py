@@ -11,10 +11,11 @@ import pytest
 from rich.console import Console
 
 from sim.checks import Refused
+from sim.dial import Dial
 from sim.frames import ROUNDS, SITES
 from sim.metrics import METRICS
 from sim.records import together
-from sim.report import site_figures
+from sim.report import dose, dose_words, site_figures
 from sim.report.answer import answer
 from sim.report.bands import bands
 from sim.report.differ import differing
@@ -283,3 +284,40 @@ def test_two_runs_for_one_cell_are_refused():
 def test_unknown_metric_is_refused():
     with pytest.raises(Refused, match="Did you mean 'auroc'"):
         replace(study(), metric="aurok")
+
+
+def dosed():
+    """A dial from "mild" to "wild": there FedAvg loses at two sites of three, and on average."""
+    known = study(scenarios=("x=0", "x=1"))
+    wild = known.runs.loc[(known.runs["scenario"] == "x=1") & (known.runs["method"] == "FedAvg"), "run"]
+    sites = known.sites.copy()
+    sites.loc[sites["run"].isin(wild) & sites["site"].isin(["A", "B"]), "value"] -= 0.2
+    return replace(known, sites=sites, dials=[Dial("How wild", "x", [0, 1])])
+
+
+def test_a_dial_is_told_in_words_and_numbers():
+    known = dosed()
+    table = summary(known)
+    (said,) = dose_words.sentences(known.dials, table)
+    assert "as x goes from 0 to 1, mean AUROC of FedAvg goes from 0.700 to 0.567" in said
+    assert "1 to 2 of 3 sites lose by joining; from 1 on, sites are on average better off alone" in said
+    text = dose_words.text(known.dials, table).set_index("Setting")
+    assert text.loc["x=0", "FedAvg, sites losing"] == "1 of 3 (1 sure)"
+    assert text.loc["x=1", "FedAvg, sites losing"] == "2 of 3 (2 sure)"
+    assert text.loc["x=1", "FedAvg, worst site"] == "0.500"
+
+
+def test_figures_of_dials_are_the_same_bytes_and_hold_every_dial(tmp_path):
+    known = dosed()
+    for name in ("one", "two"):
+        write_report(known, tmp_path / name)
+    for name in ("dose", "losers-0", "losers-1"):
+        drawn = [(tmp_path / folder / "figures" / f"{name}.svg").read_bytes() for folder in ("one", "two")]
+        assert drawn[0] == drawn[1]
+        ElementTree.fromstring(drawn[0])
+
+
+def test_sites_too_many_to_be_shown_leave_the_figure_of_losers_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(dose, "MOST", 2)
+    write_report(dosed(), tmp_path)
+    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["dose.svg"]

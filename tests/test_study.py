@@ -23,10 +23,11 @@ NEEDS = {"fed_heart": [f"cohort.dir={DATA}"]}
 
 
 def small(name: str, folder: Path) -> Path:
-    """Two seeds, two rounds; returns the study's folder."""
+    """Two seeds, two rounds, two dials with two values each; returns the study's folder."""
     if name in NEEDS and not DATA.is_dir():
         pytest.skip(f"the files of {name} are not here")
-    plan = replace(studies.load(name), seeds=2)
+    plan = studies.load(name)
+    plan = replace(plan, seeds=2, dials=[replace(dial, steps=dial.steps[:2]) for dial in plan.dials[:2]])
     cells = studies.cells(plan, ["rounds=2", f"results.dir={folder}", *NEEDS.get(name, [])])
     homes = run_all([cell.experiment for cell in cells], folder / name, 1, lambda done: None)
     (folder / name / "study.json").write_text(studies.index(plan, list(zip(cells, homes, strict=True)), "test"))
@@ -60,6 +61,50 @@ def test_workers_leave_the_same_records(ray_here: None, tmp_path: Path) -> None:
         assert one.name == other.name
         for table in ("rounds.parquet", "sites.parquet"):
             assert (one / table).read_bytes() == (other / table).read_bytes()
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if studies.load(name).dials])
+def test_every_setting_of_every_dial_is_one(name: str) -> None:
+    plan = studies.load(name)
+    for dial in plan.dials:
+        for words in dial.scenarios.values():
+            experiment([*plan.overrides, *words])
+
+
+def test_a_dial_is_a_scenario_a_value_and_its_figures_replace_theirs(tmp_path: Path) -> None:
+    folder = small("heterogeneity", tmp_path)
+    gathered = studies.gather(folder)
+    assert list(gathered.runs["scenario"].unique()) == [label for dial in gathered.dials for label in dial.labels]
+    first, second = gathered.dials
+    runs = gathered.runs.set_index(["scenario", "method", "seed"])["run"]
+    assert runs[first.labels[0], "FedAvg", 0] == runs[second.labels[0], "FedAvg", 0]  # both stand at zero: one run
+    (folder / "figures").mkdir()
+    (folder / "figures" / "old.svg").write_text("of an earlier report")
+    page = write_report(gathered, folder).read_text()
+    assert {path.name for path in (folder / "figures").iterdir()} == {"dose.svg", "losers-0.svg"}
+    assert all(f"<summary>{label}</summary>" in page for dial in gathered.dials for label in dial.labels)
+
+
+def test_a_setting_may_follow_the_seed() -> None:
+    plan = Study("mine", "?", "auroc", 3, ["cohort.consortium=${seed}"], {"FedAvg": []})
+    runs = [cell.experiment for cell in studies.cells(plan) if cell.method == "FedAvg"]
+    assert [(run.seed, run.cohort.consortium) for run in runs] == [(0, 0), (1, 1), (2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("dials", "words"),
+    [
+        ([{"title": "t", "setting": "cohort.tau", "steps": [0]}], "at least two values"),
+        ([{"title": "t", "setting": "cohort.tau", "steps": 0.3}], "are lists"),
+        ([{"title": "t", "setting": "cohort.tau", "steps": [0, 1]}] * 2, "stands twice"),
+        ([{"name": "t", "setting": "cohort.tau", "steps": [0, 1]}], "name"),
+    ],
+)
+def test_wrong_dials_are_refused(dials: list[dict[str, object]], words: str, tmp_path: Path) -> None:
+    content = {"question": "?", "metric": "auroc", "seeds": 1, "overrides": [], "methods": {"A": []}, "dials": dials}
+    (tmp_path / "mine.yaml").write_text(json.dumps(content))
+    with pytest.raises(Refused, match=words):
+        studies.cells(studies.load(str(tmp_path / "mine.yaml")))
 
 
 def test_unknown_studies_are_refused_with_those_there_are() -> None:
@@ -103,6 +148,11 @@ def test_a_report_of_changed_records_is_refused(tmp_path: Path) -> None:
     (folder / run / "sites.parquet").write_bytes(b"")
     with pytest.raises(Refused, match=run):
         studies.gather(folder)
+
+
+def test_a_change_to_what_a_dial_turns_is_refused() -> None:
+    with pytest.raises(Refused, match=r"cohort\.tau=1"):
+        studies.changed(studies.load("heterogeneity"), ["cohort.tau=1"])
 
 
 @pytest.mark.parametrize("word", ["seed=3", "algorithm=scaffold", "server=adam", "algorithm.mu=1"])

@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sim.metrics import METRICS
-from sim.report import figures, site_figures
+from sim.report import dose, dose_words, figures, site_figures
 from sim.report.answer import answer
 from sim.report.cells import site_text, summary_text
 from sim.report.differ import differing
@@ -32,8 +32,34 @@ class Section:
     anchors: list[str]  # row of the list of runs that each method row points to
     sites: pd.DataFrame  # text
     site_count: int
-    figures: dict[str, str]  # name -> SVG; empty where no federated run finished
+    figures: dict[str, str]  # name -> SVG; empty where no federated run finished, or dials tell the story
     references: list[bool]  # of each method row
+
+
+@dataclass(frozen=True)
+class Dose:
+    """What a study with dials shows before its scenarios."""
+
+    answer: list[str]
+    text: pd.DataFrame
+    losers: dict[str, str]  # federated method -> its figure; empty where sites are too many to be shown
+    figures: dict[str, str]  # name -> SVG
+
+
+def dosed(records: StudyRecords, table: pd.DataFrame, sites: pd.DataFrame) -> Dose | None:
+    """Figures and words of the dials; None for a study without any."""
+    if not records.dials:
+        return None
+    few = sites.groupby("scenario")["site"].nunique().max() <= dose.MOST
+    methods = table.loc[(table["reference"] == "") & table["mean"].notna(), "method"].unique()
+    losers = {str(method): f"losers-{at}" for at, method in enumerate(methods)} if few else {}
+    return Dose(
+        answer=dose_words.sentences(records.dials, table),
+        text=dose_words.text(records.dials, table),
+        losers=losers,
+        figures={"dose": svg(dose.curves(records.dials, table))}
+        | {name: svg(dose.losers(records.dials, sites, method)) for method, name in losers.items()},
+    )
 
 
 def sections(records: StudyRecords, scored: Scores, table: pd.DataFrame, sites: pd.DataFrame) -> list[Section]:
@@ -42,7 +68,7 @@ def sections(records: StudyRecords, scored: Scores, table: pd.DataFrame, sites: 
     for at, (scenario, rows) in enumerate(table.groupby("scenario", sort=False)):
         here = sites[sites["scenario"] == scenario]
         drawn = {}
-        if rows.loc[rows["reference"] == "", "mean"].notna().any():
+        if not records.dials and rows.loc[rows["reference"] == "", "mean"].notna().any():
             drawn = {
                 "convergence": svg(figures.convergence(rows, scored)),
                 "gains": svg(site_figures.gains(here)) if here["gain"].notna().any() else "",
@@ -64,7 +90,7 @@ def sections(records: StudyRecords, scored: Scores, table: pd.DataFrame, sites: 
     return made
 
 
-def page(records: StudyRecords, scored: Scores, table: pd.DataFrame, parts: list[Section]) -> str:
+def page(records: StudyRecords, table: pd.DataFrame, parts: list[Section], doses: Dose | None) -> str:
     """The page as text; the same records give the same bytes."""
     environment = Environment(
         loader=PackageLoader("sim", "report"),
@@ -89,10 +115,9 @@ def page(records: StudyRecords, scored: Scores, table: pd.DataFrame, parts: list
         records=records,
         metric=METRICS[records.metric],
         parts=parts,
-        inline={
-            part.key: {name: Markup(prefixed(text, f"{part.key}-{name}")) for name, text in part.figures.items()}
-            for part in parts
-        },
+        inline={part.key: inline(part.key, part.figures) for part in parts},
+        dials=doses,
+        dosed=inline("dials", doses.figures if doses else {}),
         own=own,
         shared=shared,
         listing=listing,
@@ -102,20 +127,27 @@ def page(records: StudyRecords, scored: Scores, table: pd.DataFrame, parts: list
     )
 
 
+def inline(key: str, drawn: dict[str, str]) -> dict[str, Markup]:
+    """Figures as they stand in the page; `key` keeps their ids apart."""
+    return {name: Markup(prefixed(text, f"{key}-{name}")) for name, text in drawn.items()}
+
+
 def write_report(records: StudyRecords, folder: Path) -> Path:
     """Write index.html, summary.csv, sites.csv and figures/*.svg into `folder`; returns the page."""
     scored = scores(records)
     gains = site_gains(records, scored)
     table, sites = summary(records, scored, gains), per_site(records, scored, gains)
-    parts = sections(records, scored, table, sites)
+    parts, doses = sections(records, scored, table, sites), dosed(records, table, sites)
     (folder / "figures").mkdir(parents=True, exist_ok=True)
-    for part in parts:
-        for name, text in part.figures.items():
-            (folder / "figures" / f"{part.key}-{name}.svg").write_text(text, encoding="utf-8")
+    for old in (folder / "figures").glob("*.svg"):
+        old.unlink()
+    drawn = {f"{part.key}-{name}": text for part in parts for name, text in part.figures.items()}
+    for name, text in (drawn | (doses.figures if doses else {})).items():
+        (folder / "figures" / f"{name}.svg").write_text(text, encoding="utf-8")
     for name, frame in (("summary", table), ("sites", sites)):
         (folder / f"{name}.csv").write_text(csv(frame), encoding="utf-8")
     target = folder / "index.html"
-    target.write_text(page(records, scored, table, parts), encoding="utf-8")
+    target.write_text(page(records, table, parts, doses), encoding="utf-8")
     return target
 
 

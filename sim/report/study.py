@@ -1,11 +1,12 @@
 """What a report is made from: the records of all runs of one study."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 
 from sim.checks import Refused, one_of, within
+from sim.dial import Dial
 from sim.metrics import METRICS
 
 RUNS = ("run", "method", "reference", "scenario", "seed", "status", "folder")
@@ -28,6 +29,7 @@ class StudyRecords:
     settings: Mapping[str, Json]  # run id -> resolved settings
     provenance: Mapping[str, str]  # command, commit, versions, machine, ... in the order shown
     published: Mapping[str, float] = field(default_factory=dict)  # method -> value of the primary metric elsewhere
+    dials: Sequence[Dial] = ()  # their labels are scenarios of `runs`
 
     def __post_init__(self) -> None:
         one_of(f"{self.name}: metric", self.metric, METRICS)
