@@ -10,31 +10,62 @@ from sim.report.cells import NONE, counted, number, spread
 from sim.report.rows import MethodRow, method_rows
 
 
-def sentences(dials: Sequence[Dial], table: pd.DataFrame) -> list[str]:
-    """What turning each dial does to the best federated method of its mildest value; `table` = `summary`."""
+def sentences(dials: Sequence[Dial], table: pd.DataFrame, sites: pd.DataFrame) -> list[str]:
+    """Which difference makes most sites lose, then a sentence a dial; `table` = `summary`, `sites` = `per_site`.
+
+    All of the best federated method where a dial stands mildest. A dial where no run of it finished is left out.
+    """
     rows = method_rows(table)
-    return [said for dial in dials if (said := sentence(dial, rows))]
+    paths = [(dial, found) for dial in dials if (found := path(dial, rows))]
+    return [*worst(paths, sites), *(sentence(dial, found) for dial, found in paths)]
+
+
+def path(dial: Dial, rows: Sequence[MethodRow]) -> list[MethodRow]:
+    """The rows of one method along a dial."""
+    names = [row.method for row in rows if row.scenario == dial.labels[0] and not row.reference and row.seeds]
+    return (
+        [row for label in dial.labels for row in rows if (row.scenario, row.method) == (label, names[0]) and row.seeds]
+        if names
+        else []
+    )
+
+
+def worst(paths: Sequence[tuple[Dial, list[MethodRow]]], sites: pd.DataFrame) -> list[str]:
+    """The dial at whose far end most sites lose, step by step."""
+    compared = [(dial, rows) for dial, rows in paths if rows[-1].compared]
+    if not compared:
+        return []
+    most, along = max(compared, key=lambda pair: (pair[1][-1].losing, -pair[1][-1].gain))
+    steps = [
+        f"at {value(most, row)}, {row.losing} of {row.compared} with {held(row, sites):.0%} of the patients"
+        for row in along
+    ]
+    others = [row.losing for dial, rows in compared if dial is not most for row in rows]
+    rest = f" Under any other difference, at most {max(others)} lose." if others else ""
+    return [
+        f"{most.title}: no difference makes more sites lose by joining. By {most.setting}: {'; '.join(steps)}.{rest}"
+    ]
+
+
+def held(row: MethodRow, sites: pd.DataFrame) -> float:
+    """Share of all test patients who are at sites that lose."""
+    mine = sites[(sites["scenario"] == row.scenario) & (sites["method"] == row.method)]
+    return float(mine.loc[mine["gain"] < 0, "rows"].sum() / mine["rows"].sum())
 
 
 def sentence(dial: Dial, rows: Sequence[MethodRow]) -> str:
-    """One dial; empty where no federated run finished at its ends."""
-    label = dial.labels[0]
-    methods = [row for row in rows if row.scenario == label and not row.reference and row.seeds]
-    if not methods:
-        return ""
-    name = methods[0].method
-    path = [row for value in dial.labels for row in rows if row.scenario == value and row.method == name and row.seeds]
-    first, last = path[0], path[-1]
+    """One dial from its mildest to its far end."""
+    first, last = rows[0], rows[-1]
     told = (
         f"{dial.title}: as {dial.setting} goes from {value(dial, first)} to {value(dial, last)}, mean "
-        f"{METRICS[first.metric].name} of {name} goes from {number(first.mean)} to {number(last.mean)}"
+        f"{METRICS[first.metric].name} of {first.method} goes from {number(first.mean)} to {number(last.mean)}"
     )
-    if first.compared:
-        told += f", and {first.losing} to {last.losing} of {last.compared} sites lose by joining"
-        worse = next((row for row in path if row.gain < 0), None)
-        if worse is not None:
-            told += f"; from {value(dial, worse)} on, sites are on average better off alone"
-    return f"{told}."
+    if not first.compared:
+        return f"{told}."
+    moved = "stay at" if first.losing == last.losing else f"go from {first.losing} to"
+    told += f", and sites that lose by joining {moved} {last.losing} of {last.compared}"
+    worse = next((row for row in rows if row.gain < 0), None)
+    return f"{told}." if worse is None else f"{told}; from {value(dial, worse)} on, sites do better alone on average."
 
 
 def value(dial: Dial, row: MethodRow) -> str:

@@ -54,7 +54,7 @@ def dosed(records: StudyRecords, table: pd.DataFrame, sites: pd.DataFrame) -> Do
     methods = table.loc[(table["reference"] == "") & table["mean"].notna(), "method"].unique()
     losers = {str(method): f"losers-{at}" for at, method in enumerate(methods)} if few else {}
     return Dose(
-        answer=dose_words.sentences(records.dials, table),
+        answer=dose_words.sentences(records.dials, table, sites),
         text=dose_words.text(records.dials, table),
         losers=losers,
         figures={"dose": svg(dose.curves(records.dials, table))}
