@@ -34,7 +34,7 @@ def told(console: Console, engine: str, words: Sequence[str], out: Path, overwri
 
 def counted(made: Made) -> str:
     """How many patients of how many people."""
-    failed = f"; {made.left_out} are left out, for a module of the package failed on them" if made.left_out else ""
+    failed = f"; left out, for a module of the package failed on them: {made.left_out}" if made.left_out else ""
     return f"{len(made.table)} patients of {made.people} people{failed}"
 
 
