@@ -56,12 +56,13 @@ class External:
 def remoteness(cohort: Cohort, outcome: str, site: NDArray[np.int64], sites: int) -> NDArray[np.float64]:
     """How far the patients of each site are from all, [S]: mean over columns of the squared standardised difference.
 
-    Columns are the predictors as a model sees them (one per level but the first, gaps as a column) and the event. The
-    variance of a mean of rows drawn at random is taken off, so that small sites are not far by chance: under IID the
+    Columns are the predictors as a model sees them (one per level but the first, gaps as a column) and the event, or
+    likewise the classes. The variance of a mean of rows drawn at random is taken off, so that small sites are not far by chance: under IID the
     expectation is zero, and a value may be below it.
     """
     seen = [values.astype(np.float64) for _, values in encode(cohort.table, cohort.predictors[outcome])]
-    seen.append(cohort.events(outcome).astype(np.float64))
+    label = cohort.classes(outcome)
+    seen += [(label == kind).astype(np.float64) for kind in range(1, len(cohort.levels(outcome)) or 2)]
     total = np.zeros(sites)
     for column in seen:
         there = ~np.isnan(column)

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype
 
-from sim.cohort.table import Cohort
+from sim.cohort.table import Categorical, Cohort
 from sim.partition.base import Sites
 from sim.partition.columns import GAP, coded
 from sim.random import key, scatter
@@ -48,8 +48,12 @@ class Mix(NamedTuple):
 
 
 def mixes(cohort: Cohort, outcome: str, site: NDArray[np.int64], sites: int) -> list[Mix]:
-    """The event and every predictor of an outcome; site [R]."""
-    found = [tabled(f"{outcome}: event", cohort.events(outcome), site, sites)]
+    """The event, or the classes, and every predictor of an outcome; site [R]."""
+    kind = cohort.outcome(outcome)
+    if isinstance(kind, Categorical):
+        found = [tabled(f"{outcome}: classes", cohort.table[kind.label], site, sites)]
+    else:
+        found = [tabled(f"{outcome}: event", cohort.events(outcome), site, sites)]
     return found + [tabled(name, cohort.table[name], site, sites) for name in cohort.predictors[outcome]]
 
 

@@ -12,7 +12,7 @@ from sim.checks import Refused
 from sim.cohort.table import Cohort
 from sim.partition import archetype, axes
 from sim.partition.axes import Axis
-from sim.partition.columns import find, levels, number, standard
+from sim.partition.columns import Levels, find, levels, number, standard
 from sim.partition.deal import People
 from sim.partition.sizes import normals, relative
 
@@ -174,8 +174,11 @@ def by_rare(settings: "Affinity", cohort: Cohort, group: People) -> Seeker:
 
 
 def by_outcome(settings: "Affinity", cohort: Cohort, group: People) -> Seeker:
-    """Some sites see more patients with the event."""
-    had = standard(group.had.astype(np.float64)) * group.had.std()  # centred, per event
+    """Some sites see more patients with the event; of an outcome of several classes, a tilt for every class."""
+    if len(group.names) > 2:
+        kinds = Levels(group.kind, group.names)
+        return lambda at: [axes.tilt(kinds, at.normal("outcome", shape=(at.sites, len(kinds.names))))]
+    had = standard(group.kind.astype(np.float64)) * group.kind.std()  # centred, per event
     return lambda at: [axes.gradient(had, at.normal("outcome", shape=(at.sites,)))]
 
 

@@ -34,4 +34,4 @@ def promised(partition: Partition, cohort: Cohort, outcome: str, sites: Sites) -
     assert all(names.tolist()), "a row without a site"
     pairs = pd.DataFrame({"patient": cohort.table["patient"].to_numpy(), "site": site}).drop_duplicates()
     assert pairs["patient"].is_unique, "a patient at several sites"
-    assert not floors(partition, cohort, outcome).lack(names, site, cohort.events(outcome)).sites, "below a floor"
+    assert not floors(partition, cohort, outcome).lack(names, site, cohort.classes(outcome)).sites, "below a floor"

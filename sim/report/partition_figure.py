@@ -33,10 +33,17 @@ def partition_figure(cohort: Cohort, outcome: str, sites: Sites, frame: pd.DataF
     with mpl.rc_context(RC):
         figure = Figure(figsize=(WIDTH, sum(tall)), layout="constrained")
         parts = list(np.ravel(figure.subfigures(len(tall), 1, height_ratios=tall, squeeze=False)))
-        holdings(parts.pop(0), frame, outcome if isinstance(cohort.outcome(outcome), Binary) else "event")
+        holdings(parts.pop(0), frame, event(cohort, outcome))
         heat_map(parts.pop(0), mix, shown, words)
         if there:
             demographics(parts.pop(0), cohort.table, there, site, shown, words)
         if timed:
             survival(parts.pop(0), cohort.table, timed[0], site, shown, words)
         return figure
+
+
+def event(cohort: Cohort, outcome: str) -> str:
+    """What the event is called; of several classes, any but the first."""
+    if levels := cohort.levels(outcome):
+        return f"other than {levels[0]}"
+    return outcome if isinstance(cohort.outcome(outcome), Binary) else "event"
