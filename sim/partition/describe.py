@@ -23,11 +23,11 @@ class Skew(NamedTuple):
 def describe(cohort: Cohort, outcome: str, sites: Sites) -> pd.DataFrame:
     """One row a site, in order of name.
 
-    patients, rows, events, event_share    of a survival outcome, events are those seen in follow-up; of several classes,
-                                           rows of any but the first
+    patients, rows, events, event_share    of a survival outcome, events are those seen in follow-up; of several
+                                           classes, rows of any but the first
     classes                                how many there are at the site, where the outcome has several
     age_mean_years                         where the cohort has a column `age_years`
-    total_variation, jensen_shannon        between the site's outcome and the cohort's: shares of the event, or of classes
+    total_variation, jensen_shannon        between the site's shares of the event, or the classes, and the cohort's
     """
     names, site = coded(sites)
     label, kinds = cohort.classes(outcome), len(cohort.levels(outcome)) or 2

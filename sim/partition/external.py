@@ -57,8 +57,8 @@ def remoteness(cohort: Cohort, outcome: str, site: NDArray[np.int64], sites: int
     """How far the patients of each site are from all, [S]: mean over columns of the squared standardised difference.
 
     Columns are the predictors as a model sees them (one per level but the first, gaps as a column) and the event, or
-    likewise the classes. The variance of a mean of rows drawn at random is taken off, so that small sites are not far by chance: under IID the
-    expectation is zero, and a value may be below it.
+    likewise the classes. The variance of a mean of rows drawn at random is taken off, so that small sites are not far
+    by chance: under IID the expectation is zero, and a value may be below it.
     """
     seen = [values.astype(np.float64) for _, values in encode(cohort.table, cohort.predictors[outcome])]
     label = cohort.classes(outcome)

@@ -48,9 +48,14 @@ class Lack:
     events: NDArray[np.int64]
 
     @property
+    def short(self) -> NDArray[np.bool_]:
+        """Which sites are below a floor, [S]."""
+        return (self.rows < self.floors.rows) | (self.events < self.floors.events)
+
+    @property
     def sites(self) -> int:
         """Sites below a floor."""
-        return int(((self.rows < self.floors.rows) | (self.events < self.floors.events)).sum())
+        return int(self.short.sum())
 
     def told(self) -> str:
         """`3 of 64 sites with no event (site-04, site-17, site-40)`, for each floor that is missed."""

@@ -2,7 +2,9 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from sim.cohort.table import Cohort
 from sim.names import coded
@@ -17,14 +19,15 @@ class Settled(NamedTuple):
     cohort: Cohort  # with the copies of patients who are known at two sites
     sites: Sites  # [R]
     external: tuple[str, ...]  # sites that do not train
+    again: NDArray[np.int64]  # [n] rows of which the last n are copies
 
 
 def settle(partition: Partition, cohort: Cohort, outcome: str, seed: int) -> Settled:
     """A cohort at its sites."""
     sites = partition.assign(cohort, outcome, seed)
     promised(partition, cohort, outcome, sites)
-    whole, everywhere = copied(cohort, sites, partition.overlap, seed)
-    return Settled(whole, everywhere, partition.external.reserve(cohort, outcome, sites, seed))
+    whole, everywhere, again = copied(cohort, sites, partition.overlap, seed)
+    return Settled(whole, everywhere, partition.external.reserve(cohort, outcome, sites, seed), again)
 
 
 def promised(partition: Partition, cohort: Cohort, outcome: str, sites: Sites) -> None:

@@ -43,6 +43,11 @@ class Dials:
         """Whether any dial is above 0."""
         return any(self.dial(name, het) > 0 for name in self.limits)
 
+    def turned(self, het: float) -> list[str]:
+        """Settings that stand above 0: dials of their own, and `shift.het` for those that follow it."""
+        up = [name for name in self.limits if self.dial(name, het) > 0]
+        return ["shift.het" if getattr(self, name) is None else f"shift.{self.kind}.{name}" for name in up]
+
     def explicit(self, *names: str) -> bool:
         """Whether the user turned one of these dials up, rather than `het` alone."""
         return any((getattr(self, name) or 0) > 0 for name in names)
