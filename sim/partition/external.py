@@ -10,6 +10,7 @@ from sim.checks import Refused, one_of, within
 from sim.cohort.table import Cohort
 from sim.features import encode
 from sim.federation import site_keys
+from sim.names import coded
 from sim.random import key, scatter
 
 
@@ -33,7 +34,7 @@ class External:
 
     def reserve(self, cohort: Cohort, outcome: str, sites: NDArray[np.str_], seed: int) -> tuple[str, ...]:
         """Names of the reserved sites, sorted; the same whatever the order of the rows."""
-        names, site = np.unique(sites, return_inverse=True)
+        names, site = coded(sites)
         for name in self.sites:
             one_of("partition.external.sites", name, names.tolist())
         left = ~np.isin(names, self.sites)

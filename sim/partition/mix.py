@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype
 
 from sim.cohort.table import Categorical, Cohort
+from sim.names import coded as coded_names
 from sim.partition.base import Sites
 from sim.partition.columns import GAP, coded
 from sim.random import key, scatter
@@ -80,7 +81,7 @@ def skews(cohort: Cohort, outcome: str, sites: Sites) -> pd.DataFrame:
     Small sites differ by chance alone, so that only what exceeds `by_chance` is skew. One shuffle of the patients, by
     their hash.
     """
-    names, site = np.unique(sites, return_inverse=True)
+    names, site = coded_names(sites)
     word, first, back = np.unique(
         pd.util.hash_array(cohort.table["patient"].to_numpy()), return_index=True, return_inverse=True
     )

@@ -3,11 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from sim.cohort.table import Cohort
-from sim.names import coded
+from sim.names import at_one_place, coded
 from sim.partition.base import Partition, Sites
 from sim.partition.floors import floors
 from sim.partition.overlap import copied
@@ -35,6 +34,5 @@ def promised(partition: Partition, cohort: Cohort, outcome: str, sites: Sites) -
     assert sites.shape == (len(cohort.table),), "not one site for every row"
     names, site = coded(sites)
     assert all(names.tolist()), "a row without a site"
-    pairs = pd.DataFrame({"patient": cohort.table["patient"].to_numpy(), "site": site}).drop_duplicates()
-    assert pairs["patient"].is_unique, "a patient at several sites"
+    assert at_one_place(cohort.table["patient"], site), "a patient at several sites"
     assert not floors(partition, cohort, outcome).lack(names, site, cohort.classes(outcome)).sites, "below a floor"

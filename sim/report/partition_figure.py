@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sim.cohort.table import Binary, Cohort, Survival
+from sim.names import coded
 from sim.partition.base import Sites
 from sim.partition.mix import mixes
 from sim.report.holdings import NAMED, height, holdings
@@ -18,7 +19,7 @@ def partition_figure(cohort: Cohort, outcome: str, sites: Sites, frame: pd.DataF
 
     All sites stand in the first panel. The others show up to 40: above, 40 evenly spaced by size.
     """
-    names, site = np.unique(sites, return_inverse=True)
+    names, site = coded(sites)
     ranked = frame.sort_values(["rows", "site"], ascending=[False, True])["site"].to_numpy(dtype=str)
     picked = ranked[np.unique(np.linspace(0, len(ranked) - 1, min(len(ranked), NAMED)).round().astype(int))]
     shown = np.searchsorted(names, picked)

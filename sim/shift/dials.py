@@ -12,6 +12,7 @@ from scipy.special import betaincinv, ndtri
 from sim.checks import Refused, one_of, within
 from sim.cohort.table import Binary, Outcome, Survival
 from sim.federation import site_keys
+from sim.names import coded
 from sim.random import key, scatter, uniform
 
 Floats = NDArray[np.float64]
@@ -66,7 +67,7 @@ class Where:
     @classmethod
     def of(cls, table: pd.DataFrame, sites: NDArray[np.str_], seed: int) -> "Where":
         """Keys of a table's rows and sites."""
-        names, site = np.unique(sites, return_inverse=True)
+        names, site = coded(sites)
         words = site_keys(tuple(str(name) for name in names))
         return cls(seed, names, site, words, pd.util.hash_array(table["patient"].to_numpy()))
 
