@@ -15,6 +15,7 @@ from sim.partition.axes import Axis
 from sim.partition.columns import Levels, find, levels, number, standard
 from sim.partition.deal import People
 from sim.partition.sizes import normals, relative
+from sim.partition.strengths import TIMES
 
 if TYPE_CHECKING:
     from sim.partition.affinity import Affinity
@@ -141,11 +142,20 @@ def by_stage(settings: "Affinity", cohort: Cohort, group: People) -> Seeker:
 
 
 def by_time(settings: "Affinity", cohort: Cohort, group: People) -> Seeker:
-    """Every site has its window of time; which, does not go by size."""
-    time = number(cohort, settings.columns.time, "partition.columns.time", group, raw=True)
+    """Every site has its window of time; which, does not go by size. Those of one year are dealt to it by chance."""
+    column = settings.columns.time or next((name for name in TIMES if name in cohort.table), "")
+    if not column:
+        raise Refused(
+            f"partition.kappa.time={settings.kappa.time:g}: cohort {cohort.name!r} has none of {', '.join(TIMES)}. "
+            "Name its column of the time of diagnosis in partition.columns.time, or set it to 0."
+        )
+    time = number(cohort, column, "partition.columns.time", group, raw=True)
     order = np.sort(time[~np.isnan(time)])
-    if not len(order):
-        raise Refused(f"partition.columns.time={settings.columns.time!r}: nobody has a time. Name another column.")
+    if not len(order) or order[0] == order[-1]:
+        there = "all have the same" if len(order) else "nobody has a time"
+        raise Refused(
+            f"partition.columns.time={column!r}: {there}. Name another column, or set partition.kappa.time=0."
+        )
     middle = (np.searchsorted(order, time, side="left") + np.searchsorted(order, time, side="right")) / 2
     rank = np.where(np.isnan(time), np.nan, middle / len(order))
 

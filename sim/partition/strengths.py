@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields
 from sim.checks import Refused, within
 
 STRONGEST = 1000.0
+TIMES = ("dx_date", "dx_year", "diagnosis_year", "year")  # time of diagnosis, the finest first
 
 
 @dataclass
@@ -42,7 +43,7 @@ class Columns:
     region: str = "site"  # levels; the default is where the patient comes from
     latitude: str = ""  # degrees; with longitude, distance takes the place of regions
     longitude: str = ""
-    time: str = "dx_date"  # a date or a number
+    time: str = ""  # a date or a number; empty = the first of TIMES that is there
 
     def __post_init__(self) -> None:
         if bool(self.latitude) != bool(self.longitude):
