@@ -127,7 +127,7 @@ def rehearse(experiment: Experiment, watch: Watch = lambda number: None) -> Run:
         "machine": provenance.machine(),
         "executor": settings(experiment.executor),
         "started": started,
-        "wthereseconds": round(time.perf_counter() - began, 3),
+        "wall_seconds": round(time.perf_counter() - began, 3),
     }
     held = Held.of(prepared.federation, SCORED)
     frame = sites_frame(run, prepared.federation, held, events, method.model, judged)
