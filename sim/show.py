@@ -99,10 +99,12 @@ def partition(console: Console, overrides: Sequence[str], figure: Path | None) -
         console.print(f"External, kept out of training: {', '.join(external)}.")
     if wanted.partition.overlap:
         console.print(sides.leak.told())
-    far = skew(frame)
+    far, none = skew(frame), f"{(frame['events'] == 0).sum()} without an event"
+    if "classes" in frame:
+        none = f"{(frame['classes'] == 1).sum()} with one class alone"
     console.print(
         f"{len(frame)} sites of {frame['rows'].min()} to {frame['rows'].max()} rows, {far.effective_sites:.1f} "
-        f"effective; {(frame['events'] == 0).sum()} without an event. "
+        f"effective; {none}. "
         f"Outcome skew: total variation {far.total_variation:.3f}, "
         f"Jensen-Shannon {far.jensen_shannon:.4f} bit."
     )

@@ -19,7 +19,7 @@ class Kappa:
     stage: float = 0.0  # sd of the log-odds per sd of stage
     time: float = 0.0  # a site's patients spread over time_width (sd, share of all diagnoses in order of date)
     rare: float = 0.0  # odds times e that a rare cancer is seen at a referral site
-    outcome: float = 0.0  # sd of the log-odds of a patient with the event
+    outcome: float = 0.0  # sd of the log-odds of a patient with the event; or of the log tilt of every class
 
     def __post_init__(self) -> None:
         for axis in fields(self):
