@@ -18,13 +18,13 @@ from sim.cohort.entries import COHORTS
 from sim.cohort.table import Source
 from sim.engine import Evaluation
 from sim.execute import EXECUTORS, Executor
-from sim.federation import Split
 from sim.local.settings import Training
 from sim.partition import PARTITIONS
 from sim.partition.base import Partition
 from sim.references import REFERENCES
 from sim.server import SERVERS, Server
 from sim.shift import Shift
+from sim.split import Split
 from sim.system import System
 from sim.tasks import TASKS
 from sim.tasks.nets import NETS, Net

@@ -49,7 +49,7 @@ class Round:
     model: Tensor  # [P]
     bytes_down: int = 0
     bytes_up: int = 0
-    sites: int = 0
+    sites: int = 0  # that answered
     step_norm: float = 0.0
     loss: float = float("nan")  # validation loss weighted by rows
     metrics: Metrics | None = None  # None when not scored
@@ -112,10 +112,15 @@ def rounds(simulation: Simulation, hands: Crew, start: Tensor | None) -> Iterato
     weights[members] = algorithm.weights(torch.from_numpy(federation.rows[members]).double()).numpy()
     yield scored(simulation, hands, Round(0, x))
     for number in range(1, simulation.rounds + 1):
-        chosen = members[simulation.system.sample(len(members), seed, number)]
-        orders = cut(chosen, steps, weights, work, training.chunk)
+        asked = members[simulation.system.sample(len(members), seed, number)]
+        chosen = asked[simulation.system.answers(federation.keys[asked], seed, number)]
         down = {name: state[name].numpy() for name in algorithm.broadcast}
         broadcast = Broadcast(number, training.rate(number), x.numpy(), down)
+        here = Round(number, x, bytes_down=broadcast.bytes_site * len(asked))
+        if not len(chosen):  # nobody answered: the server has nothing to move by
+            yield scored(simulation, hands, here) if simulation.due(number) else here
+            continue
+        orders = cut(chosen, steps, weights, work, training.chunk)
         with stage("training"):
             uploads = hands.train(broadcast, orders)
         hands.shelf.turn(chosen)
@@ -126,14 +131,8 @@ def rounds(simulation: Simulation, hands: Crew, start: Tensor | None) -> Iterato
         norm = float(step.double().norm())
         if not np.isfinite(norm):
             raise Diverged(number)
-        here = Round(
-            number,
-            x,
-            bytes_down=broadcast.bytes_site * len(chosen),
-            bytes_up=uploads[0].bytes_site * len(chosen),
-            sites=len(chosen),
-            step_norm=norm,
-        )
+        up = uploads[0].bytes_site * len(chosen)
+        here = replace(here, model=x, bytes_up=up, sites=len(chosen), step_norm=norm)
         yield scored(simulation, hands, here) if simulation.due(number) else here
 
 

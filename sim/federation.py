@@ -9,32 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from sim.checks import Refused, within
+from sim.checks import Refused
 from sim.cohort.table import SPLITS, Cohort, Survival
 from sim.features import Placed, Scaling, features
-from sim.names import coded
-from sim.random import key, scatter, uniform
-
-
-@dataclass
-class Split:
-    """How each site's patients are dealt to train, valid and test, and how columns are scaled."""
-
-    train: float = 0.6  # share of patients, > 0
-    valid: float = 0.2  # share, >= 0; the rest is test
-    scaling: Scaling = Scaling.federated
-
-    def __post_init__(self) -> None:
-        within("split.train", self.train, 0, 1, open_low=True, open_high=True)
-        within("split.valid", self.valid, 0, 1, open_high=True)
-        if self.train + self.valid >= 1:
-            raise Refused(
-                f"split.train={self.train:g} and split.valid={self.valid:g} leave nothing to test on: "
-                "their sum must stay below 1."
-            )
+from sim.random import key
+from sim.split import Sides, Split, grouped, sides
 
 
 @dataclass(frozen=True)
@@ -113,19 +94,23 @@ def site_keys(names: tuple[str, ...]) -> NDArray[np.uint64]:
 
 
 def build(
-    cohort: Cohort, outcome: str, sites: NDArray[np.str_], split: Split, seed: int, external: Sequence[str] = ()
+    cohort: Cohort,
+    outcome: str,
+    sites: NDArray[np.str_],
+    split: Split,
+    seed: int,
+    external: Sequence[str] = (),
 ) -> Federation:
     """Federation of a cohort dealt to `sites` (str [R], one name a row).
 
     `external` names sites that do not train: they hold test rows only, so that `Federation.rows` is 0 there.
     """
-    names, site = coded(np.asarray(sites, dtype=str))
-    outside = np.isin(names, external)
-    group = Patients.of(cohort)
-    part = _given(cohort) if cohort.split else _deal(site, group, cohort.classes(outcome), split, seed)
-    if cohort.split is None:
-        part = _one_to_train(part, site, group.word)
-    part[outside[site]] = SPLITS.index("test")
+    return stood(cohort, outcome, sides(cohort, outcome, sites, split, seed, external), split.scaling)
+
+
+def stood(cohort: Cohort, outcome: str, whose: Sides, scaling: Scaling) -> Federation:
+    """Federation of a cohort whose rows have their sides."""
+    names, site, part, outside = whose.names, whose.site, whose.part, whose.outside
     cell = site * len(SPLITS) + part
     counts = np.bincount(cell, minlength=len(names) * len(SPLITS)).reshape(-1, len(SPLITS))
     lacking = (counts[:, 0] == 0) & ~outside
@@ -137,13 +122,13 @@ def build(
     if not counts[:, 2].any():
         remedy = f"mark some rows 'test' in {cohort.split!r}" if cohort.split else "lower split.train"
         raise Refused(f"No test rows at any site: {remedy}.")
-    order = grouped(cell, group.order)
+    order = grouped(cell, whose.patients.order)
     ends = np.cumsum(counts.ravel()).reshape(counts.shape)
     bounds = np.concatenate([np.r_[0, ends[:-1, 2]][:, None], ends], axis=1)
     # An external site that scales by itself has no training rows to do it with, and takes those it is judged on.
-    own = np.where(outside & (split.scaling is Scaling.site), counts.sum(1), counts[:, 0])
+    own = np.where(outside & (scaling is Scaling.site), counts.sum(1), counts[:, 0])
     placed = Placed(order, counts.sum(1), own)
-    columns, x = features(cohort.table, cohort.predictors[outcome], placed, split.scaling)
+    columns, x = features(cohort.table, cohort.predictors[outcome], placed, scaling)
     levels = cohort.levels(outcome)
     truth = None if levels else cohort.truth
     best = None if truth is None else truth[outcome].to_numpy(dtype=np.float64)[order]
@@ -152,89 +137,11 @@ def build(
     return Federation(name_list, columns, x, labels, bounds, site_keys(name_list), best, levels)
 
 
-@dataclass(frozen=True)
-class Patients:
-    """Patients of a table, N of them, in the order of their hash, so that the order of the rows does not matter.
-
-    word   uint64 [R]: hash of the patient of every row
-    first  int [N]: first row of every patient
-    back   int [R]: patient of every row
-    """
-
-    word: NDArray[np.uint64]
-    first: NDArray[np.int64]
-    back: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, cohort: Cohort) -> "Patients":
-        """Patients of a cohort."""
-        word = pd.util.hash_array(cohort.table["patient"].to_numpy())
-        _, first, back = np.unique(word, return_index=True, return_inverse=True)
-        return cls(word, first, back)
-
-    @property
-    def order(self) -> NDArray[np.int64]:
-        """Rows by patient; a patient's rows in the order of the table; [R]."""
-        return self.first if len(self.first) == len(self.back) else np.argsort(self.back, kind="stable")
-
-
-def grouped(cell: NDArray[np.int64], order: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The rows of `order` regrouped by their cell [R], otherwise in the order they had."""
-    narrow = np.uint16 if len(cell) and cell.max() < 2**16 else np.int64  # 16 bits are sorted in linear time
-    return np.asarray(order[np.argsort(cell.astype(narrow)[order], kind="stable")])
-
-
 def _outcome(cohort: Cohort, name: str) -> dict[str, NDArray[np.generic]]:
     outcome = cohort.outcome(name)
     if isinstance(outcome, Survival):
         return {"time_days": cohort.table[outcome.time_days].to_numpy(dtype=np.float64), "event": cohort.events(name)}
     return {"label": cohort.classes(name) if cohort.levels(name) else cohort.events(name)}
-
-
-def _given(cohort: Cohort) -> NDArray[np.int64]:
-    return np.array([SPLITS.index(word) for word in cohort.table[cohort.split].astype(str)], dtype=np.int64)
-
-
-def _deal(
-    site: NDArray[np.int64], group: Patients, label: NDArray[np.int64], split: Split, seed: int
-) -> NDArray[np.int64]:
-    """0, 1 or 2 per row: within each site and outcome class by the patient's own random number.
-
-    A patient with several rows is of the highest class among them.
-    """
-    people = group.word[group.first]
-    had = np.zeros(len(people), dtype=np.int64)
-    np.maximum.at(had, group.back, label)
-    stratum = site[group.first] * (had.max() + 1) + had
-    order = grouped(stratum, np.argsort(scatter(key(seed, "split"), people)))
-    size = np.bincount(stratum)
-    rank = np.empty(len(people), dtype=np.int64)
-    rank[order] = np.arange(len(people)) - (np.cumsum(size) - size)[stratum[order]]
-    # Expected sizes are exact even in strata of one: the fraction is rounded by a keyed coin, not always down.
-    coin = uniform(scatter(key(seed, "split", "coin"), membership(stratum, people, len(size))))
-    part = np.zeros(len(people), dtype=np.int64)
-    for share in (split.train, split.train + split.valid):
-        part += rank >= np.floor(share * size + coin)[stratum]
-    return part[group.back]
-
-
-def membership(stratum: NDArray[np.int64], patient: NDArray[np.uint64], strata: int) -> NDArray[np.uint64]:
-    """One word per stratum that depends on who is in it, not on how the sites are numbered."""
-    word = np.zeros(strata, dtype=np.uint64)
-    np.bitwise_xor.at(word, stratum, patient)
-    return word
-
-
-def _one_to_train(part: NDArray[np.int64], site: NDArray[np.int64], patient: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """A site too small for its share of training keeps its first patient for it."""
-    lone = np.bincount(site[part == 0], minlength=int(site.max()) + 1) == 0
-    rows = np.flatnonzero(lone[site])
-    rows = rows[np.lexsort((patient[rows], site[rows]))]
-    head = np.r_[True, site[rows][1:] != site[rows][:-1]]
-    first = patient[rows][np.maximum.accumulate(np.where(head, np.arange(len(rows)), 0))] if len(rows) else patient[:0]
-    part = part.copy()
-    part[rows[patient[rows] == first]] = 0
-    return part
 
 
 def from_arrays(

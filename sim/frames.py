@@ -7,9 +7,9 @@ in each would take four times the memory of the numbers. In the Parquet file the
 ROUNDS = {  # one row a round
     "run": "str",  # run id
     "round": "int32",  # 0 = before any training
-    "bytes_down": "int64",  # server -> sites in this round, all sites together
-    "bytes_up": "int64",  # sites -> server in this round, all sites together
-    "sites": "int32",  # sites that trained in this round
+    "bytes_down": "int64",  # server -> sites in this round, to all that were asked
+    "bytes_up": "int64",  # sites -> server in this round, from all that answered
+    "sites": "int32",  # sites that answered in this round; all that were asked, without system.dropout
     "loss": "float64",  # validation loss of the server model, weighted by rows
     "step_norm": "float64",  # Euclidean norm of the server's step
 }

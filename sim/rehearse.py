@@ -15,14 +15,15 @@ from sim.cohort.table import SPLITS, Cohort
 from sim.config import Experiment, Json, identity, settings
 from sim.engine import SCORED, Diverged, Simulation, rounds
 from sim.execute import crew
-from sim.federation import Federation, build
+from sim.federation import Federation, stood
+from sim.gather import gather
 from sim.local.tier import choose
 from sim.partition.base import digest as partition_digest
-from sim.partition.settle import settle
 from sim.profiling import stage
 from sim.records import Run, finished, ready, rounds_frame, sites_frame, write
 from sim.references import Reference, Watch
 from sim.score import Held
+from sim.split import Leak
 from sim.tasks.task import Task
 
 # Settings that a prepared federation depends on.
@@ -38,6 +39,7 @@ class Prepared:
     sites: NDArray[np.str_]
     federation: Federation
     task: Task
+    leak: Leak | None  # None where nobody is known at two sites
 
 
 _kept: dict[str, Prepared] = {}
@@ -55,18 +57,13 @@ def prepare(experiment: Experiment) -> Prepared:
     if wanted not in _kept:
         while len(_kept) > 1:
             del _kept[next(iter(_kept))]
-        with stage("cohort"):
-            cohort = experiment.cohort.load(experiment.seed)
-            outcome = experiment.task.choose(cohort)
-            cohort = experiment.task.ask(cohort, outcome)
-        with stage("partition"):
-            cohort, sites, external = settle(experiment.partition, cohort, outcome, experiment.seed)
-            cohort = experiment.shift.apply(cohort, outcome, sites, experiment.seed)
+        there = gather(experiment)
         with stage("federation"):
-            federation = build(cohort, outcome, sites, experiment.split, experiment.seed, external)
+            federation = stood(there.cohort, there.outcome, there.sides, experiment.split.scaling)
         with stage("task"):
             task = experiment.task.build(experiment.net, federation)
-        _kept[wanted] = Prepared(cohort, outcome, sites, federation, task)
+        leak = there.sides.leak if experiment.partition.overlap else None
+        _kept[wanted] = Prepared(there.cohort, there.outcome, there.sites, federation, task, leak)
     return _kept[wanted]
 
 
@@ -127,6 +124,7 @@ def rehearse(experiment: Experiment, watch: Watch = lambda number: None) -> Run:
         "data": prepared.cohort.digest,
         "partition": partition_digest(prepared.cohort, prepared.sites),
         "notes": dict(prepared.cohort.notes),
+        "overlap": prepared.leak and prepared.leak._asdict(),
         "sites": holdings(prepared.federation, events),
         "code": provenance.code(),
         "commit": provenance.commit(),

@@ -16,11 +16,11 @@ from sim.cohort.learnable import learnable, who
 from sim.cohort.marginals import marginals
 from sim.cohort.table import Cohort
 from sim.compose import experiment
+from sim.gather import gather
 from sim.partition.affinity import Affinity
 from sim.partition.base import digest
 from sim.partition.describe import describe, skew
 from sim.partition.mix import skews
-from sim.partition.settle import settle
 from sim.partition.strengths import Columns
 from sim.records import ready
 from sim.report.partition_figure import partition_figure
@@ -88,11 +88,7 @@ def partition(console: Console, overrides: Sequence[str], figure: Path | None) -
     if figure:
         one_of("--figure", figure.suffix, (".svg", ".png", ".pdf"))
     wanted = experiment(overrides)
-    made = wanted.cohort.load(wanted.seed)
-    outcome = wanted.task.choose(made)
-    made = wanted.task.ask(made, outcome)
-    held, sites, external = settle(wanted.partition, made, outcome, wanted.seed)
-    made = wanted.shift.apply(held, outcome, sites, wanted.seed)
+    held, made, outcome, sites, external, sides = gather(wanted)
     frame = describe(made, outcome, sites)
     largest = frame.loc[frame["rows"].nlargest(SHOWN, keep="first").index.sort_values()]
     table = rows(largest, f"{type(wanted.partition).__name__} partition of {made.name}, outcome {outcome}")
@@ -101,10 +97,14 @@ def partition(console: Console, overrides: Sequence[str], figure: Path | None) -
     console.print(table)
     if external:
         console.print(f"External, kept out of training: {', '.join(external)}.")
-    far = skew(frame)
+    if wanted.partition.overlap:
+        console.print(sides.leak.told())
+    far, none = skew(frame), f"{(frame['events'] == 0).sum()} without an event"
+    if "classes" in frame:
+        none = f"{(frame['classes'] == 1).sum()} with one class alone"
     console.print(
         f"{len(frame)} sites of {frame['rows'].min()} to {frame['rows'].max()} rows, {far.effective_sites:.1f} "
-        f"effective; {(frame['events'] == 0).sum()} without an event. "
+        f"effective; {none}. "
         f"Outcome skew: total variation {far.total_variation:.3f}, "
         f"Jensen-Shannon {far.jensen_shannon:.4f} bit."
     )

@@ -25,6 +25,7 @@ from sim.partition.settle import settle
 from sim.partition.sizes import apportion, normals, relative
 from sim.partition.strengths import Columns, Kappa
 from sim.random import scatter, uniform
+from sim.rehearse import prepare
 
 CANCERS = ["breast", "lung", "colon", "merkel"]
 LOOSE = {"min_rows": 1, "min_events": 0}
@@ -206,6 +207,42 @@ def test_time_windows_come_apart() -> None:
     assert (found[1] == 0).all()
 
 
+BREAST = ["cohort=synthea", "cohort.cancers=[breast]"]
+
+
+@pytest.mark.parametrize(
+    ("words", "column"),
+    [
+        (["cohort.patients=2000", "cohort.years=5"], "diagnosis_year"),
+        (["cohort.patients=2000"], "diagnosis_year"),
+        ([*BREAST, "task.outcome=mortality_5y"], "dx_year"),
+    ],
+)
+def test_time_finds_the_year_of_diagnosis_by_itself(words: list[str], column: str) -> None:
+    """Sites see years apart: of the spread of the years, less than half is left inside a site."""
+    wanted = experiment([*words, "partition=affinity", "partition.kappa.time=50", "partition.min_events=0"])
+    made = prepare(wanted)
+    year = made.cohort.table[column].astype(float)
+    inside = year.groupby(made.sites).std().mean()
+    assert inside < 0.5 * year.std()
+    named = experiment([*words, "partition=affinity", "partition.kappa.time=50", "partition.min_events=0"])
+    named.partition.columns.time = column
+    assert (prepare(named).sites == made.sites).all()
+
+
+def test_no_time_of_diagnosis_is_told() -> None:
+    whole = cohort(300)
+    bare = replace(whole, table=whole.table.drop(columns="dx_date"))
+    with pytest.raises(Refused, match=r"kappa\.time=1: cohort 'toy' has none of dx_date, .*partition\.columns\.time"):
+        make(time=1.0).assign(bare, "sick", 0)
+    same = replace(whole, table=whole.table.assign(dx_date=2020))
+    with pytest.raises(Refused, match=r"partition\.columns\.time='dx_date': all have the same"):
+        make(time=1.0).assign(same, "sick", 0)
+    none = replace(whole, table=whole.table.assign(dx_date=np.nan))
+    with pytest.raises(Refused, match="nobody has a time"):
+        make(time=1.0).assign(none, "sick", 0)
+
+
 def test_archetypes_have_their_sizes_and_their_patients() -> None:
     whole = cohort(30000)
     kinds = {
@@ -310,7 +347,7 @@ def test_weighed_axes_are_the_sum_of_their_affinities() -> None:
 
 def test_a_column_that_is_not_there_is_named_with_those_that_are() -> None:
     whole = cohort(300)
-    for axis, column in (("time", "dx_date"), ("stage", "stage"), ("case_mix", "cancer"), ("demographic", "race")):
+    for axis, column in (("stage", "stage"), ("case_mix", "cancer"), ("demographic", "race")):
         bare = replace(whole, table=whole.table.drop(columns=column), predictors={"sick": ("age_years",)})
         with pytest.raises(Refused, match=rf"partition\.columns\.\w+='{column}': allowed .*age_years.*cohort 'toy'"):
             make(**{axis: 1.0}).assign(bare, "sick", 0)

@@ -191,7 +191,7 @@ def test_gaps_are_a_class_of_their_own() -> None:
         (Dirichlet(by="age"), ["'age'", "600 different values", "at most 100"]),
         (Shards(by="site"), ["every patient", "'all'", "nothing to deal by"]),
         (Pachinko(), ["partition.by='cancer'", "These are the columns of cohort 'toy'"]),
-        (Pathological(), ["no event or no non-event", "set partition.min_events=0"]),
+        (Pathological(min_events=1), ["no event or no non-event", "after 1 draw;", "set partition.min_events=0"]),
     ],
 )
 def test_what_cannot_be_dealt_is_refused(partition: Partition, words: list[str]) -> None:

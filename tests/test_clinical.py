@@ -18,9 +18,10 @@ from sim.cohort.conform import conform, labels, read, write
 from sim.cohort.schema import TREATMENTS, YEAR, columns, names
 from sim.cohort.table import Binary, Cohort
 from sim.compose import experiment
-from sim.federation import Split, build
+from sim.federation import build
 from sim.partition import Natural
 from sim.rehearse import prepare
+from sim.split import Split
 
 PATIENTS = 40
 

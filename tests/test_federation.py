@@ -9,7 +9,8 @@ import pytest
 from sim.checks import Refused
 from sim.cohort.table import Binary, Cohort
 from sim.features import Scaling
-from sim.federation import Split, build
+from sim.federation import build
+from sim.split import Split
 
 
 def cohort(rows: int = 900, seed: int = 0) -> Cohort:

@@ -12,11 +12,12 @@ from sim.compose import experiment
 from sim.config import Experiment
 from sim.engine import simulate
 from sim.execute import InProcess, OnRay
-from sim.federation import Split, build
+from sim.federation import build
 from sim.local.messages import CHUNKS, LEAST, Broadcast, Order, Upload, cut
 from sim.partition.base import digest
 from sim.records import Run
 from sim.rehearse import prepare, rehearse, run_id, simulation
+from sim.split import Split
 from tests.conftest import SMALL
 
 CASES = {

@@ -21,10 +21,11 @@ from sim.cohort.horizon import dead_by, seen_for
 from sim.cohort.schema import columns
 from sim.cohort.table import Binary, Categorical, Cohort, Survival
 from sim.compose import experiment
-from sim.federation import Split, build
+from sim.federation import build
 from sim.metrics import METRICS
 from sim.metrics.classes import accuracy_classes, auroc_macro, balanced_accuracy, brier_classes
 from sim.rehearse import prepare, rehearse
+from sim.split import Split
 from sim.tasks import TASKS
 from tests.conftest import SMALL
 

@@ -10,7 +10,7 @@ from sim.checks import Refused
 from sim.cohort.table import Binary, Cohort
 from sim.compose import experiment
 from sim.features import Scaling
-from sim.federation import Split, build
+from sim.federation import build
 from sim.partition.base import digest
 from sim.partition.external import Choice, External, remoteness
 from sim.partition.iid import Iid
@@ -18,6 +18,7 @@ from sim.partition.natural import Natural
 from sim.partition.overlap import copied
 from sim.partition.settle import promised, settle
 from sim.rehearse import prepare, rehearse
+from sim.split import Sides, Split, sides
 
 
 def cohort(patients: int = 900, seed: int = 0, named: bool = False) -> Cohort:
@@ -44,7 +45,7 @@ def cohort(patients: int = 900, seed: int = 0, named: bool = False) -> Cohort:
 def test_copies_are_the_same_patients_under_a_number_of_their_own(named: bool) -> None:
     whole = cohort(6000, named=named)
     sites = whole.table["site"].to_numpy(dtype=str)
-    both, where = copied(whole, sites, 0.2, 3)
+    both, where, _ = copied(whole, sites, 0.2, 3)
     added = len(both.table) - 6000
     assert added == pytest.approx(1200, abs=4 * np.sqrt(960))
     assert both.table["patient"].is_unique
@@ -71,14 +72,14 @@ def test_more_overlap_keeps_the_copies_there_were_and_order_is_nothing() -> None
     whole = cohort()
     sites = whole.table["site"].to_numpy(dtype=str)
     few, many = (copied(whole, sites, share, 1) for share in (0.1, 0.4))
-    pairs = [set(zip(c.table["patient"], where, strict=True)) for c, where in (few, many)]
+    pairs = [set(zip(c.table["patient"], where, strict=True)) for c, where, _ in (few, many)]
     assert pairs[0] < pairs[1]
     order = np.random.default_rng(0).permutation(len(sites))
     assert whole.truth is not None
     other = replace(whole, table=whole.table.iloc[order], truth=whole.truth.iloc[order])
     again = copied(other, sites[order], 0.4, 1)
-    assert digest(*again) == digest(*many)
-    assert again[0].digest == many[0].digest
+    assert digest(*again[:2]) == digest(*many[:2])
+    assert again.cohort.digest == many.cohort.digest
 
 
 def test_without_overlap_nothing_is_touched() -> None:
@@ -103,6 +104,82 @@ def test_overlap_that_cannot_be_is_refused() -> None:
     twice = named.table.assign(patient=np.where(named.table["patient"] == "p1", "p2/again", named.table["patient"]))
     with pytest.raises(Refused, match="ends in '/again' already"):
         settle(Natural(overlap=1.0), replace(named, table=twice), "sick", 0)
+
+
+def split_of(partition: Iid, split: Split, whole: Cohort, seed: int = 0) -> Sides:
+    held, sites, external, again = settle(partition, whole, "sick", seed)
+    return sides(held, "sick", sites, split, seed, external, again)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_who_is_known_at_two_sites_is_on_one_side_by_default(named: bool) -> None:
+    whole = cohort(3000, named=named)
+    stand = split_of(Iid(sites=5, overlap=0.4), Split(), whole)
+    assert stand.leak.trained == 0
+    assert stand.leak.twice == len(stand.person) - 3000 > 1000
+    frame = pd.DataFrame({"person": stand.person, "part": stand.part, "site": stand.site})
+    assert len(frame[["person", "part"]].drop_duplicates()) == 3000
+    # Nobody's side changes because others are known twice, and sites keep their shares in expectation.
+    assert (stand.part[:3000] == split_of(Iid(sites=5), Split(), whole).part).all()
+    share = pd.crosstab(stand.site, stand.part, normalize="index").to_numpy()
+    np.testing.assert_allclose(share, np.tile([0.6, 0.2, 0.2], (5, 1)), atol=0.06)
+
+
+def test_unlinked_sites_leak_as_much_as_two_independent_splits() -> None:
+    """A copy trains here and is tested there with chance 2 x 0.6 x 0.2; a test patient is caught accordingly."""
+    whole = cohort(6000)
+    stand = split_of(Iid(sites=5, overlap=0.3), Split(linked=False), whole)
+    twice, tested, trained = stand.leak
+    assert trained / twice == pytest.approx(0.24, abs=4 * np.sqrt(0.24 * 0.76 / twice))
+    both = 0.3 * (1 - 0.8**2) + 0.7 * 0.2  # tested somewhere
+    assert tested == pytest.approx(6000 * both, rel=0.06)
+    assert stand.leak.told().startswith(
+        f"{twice} patients are known at two sites. Of {tested} test patients {trained} ("
+    )
+    names = pd.DataFrame({"person": stand.person, "site": stand.site, "part": stand.part})
+    by_hand = sum(
+        bool((a := rows[rows["part"] == 0]["site"]).size and not set(rows[rows["part"] == 2]["site"]) <= set(a))
+        for _, rows in names[names["part"] != 1].groupby("person")
+        if (rows["part"] == 2).any()
+    )
+    assert trained == by_hand
+
+
+def test_nobody_tested_outside_is_trained_on_inside() -> None:
+    whole = cohort(3000)
+    made = Iid(sites=5, overlap=0.4, external=External(count=1))
+    linked, apart = (split_of(made, Split(linked=linked), whole) for linked in (True, False))
+    assert linked.leak.trained == 0
+    assert apart.leak.trained > 100
+    assert (linked.part[linked.outside[linked.site]] == 2).all()
+
+
+def test_a_site_that_keeps_one_for_training_keeps_them_everywhere() -> None:
+    """Sites of a few patients, most of them copies: each trains on somebody, and still nobody is on two sides."""
+    whole = cohort(60)
+    for seed in range(20):
+        partition = Iid(sites=12, overlap=0.9, min_rows=1, min_events=0)
+        stand = split_of(partition, Split(train=0.1, valid=0.1), whole, seed)
+        assert (np.bincount(stand.site[stand.part == 0], minlength=12) > 0).all()
+        assert stand.leak.trained == 0
+
+
+def test_a_split_of_the_cohort_s_own_does_not_leak() -> None:
+    whole = cohort()
+    part = np.where(np.arange(900) % 5 == 0, "test", "train")
+    stand = split_of(
+        Iid(overlap=0.5), Split(linked=False), replace(whole, table=whole.table.assign(part=part), split="part")
+    )
+    assert stand.leak.trained == 0
+    assert stand.leak.twice > 300
+
+
+def test_the_record_states_the_leak() -> None:
+    words = ["cohort.patients=900", "rounds=1", "seed=1", "partition=iid"]
+    assert rehearse(experiment(words)).info["overlap"] is None
+    told = rehearse(experiment([*words, "partition.overlap=0.3", "split.linked=false"])).info["overlap"]
+    assert told["twice"] > told["trained"] > 20
+    assert rehearse(experiment([*words, "partition.overlap=0.3"])).info["overlap"]["trained"] == 0
 
 
 # -------------------------------------------------------------------------------------------------- external sites

@@ -1,5 +1,6 @@
 """Shifts: nothing at zero, keyed by site and patient, more with a larger dial, and each its own columns only."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,7 @@ from scipy.special import logit
 from sim.checks import Refused
 from sim.cohort.table import Binary, Cohort, Survival
 from sim.compose import experiment
+from sim.gather import gather
 from sim.rehearse import prepare, run_id
 from sim.shift import Shift
 from sim.shift.assay import Assay
@@ -562,3 +564,59 @@ def test_a_survival_dial_needs_a_survival_but_het_does_not_mind() -> None:
             shifted(label, shift)
     after = shifted(label, Shift(het=1.0))
     assert after.table["time_days"].equals(whole.table["time_days"])
+
+
+# ------------------------------------------------------------------------------------------------------------- floors
+
+DEALT = ["cohort.patients=900", "partition=iid", "partition.sites=9", "seed=1"]
+FLIPPED = ["shift.ascertainment.insensitivity=0.9"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            [*FLIPPED, "partition.min_events=12"],
+            [r"events or non-events \(site-", r"shift\.ascertainment\.insensitivity,"],
+        ),
+        (
+            ["task=hazard", "shift.followup.cutoff=0.99", "partition.min_events=8"],
+            ["fewer than 8 events", r"down shift\.followup\.cutoff,"],
+        ),
+        (
+            ["task=hazard", "shift.het=1.5", "shift.ascertainment.unspecificity=0", "partition.min_events=10"],
+            ["fewer than 10 events", r"down shift\.het,"],
+        ),
+        (
+            [
+                "task=hazard",
+                "shift.het=1.5",
+                "shift.faults.stale=9",
+                "shift.faults.unit_swap=1",
+                "partition.min_events=8",
+            ],
+            [r"Turn down shift\.het or shift\.faults\.stale, or set partition\.min_events=\d+\."],
+        ),
+    ],
+)
+def test_sites_that_fall_below_a_floor_by_the_shift_are_told_with_the_dial(words: list[str], told: list[str]) -> None:
+    plain = [word for word in words if not word.startswith("shift")]
+    gather(experiment([*DEALT, *plain]))
+    with pytest.raises(Refused, match="The shift leaves") as refusal:
+        gather(experiment([*DEALT, *words]))
+    for word in told:
+        assert re.search(word, str(refusal.value)), (word, str(refusal.value))
+    loose = re.search(r"set (partition\.min_events=\d+)\.", str(refusal.value))
+    assert loose
+    gather(experiment([*DEALT, *words, loose.group(1)]))
+
+
+def test_a_dial_that_leaves_the_outcome_alone_meets_no_floor() -> None:
+    gather(experiment([*DEALT, "shift.assay.noise=5", "shift.coding.unknown=1", "partition.min_events=12"]))
+
+
+def test_an_outcome_that_the_shift_hides_is_refused() -> None:
+    """It would be taken for the first class."""
+    words = ["task=cancer_type", "cohort.cancers=[breast, lung]", "shift.coding.unknown=0.5"]
+    with pytest.raises(Refused, match=r"'cancer_type' not recorded in \d+ of 900 rows.* shift\.coding\.unknown"):
+        gather(experiment([*DEALT, *words, "shift.coding.categories=[cancer]"]))

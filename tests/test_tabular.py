@@ -20,8 +20,9 @@ from sim.cohort.rule import parse
 from sim.cohort.sheet import stack
 from sim.cohort.table import Survival
 from sim.cohort.tabular import Incomplete, Tabular, Unit, Unlabelled
-from sim.federation import Split, build
+from sim.federation import build
 from sim.partition import Natural
+from sim.split import Split
 
 HEART = Path(__file__).parents[2] / "shared/data/fed_heart_disease"
 HOSPITALS = ("cleveland", "hungarian", "switzerland", "va")

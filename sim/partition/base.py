@@ -20,7 +20,7 @@ class Partition:
     """Settings that every partition shares."""
 
     min_rows: int = 10  # >= 1; rows below which a site is refused
-    min_events: int = 1  # >= 0; events (and, for a Binary outcome, non-events) below which a site is refused
+    min_events: int = 1  # >= 0; rows of each of two classes, or events of a survival, below which a site is refused
     overlap: float = 0.0  # 0..1; share of patients who are also known, under another number, at a second site
     external: External = field(default_factory=External)  # sites that do not train and are only judged
 

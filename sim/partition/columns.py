@@ -58,16 +58,15 @@ def levels(cohort: Cohort, column: str, setting: str, group: People) -> Levels:
 
 def classes(cohort: Cohort, outcome: str, by: str, group: People) -> Levels:
     """What a label partition deals by: the levels of `partition.by`, gaps as one more, or if empty the outcome."""
-    if not by:
-        return Levels(group.had.astype(np.int64), ("no event", "event"))
-    code, names = levels(cohort, by, "partition.by", group)
+    code, names = levels(cohort, by, "partition.by", group) if by else Levels(group.kind, group.names)
     if (code < 0).any():
         code, names = np.where(code < 0, len(names), code), (*names, GAP)
     there, code = np.unique(code, return_inverse=True)
     if len(there) < 2:
         raise Refused(
-            f"partition.by={by!r}: every patient of cohort {cohort.name!r} has {names[there[0]]!r}, so there is "
-            "nothing to deal by. Name another column, or leave it empty for the outcome."
+            f"partition.by={by!r}: every patient of cohort {cohort.name!r} has {names[there[0]]!r}"
+            f"{'' if by else f' for outcome {outcome!r}'}, so there is nothing to deal by. Name another column"
+            f"{', or leave it empty for the outcome' if by else ''}."
         )
     return Levels(code.astype(np.int64), tuple(names[at] for at in there))
 

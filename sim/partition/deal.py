@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sim.checks import Refused
 from sim.cohort.table import Cohort
 from sim.partition.base import Sites
-from sim.partition.floors import Floors
+from sim.partition.floors import NO_OR_YES, Floors
 from sim.random import key, scatter
 
 DRAWS = 100
@@ -21,15 +21,17 @@ class People:
     """Patients of a cohort, N of them, in the order of their hash, so that the order of the table does not matter.
 
     word   uint64 [N]: hash of the patient, which keys their random numbers
-    had    bool [N]: the outcome happened in one of their rows
+    kind   int [N]: class of the patient, the highest of their rows; 1 where the outcome happened in one of them
     back   int [R]: patient of every row
-    events bool [R]: the outcome happened in this row
+    label  int [R]: class of the row; 1 where the outcome happened
+    names  of the classes, [C]
     """
 
     word: NDArray[np.uint64]
-    had: NDArray[np.bool_]
+    kind: NDArray[np.int64]
     back: NDArray[np.int64]
-    events: NDArray[np.bool_]
+    label: NDArray[np.int64]
+    names: tuple[str, ...]
 
     def shuffled(self, seed: int, *path: int | str) -> NDArray[np.int64]:
         """Patients [N] in the order of one random number each."""
@@ -48,13 +50,13 @@ class Words:
 
 
 def people(cohort: Cohort, outcome: str) -> People:
-    """Patients of a cohort; one with several rows counts as an event if one of the rows does."""
-    events = cohort.events(outcome)
+    """Patients of a cohort; one with several rows counts with the highest class, so with the event if a row does."""
+    label = cohort.classes(outcome)
     hashes = pd.util.hash_array(cohort.table["patient"].to_numpy())
     word, back = np.unique(hashes, return_inverse=True)
-    had = np.zeros(len(word), dtype=bool)
-    np.logical_or.at(had, back, events)
-    return People(word, had, back, events)
+    kind = np.zeros(len(word), dtype=np.int64)
+    np.maximum.at(kind, back, label)
+    return People(word, kind, back, label, cohort.levels(outcome) or NO_OR_YES)
 
 
 def cut(order: NDArray[np.int64], shares: NDArray[np.float64], site: NDArray[np.int64]) -> None:
@@ -76,7 +78,7 @@ def redraw(group: People, sites: int, floors: Floors, draw: Draw, words: Words, 
     names, best = numbered(sites), None
     for number in range(draws):
         site = draw(number)[group.back]
-        lack = floors.lack(names, site, group.events)
+        lack = floors.lack(names, site, group.label)
         if not lack.sites:
             return names[site]
         best = lack if best is None or lack.sites < best.sites else best
@@ -91,13 +93,13 @@ def redraw(group: People, sites: int, floors: Floors, draw: Draw, words: Words, 
 
 def possible(group: People, sites: int, floors: Floors) -> None:
     """Refuse at once what no draw can give: more sites, or higher floors, than there are patients, rows or events."""
-    events = int(group.events.sum())
-    rarer = min(events, len(group.events) - events) if floors.both else events
-    kind = "rows of the rarer class" if floors.both else "events"
+    held = np.bincount(group.label, minlength=len(group.names))
+    rarer = int(held.sum() - held.max() if floors.classes else held[1])
+    kind = "rows of the rarer class" if len(held) == 2 else "rows outside the commonest class"
     for what, floor, there, setting in (
         ("patients", 1, len(group.word), ""),
-        ("rows", floors.rows, len(group.events), "partition.min_rows"),
-        (kind, floors.events, rarer, "partition.min_events"),
+        ("rows", floors.rows, len(group.label), "partition.min_rows"),
+        (kind if floors.classes else "events", floors.events, rarer, "partition.min_events"),
     ):
         if sites * floor > there:
             remedy = f" or {setting}" if setting else ""

@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.cohort.table import Cohort
+from sim.names import coded
 from sim.partition.base import Sites
 from sim.partition.mix import divergence
 
@@ -22,23 +23,28 @@ class Skew(NamedTuple):
 def describe(cohort: Cohort, outcome: str, sites: Sites) -> pd.DataFrame:
     """One row a site, in order of name.
 
-    patients, rows, events, event_share    of a survival outcome, events are those seen in follow-up
+    patients, rows, events, event_share    of a survival outcome, events are those seen in follow-up; of several
+                                           classes, rows of any but the first
+    classes                                how many there are at the site, where the outcome has several
     age_mean_years                         where the cohort has a column `age_years`
-    total_variation, jensen_shannon        between the site's outcome and the cohort's, see the functions below
+    total_variation, jensen_shannon        between the site's shares of the event, or the classes, and the cohort's
     """
-    events = cohort.events(outcome)
-    rows = pd.DataFrame({"site": sites, "patient": cohort.table["patient"].to_numpy(), "event": events})
+    names, site = coded(sites)
+    label, kinds = cohort.classes(outcome), len(cohort.levels(outcome)) or 2
+    held = np.bincount(site * kinds + label, minlength=len(names) * kinds).reshape(len(names), kinds)
+    size, events = held.sum(1), held[:, 1:].sum(1)
+    patients = pd.DataFrame({"site": site, "patient": cohort.table["patient"].to_numpy()}).drop_duplicates()["site"]
+    frame = pd.DataFrame({"site": names, "patients": np.bincount(patients, minlength=len(names)), "rows": size})
+    frame["events"], frame["event_share"] = events, events / size
+    if kinds > 2:
+        frame["classes"] = (held > 0).sum(1)
     if "age_years" in cohort.table:
-        rows["age"] = cohort.table["age_years"].to_numpy(dtype=np.float64, na_value=np.nan)
-    by_site = rows.groupby("site", sort=True)
-    frame = by_site.agg(patients=("patient", "nunique"), rows=("event", "size"), events=("event", "sum"))
-    frame["event_share"] = frame["events"] / frame["rows"]
-    if "age" in rows:
-        frame["age_mean_years"] = by_site["age"].mean()
-    share = frame["event_share"].to_numpy(dtype=np.float64)
-    frame["total_variation"] = total_variation(share, float(events.mean()))
-    frame["jensen_shannon"] = jensen_shannon(share, float(events.mean()))
-    return frame.reset_index()
+        age = cohort.table["age_years"].to_numpy(dtype=np.float64, na_value=np.nan)
+        frame["age_mean_years"] = pd.Series(age).groupby(site).mean().to_numpy()
+    share, whole = held / size[:, None], held.sum(0) / held.sum()
+    frame["total_variation"] = np.abs(share - whole).sum(1) / 2
+    frame["jensen_shannon"] = divergence(share, whole)
+    return frame
 
 
 def skew(frame: pd.DataFrame) -> Skew:
@@ -53,14 +59,3 @@ def effective_sites(rows: NDArray[np.float64]) -> float:
     """1 / sum p^2 for sites with these rows [S] (inverse Simpson index; Kish's effective number)."""
     p = rows / rows.sum()
     return float(1 / (p @ p))
-
-
-def total_variation(share: NDArray[np.float64], whole: float) -> NDArray[np.float64]:
-    """Half the absolute difference between (share, 1 - share) and (whole, 1 - whole), in [0, 1]; [S] -> [S]."""
-    return np.abs(share - whole)
-
-
-def jensen_shannon(share: NDArray[np.float64], whole: float) -> NDArray[np.float64]:
-    """Jensen-Shannon divergence of two shares of an event, bits, in [0, 1]: Lin, IEEE Trans. IT, 1991; [S] -> [S]."""
-    both = np.stack([share, 1 - share], axis=-1)
-    return divergence(both, np.array([whole, 1 - whole]))

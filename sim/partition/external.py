@@ -10,6 +10,7 @@ from sim.checks import Refused, one_of, within
 from sim.cohort.table import Cohort
 from sim.features import encode
 from sim.federation import site_keys
+from sim.names import coded
 from sim.random import key, scatter
 
 
@@ -33,7 +34,7 @@ class External:
 
     def reserve(self, cohort: Cohort, outcome: str, sites: NDArray[np.str_], seed: int) -> tuple[str, ...]:
         """Names of the reserved sites, sorted; the same whatever the order of the rows."""
-        names, site = np.unique(sites, return_inverse=True)
+        names, site = coded(sites)
         for name in self.sites:
             one_of("partition.external.sites", name, names.tolist())
         left = ~np.isin(names, self.sites)
@@ -56,12 +57,13 @@ class External:
 def remoteness(cohort: Cohort, outcome: str, site: NDArray[np.int64], sites: int) -> NDArray[np.float64]:
     """How far the patients of each site are from all, [S]: mean over columns of the squared standardised difference.
 
-    Columns are the predictors as a model sees them (one per level but the first, gaps as a column) and the event. The
-    variance of a mean of rows drawn at random is taken off, so that small sites are not far by chance: under IID the
-    expectation is zero, and a value may be below it.
+    Columns are the predictors as a model sees them (one per level but the first, gaps as a column) and the event, or
+    likewise the classes. The variance of a mean of rows drawn at random is taken off, so that small sites are not far
+    by chance: under IID the expectation is zero, and a value may be below it.
     """
     seen = [values.astype(np.float64) for _, values in encode(cohort.table, cohort.predictors[outcome])]
-    seen.append(cohort.events(outcome).astype(np.float64))
+    label = cohort.classes(outcome)
+    seen += [(label == kind).astype(np.float64) for kind in range(1, len(cohort.levels(outcome)) or 2)]
     total = np.zeros(sites)
     for column in seen:
         there = ~np.isnan(column)

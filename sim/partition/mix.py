@@ -7,7 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype
 
-from sim.cohort.table import Cohort
+from sim.cohort.table import Categorical, Cohort
+from sim.names import coded as coded_names
 from sim.partition.base import Sites
 from sim.partition.columns import GAP, coded
 from sim.random import key, scatter
@@ -48,8 +49,12 @@ class Mix(NamedTuple):
 
 
 def mixes(cohort: Cohort, outcome: str, site: NDArray[np.int64], sites: int) -> list[Mix]:
-    """The event and every predictor of an outcome; site [R]."""
-    found = [tabled(f"{outcome}: event", cohort.events(outcome), site, sites)]
+    """The event, or the classes, and every predictor of an outcome; site [R]."""
+    kind = cohort.outcome(outcome)
+    if isinstance(kind, Categorical):
+        found = [tabled(f"{outcome}: classes", cohort.table[kind.label], site, sites)]
+    else:
+        found = [tabled(f"{outcome}: event", cohort.events(outcome), site, sites)]
     return found + [tabled(name, cohort.table[name], site, sites) for name in cohort.predictors[outcome]]
 
 
@@ -76,7 +81,7 @@ def skews(cohort: Cohort, outcome: str, sites: Sites) -> pd.DataFrame:
     Small sites differ by chance alone, so that only what exceeds `by_chance` is skew. One shuffle of the patients, by
     their hash.
     """
-    names, site = np.unique(sites, return_inverse=True)
+    names, site = coded_names(sites)
     word, first, back = np.unique(
         pd.util.hash_array(cohort.table["patient"].to_numpy()), return_index=True, return_inverse=True
     )

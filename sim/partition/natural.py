@@ -43,7 +43,7 @@ class Natural(Partition):
         names = np.asarray(values.astype(str), dtype=str)
         different, place = np.unique(names, return_inverse=True)
         site = place[code]
-        lack = floors(self, cohort, outcome).lack(different, site, cohort.events(outcome))
+        lack = floors(self, cohort, outcome).lack(different, site, cohort.classes(outcome))
         if lack.sites:
             raise Refused(f"Column {self.column!r} makes {lack.told()}; set {' '.join(lack.remedies())}.")
         return different[site]

@@ -1,6 +1,7 @@
 """Overlap: patients who are known at two hospitals, under a number of each, for a federation does not link them."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,21 +10,30 @@ from pandas.api.types import is_integer_dtype
 
 from sim.checks import Refused
 from sim.cohort.table import Cohort
+from sim.names import coded
 from sim.random import key, scatter, uniform
 
 AGAIN = "/again"  # ends the second number of a patient
 OFFSET = 2**62  # added to a number that is an integer
 
 
-def copied(cohort: Cohort, sites: NDArray[np.str_], share: float, seed: int) -> tuple[Cohort, NDArray[np.str_]]:
-    """The cohort with the rows of some patients once more at a second site, and the sites of all rows.
+class Copied(NamedTuple):
+    """A cohort and the sites of its rows [R]; the last rows are copies of the rows `again` [n]."""
+
+    cohort: Cohort
+    sites: NDArray[np.str_]
+    again: NDArray[np.int64]
+
+
+def copied(cohort: Cohort, sites: NDArray[np.str_], share: float, seed: int) -> Copied:
+    """The cohort with the rows of some patients once more at a second site.
 
     Each patient is copied with chance `share`, to another site in proportion to its patients. A copy has a number of
-    its own, so that nothing later knows the two for one: it may train here and be tested there.
+    its own, so that sites do not know the two for one; the split does, unless `split.linked` is off.
     """
     if share == 0:
-        return cohort, sites
-    names, site = np.unique(sites, return_inverse=True)
+        return Copied(cohort, sites, np.zeros(0, dtype=np.int64))
+    names, site = coded(sites)
     if len(names) < 2:
         raise Refused(f"partition.overlap={share:g}: a second site is needed, and there is one. Set it to 0.")
     patient = cohort.table["patient"]
@@ -43,13 +53,14 @@ def copied(cohort: Cohort, sites: NDArray[np.str_], share: float, seed: int) -> 
             f"partition.overlap={share:g}: cohort {cohort.name!r} has patients whose number ends in {AGAIN!r} already."
         )
     truth = cohort.truth
-    return (
+    return Copied(
         replace(
             cohort,
             table=pd.concat([cohort.table, again], ignore_index=True),
             truth=None if truth is None else pd.concat([truth, truth.iloc[rows]], ignore_index=True),
         ),
         np.concatenate([sites, names[second[back[rows]]]]),
+        rows,
     )
 
 

@@ -9,7 +9,7 @@ from sim.checks import Refused, within
 from sim.cohort.table import Cohort
 from sim.partition.base import Partition, Sites
 from sim.partition.columns import classes
-from sim.partition.deal import Words, people, possible, redraw
+from sim.partition.deal import DRAWS, Words, people, possible, redraw
 from sim.partition.floors import floors
 from sim.random import key, scatter
 
@@ -20,9 +20,10 @@ class Pathological(Partition):
 
     Site i owns class i mod C, and classes - 1 others at random: NIID-Bench's "#C = k" (Li et al., ICDE 2022). Where
     there are fewer sites than classes, those that nobody owns yet come before the random ones, so that no patient is
-    left out; NIID-Bench drops them.
+    left out; NIID-Bench drops them. A site of one class is the point, so `min_events` is off until it is set.
     """
 
+    min_events: int = 0
     sites: int = 4  # >= 1
     classes: int = 1  # 1..number of classes; a label of two classes leaves 1 as the only skew
     by: str = ""  # column whose levels are the classes; empty = the outcome
@@ -62,7 +63,9 @@ class Pathological(Partition):
             return site
 
         words = Words(f"Pathological(classes={self.classes})", ("raise partition.classes",))
-        return redraw(group, self.sites, floors(self, cohort, outcome), draw, words)
+        # With one class a site, who owns which is not drawn: another draw would give the same.
+        draws = 1 if self.classes == 1 and not self.by else DRAWS
+        return redraw(group, self.sites, floors(self, cohort, outcome), draw, words, draws)
 
 
 def owners(sites: int, each: int, total: int, word: int) -> NDArray[np.bool_]:
@@ -84,9 +87,11 @@ def owners(sites: int, each: int, total: int, word: int) -> NDArray[np.bool_]:
 class Shards(Partition):
     """Patients sorted by class, cut in sites x shards equal pieces, `shards` pieces to each site at random.
 
-    McMahan et al., AISTATS 2017. A piece may hold the end of one class and the start of the next.
+    McMahan et al., AISTATS 2017. A piece may hold the end of one class and the start of the next. A site of one class
+    is to be expected, so `min_events` is off until it is set.
     """
 
+    min_events: int = 0
     sites: int = 4  # >= 1
     shards: int = 2  # >= 1, a site; McMahan et al.
     by: str = ""  # column whose levels are the classes; empty = the outcome

@@ -12,9 +12,10 @@ from sim.checks import Refused
 from sim.cohort.table import Cohort
 from sim.partition import archetype, axes
 from sim.partition.axes import Axis
-from sim.partition.columns import find, levels, number, standard
+from sim.partition.columns import Levels, find, levels, number, standard
 from sim.partition.deal import People
 from sim.partition.sizes import normals, relative
+from sim.partition.strengths import TIMES
 
 if TYPE_CHECKING:
     from sim.partition.affinity import Affinity
@@ -141,11 +142,20 @@ def by_stage(settings: "Affinity", cohort: Cohort, group: People) -> Seeker:
 
 
 def by_time(settings: "Affinity", cohort: Cohort, group: People) -> Seeker:
-    """Every site has its window of time; which, does not go by size."""
-    time = number(cohort, settings.columns.time, "partition.columns.time", group, raw=True)
+    """Every site has its window of time; which, does not go by size. Those of one year are dealt to it by chance."""
+    column = settings.columns.time or next((name for name in TIMES if name in cohort.table), "")
+    if not column:
+        raise Refused(
+            f"partition.kappa.time={settings.kappa.time:g}: cohort {cohort.name!r} has none of {', '.join(TIMES)}. "
+            "Name its column of the time of diagnosis in partition.columns.time, or set it to 0."
+        )
+    time = number(cohort, column, "partition.columns.time", group, raw=True)
     order = np.sort(time[~np.isnan(time)])
-    if not len(order):
-        raise Refused(f"partition.columns.time={settings.columns.time!r}: nobody has a time. Name another column.")
+    if not len(order) or order[0] == order[-1]:
+        there = "all have the same" if len(order) else "nobody has a time"
+        raise Refused(
+            f"partition.columns.time={column!r}: {there}. Name another column, or set partition.kappa.time=0."
+        )
     middle = (np.searchsorted(order, time, side="left") + np.searchsorted(order, time, side="right")) / 2
     rank = np.where(np.isnan(time), np.nan, middle / len(order))
 
@@ -174,8 +184,11 @@ def by_rare(settings: "Affinity", cohort: Cohort, group: People) -> Seeker:
 
 
 def by_outcome(settings: "Affinity", cohort: Cohort, group: People) -> Seeker:
-    """Some sites see more patients with the event."""
-    had = standard(group.had.astype(np.float64)) * group.had.std()  # centred, per event
+    """Some sites see more patients with the event; of an outcome of several classes, a tilt for every class."""
+    if len(group.names) > 2:
+        kinds = Levels(group.kind, group.names)
+        return lambda at: [axes.tilt(kinds, at.normal("outcome", shape=(at.sites, len(kinds.names))))]
+    had = standard(group.kind.astype(np.float64)) * group.kind.std()  # centred, per event
     return lambda at: [axes.gradient(had, at.normal("outcome", shape=(at.sites,)))]
 
 

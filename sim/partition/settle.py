@@ -2,10 +2,11 @@
 
 from typing import NamedTuple
 
-import pandas as pd
+import numpy as np
+from numpy.typing import NDArray
 
 from sim.cohort.table import Cohort
-from sim.names import coded
+from sim.names import at_one_place, coded
 from sim.partition.base import Partition, Sites
 from sim.partition.floors import floors
 from sim.partition.overlap import copied
@@ -17,14 +18,15 @@ class Settled(NamedTuple):
     cohort: Cohort  # with the copies of patients who are known at two sites
     sites: Sites  # [R]
     external: tuple[str, ...]  # sites that do not train
+    again: NDArray[np.int64]  # [n] rows of which the last n are copies
 
 
 def settle(partition: Partition, cohort: Cohort, outcome: str, seed: int) -> Settled:
     """A cohort at its sites."""
     sites = partition.assign(cohort, outcome, seed)
     promised(partition, cohort, outcome, sites)
-    whole, everywhere = copied(cohort, sites, partition.overlap, seed)
-    return Settled(whole, everywhere, partition.external.reserve(cohort, outcome, sites, seed))
+    whole, everywhere, again = copied(cohort, sites, partition.overlap, seed)
+    return Settled(whole, everywhere, partition.external.reserve(cohort, outcome, sites, seed), again)
 
 
 def promised(partition: Partition, cohort: Cohort, outcome: str, sites: Sites) -> None:
@@ -32,6 +34,5 @@ def promised(partition: Partition, cohort: Cohort, outcome: str, sites: Sites) -
     assert sites.shape == (len(cohort.table),), "not one site for every row"
     names, site = coded(sites)
     assert all(names.tolist()), "a row without a site"
-    pairs = pd.DataFrame({"patient": cohort.table["patient"].to_numpy(), "site": site}).drop_duplicates()
-    assert pairs["patient"].is_unique, "a patient at several sites"
-    assert not floors(partition, cohort, outcome).lack(names, site, cohort.events(outcome)).sites, "below a floor"
+    assert at_one_place(cohort.table["patient"], site), "a patient at several sites"
+    assert not floors(partition, cohort, outcome).lack(names, site, cohort.classes(outcome)).sites, "below a floor"

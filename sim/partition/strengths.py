@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields
 from sim.checks import Refused, within
 
 STRONGEST = 1000.0
+TIMES = ("dx_date", "dx_year", "diagnosis_year", "year")  # time of diagnosis, the finest first
 
 
 @dataclass
@@ -18,7 +19,7 @@ class Kappa:
     stage: float = 0.0  # sd of the log-odds per sd of stage
     time: float = 0.0  # a site's patients spread over time_width (sd, share of all diagnoses in order of date)
     rare: float = 0.0  # odds times e that a rare cancer is seen at a referral site
-    outcome: float = 0.0  # sd of the log-odds of a patient with the event
+    outcome: float = 0.0  # sd of the log-odds of a patient with the event; or of the log tilt of every class
 
     def __post_init__(self) -> None:
         for axis in fields(self):
@@ -42,7 +43,7 @@ class Columns:
     region: str = "site"  # levels; the default is where the patient comes from
     latitude: str = ""  # degrees; with longitude, distance takes the place of regions
     longitude: str = ""
-    time: str = "dx_date"  # a date or a number
+    time: str = ""  # a date or a number; empty = the first of TIMES that is there
 
     def __post_init__(self) -> None:
         if bool(self.latitude) != bool(self.longitude):

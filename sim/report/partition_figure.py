@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sim.cohort.table import Binary, Cohort, Survival
+from sim.names import coded
 from sim.partition.base import Sites
 from sim.partition.mix import mixes
 from sim.report.holdings import NAMED, height, holdings
@@ -18,7 +19,7 @@ def partition_figure(cohort: Cohort, outcome: str, sites: Sites, frame: pd.DataF
 
     All sites stand in the first panel. The others show up to 40: above, 40 evenly spaced by size.
     """
-    names, site = np.unique(sites, return_inverse=True)
+    names, site = coded(sites)
     ranked = frame.sort_values(["rows", "site"], ascending=[False, True])["site"].to_numpy(dtype=str)
     picked = ranked[np.unique(np.linspace(0, len(ranked) - 1, min(len(ranked), NAMED)).round().astype(int))]
     shown = np.searchsorted(names, picked)
@@ -33,10 +34,17 @@ def partition_figure(cohort: Cohort, outcome: str, sites: Sites, frame: pd.DataF
     with mpl.rc_context(RC):
         figure = Figure(figsize=(WIDTH, sum(tall)), layout="constrained")
         parts = list(np.ravel(figure.subfigures(len(tall), 1, height_ratios=tall, squeeze=False)))
-        holdings(parts.pop(0), frame, outcome if isinstance(cohort.outcome(outcome), Binary) else "event")
+        holdings(parts.pop(0), frame, event(cohort, outcome))
         heat_map(parts.pop(0), mix, shown, words)
         if there:
             demographics(parts.pop(0), cohort.table, there, site, shown, words)
         if timed:
             survival(parts.pop(0), cohort.table, timed[0], site, shown, words)
         return figure
+
+
+def event(cohort: Cohort, outcome: str) -> str:
+    """What the event is called; of several classes, any but the first."""
+    if levels := cohort.levels(outcome):
+        return f"other than {levels[0]}"
+    return outcome if isinstance(cohort.outcome(outcome), Binary) else "event"

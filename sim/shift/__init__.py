@@ -5,13 +5,16 @@ are keyed by the site's name and by the patient, so that order, other sites and 
 that is turned further keeps what it had done. With all dials at 0 the cohort is returned as it is.
 """
 
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from sim.checks import within
-from sim.cohort.table import Cohort
+from sim.cohort.table import Cohort, Survival
 from sim.shift.assay import Assay
 from sim.shift.coding import Coding
 from sim.shift.dials import Where
@@ -52,20 +55,40 @@ class Shift:
         if not self.on:
             return cohort
         where = Where.of(cohort.table, sites, seed)
-        shifted = cohort
+        _, shifted, table = deque(self.steps(cohort, outcome, where), maxlen=1).pop()
+        notes = {**shifted.notes, "faults": self.faults.told(where)} if self.faults.any else shifted.notes
+        return replace(shifted, table=shifted.derive(table), notes=notes)
+
+    def steps(self, cohort: Cohort, outcome: str, where: Where) -> Iterator[tuple[list[str], Cohort, pd.DataFrame]]:
+        """After each kind of shift that is on: its dials, the cohort as it came about, the table as recorded so far."""
+        shifted, het = cohort, self.het
         if self.practice.spread:
             shifted = self.practice.apply(shifted, outcome, where)
+            yield ["shift.practice.spread"], shifted, shifted.table
         if self.concept.tau or self.concept.intercept:
             shifted = self.concept.apply(shifted, outcome, where)
-        table, het = shifted.table, self.het
+            yield ["shift.concept.tau", "shift.concept.intercept"], shifted, shifted.table
+        table = shifted.table
         for outcomes in (self.followup, self.ascertainment):
             if outcomes.on(het):
                 table = outcomes.apply(table, where, het, shifted.outcomes)
+                yield outcomes.turned(het), shifted, table
         for columns in (self.stage, self.assay, self.coding, self.missing):
             if columns.on(het):
                 table = columns.apply(table, where, het)
-        notes = shifted.notes
+                yield columns.turned(het), shifted, table
         if self.faults.any:
-            table = self.faults.apply(table, where, self.coding.factors, shifted.outcomes)
-            notes = {**notes, "faults": self.faults.told(where)}
-        return replace(shifted, table=shifted.derive(table), notes=notes)
+            yield self.faults.turned, shifted, self.faults.apply(table, where, self.coding.factors, shifted.outcomes)
+
+    def changers(
+        self, cohort: Cohort, outcome: str, sites: NDArray[np.str_], seed: int, rows: NDArray[np.bool_]
+    ) -> list[str]:
+        """Dials that changed the label, or event, of some of these rows, bool [R]."""
+        kind = cohort.outcome(outcome)
+        column = kind.event if isinstance(kind, Survival) else kind.label
+        before, found = cohort.table[column].astype(str), list[str]()
+        for dials, _, table in self.steps(cohort, outcome, Where.of(cohort.table, sites, seed)):
+            after = table[column].astype(str)
+            found += dials if (before != after)[rows].any() else []
+            before = after
+        return list(dict.fromkeys(found))

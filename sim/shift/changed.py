@@ -5,11 +5,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.cohort.table import Cohort
+from sim.names import coded
 
 
 def changed(before: Cohort, after: Cohort, sites: NDArray[np.str_]) -> pd.DataFrame:
     """One row a column that differs; shares of rows. `missing` counts gaps after, `least` and `most` are over sites."""
-    names, site = np.unique(sites, return_inverse=True)
+    names, site = coded(sites)
     size = np.bincount(site)
     rows = []
     for column in before.table.columns:

@@ -12,6 +12,7 @@ from scipy.special import betaincinv, ndtri
 from sim.checks import Refused, one_of, within
 from sim.cohort.table import Binary, Outcome, Survival
 from sim.federation import site_keys
+from sim.names import coded
 from sim.random import key, scatter, uniform
 
 Floats = NDArray[np.float64]
@@ -43,6 +44,11 @@ class Dials:
         """Whether any dial is above 0."""
         return any(self.dial(name, het) > 0 for name in self.limits)
 
+    def turned(self, het: float) -> list[str]:
+        """Settings that stand above 0: dials of their own, and `shift.het` for those that follow it."""
+        up = [name for name in self.limits if self.dial(name, het) > 0]
+        return ["shift.het" if getattr(self, name) is None else f"shift.{self.kind}.{name}" for name in up]
+
     def explicit(self, *names: str) -> bool:
         """Whether the user turned one of these dials up, rather than `het` alone."""
         return any((getattr(self, name) or 0) > 0 for name in names)
@@ -61,7 +67,7 @@ class Where:
     @classmethod
     def of(cls, table: pd.DataFrame, sites: NDArray[np.str_], seed: int) -> "Where":
         """Keys of a table's rows and sites."""
-        names, site = np.unique(sites, return_inverse=True)
+        names, site = coded(sites)
         words = site_keys(tuple(str(name) for name in names))
         return cls(seed, names, site, words, pd.util.hash_array(table["patient"].to_numpy()))
 

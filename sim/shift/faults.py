@@ -30,6 +30,11 @@ class Faults:
         """Whether a site has one."""
         return any(getattr(self, fault.name) for fault in fields(self))
 
+    @property
+    def turned(self) -> list[str]:
+        """Settings of those that change an outcome."""
+        return [f"shift.faults.{name}" for name in ("label_flip", "stale") if getattr(self, name)]
+
     def at(self, fault: str, where: Where) -> NDArray[np.bool_]:
         """Sites with the fault, bool [S]."""
         count = getattr(self, fault)
