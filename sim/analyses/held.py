@@ -1,4 +1,4 @@
-"""What the sites of an analysis hold: rows by site and patient, columns as numbers, scaled by sums."""
+"""What the sites of an analysis hold: rows by site and patient, columns scaled by sums."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sim.analyses.exact import Exact, Floats, Message, Rows, State, Wire, solve
 from sim.cohort.table import Cohort
+from sim.features import encode
 
 CANCER = ("cancer", "cancer_type")  # columns that name a patient's cancer
 
@@ -43,34 +44,6 @@ def hold(cohort: Cohort, sites: NDArray[np.str_]) -> Held:
     truth = None if cohort.truth is None else cohort.truth.iloc[order].reset_index(drop=True)
     ends = np.cumsum(np.bincount(site))[:-1]
     return Held(cohort, tuple(map(str, names)), cohort.table.iloc[order].reset_index(drop=True), truth, ends)
-
-
-def numbers(table: pd.DataFrame, columns: Sequence[str]) -> dict[str, Floats]:
-    """Columns as numbers [R]: a flag a level of a category but its first, NaN where not recorded, a flag for gaps."""
-    found: dict[str, Floats] = {}
-    gaps: list[bytes] = []
-    for column in columns:
-        series = table[column]
-        if isinstance(series.dtype, pd.CategoricalDtype):
-            codes = series.cat.codes.to_numpy()
-            for at, word in enumerate(series.cat.categories):
-                if at:
-                    found[f"{column}={word}"] = (codes == at).astype(np.float64)
-            missing = codes < 0
-        else:
-            found[column] = series.to_numpy(dtype=np.float64, na_value=np.nan)
-            missing = np.isnan(found[column])
-        if missing.any() and missing.tobytes() not in gaps:
-            gaps.append(missing.tobytes())
-            found[f"{column} missing"] = missing.astype(np.float64)
-    return found
-
-
-def plain(series: pd.Series) -> Floats:
-    """Numbers of a column [R]; NaN where there is none, or something else."""
-    if not pd.api.types.is_numeric_dtype(series):
-        series = pd.to_numeric(series.astype(object).where(series.notna(), None), errors="coerce")
-    return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
 @dataclass
@@ -107,3 +80,12 @@ def standardised(sites: Sequence[Floats]) -> tuple[list[Floats], NDArray[np.bool
     keep = state["sd"] > 1e-12 * np.maximum(1.0, np.abs(state["mean"]))
     mean, sd = state["mean"][keep], state["sd"][keep]
     return [np.nan_to_num((x[:, keep] - mean) / sd, nan=0.0) for x in sites], keep, wire
+
+
+def covariates(held: Held, columns: Sequence[str]) -> tuple[tuple[str, ...], list[Floats], Wire]:
+    """Names [P] and standardised values [n, P] of every site of predictors, but for those that are constant."""
+    found = dict(encode(held.table, columns))
+    if not found:
+        return (), held.split(np.empty((len(held.table), 0))), Wire()
+    scaled, keep, wire = standardised(held.split(np.column_stack(list(found.values()))))
+    return tuple(name for name, kept in zip(found, keep, strict=True) if kept), scaled, wire

@@ -7,7 +7,7 @@ import numpy as np
 
 from sim.analyses.design import labels
 from sim.analyses.exact import Floats, Rows, Wire
-from sim.analyses.held import Held, numbers, standardised
+from sim.analyses.held import Held, covariates, standardised
 from sim.analyses.selection import Flags
 from sim.checks import Refused
 
@@ -36,15 +36,14 @@ def panel(held: Held, outcome: str, prefix: str) -> Panel:
             f"{', '.join(names)}. Set cohort.discovery=500 (cohort=calibrated), or name their prefix with --features."
         )
     y = held.split(labels(held, outcome))
-    found = numbers(held.table, [name for name in held.cohort.predictors[outcome] if name not in features])
-    x, keep, first = standardised(held.split(np.column_stack(list(found.values()))))
+    known = set(features)
+    beside, x, first = covariates(held, [name for name in held.cohort.predictors[outcome] if name not in known])
     raw = held.split(held.table[features].to_numpy(dtype=np.float64, na_value=np.nan))
     absent = sum(int(np.isnan(part).all(axis=0).sum()) for part in raw)
     g, told, second = standardised(raw)
     kept = [name for name, here in zip(features, told, strict=True) if here]
     sites: list[Rows] = [{"x": a, "g": b, "y": c} for a, b, c in zip(x, g, y, strict=True)]
-    covariates = tuple(name for name, here in zip(found, keep, strict=True) if here)
-    return Panel(covariates, tuple(kept), sites, truth(held, kept), absent, first.then(second))
+    return Panel(beside, tuple(kept), sites, truth(held, kept), absent, first.then(second))
 
 
 def truth(held: Held, features: list[str]) -> Flags | None:

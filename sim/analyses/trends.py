@@ -9,9 +9,10 @@ import pandas as pd
 
 from sim.analyses.counterfactual import Z
 from sim.analyses.exact import Exact, Floats, Message, Rows, State, Wire, solve
-from sim.analyses.held import CANCER, Held, plain
+from sim.analyses.held import CANCER, Held
 from sim.analyses.selection import Flags
 from sim.checks import Refused, nearest
+from sim.features import plain
 from sim.metrics.statistics import Interval
 
 YEARS = ("diagnosis_year", "dx_year", "year", "dx_date")  # columns taken for the year, in this order
@@ -146,13 +147,14 @@ def year_column(held: Held, year: str) -> str:
 def years(held: Held, column: str) -> Floats:
     """Whole years [R]; refuses gaps and fractions, and a span that no registry has."""
     series = held.table[column]
-    values = plain(series.dt.year if pd.api.types.is_datetime64_any_dtype(series) else series)
+    dated = pd.api.types.is_datetime64_any_dtype(series)
+    values = plain(series.dt.year if dated else series).astype(np.float64)
     if not np.isfinite(values).all() or (values != np.round(values)).any() or values.max() - values.min() > 200:
         raise Refused(
             f"Column {column!r} of cohort {held.cohort.name!r} must hold a whole year for every patient, such as "
             "2019, or a day. Fill it in, drop the rows, or name another column with --year."
         )
-    return np.asarray(values)
+    return values
 
 
 def groups(held: Held, column: str) -> tuple[tuple[str, ...], Floats]:
