@@ -142,7 +142,7 @@ def test_a_panel_that_a_site_lacks():
     table.loc[table["site"] == "s3", "gene_0004"] = np.nan
     holed = panel(hold(replace(made, table=table), table["site"].to_numpy(dtype=str)), "response", "gene_")
     z, _ = z_scores(holed.covariates, holed.sites)
-    assert holed.absent == 1
+    assert holed.scope == (100, 1 / 800, 10, ())
     others = panel(hold(made, made.table["site"].to_numpy(dtype=str)), "response", "gene_")
     whole, _ = z_scores(others.covariates, others.sites)
     assert 2 < abs(z[3]) < abs(whole[3])

@@ -1,5 +1,6 @@
 """An analysis from a composed experiment to its answer: cohort, sites, question, tables and figure, seed by seed."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +20,15 @@ from sim.analyses.panel import panel
 from sim.analyses.tell import tell_benefit, tell_discovery, tell_trends
 from sim.analyses.trends import Trends, trends
 from sim.analyses.truths import annual_changes
-from sim.checks import one_of, within
+from sim.checks import Refused, one_of, within
 from sim.compose import experiment
+from sim.config import Experiment
+from sim.partition.settle import settle
 from sim.report.style import RC
 
 Found = TypeVar("Found")
 FIGURES = (".svg", ".png", ".pdf")
+ASKED = ("cohort", "partition", "shift", "scenario", "task", "seed")  # settings that an analysis depends on
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,7 @@ def report(name: str, overrides: Sequence[str], wishes: Wishes, seeds: int) -> R
     one_of("analysis", name, ANALYSES)
     analysis = ANALYSES[name]
     wanted = experiment(overrides)
+    answerable(wanted, overrides, seeds)
     numbers = tuple(range(seeds)) if seeds else (wanted.seed,)
     found = []
     for seed in numbers:
@@ -130,7 +135,8 @@ def report(name: str, overrides: Sequence[str], wishes: Wishes, seeds: int) -> R
         outcome = wanted.task.choose(cohort)
         if analysis.of_outcome:
             cohort = wanted.task.ask(cohort, outcome)
-        held = hold(cohort, wanted.partition.assign(cohort, outcome, seed))
+        cohort, sites, _ = settle(wanted.partition, cohort, outcome, seed)
+        held = hold(wanted.shift.apply(cohort, outcome, sites, seed), sites)
         found.append(analysis.ask(held, outcome, seed, wishes))
     answers = [analysis.tell(one) for one in found]
     return Report(
@@ -144,6 +150,25 @@ def report(name: str, overrides: Sequence[str], wishes: Wishes, seeds: int) -> R
         first=answers[0],
         figure=lambda: analysis.draw(found),
     )
+
+
+def answerable(wanted: Experiment, overrides: Sequence[str], seeds: int) -> None:
+    """Refuse settings that would do nothing here: those of training, sites kept out of it, a seed beside --seeds."""
+    for override in overrides:
+        group = re.split(r"[.=@]", override.lstrip("+~"), maxsplit=1)[0]
+        if group not in ASKED:
+            raise Refused(
+                f"{override}: an analysis trains no model and runs in one process, so this would change nothing; "
+                f"allowed are settings of {', '.join(ASKED)}. Leave it out."
+            )
+        if group == "seed" and seeds:
+            raise Refused(f"{override} and --seeds {seeds}, which asks seeds 0 to {seeds - 1}: give one of them.")
+    external = wanted.partition.external
+    if external.count or external.sites:
+        raise Refused(
+            f"partition.external.count={external.count}, sites={external.sites}: an analysis asks all sites and keeps "
+            "none for validation; allowed 0 and []. Leave it out."
+        )
 
 
 def figure_path(path: Path | None) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,15 @@ from sim.checks import Refused
 TRUE_FEATURES = "true_features"  # key of a cohort's notes: names of the features with an effect, parted by commas
 
 
+class Scope(NamedTuple):
+    """What a search can find."""
+
+    features: int  # that vary at some site
+    absent: float  # share of the pairs of a site and such a feature in which the site does not measure it
+    true: int | None  # of these features, how many have an effect; None where the truth is not known
+    left_out: tuple[str, ...]  # features that no site measures, or that are the same in all patients
+
+
 @dataclass(frozen=True)
 class Panel:
     """Covariates "x" [n, P], features "g" [n, p] and the outcome "y" of every site, standardised over all sites."""
@@ -22,7 +32,7 @@ class Panel:
     features: tuple[str, ...]  # [p]
     sites: list[Rows]
     true: Flags | None  # [p]; None where the truth is not known
-    absent: int  # pairs of a site and a feature that is not measured there
+    scope: Scope
     wire: Wire  # of the standardisation
 
 
@@ -39,11 +49,19 @@ def panel(held: Held, outcome: str, prefix: str) -> Panel:
     known = set(features)
     beside, x, first = covariates(held, [name for name in held.cohort.predictors[outcome] if name not in known])
     raw = held.split(held.table[features].to_numpy(dtype=np.float64, na_value=np.nan))
-    absent = sum(int(np.isnan(part).all(axis=0).sum()) for part in raw)
+    lacks = np.array([np.isnan(part).all(axis=0) for part in raw])
     g, told, second = standardised(raw)
+    if not told.any():
+        raise Refused(
+            f"Cohort {held.cohort.name!r}: every column that starts with {prefix!r} is empty, or the same in all "
+            "patients. Name other ones with --features."
+        )
     kept = [name for name, here in zip(features, told, strict=True) if here]
+    true = truth(held, kept)
+    left_out = tuple(name for name, here in zip(features, told, strict=True) if not here)
+    scope = Scope(len(kept), float(lacks[:, told].mean()), None if true is None else int(true.sum()), left_out)
     sites: list[Rows] = [{"x": a, "g": b, "y": c} for a, b, c in zip(x, g, y, strict=True)]
-    return Panel(beside, tuple(kept), sites, truth(held, kept), absent, first.then(second))
+    return Panel(beside, tuple(kept), sites, true, scope, first.then(second))
 
 
 def truth(held: Held, features: list[str]) -> Flags | None:

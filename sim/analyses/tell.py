@@ -7,7 +7,8 @@ from sim.analyses.answer import ESTIMATE, Answer, Part, count, log_odds, percent
 from sim.analyses.benefit import INTERACTION, Benefit
 from sim.analyses.counterfactual import Z
 from sim.analyses.discovery import LINK, Discovery, Row
-from sim.analyses.trends import WAYS, Trends, mean_bias, shares
+from sim.analyses.panel import Scope
+from sim.analyses.trends import WAYS, Trends, mean_bias, shares, untold
 
 NAN = float("nan")
 
@@ -110,6 +111,7 @@ def tell_discovery(found: Discovery) -> Answer:
     shown = dict.fromkeys(("recall", "false", "far"), percent) | {"stability": two, "bytes up": count, "chosen": count}
     few = f"{', '.join(found.chosen[:12])}{', ...' if len(found.chosen) > 12 else ''}" or "nothing"
     notes = [
+        searched(found.scope),
         f"Chosen by sums and one joint model: {few}.",
         f"False: chosen but without an effect. Far: not even correlated ({LINK:g}) with a feature that has one; a "
         "neighbour of a true feature is no chance finding, and the joint model is there to tell them apart.",
@@ -122,6 +124,15 @@ def tell_discovery(found: Discovery) -> Answer:
     part = Part("Features that go with the outcome", pd.DataFrame(rows, columns=columns), shown)
     sent = {row.way: row.wire for row in found.rows if row.wire and row.wire.bytes_up}
     return Answer((part,), {"Means and spreads of covariates and features": found.prepared, **sent}, tuple(notes))
+
+
+def searched(scope: Scope) -> str:
+    """How many features are searched, how many of them are true, and what sites do not measure."""
+    true = "" if scope.true is None else f", of which {scope.true} have an effect, if only in some of the patients"
+    absent = f" A site does not measure {scope.absent:.0%} of them on average." if scope.absent else ""
+    few = f"{', '.join(scope.left_out[:6])}{', ...' if len(scope.left_out) > 6 else ''}"
+    left = f" Left out, as no site measures them or they never vary: {len(scope.left_out)} ({few})."
+    return f"Searched: {scope.features:,} features{true}.{absent}{left if scope.left_out else ''}"
 
 
 def up(row: Row) -> float:
@@ -138,16 +149,27 @@ def tell_trends(found: Trends) -> Answer:
     ]
     by_group = pd.DataFrame(rows, columns=["cancer", *ESTIMATE, "cells hidden", "cells short", "patients lost"])
     lost = ("cells hidden", "cells short", "patients lost")
-    cost = [(way, *shares(found, way, ("hidden", "short", "lost")), mean_bias(found, way)) for way in WAYS]
-    overall = pd.DataFrame(cost, columns=["way", *lost, "distance from truth"])
-    share = dict.fromkeys(("cells hidden", "cells short", "patients lost"), percent)
+    cost = [
+        (way, *shares(found, way, ("hidden", "short", "lost")), untold(found, way), mean_bias(found, way))
+        for way in WAYS
+    ]
+    overall = pd.DataFrame(cost, columns=["way", *lost, "without a trend", "distance from truth"])
+    share = dict.fromkeys((*lost, "without a trend"), percent)
     parts = (
         Part("Annual change of new cases, percent", by_group, {"estimate": signed, **share}),
         Part("What hiding costs, mean over cancers", overall, {**share, "distance from truth": two}),
     )
-    notes = (
-        f"Cells of 1 to {found.threshold - 1} patients are hidden (CMS: 1 to 10). A trend needs three years shown.",
+    hidden = f"Cells of 1 to {found.threshold - 1} patients are hidden (CMS: 1 to 10)." if found.threshold > 1 else ""
+    notes = [
+        f"{hidden or 'No cell is hidden.'} A trend needs three years shown.",
         "Nothing hidden: what only a rehearsal can show, for comparison.",
         "Hide, then sum: each site hides its own small cells, so a total can be short without anyone seeing it.",
-    )
-    return Answer(parts, found.wires, notes)
+    ]
+    if found.true:
+        notes.append("Distance from truth, in points: mean over the cancers that have a trend in every way.")
+    if not found.true and (len(set(found.begin)) > 1 or len(set(found.end)) > 1):
+        notes.append(
+            f"Sites' first years lie between {min(found.begin)} and {max(found.begin)}, their last between "
+            f"{min(found.end)} and {max(found.end)}: a trend is also that of sites that join or leave."
+        )
+    return Answer(parts, found.wires, tuple(notes))
