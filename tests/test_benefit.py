@@ -173,3 +173,10 @@ def test_refusals():
     none = replace(cohort, table=cohort.table.assign(treated=False))
     with pytest.raises(Refused, match="no patient has"):
         benefit(held(none), "response", marker="marker_1")
+
+
+def test_gaps_of_the_marker_and_outcomes_that_nobody_wishes_for_are_refused():
+    with pytest.raises(Refused, match=r"not recorded for \d+ of 500 patients.*marker_gaps=false"):
+        benefit(held(Calibrated(patients=500, marker_gaps=True).load(0)), "response")
+    with pytest.raises(Refused, match="'mortality_5y'.*task=response"):
+        benefit(held(Calibrated(patients=500, mature_years=5).load(0)), "mortality_5y")

@@ -1,6 +1,5 @@
 """An analysis from a composed experiment to its answer: cohort, sites, question, tables and figure, seed by seed."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from sim.analyses.allowed import answerable
 from sim.analyses.answer import Answer, Part, together
 from sim.analyses.benefit import Benefit, benefit
 from sim.analyses.discovery import Discovery, discovery
@@ -20,15 +20,13 @@ from sim.analyses.panel import panel
 from sim.analyses.tell import tell_benefit, tell_discovery, tell_trends
 from sim.analyses.trends import Trends, trends
 from sim.analyses.truths import annual_changes
-from sim.checks import Refused, one_of, within
+from sim.checks import one_of, within
 from sim.compose import experiment
-from sim.config import Experiment
 from sim.partition.settle import settle
 from sim.report.style import RC
 
 Found = TypeVar("Found")
 FIGURES = (".svg", ".png", ".pdf")
-ASKED = ("cohort", "partition", "shift", "scenario", "task", "seed")  # settings that an analysis depends on
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,7 @@ class Analysis(Generic[Found]):
     tell: Callable[[Found], Answer]
     draw: Callable[[Sequence[Found]], Figure]
     of_outcome: bool = True  # whether it asks about the outcome of the patients
+    within_sites: bool = False  # whether its chances suppose that a site is no consequence of the outcome
 
 
 def ask_benefit(held: Held, outcome: str, seed: int, wishes: Wishes) -> Benefit:
@@ -79,9 +78,11 @@ def ask_trends(held: Held, outcome: str, seed: int, wishes: Wishes) -> Trends:
 
 
 ANALYSES: dict[str, Analysis] = {  # type: ignore[type-arg]
-    "benefit": Analysis("Who benefits", ask_benefit, tell_benefit, lambda found: forest(found[0])),
+    "benefit": Analysis("Who benefits", ask_benefit, tell_benefit, lambda found: forest(found[0]), within_sites=True),
     "discovery": Analysis("Biomarker discovery", ask_discovery, tell_discovery, bars),
-    "trends": Analysis("Trends of rare cancers", ask_trends, tell_trends, lambda found: courses(found[0]), False),
+    "trends": Analysis(
+        "Trends of rare cancers", ask_trends, tell_trends, lambda found: courses(found[0]), of_outcome=False
+    ),
 }
 
 
@@ -127,7 +128,7 @@ def report(name: str, overrides: Sequence[str], wishes: Wishes, seeds: int) -> R
     one_of("analysis", name, ANALYSES)
     analysis = ANALYSES[name]
     wanted = experiment(overrides)
-    answerable(wanted, overrides, seeds)
+    answerable(wanted, overrides, seeds, analysis.within_sites)
     numbers = tuple(range(seeds)) if seeds else (wanted.seed,)
     found = []
     for seed in numbers:
@@ -150,25 +151,6 @@ def report(name: str, overrides: Sequence[str], wishes: Wishes, seeds: int) -> R
         first=answers[0],
         figure=lambda: analysis.draw(found),
     )
-
-
-def answerable(wanted: Experiment, overrides: Sequence[str], seeds: int) -> None:
-    """Refuse settings that would do nothing here: those of training, sites kept out of it, a seed beside --seeds."""
-    for override in overrides:
-        group = re.split(r"[.=@]", override.lstrip("+~"), maxsplit=1)[0]
-        if group not in ASKED:
-            raise Refused(
-                f"{override}: an analysis trains no model and runs in one process, so this would change nothing; "
-                f"allowed are settings of {', '.join(ASKED)}. Leave it out."
-            )
-        if group == "seed" and seeds:
-            raise Refused(f"{override} and --seeds {seeds}, which asks seeds 0 to {seeds - 1}: give one of them.")
-    external = wanted.partition.external
-    if external.count or external.sites:
-        raise Refused(
-            f"partition.external.count={external.count}, sites={external.sites}: an analysis asks all sites and keeps "
-            "none for validation; allowed 0 and []. Leave it out."
-        )
 
 
 def figure_path(path: Path | None) -> None:

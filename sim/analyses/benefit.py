@@ -16,6 +16,7 @@ from sim.checks import Refused
 from sim.metrics.statistics import Interval
 
 INTERACTION = CORE[2]
+UNWANTED = ("mortality_5y", "stage_late")  # yes-or-no outcomes of cohorts that nobody wishes for
 WIDEST = 10.0  # standard error of a log odds ratio above which a site has no estimate: an empty cell decides it
 
 
@@ -80,6 +81,11 @@ class Benefit:
 
 def benefit(held: Held, outcome: str, treated: str = "treated", marker: str = "") -> Benefit:
     """Fit all sites together, each alone, and the crude comparison that a confounded cohort would mislead with."""
+    if outcome in UNWANTED:
+        raise Refused(
+            f"Outcome {outcome!r}: a benefit is more of what is wished for; the rule would treat whom it harms. Take "
+            "another outcome, such as task=response."
+        )
     made = design(held, outcome, treated, marker)
     model = fit(made.names, made.sites)
     if model.of(INTERACTION)[1] >= WIDEST:

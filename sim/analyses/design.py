@@ -86,6 +86,13 @@ def predictive(held: Held, given: Floats) -> str:
     """The marker whose product with treatment the cohort brings as `treated_marker`; refuses where it brings none."""
     names = [str(name) for name in held.table.columns]
     if "treated_marker" in names:
+        lack = int(held.table["treated_marker"].isna().sum())
+        if lack:
+            raise Refused(
+                f"Cohort {held.cohort.name!r}: the marker that may decide who benefits is not recorded for {lack:,} of "
+                f"{len(held.table):,} patients, and an interaction needs it for all. Set cohort.marker_gaps=false, "
+                "shift.missing.rate=0 and shift.missing.panel=0, or name another marker with --marker."
+            )
         product = flag(held, "treated_marker", "marker")
         for name in names:
             if name.startswith("marker_") and np.array_equal(product, given * flag(held, name, "marker")):

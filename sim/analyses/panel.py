@@ -18,10 +18,10 @@ TRUE_FEATURES = "true_features"  # key of a cohort's notes: names of the feature
 class Scope(NamedTuple):
     """What a search can find."""
 
-    features: int  # that vary at some site
+    features: int  # that differ between patients of some site
     absent: float  # share of the pairs of a site and such a feature in which the site does not measure it
     true: int | None  # of these features, how many have an effect; None where the truth is not known
-    left_out: tuple[str, ...]  # features that no site measures, or that are the same in all patients
+    left_out: tuple[str, ...]  # features that no site measures, or that are the same in all patients of each
 
 
 @dataclass(frozen=True)

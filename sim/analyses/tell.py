@@ -88,8 +88,9 @@ def benefit_notes(found: Benefit) -> tuple[str, ...]:
         f"Adjusted for {', '.join(found.model.names[3:]) or 'nothing'}, with an intercept a site that never leaves it.",
     ]
     if meta.sites > 1:
+        degrees = "1 degree" if meta.sites == 2 else f"{meta.sites - 1} degrees"
         notes.append(
-            f"Spread of the sites: Cochran Q = {meta.q:.2f} on {meta.sites - 1} degrees of freedom (p = {meta.p:.2g}), "
+            f"Spread of the sites: Cochran Q = {meta.q:.2f} on {degrees} of freedom (p = {meta.p:.2g}), "
             f"I2 = {meta.i2:.0%}, tau2 = {meta.tau2:.3f} (DerSimonian-Laird); "
             f"{meta.sites} of {len(found.sites)} sites can estimate it alone."
         )
@@ -131,7 +132,7 @@ def searched(scope: Scope) -> str:
     true = "" if scope.true is None else f", of which {scope.true} have an effect, if only in some of the patients"
     absent = f" A site does not measure {scope.absent:.0%} of them on average." if scope.absent else ""
     few = f"{', '.join(scope.left_out[:6])}{', ...' if len(scope.left_out) > 6 else ''}"
-    left = f" Left out, as no site measures them or they never vary: {len(scope.left_out)} ({few})."
+    left = f" Left out, as they never differ between patients of a site: {len(scope.left_out)} ({few})."
     return f"Searched: {scope.features:,} features{true}.{absent}{left if scope.left_out else ''}"
 
 
@@ -147,7 +148,9 @@ def tell_trends(found: Trends) -> Answer:
         for name in found.groups
         for way in WAYS
     ]
-    by_group = pd.DataFrame(rows, columns=["cancer", *ESTIMATE, "cells hidden", "cells short", "patients lost"])
+    by_group = pd.DataFrame(
+        rows, columns=[found.by or "patients", *ESTIMATE, "cells hidden", "cells short", "patients lost"]
+    )
     lost = ("cells hidden", "cells short", "patients lost")
     cost = [
         (way, *shares(found, way, ("hidden", "short", "lost")), untold(found, way), mean_bias(found, way))
@@ -157,7 +160,7 @@ def tell_trends(found: Trends) -> Answer:
     share = dict.fromkeys((*lost, "without a trend"), percent)
     parts = (
         Part("Annual change of new cases, percent", by_group, {"estimate": signed, **share}),
-        Part("What hiding costs, mean over cancers", overall, {**share, "distance from truth": two}),
+        Part("What hiding costs, on average", overall, {**share, "distance from truth": two}),
     )
     hidden = f"Cells of 1 to {found.threshold - 1} patients are hidden (CMS: 1 to 10)." if found.threshold > 1 else ""
     notes = [
@@ -166,7 +169,7 @@ def tell_trends(found: Trends) -> Answer:
         "Hide, then sum: each site hides its own small cells, so a total can be short without anyone seeing it.",
     ]
     if found.true:
-        notes.append("Distance from truth, in points: mean over the cancers that have a trend in every way.")
+        notes.append("Distance from truth, in points: mean over those that have a trend in every way.")
     if not found.true and (len(set(found.begin)) > 1 or len(set(found.end)) > 1):
         notes.append(
             f"Sites' first years lie between {min(found.begin)} and {max(found.begin)}, their last between "

@@ -63,6 +63,7 @@ class Trends:
     """Every group in every way of hiding."""
 
     column: str  # the year's
+    by: str  # the column of the groups; empty = all patients are one
     years: tuple[int, ...]
     groups: tuple[str, ...]
     trend: Mapping[tuple[str, str], Trend]  # by group and way
@@ -88,7 +89,8 @@ def trends(held: Held, year: str, group: str, threshold: int, true: Mapping[str,
         raise Refused(
             f"Column {column!r} of cohort {held.cohort.name!r} holds {last - first + 1} year(s): a trend needs three."
         )
-    names, code = groups(held, group)
+    by, names, code = groups(held, group)
+    known = {name: change for name, change in true.items() if name in names}
     rows = held.rows(group=code, year=when - first)
     shape = (len(names), last - first + 1)
     found, wire = solve(Counts(*shape), rows)
@@ -107,7 +109,7 @@ def trends(held: Held, year: str, group: str, threshold: int, true: Mapping[str,
     wires = {"Counts under secure summation": wire, "Counts hidden at the sites": hidden_wire}
     each = held.split(when)
     begin, end = (tuple(int(ends(part)) for part in each) for ends in (np.min, np.max))
-    return Trends(column, tuple(range(first, last + 1)), names, trend, true, wires, threshold, begin, end)
+    return Trends(column, by, tuple(range(first, last + 1)), names, trend, known, wires, threshold, begin, end)
 
 
 def describe(shown: Floats, whole: Floats, when: Floats) -> Trend:

@@ -36,16 +36,16 @@ def years(held: Held, column: str) -> Floats:
     return values
 
 
-def groups(held: Held, column: str) -> tuple[tuple[str, ...], Floats]:
-    """Names of the groups, the rarest first, and the group of every row [R]; one where there is no column for it."""
+def groups(held: Held, column: str) -> tuple[str, tuple[str, ...], Floats]:
+    """Column and names of the groups, the rarest first, and the group of every row [R]; one where no column fits."""
     names = [str(name) for name in held.table.columns]
     if column and column not in names:
         raise Refused(f"--group={column}: no such column; it has {', '.join(names)}.{nearest(column, names)}")
     column = column or next((name for name in CANCER if name in names), "")
     if not column:
-        return ("all",), np.zeros(len(held.table))
+        return "", ("all",), np.zeros(len(held.table))
     found, code, rows = np.unique(
         held.table[column].astype(str).to_numpy(dtype=str), return_inverse=True, return_counts=True
     )
     order = np.argsort(rows, kind="stable")
-    return tuple(map(str, found[order])), np.argsort(order)[code].astype(np.float64)
+    return column, tuple(map(str, found[order])), np.argsort(order)[code].astype(np.float64)
