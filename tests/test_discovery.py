@@ -169,7 +169,9 @@ def test_features_need_no_covariates_beside_them():
 
 def test_features_that_nobody_measures_are_left_out_and_named():
     made = cohort(rows=400, features=40)
-    found = search(replace(made, table=made.table.assign(gene_0002=np.nan, gene_0004=1.0)))
+    unknown = {"response": ("age_years", "gene_0001")}  # a predictor is recorded for someone, other columns need not be
+    table = made.table.assign(gene_0002=np.nan, gene_0004=1.0)
+    found = search(replace(made, table=table, predictors=unknown))
     assert found.scope == (38, 0, 9, ("gene_0002", "gene_0004"))
     assert "Left out" in tell_discovery(found).notes[0]
     none = replace(made, table=made.table.assign(**dict.fromkeys(made.table.filter(like="gene_"), 1.0)))

@@ -20,8 +20,8 @@ def points(value: float) -> str:
 
 
 def percent(value: float) -> str:
-    """A share."""
-    return f"{100 * value:.1f} %"
+    """A share; what rounds to zero is 0.0."""
+    return f"{round(100 * value, 1) + 0.0:.1f} %"
 
 
 def signed(value: float) -> str:

@@ -96,8 +96,8 @@ def benefit_notes(found: Benefit) -> tuple[str, ...]:
         )
     if found.truth is not None:
         notes.append(
-            "Truth is that of these patients with the marker as it is; tests at the sites err, which pulls the "
-            "estimate towards zero."
+            "Truth is that of these patients with the marker as it is. By the marker as recorded, the true "
+            f"log odds ratio is {log_odds(found.findable_interaction())}: tests at the sites err, and no fit finds more."
         )
     return tuple(notes)
 
