@@ -8,7 +8,7 @@ import numpy as np
 
 from sim.analyses.design import labels
 from sim.analyses.exact import Floats, Rows, Wire
-from sim.analyses.held import Held, covariates, standardised
+from sim.analyses.held import CANCER, Held, covariates, standardised
 from sim.analyses.selection import Flags
 from sim.checks import Refused
 
@@ -21,6 +21,7 @@ class Scope(NamedTuple):
     features: int  # that differ between patients of some site
     absent: float  # share of the pairs of a site and such a feature in which the site does not measure it
     true: int | None  # of these features, how many have an effect; None where the truth is not known
+    mixed: bool  # whether there are several cancers, each of which may have true features of its own
     left_out: tuple[str, ...]  # features that no site measures, or that are the same in all patients of each
 
 
@@ -59,7 +60,9 @@ def panel(held: Held, outcome: str, prefix: str) -> Panel:
     kept = [name for name, here in zip(features, told, strict=True) if here]
     true = truth(held, kept)
     left_out = tuple(name for name, here in zip(features, told, strict=True) if not here)
-    scope = Scope(len(kept), float(lacks[:, told].mean()), None if true is None else int(true.sum()), left_out)
+    mixed = any(held.table[name].nunique() > 1 for name in CANCER if name in names)
+    hits = None if true is None else int(true.sum())
+    scope = Scope(len(kept), float(lacks[:, told].mean()), hits, mixed, left_out)
     sites: list[Rows] = [{"x": a, "g": b, "y": c} for a, b, c in zip(x, g, y, strict=True)]
     return Panel(beside, tuple(kept), sites, true, scope, first.then(second))
 

@@ -96,8 +96,8 @@ def benefit_notes(found: Benefit) -> tuple[str, ...]:
         )
     if found.truth is not None:
         notes.append(
-            "Truth is that of these patients with the marker as it is. By the marker as recorded, the true "
-            f"log odds ratio is {log_odds(found.findable_interaction())}: tests at the sites err, and no fit finds more."
+            "Truth is that of these patients with the marker as it is. By the marker as recorded, the true log odds "
+            f"ratio is {log_odds(found.findable_interaction())}: tests at the sites err, and no fit finds more."
         )
     return tuple(notes)
 
@@ -129,7 +129,8 @@ def tell_discovery(found: Discovery) -> Answer:
 
 def searched(scope: Scope) -> str:
     """How many features are searched, how many of them are true, and what sites do not measure."""
-    true = "" if scope.true is None else f", of which {scope.true} have an effect, if only in some of the patients"
+    where = " in at least one of the cancers" if scope.mixed else ""
+    true = "" if scope.true is None else f", of which {scope.true} have an effect{where}"
     absent = f" A site does not measure {scope.absent:.0%} of them on average." if scope.absent else ""
     few = f"{', '.join(scope.left_out[:6])}{', ...' if len(scope.left_out) > 6 else ''}"
     left = f" Left out, as they never differ between patients of a site: {len(scope.left_out)} ({few})."
