@@ -3,7 +3,7 @@
 One column at a time, so that a million rows need no second table beside the one that is made.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -52,13 +52,13 @@ class Placed:
         return np.bincount(owner, values, len(self.train)).astype(np.float64)
 
 
-def encode(table: pd.DataFrame, columns: tuple[str, ...]) -> Iterator[tuple[str, NDArray[np.generic]]]:
-    """Features from predictors, each a name and numbers or flags [R].
+def encode(table: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str, NDArray[np.generic]]]:
+    """Features from predictors, each a name and numbers or flags [R]; a number is NaN where it is not recorded.
 
-    Categoricals become one flag a level but for the first; a column with gaps gets a flag for them, unless it has the
-    very gaps of the column before.
+    Categoricals become one flag a level but for the first. A column with gaps gets a flag for them, unless an earlier
+    column has the very same gaps: two equal columns tell no more than one, and a regression could not part them.
     """
-    before = np.empty(0, dtype=bool)
+    told: set[bytes] = set()  # gaps that have a flag, a bit a row
     for column in columns:
         series = table[column]
         if isinstance(series.dtype, pd.CategoricalDtype):
@@ -68,21 +68,25 @@ def encode(table: pd.DataFrame, columns: tuple[str, ...]) -> Iterator[tuple[str,
         else:
             number = plain(series)
             yield column, number
-            missing = np.isnan(number) if number.dtype.kind == "f" else np.zeros(len(number), dtype=bool)
-        if missing.any() and not np.array_equal(missing, before):
-            yield f"{column} missing", missing
-        before = missing
+            missing = np.isnan(number) if number.dtype.kind == "f" else np.zeros(0, dtype=bool)
+        if missing.any():
+            gaps = np.packbits(missing).tobytes()
+            if gaps not in told:
+                yield f"{column} missing", missing
+            told.add(gaps)
 
 
 def plain(series: pd.Series) -> NDArray[np.generic]:
-    """Flags, whole numbers or floats of a column, NaN where not recorded; [R]."""
+    """Flags, whole numbers or floats of a column [R]; NaN where there is none, or something else."""
     if isinstance(series.dtype, np.dtype) and series.dtype.kind in "biuf":
         return series.to_numpy()
+    if not pd.api.types.is_numeric_dtype(series):
+        series = pd.to_numeric(series.astype(object).where(series.notna(), None), errors="coerce")
     return series.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def features(
-    table: pd.DataFrame, columns: tuple[str, ...], placed: Placed, scaling: Scaling
+    table: pd.DataFrame, columns: Sequence[str], placed: Placed, scaling: Scaling
 ) -> tuple[tuple[str, ...], NDArray[np.float32]]:
     """Names [D] and standardised values [R, D] of a table's predictors, rows where `placed` puts them."""
     found = list(encode(table, columns))

@@ -12,6 +12,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 from typer.testing import CliRunner
 
+from sim.analyses.ask import Wishes, report
 from sim.analyses.exact import pack, unpack
 from sim.analyses.meta import meta
 from sim.analyses.newton import NotEstimable, fit
@@ -183,12 +184,28 @@ def test_commands_answer_for_a_table_of_ones_own(tmp_path):
         (["discovery", "--rate", "1"], "--rate"),
         (["discovery", "--halves", "1"], "--halves"),
         (["trends", "--threshold", "0"], "--threshold"),
+        (["trends"], "cohort.years=10"),
+        (["discovery", "cohort.discovery=50", "executor=ray"], "executor=ray: an analysis trains no model"),
+        (["discovery", "cohort.discovery=50", "rounds=3"], "rounds=3"),
+        (["benefit", "seed=3", "--seeds", "2"], "seed=3 and --seeds 2"),
+        (["benefit", "partition.external.count=1"], "partition.external.count=1"),
+        (["benefit", "partition=dirichlet"], "partition=dirichlet: it deals patients by their outcome"),
     ],
 )
 def test_command_refuses(words, why):
     done = CliRunner().invoke(app, ["analyse", *words])
     assert isinstance(done.exception, Refused)
     assert why in str(done.exception)
+
+
+def test_the_shift_of_the_sites_is_applied():
+    """Tests that err at random pull the interaction of the same patients towards zero."""
+    words = ["cohort.patients=3000", "cohort.het=0", "cohort.tau=0"]
+    whole, shifted = (
+        report("benefit", [*words, *more], Wishes(), 0).parts[1].frame["estimate"][0]
+        for more in ([], ["shift.assay.insensitivity=0.4", "shift.assay.unspecificity=0.2"])
+    )
+    assert 0 < shifted < whole - 0.5
 
 
 def test_commands_of_the_document_compose():

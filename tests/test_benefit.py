@@ -41,6 +41,16 @@ def test_truth_is_the_generators(trial):
     assert trial.true_interaction() == pytest.approx(law(("breast",)).response[0, 2], abs=1e-9)
 
 
+def test_tests_that_err_leave_less_to_be_found():
+    """Without error both truths are one; else the recorded marker has a smaller one, and that is what a fit finds."""
+    exact = benefit(held(Calibrated(patients=3000, sites=2, het=0, tau=0.5).load(1)), "response")
+    assert exact.findable_interaction() == pytest.approx(exact.true_interaction(), abs=1e-9)
+    found = benefit(held(Calibrated(patients=30000, sites=2, het=1).load(1)), "response")
+    assert 0.5 < found.findable_interaction() < found.true_interaction() - 0.1
+    estimate, se = found.model.of(INTERACTION)
+    assert abs(estimate - found.findable_interaction()) < 4 * se
+
+
 def test_truth_is_found_within_three_standard_errors(trial, practice):
     for found in (trial, practice):
         estimate, se = found.model.of(INTERACTION)
@@ -173,3 +183,10 @@ def test_refusals():
     none = replace(cohort, table=cohort.table.assign(treated=False))
     with pytest.raises(Refused, match="no patient has"):
         benefit(held(none), "response", marker="marker_1")
+
+
+def test_gaps_of_the_marker_and_outcomes_that_nobody_wishes_for_are_refused():
+    with pytest.raises(Refused, match=r"not recorded for \d+ of 500 patients.*marker_gaps=false"):
+        benefit(held(Calibrated(patients=500, marker_gaps=True).load(0)), "response")
+    with pytest.raises(Refused, match="'mortality_5y'.*task=response"):
+        benefit(held(Calibrated(patients=500, mature_years=5).load(0)), "mortality_5y")

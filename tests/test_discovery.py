@@ -142,11 +142,41 @@ def test_a_panel_that_a_site_lacks():
     table.loc[table["site"] == "s3", "gene_0004"] = np.nan
     holed = panel(hold(replace(made, table=table), table["site"].to_numpy(dtype=str)), "response", "gene_")
     z, _ = z_scores(holed.covariates, holed.sites)
-    assert holed.absent == 1
+    assert holed.scope == (100, 1 / 800, 10, False, ())
     others = panel(hold(made, made.table["site"].to_numpy(dtype=str)), "response", "gene_")
     whole, _ = z_scores(others.covariates, others.sites)
     assert 2 < abs(z[3]) < abs(whole[3])
     np.testing.assert_allclose(np.delete(z, 3), np.delete(whole, 3), atol=1e-9)
+
+
+def test_a_covariate_that_a_site_lacks_whole_is_no_obstacle():
+    """Its flag for gaps is the same in all patients of each site, where an intercept has said it already."""
+    made = cohort(rows=400, features=40)
+    table = made.table.assign(extra=np.where(made.table["site"] == "s3", np.nan, made.table["age_years"] % 7))
+    wide = replace(made, table=table, predictors={"response": ("extra", *made.predictors["response"])})
+    held = hold(wide, table["site"].to_numpy(dtype=str))
+    assert panel(held, "response", "gene_").covariates == ("extra", "age_years")
+    assert search(wide).pooled_gap < 1e-9
+
+
+def test_features_need_no_covariates_beside_them():
+    made = cohort(rows=400, features=40)
+    bare = replace(made, predictors={"response": tuple(name for name in made.table if name.startswith("gene_"))})
+    found = search(bare)
+    assert found.pooled_gap < 1e-9
+    assert found.scope == (40, 0, 10, False, ())
+
+
+def test_features_that_nobody_measures_are_left_out_and_named():
+    made = cohort(rows=400, features=40)
+    unknown = {"response": ("age_years", "gene_0001")}  # a predictor is recorded for someone, other columns need not be
+    table = made.table.assign(gene_0002=np.nan, gene_0004=1.0)
+    found = search(replace(made, table=table, predictors=unknown))
+    assert found.scope == (38, 0, 9, False, ("gene_0002", "gene_0004"))
+    assert "Left out" in tell_discovery(found).notes[0]
+    none = replace(made, table=made.table.assign(**dict.fromkeys(made.table.filter(like="gene_"), 1.0)))
+    with pytest.raises(Refused, match="every column that starts with 'gene_'"):
+        search(none)
 
 
 def test_order_of_rows_does_not_matter(found):

@@ -8,7 +8,7 @@ import pytest
 
 from sim.checks import Refused
 from sim.cohort.table import Binary, Cohort
-from sim.features import Scaling
+from sim.features import Scaling, encode
 from sim.federation import build
 from sim.split import Split
 
@@ -102,6 +102,18 @@ def test_columns_that_are_missing_together_share_one_indicator() -> None:
     known = ("age", "marker", "second", "third")
     made = build(replace(whole, table=table, predictors={"sick": known}), "sick", table["site"].to_numpy(), Split(), 0)
     assert made.features == ("age", "marker", "marker missing", "second", "third", "third missing")
+
+
+def test_the_same_gaps_have_one_flag_wherever_the_columns_stand() -> None:
+    """First and third column lack the same rows, the second none: a second flag would repeat the first."""
+    gap = np.array([False, True, False, True, False])
+    value = np.where(gap, np.nan, 1.0)
+    word = pd.Categorical(["a", None, "b", None, "a"])
+    table = pd.DataFrame({"first": value, "whole": np.arange(5.0), "third": 2 * value, "word": word, "other": value})
+    table.loc[0, "other"] = np.nan  # one gap more is another flag
+    found = dict(encode(table, ["first", "whole", "third", "word", "other"]))
+    assert list(found) == ["first", "first missing", "whole", "third", "word=b", "other", "other missing"]
+    np.testing.assert_array_equal(found["first missing"], gap)
 
 
 def test_shares_that_leave_no_test_rows_are_refused() -> None:

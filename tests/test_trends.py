@@ -9,7 +9,9 @@ from sim.analyses.draw import courses
 from sim.analyses.held import hold
 from sim.analyses.tell import tell_trends
 from sim.analyses.trends import AFTER, ALL, FIRST, percent_change, trends
+from sim.analyses.truths import annual_changes
 from sim.checks import Refused
+from sim.cohort.calibrated import Calibrated
 from sim.cohort.table import Binary, Cohort
 
 YEARS = np.arange(2010.0, 2022.0)
@@ -125,3 +127,24 @@ def test_refusals():
     two = cohort([("a", "x", 2000, 20), ("a", "x", 2001, 20)])
     with pytest.raises(Refused, match="needs three"):
         trends(held(two), "", "", 11, {})
+
+
+def test_years_of_a_site_of_its_own_are_no_trend():
+    """Centres that accrue over other years than their neighbours: the counts rise because centres join."""
+    own = Calibrated(patients=600).load(0)
+    with pytest.raises(Refused, match=r"cohort\.years=10"):
+        trends(held(own), "", "", 11, annual_changes(own))
+    made = cohort([("old", "x", 2000 + at, 20) for at in range(6)] + [("new", "x", 2003 + at, 20) for at in range(3)])
+    assert "first years lie between 2000 and 2003" in tell_trends(trends(held(made), "", "", 11, {})).notes[-1]
+
+
+def test_the_rarest_stand_first_and_a_way_without_a_trend_does_not_flatter_the_mean():
+    """Lung is known in every way, Merkel not once sites hide: the mean distance is of lung alone."""
+    cells = [("s", "lung", 2000 + at, 100) for at in range(5)]
+    cells += [(site, "merkel", 2000 + at, 8) for at in range(5) for site in ("s", "t")]
+    found = trends(held(cohort(cells)), "", "", 11, {"lung": 1.0, "merkel": 5.0, "other": 2.0})
+    assert found.groups == ("merkel", "lung")
+    assert found.true == {"lung": 1.0, "merkel": 5.0}
+    cost = tell_trends(found).parts[1].frame.set_index("way")
+    assert cost.loc[FIRST, "distance from truth"] == pytest.approx(1.0)
+    assert cost["without a trend"].tolist() == [0, 0, 0.5]

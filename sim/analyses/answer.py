@@ -16,17 +16,17 @@ Shown = Callable[[float], str]
 
 def points(value: float) -> str:
     """A difference of chances in percentage points."""
-    return f"{100 * value:+.1f}"
+    return signed(100 * value)
 
 
 def percent(value: float) -> str:
-    """A share."""
-    return f"{100 * value:.1f} %"
+    """A share; what rounds to zero is 0.0."""
+    return f"{round(100 * value, 1) + 0.0:.1f} %"
 
 
 def signed(value: float) -> str:
-    """A change in percent."""
-    return f"{value:+.1f}"
+    """A change in percent; what rounds to zero is +0.0."""
+    return f"{round(value, 1) + 0.0:+.1f}"
 
 
 def log_odds(value: float) -> str:

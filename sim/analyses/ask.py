@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from sim.analyses.allowed import answerable
 from sim.analyses.answer import Answer, Part, together
 from sim.analyses.benefit import Benefit, benefit
 from sim.analyses.discovery import Discovery, discovery
@@ -21,6 +22,7 @@ from sim.analyses.trends import Trends, trends
 from sim.analyses.truths import annual_changes
 from sim.checks import one_of, within
 from sim.compose import experiment
+from sim.partition.settle import settle
 from sim.report.style import RC
 
 Found = TypeVar("Found")
@@ -57,6 +59,7 @@ class Analysis(Generic[Found]):
     tell: Callable[[Found], Answer]
     draw: Callable[[Sequence[Found]], Figure]
     of_outcome: bool = True  # whether it asks about the outcome of the patients
+    within_sites: bool = False  # whether its chances suppose that a site is no consequence of the outcome
 
 
 def ask_benefit(held: Held, outcome: str, seed: int, wishes: Wishes) -> Benefit:
@@ -75,9 +78,11 @@ def ask_trends(held: Held, outcome: str, seed: int, wishes: Wishes) -> Trends:
 
 
 ANALYSES: dict[str, Analysis] = {  # type: ignore[type-arg]
-    "benefit": Analysis("Who benefits", ask_benefit, tell_benefit, lambda found: forest(found[0])),
+    "benefit": Analysis("Who benefits", ask_benefit, tell_benefit, lambda found: forest(found[0]), within_sites=True),
     "discovery": Analysis("Biomarker discovery", ask_discovery, tell_discovery, bars),
-    "trends": Analysis("Trends of rare cancers", ask_trends, tell_trends, lambda found: courses(found[0]), False),
+    "trends": Analysis(
+        "Trends of rare cancers", ask_trends, tell_trends, lambda found: courses(found[0]), of_outcome=False
+    ),
 }
 
 
@@ -123,6 +128,7 @@ def report(name: str, overrides: Sequence[str], wishes: Wishes, seeds: int) -> R
     one_of("analysis", name, ANALYSES)
     analysis = ANALYSES[name]
     wanted = experiment(overrides)
+    answerable(wanted, overrides, seeds, analysis.within_sites)
     numbers = tuple(range(seeds)) if seeds else (wanted.seed,)
     found = []
     for seed in numbers:
@@ -130,7 +136,8 @@ def report(name: str, overrides: Sequence[str], wishes: Wishes, seeds: int) -> R
         outcome = wanted.task.choose(cohort)
         if analysis.of_outcome:
             cohort = wanted.task.ask(cohort, outcome)
-        held = hold(cohort, wanted.partition.assign(cohort, outcome, seed))
+        settled = settle(wanted.partition, cohort, outcome, seed)
+        held = hold(wanted.shift.apply(settled.cohort, outcome, settled.sites, seed), settled.sites)
         found.append(analysis.ask(held, outcome, seed, wishes))
     answers = [analysis.tell(one) for one in found]
     return Report(

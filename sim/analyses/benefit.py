@@ -1,5 +1,6 @@
 """Who benefits: does a marker change what a treatment does, at whom, and what would treating by it bring."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from sim.checks import Refused
 from sim.metrics.statistics import Interval
 
 INTERACTION = CORE[2]
+UNWANTED = ("mortality_5y", "stage_late")  # yes-or-no outcomes of cohorts that nobody wishes for
 WIDEST = 10.0  # standard error of a log odds ratio above which a site has no estimate: an empty cell decides it
 
 
@@ -36,7 +38,7 @@ class Benefit:
     model: Fit  # adjusted, an intercept a site
     chances: Chances
     cells: tuple[Floats, Floats]  # patients and responders [2, 2] by marker and treatment
-    sites: pd.DataFrame  # one row a site: site, patients, carriers, estimate, se (NaN = not estimable), truth
+    sites: pd.DataFrame  # one row a site: site, patients, carriers, estimate, se (NaN = not estimable), truth, findable
     meta: Meta
     wires: dict[str, Wire]
     truth: Truth | None
@@ -74,12 +76,25 @@ class Benefit:
 
     def true_interaction(self) -> float:
         """Mean over patients of the true interaction at their site, as a log odds ratio."""
-        known = self.sites.dropna(subset="truth")
-        return float(np.average(known["truth"], weights=known["patients"])) if len(known) else float("nan")
+        return self.over_sites("truth")
+
+    def findable_interaction(self) -> float:
+        """The same between those recorded with and without the marker: tests that err leave less of it to be found."""
+        return self.over_sites("findable")
+
+    def over_sites(self, column: str) -> float:
+        """Mean over patients of what is known of their site; NaN if nothing is."""
+        known = self.sites.dropna(subset=column)
+        return float(np.average(known[column], weights=known["patients"])) if len(known) else float("nan")
 
 
 def benefit(held: Held, outcome: str, treated: str = "treated", marker: str = "") -> Benefit:
     """Fit all sites together, each alone, and the crude comparison that a confounded cohort would mislead with."""
+    if outcome in UNWANTED:
+        raise Refused(
+            f"Outcome {outcome!r}: a benefit is more of what is wished for; the rule would treat whom it harms. Take "
+            "another outcome, such as task=response."
+        )
     made = design(held, outcome, treated, marker)
     model = fit(made.names, made.sites)
     if model.of(INTERACTION)[1] >= WIDEST:
@@ -126,20 +141,26 @@ def truth(held: Held, outcome: str, given: Floats, marker: str) -> Truth | None:
 
 
 def by_site(held: Held, made: Design, known: Truth | None) -> pd.DataFrame:
-    """Every site's own interaction, its standard error and the truth."""
+    """Every site's own interaction, its standard error and the truth, by the marker as it is and as recorded."""
     rows = []
     for number, site in enumerate(made.sites):
         estimate, se = alone(site, made.names)
         rows.append((held.sites[number], len(site["y"]), int(site["x"][:, 1].sum()), estimate, se))
     frame = pd.DataFrame(rows, columns=["site", "patients", "carriers", "estimate", "se"])
-    frame["truth"] = np.nan
+    frame["truth"], frame["findable"] = np.nan, np.nan
     if known is not None:
-        effect = logit(known.new) - logit(known.control)  # log odds ratio of treatment for this patient
-        parts = zip(held.split(effect), held.split(known.marker), strict=True)
-        frame["truth"] = [
-            here[has == 1].mean() - here[has == 0].mean() if 0 < has.sum() < len(has) else np.nan for here, has in parts
-        ]
+        effect = held.split(logit(known.new) - logit(known.control))  # log odds ratio of treatment for a patient
+        frame["truth"] = between(effect, held.split(known.marker))
+        frame["findable"] = between(effect, [rows["x"][:, 1] for rows in made.sites])
     return frame
+
+
+def between(effect: Sequence[Floats], marker: Sequence[Floats]) -> list[float]:
+    """Mean effect with the marker less that without, at every site; NaN where all have it, or none."""
+    return [
+        float(here[has == 1].mean() - here[has == 0].mean()) if 0 < has.sum() < len(has) else float("nan")
+        for here, has in zip(effect, marker, strict=True)
+    ]
 
 
 def alone(rows: Rows, names: tuple[str, ...]) -> tuple[float, float]:

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from sim.analyses.exact import Floats, Rows, Wire
-from sim.analyses.held import CANCER, Held, numbers, plain, standardised
+from sim.analyses.held import CANCER, Held, covariates
 from sim.checks import Refused, nearest
 from sim.cohort.table import Binary
+from sim.features import plain
 
 CORE = ("treated", "marker", "treated x marker")
 
@@ -37,13 +39,9 @@ def design(held: Held, outcome: str, treated: str, marker: str) -> Design:
             "An interaction needs all four; take more patients or another marker."
         )
     leave = {treated, marker, "treated_marker"}
-    other = numbers(held.table, [name for name in held.cohort.predictors[outcome] if name not in leave])
+    names, scaled, wire = covariates(held, [name for name in held.cohort.predictors[outcome] if name not in leave])
     y = labels(held, outcome)
     core = np.column_stack([given, has, given * has])
-    if not other:
-        return Design(marker, CORE, held.rows(x=core, y=y), Wire())
-    scaled, keep, wire = standardised(held.split(np.column_stack(list(other.values()))))
-    names = [name for name, kept in zip(other, keep, strict=True) if kept]
     sites: list[Rows] = [
         {"x": np.column_stack([first, rest]), "y": event}
         for first, rest, event in zip(held.split(core), scaled, held.split(y), strict=True)
@@ -73,7 +71,7 @@ def flag(held: Held, column: str, what: str) -> Floats:
         )
     series = held.table[column]
     if isinstance(series.dtype, pd.CategoricalDtype) and len(series.cat.categories) == 2:
-        values = series.cat.codes.to_numpy().astype(np.float64)
+        values: NDArray[np.generic] = series.cat.codes.to_numpy()
     else:
         values = plain(series)
     if not np.isin(values, (0.0, 1.0)).all():
@@ -88,6 +86,13 @@ def predictive(held: Held, given: Floats) -> str:
     """The marker whose product with treatment the cohort brings as `treated_marker`; refuses where it brings none."""
     names = [str(name) for name in held.table.columns]
     if "treated_marker" in names:
+        lack = int(held.table["treated_marker"].isna().sum())
+        if lack:
+            raise Refused(
+                f"Cohort {held.cohort.name!r}: the marker that may decide who benefits is not recorded for {lack:,} of "
+                f"{len(held.table):,} patients, and an interaction needs it for all. Set cohort.marker_gaps=false, "
+                "shift.missing.rate=0 and shift.missing.panel=0, or name another marker with --marker."
+            )
         product = flag(held, "treated_marker", "marker")
         for name in names:
             if name.startswith("marker_") and np.array_equal(product, given * flag(held, name, "marker")):

@@ -8,7 +8,7 @@ from scipy import stats
 
 from sim.analyses.exact import Floats, Rows, Wire
 from sim.analyses.newton import fit, varying
-from sim.analyses.panel import Panel, linked
+from sim.analyses.panel import Panel, Scope, linked
 from sim.analyses.scores import z_scores
 from sim.analyses.selection import Flags, Found, discoveries, jaccard, judge, p_values, stability
 from sim.checks import Refused
@@ -54,6 +54,7 @@ class Row:
 class Discovery:
     """Every way of searching, and what the sums chose."""
 
+    scope: Scope
     rows: tuple[Row, ...]
     chosen: tuple[str, ...]  # by sums and one joint model
     agree: float  # mean Jaccard index of two sites that search alone
@@ -62,7 +63,7 @@ class Discovery:
 
 
 def discovery(panel: Panel, rate: float, halves: int, seed: int) -> Discovery:
-    """Search once in all rows, then in `halves` bootstrap halves of every site's patients."""
+    """Search once in all rows, then in `halves` random halves of every site's patients."""
     first = choose(panel.covariates, panel.sites, rate)
     pooled = pooled_z(panel)
     gap = float("nan") if pooled is None else float(np.nanmax(np.abs(pooled - first.z)))
@@ -78,7 +79,7 @@ def discovery(panel: Panel, rate: float, halves: int, seed: int) -> Discovery:
         chosen = discoveries(p_values(pooled), rate)
         rows.append(Row(POOLED, found(chosen, panel.true), far(chosen, near), NOTHING, None))
     names = tuple(name for name, here in zip(panel.features, first.ways[JOINT], strict=True) if here)
-    return Discovery(tuple(rows), names, jaccard(first.alone), gap, panel.wire)
+    return Discovery(panel.scope, tuple(rows), names, jaccard(first.alone), gap, panel.wire)
 
 
 NOTHING = Interval(float("nan"), float("nan"), float("nan"))

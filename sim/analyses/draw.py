@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from sim.analyses.answer import signed
 from sim.analyses.discovery import Discovery, Row
 from sim.analyses.exact import Floats
 from sim.analyses.trends import AFTER, ALL, FIRST, Trends
@@ -19,6 +20,7 @@ from sim.report.style import COLOURS, GREY, RC, WIDTH
 
 FAR, NEAR, RECALL, STABLE = COLOURS[1], "#F3C3A6", COLOURS[0], COLOURS[2]
 BAND = "#e8e8e8"
+FAN = 0.15  # opacity of an interval
 INK = {ALL: GREY, FIRST: COLOURS[0], AFTER: COLOURS[1]}
 
 
@@ -72,7 +74,7 @@ def courses(found: Trends) -> Figure:
     down = -(-len(found.groups) // across)
     year = np.array(found.years, dtype=np.float64)
     with mpl.rc_context(RC):
-        figure = Figure(figsize=(WIDTH, 0.8 + 2.15 * down), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 1.0 + 2.15 * down), layout="constrained")
         grid = figure.subplots(down, across, sharex=True, squeeze=False).ravel()
         for axes, name in zip(grid, found.groups, strict=False):
             one(axes, found, name, year, 0.09 * across)
@@ -87,39 +89,50 @@ def courses(found: Trends) -> Figure:
         keys.append(ring)
         if found.true:
             keys.append(Line2D([], [], color="black", linestyle=(0, (2, 2)), linewidth=1, label="true trend"))
-        keys.append(Patch(color=BAND, label=f"1 to {found.threshold - 1}: must be hidden"))
-        figure.legend(handles=keys, loc="outside lower center", ncols=5, frameon=False, fontsize=8, columnspacing=1.2)
+        keys.append(Patch(color=INK[FIRST], alpha=FAN, label="95 % interval"))
+        if found.threshold > 1:
+            keys.append(Patch(color=BAND, label=f"1 to {found.threshold - 1}: must be hidden"))
+        figure.legend(handles=keys, loc="outside lower center", ncols=3, frameon=False, fontsize=8, columnspacing=1.2)
         figure.supylabel("new patients a year, all sites", fontsize=9)
     return figure
 
 
 def one(axes: Axes, found: Trends, name: str, year: Floats, apart: float) -> None:
-    """One group: rings are the whole counts, dots what is shown, lines the fitted trends; `apart`: between numbers."""
+    """One group: rings are the whole counts, dots what is shown, lines the fitted trends, fans their intervals."""
     whole = found.trend[name, ALL].counts
     axes.axhspan(0.5, found.threshold - 0.5, color=BAND, linewidth=0)
     axes.plot(year, whole, "o", color=INK[ALL], markersize=6.5, markerfacecolor="none", markeredgewidth=0.8)
-    told = []
+    told, top = [], max(float(whole.max()), found.threshold)
     for way in (FIRST, AFTER):
         trend = found.trend[name, way]
         axes.plot(year, trend.counts, "o", color=INK[way], markersize=3.6)
         line(axes, year, trend.counts, trend.apc.mean, INK[way])
-        told.append((f"{trend.apc.mean:+.1f} %" if np.isfinite(trend.apc.mean) else "none", INK[way]))
+        if np.isfinite(trend.apc.mean):
+            low, high = (course(year, trend.counts, apc) for apc in (trend.apc.low, trend.apc.high))
+            axes.fill_between(year, low, high, color=INK[way], alpha=FAN, linewidth=0)
+            top = max(top, min(float(np.fmax(low, high).max()), 1.4 * top))
+        told.append((f"{signed(trend.apc.mean)} %" if np.isfinite(trend.apc.mean) else "none", INK[way]))
     if name in found.true:
         line(axes, year, whole, found.true[name], "black", (0, (2, 2)))
-        told.append((f"{found.true[name]:+.1f} %", "black"))
+        told.append((f"{signed(found.true[name])} %", "black"))
     axes.set_title(name.replace("_", " "), loc="left", pad=16)
     for at, (text, ink) in enumerate(told):
         axes.text(apart * at, 1.03, text, transform=axes.transAxes, color=ink, fontsize=8)
     axes.text(apart * len(told), 1.03, "a year", transform=axes.transAxes, color=GREY, fontsize=8)
-    axes.set_ylim(0, 1.15 * max(float(whole.max()), found.threshold))
+    axes.set_ylim(0, 1.1 * top)
+    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
 
 
 def line(
     axes: Axes, year: Floats, counts: Floats, apc: float, ink: str, dash: str | tuple[int, tuple[int, int]] = "-"
 ) -> None:
-    """The log-linear course of that annual change whose total over the shown years is the counts'."""
-    if np.isnan(apc):
-        return
-    course, there = (1 + apc / 100) ** (year - year[0]), ~np.isnan(counts)
-    axes.plot(year, course * counts[there].sum() / course[there].sum(), color=ink, linestyle=dash, linewidth=1.2)
+    """The course of that annual change through the counts."""
+    if not np.isnan(apc):
+        axes.plot(year, course(year, counts, apc), color=ink, linestyle=dash, linewidth=1.2)
+
+
+def course(year: Floats, counts: Floats, apc: float) -> Floats:
+    """The log-linear course of an annual change whose total over the shown years is the counts'; [years]."""
+    shape, there = (1 + apc / 100) ** (year - year[0]), ~np.isnan(counts)
+    return np.asarray(shape * counts[there].sum() / shape[there].sum())

@@ -1,4 +1,4 @@
-"""What the sites of an analysis hold: rows by site and patient, columns as numbers, scaled by sums."""
+"""What the sites of an analysis hold: rows by site and patient, columns scaled by sums."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sim.analyses.exact import Exact, Floats, Message, Rows, State, Wire, solve
 from sim.cohort.table import Cohort
+from sim.features import encode
 
 CANCER = ("cancer", "cancer_type")  # columns that name a patient's cancer
 
@@ -45,37 +46,12 @@ def hold(cohort: Cohort, sites: NDArray[np.str_]) -> Held:
     return Held(cohort, tuple(map(str, names)), cohort.table.iloc[order].reset_index(drop=True), truth, ends)
 
 
-def numbers(table: pd.DataFrame, columns: Sequence[str]) -> dict[str, Floats]:
-    """Columns as numbers [R]: a flag a level of a category but its first, NaN where not recorded, a flag for gaps."""
-    found: dict[str, Floats] = {}
-    gaps: list[bytes] = []
-    for column in columns:
-        series = table[column]
-        if isinstance(series.dtype, pd.CategoricalDtype):
-            codes = series.cat.codes.to_numpy()
-            for at, word in enumerate(series.cat.categories):
-                if at:
-                    found[f"{column}={word}"] = (codes == at).astype(np.float64)
-            missing = codes < 0
-        else:
-            found[column] = series.to_numpy(dtype=np.float64, na_value=np.nan)
-            missing = np.isnan(found[column])
-        if missing.any() and missing.tobytes() not in gaps:
-            gaps.append(missing.tobytes())
-            found[f"{column} missing"] = missing.astype(np.float64)
-    return found
-
-
-def plain(series: pd.Series) -> Floats:
-    """Numbers of a column [R]; NaN where there is none, or something else."""
-    if not pd.api.types.is_numeric_dtype(series):
-        series = pd.to_numeric(series.astype(object).where(series.notna(), None), errors="coerce")
-    return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
-
-
 @dataclass
 class Moments(Exact):
-    """Means and variances of rows["x"] [n, P] in two rounds: counts and totals, then squares about the mean."""
+    """Means and variances of rows["x"] [n, P] in two rounds: counts and totals, then squares about the means.
+
+    About the mean of all, and about the site's own, which says whether a column differs between patients of a site.
+    """
 
     broadcast: ClassVar[tuple[str, ...]] = ("mean",)
     columns: int
@@ -89,21 +65,36 @@ class Moments(Exact):
         x = rows["x"]
         if not len(seen["mean"]):
             return {"count": (~np.isnan(x)).sum(0).astype(np.float64), "total": np.nansum(x, axis=0)}
-        return {"square": np.nansum((x - seen["mean"]) ** 2, axis=0)}
+        own = np.nansum(x, axis=0) / np.maximum((~np.isnan(x)).sum(0), 1)
+        return {
+            "square": np.nansum((x - seen["mean"]) ** 2, axis=0),
+            "within": np.nansum((x - own) ** 2, axis=0),
+        }
 
     def update(self, total: Message, state: State) -> tuple[State, bool]:
-        """Mean [P], then standard deviation [P]; zero where nothing is recorded."""
+        """Mean [P], then standard deviation [P] over all and within sites; zero where nothing is recorded."""
         if "count" in total:
             return {"count": total["count"], "mean": total["total"] / np.maximum(total["count"], 1)}, False
-        return state | {"sd": np.sqrt(total["square"] / np.maximum(state["count"], 1))}, True
+        count = np.maximum(state["count"], 1)
+        return state | {"sd": np.sqrt(total["square"] / count), "within": np.sqrt(total["within"] / count)}, True
 
 
 def standardised(sites: Sequence[Floats]) -> tuple[list[Floats], NDArray[np.bool_], Wire]:
-    """Columns [n, P] of every site with mean 0 and sd 1 over all, gaps at the mean; constant columns are left out.
+    """Columns [n, P] of every site with mean 0 and sd 1 over all, gaps at the mean.
 
-    Also says which of the P columns are kept.
+    A column that is the same in all patients of each site is left out: it says nothing beside an intercept a site. Also
+    says which of the P columns are kept.
     """
     state, wire = solve(Moments(sites[0].shape[1]), [{"x": x} for x in sites])
-    keep = state["sd"] > 1e-12 * np.maximum(1.0, np.abs(state["mean"]))
+    keep = state["within"] > 1e-9 * np.maximum(state["sd"], 1e-3 * np.maximum(1.0, np.abs(state["mean"])))
     mean, sd = state["mean"][keep], state["sd"][keep]
     return [np.nan_to_num((x[:, keep] - mean) / sd, nan=0.0) for x in sites], keep, wire
+
+
+def covariates(held: Held, columns: Sequence[str]) -> tuple[tuple[str, ...], list[Floats], Wire]:
+    """Names [P] and standardised values [n, P] of predictors at every site, but for those that never differ there."""
+    found = dict(encode(held.table, columns))
+    if not found:
+        return (), held.split(np.empty((len(held.table), 0))), Wire()
+    scaled, keep, wire = standardised(held.split(np.column_stack(list(found.values()))))
+    return tuple(name for name, kept in zip(found, keep, strict=True) if kept), scaled, wire

@@ -2,16 +2,27 @@
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from sim.analyses.design import labels
 from sim.analyses.exact import Floats, Rows, Wire
-from sim.analyses.held import Held, numbers, standardised
+from sim.analyses.held import CANCER, Held, covariates, standardised
 from sim.analyses.selection import Flags
 from sim.checks import Refused
 
 TRUE_FEATURES = "true_features"  # key of a cohort's notes: names of the features with an effect, parted by commas
+
+
+class Scope(NamedTuple):
+    """What a search can find."""
+
+    features: int  # that differ between patients of some site
+    absent: float  # share of the pairs of a site and such a feature in which the site does not measure it
+    true: int | None  # of these features, how many have an effect; None where the truth is not known
+    mixed: bool  # whether there are several cancers, each of which may have true features of its own
+    left_out: tuple[str, ...]  # features that no site measures, or that are the same in all patients of each
 
 
 @dataclass(frozen=True)
@@ -22,7 +33,7 @@ class Panel:
     features: tuple[str, ...]  # [p]
     sites: list[Rows]
     true: Flags | None  # [p]; None where the truth is not known
-    absent: int  # pairs of a site and a feature that is not measured there
+    scope: Scope
     wire: Wire  # of the standardisation
 
 
@@ -36,15 +47,24 @@ def panel(held: Held, outcome: str, prefix: str) -> Panel:
             f"{', '.join(names)}. Set cohort.discovery=500 (cohort=calibrated), or name their prefix with --features."
         )
     y = held.split(labels(held, outcome))
-    found = numbers(held.table, [name for name in held.cohort.predictors[outcome] if name not in features])
-    x, keep, first = standardised(held.split(np.column_stack(list(found.values()))))
+    known = set(features)
+    beside, x, first = covariates(held, [name for name in held.cohort.predictors[outcome] if name not in known])
     raw = held.split(held.table[features].to_numpy(dtype=np.float64, na_value=np.nan))
-    absent = sum(int(np.isnan(part).all(axis=0).sum()) for part in raw)
+    lacks = np.array([np.isnan(part).all(axis=0) for part in raw])
     g, told, second = standardised(raw)
+    if not told.any():
+        raise Refused(
+            f"Cohort {held.cohort.name!r}: every column that starts with {prefix!r} is empty, or the same in all "
+            "patients. Name other ones with --features."
+        )
     kept = [name for name, here in zip(features, told, strict=True) if here]
+    true = truth(held, kept)
+    left_out = tuple(name for name, here in zip(features, told, strict=True) if not here)
+    mixed = any(held.table[name].nunique() > 1 for name in CANCER if name in names)
+    hits = None if true is None else int(true.sum())
+    scope = Scope(len(kept), float(lacks[:, told].mean()), hits, mixed, left_out)
     sites: list[Rows] = [{"x": a, "g": b, "y": c} for a, b, c in zip(x, g, y, strict=True)]
-    covariates = tuple(name for name, here in zip(found, keep, strict=True) if here)
-    return Panel(covariates, tuple(kept), sites, truth(held, kept), absent, first.then(second))
+    return Panel(beside, tuple(kept), sites, true, scope, first.then(second))
 
 
 def truth(held: Held, features: list[str]) -> Flags | None:

@@ -23,9 +23,9 @@ def show(console: Console, found: Report) -> None:
     console.print(Text(head, style="bold"))
     for part in found.parts:
         console.print(table(part))
-    console.print(wires(found))
     if len(found.seeds) > 1:
         console.print(Text(f"Of seed {found.seeds[0]}:", style="dim"))
+    console.print(wires(found))
     for note in found.first.notes:
         console.print(Text(note, style="dim"))
 
@@ -36,7 +36,7 @@ def table(part: Part) -> Table:
     titles = {"low": "95 % interval", "bias low": "95 % interval of bias"}
     made = Table(title=Text(part.title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for at, name in enumerate(columns):
-        made.add_column(Text(titles.get(name, name)), justify="right" if at else "left")
+        made.add_column(Text(titles.get(name, name)), justify="right" if at else "left", no_wrap=not at)
     for row in part.frame.head(MOST_ROWS).to_dict(orient="records"):
         made.add_row(*(Text(cell(part, str(name), row)) for name in columns))
     if len(part.frame) > MOST_ROWS:

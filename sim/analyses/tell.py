@@ -7,7 +7,8 @@ from sim.analyses.answer import ESTIMATE, Answer, Part, count, log_odds, percent
 from sim.analyses.benefit import INTERACTION, Benefit
 from sim.analyses.counterfactual import Z
 from sim.analyses.discovery import LINK, Discovery, Row
-from sim.analyses.trends import WAYS, Trends, mean_bias, shares
+from sim.analyses.panel import Scope
+from sim.analyses.trends import WAYS, Trends, mean_bias, shares, untold
 
 NAN = float("nan")
 
@@ -87,15 +88,16 @@ def benefit_notes(found: Benefit) -> tuple[str, ...]:
         f"Adjusted for {', '.join(found.model.names[3:]) or 'nothing'}, with an intercept a site that never leaves it.",
     ]
     if meta.sites > 1:
+        degrees = "1 degree" if meta.sites == 2 else f"{meta.sites - 1} degrees"
         notes.append(
-            f"Spread of the sites: Cochran Q = {meta.q:.2f} on {meta.sites - 1} degrees of freedom (p = {meta.p:.2g}), "
+            f"Spread of the sites: Cochran Q = {meta.q:.2f} on {degrees} of freedom (p = {meta.p:.2g}), "
             f"I2 = {meta.i2:.0%}, tau2 = {meta.tau2:.3f} (DerSimonian-Laird); "
             f"{meta.sites} of {len(found.sites)} sites can estimate it alone."
         )
     if found.truth is not None:
         notes.append(
-            "Truth is that of these patients with the marker as it is; tests at the sites err, which pulls the "
-            "estimate towards zero."
+            "Truth is that of these patients with the marker as it is. By the marker as recorded, the true log odds "
+            f"ratio is {log_odds(found.findable_interaction())}: tests at the sites err, and no fit finds more."
         )
     return tuple(notes)
 
@@ -110,6 +112,7 @@ def tell_discovery(found: Discovery) -> Answer:
     shown = dict.fromkeys(("recall", "false", "far"), percent) | {"stability": two, "bytes up": count, "chosen": count}
     few = f"{', '.join(found.chosen[:12])}{', ...' if len(found.chosen) > 12 else ''}" or "nothing"
     notes = [
+        searched(found.scope),
         f"Chosen by sums and one joint model: {few}.",
         f"False: chosen but without an effect. Far: not even correlated ({LINK:g}) with a feature that has one; a "
         "neighbour of a true feature is no chance finding, and the joint model is there to tell them apart.",
@@ -124,6 +127,16 @@ def tell_discovery(found: Discovery) -> Answer:
     return Answer((part,), {"Means and spreads of covariates and features": found.prepared, **sent}, tuple(notes))
 
 
+def searched(scope: Scope) -> str:
+    """How many features are searched, how many of them are true, and what sites do not measure."""
+    where = " in at least one of the cancers" if scope.mixed else ""
+    true = "" if scope.true is None else f", of which {scope.true} have an effect{where}"
+    absent = f" A site does not measure {scope.absent:.0%} of them on average." if scope.absent else ""
+    few = f"{', '.join(scope.left_out[:6])}{', ...' if len(scope.left_out) > 6 else ''}"
+    left = f" Left out, as they never differ between patients of a site: {len(scope.left_out)} ({few})."
+    return f"Searched: {scope.features:,} features{true}.{absent}{left if scope.left_out else ''}"
+
+
 def up(row: Row) -> float:
     """Bytes that one site sends; NaN where rows would have to move."""
     return NAN if row.wire is None else float(row.wire.bytes_up)
@@ -136,18 +149,31 @@ def tell_trends(found: Trends) -> Answer:
         for name in found.groups
         for way in WAYS
     ]
-    by_group = pd.DataFrame(rows, columns=["cancer", *ESTIMATE, "cells hidden", "cells short", "patients lost"])
+    by_group = pd.DataFrame(
+        rows, columns=[found.by or "patients", *ESTIMATE, "cells hidden", "cells short", "patients lost"]
+    )
     lost = ("cells hidden", "cells short", "patients lost")
-    cost = [(way, *shares(found, way, ("hidden", "short", "lost")), mean_bias(found, way)) for way in WAYS]
-    overall = pd.DataFrame(cost, columns=["way", *lost, "distance from truth"])
-    share = dict.fromkeys(("cells hidden", "cells short", "patients lost"), percent)
+    cost = [
+        (way, *shares(found, way, ("hidden", "short", "lost")), untold(found, way), mean_bias(found, way))
+        for way in WAYS
+    ]
+    overall = pd.DataFrame(cost, columns=["way", *lost, "without a trend", "distance from truth"])
+    share = dict.fromkeys((*lost, "without a trend"), percent)
     parts = (
         Part("Annual change of new cases, percent", by_group, {"estimate": signed, **share}),
-        Part("What hiding costs, mean over cancers", overall, {**share, "distance from truth": two}),
+        Part("What hiding costs, on average", overall, {**share, "distance from truth": two}),
     )
-    notes = (
-        f"Cells of 1 to {found.threshold - 1} patients are hidden (CMS: 1 to 10). A trend needs three years shown.",
+    hidden = f"Cells of 1 to {found.threshold - 1} patients are hidden (CMS: 1 to 10)." if found.threshold > 1 else ""
+    notes = [
+        f"{hidden or 'No cell is hidden.'} A trend needs three years shown.",
         "Nothing hidden: what only a rehearsal can show, for comparison.",
         "Hide, then sum: each site hides its own small cells, so a total can be short without anyone seeing it.",
-    )
-    return Answer(parts, found.wires, notes)
+    ]
+    if found.true:
+        notes.append("Distance from truth, in points: mean over those that have a trend in every way.")
+    if not found.true and (len(set(found.begin)) > 1 or len(set(found.end)) > 1):
+        notes.append(
+            f"Sites' first years lie between {min(found.begin)} and {max(found.begin)}, their last between "
+            f"{min(found.end)} and {max(found.end)}: a trend is also that of sites that join or leave."
+        )
+    return Answer(parts, found.wires, tuple(notes))

@@ -5,16 +5,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from sim.analyses.counterfactual import Z
 from sim.analyses.exact import Exact, Floats, Message, Rows, State, Wire, solve
-from sim.analyses.held import CANCER, Held, plain
+from sim.analyses.held import Held
 from sim.analyses.selection import Flags
-from sim.checks import Refused, nearest
+from sim.analyses.years import groups, year_column, years
+from sim.checks import Refused
 from sim.metrics.statistics import Interval
 
-YEARS = ("diagnosis_year", "dx_year", "year", "dx_date")  # columns taken for the year, in this order
 ALL, FIRST, AFTER = "Nothing hidden", "Sum, then hide", "Hide, then sum"
 WAYS = (ALL, FIRST, AFTER)
 NOTHING = Interval(float("nan"), float("nan"), float("nan"))
@@ -64,24 +63,34 @@ class Trends:
     """Every group in every way of hiding."""
 
     column: str  # the year's
+    by: str  # the column of the groups; empty = all patients are one
     years: tuple[int, ...]
     groups: tuple[str, ...]
     trend: Mapping[tuple[str, str], Trend]  # by group and way
     true: Mapping[str, float]  # true annual percent change by group, where known
     wires: Mapping[str, Wire]
     threshold: int
+    begin: tuple[int, ...]  # first year of every site
+    end: tuple[int, ...]  # and last
 
 
 def trends(held: Held, year: str, group: str, threshold: int, true: Mapping[str, float]) -> Trends:
     """Count in both ways and fit both; refuses a cohort without years."""
     column = year_column(held, year)
+    if held.truth is not None and not true:
+        raise Refused(
+            f"Cohort {held.cohort.name!r} has no trend to find: every site's patients come from years of its own, so "
+            "counts by year say when a site joined, not how often a cancer occurs. Set cohort.years=10 or another "
+            "number from 3 to 40 (cohort=calibrated)."
+        )
     when = years(held, column)
     first, last = int(when.min()), int(when.max())
     if last - first < 2:
         raise Refused(
             f"Column {column!r} of cohort {held.cohort.name!r} holds {last - first + 1} year(s): a trend needs three."
         )
-    names, code = groups(held, group)
+    by, names, code = groups(held, group)
+    known = {name: change for name, change in true.items() if name in names}
     rows = held.rows(group=code, year=when - first)
     shape = (len(names), last - first + 1)
     found, wire = solve(Counts(*shape), rows)
@@ -98,7 +107,9 @@ def trends(held: Held, year: str, group: str, threshold: int, true: Mapping[str,
         for at, name in enumerate(names)
     }
     wires = {"Counts under secure summation": wire, "Counts hidden at the sites": hidden_wire}
-    return Trends(column, tuple(range(first, last + 1)), names, trend, true, wires, threshold)
+    each = held.split(when)
+    begin, end = (tuple(int(ends(part)) for part in each) for ends in (np.min, np.max))
+    return Trends(column, by, tuple(range(first, last + 1)), names, trend, known, wires, threshold, begin, end)
 
 
 def describe(shown: Floats, whole: Floats, when: Floats) -> Trend:
@@ -131,50 +142,19 @@ def percent_change(when: Floats, counts: Floats) -> Interval:
     return Interval(*(100 * float(np.expm1(at)) for at in (slope, slope - Z * se, slope + Z * se)))
 
 
-def year_column(held: Held, year: str) -> str:
-    """The column of the year; refuses where there is none, naming what is there."""
-    names = [str(name) for name in held.table.columns]
-    for name in (year,) if year else YEARS:
-        if name in names:
-            return name
-    raise Refused(
-        f"Cohort {held.cohort.name!r} has no column {year or ' or '.join(YEARS)}, the year of diagnosis; it has "
-        f"{', '.join(names)}.{nearest(year or YEARS[0], names)} Name one with --year."
-    )
-
-
-def years(held: Held, column: str) -> Floats:
-    """Whole years [R]; refuses gaps and fractions, and a span that no registry has."""
-    series = held.table[column]
-    values = plain(series.dt.year if pd.api.types.is_datetime64_any_dtype(series) else series)
-    if not np.isfinite(values).all() or (values != np.round(values)).any() or values.max() - values.min() > 200:
-        raise Refused(
-            f"Column {column!r} of cohort {held.cohort.name!r} must hold a whole year for every patient, such as "
-            "2019, or a day. Fill it in, drop the rows, or name another column with --year."
-        )
-    return np.asarray(values)
-
-
-def groups(held: Held, column: str) -> tuple[tuple[str, ...], Floats]:
-    """Names of the groups and the group of every row [R]; one group where no column is named and none is the cancer."""
-    names = [str(name) for name in held.table.columns]
-    if column and column not in names:
-        raise Refused(f"--group={column}: no such column; it has {', '.join(names)}.{nearest(column, names)}")
-    column = column or next((name for name in CANCER if name in names), "")
-    if not column:
-        return ("all",), np.zeros(len(held.table))
-    found, code = np.unique(held.table[column].astype(str).to_numpy(dtype=str), return_inverse=True)
-    return tuple(map(str, found)), code.astype(np.float64)
-
-
 def mean_bias(found: Trends, way: str) -> float:
-    """Mean distance of the estimates from the truth in percentage points, over groups that have both; NaN if none."""
-    off = [
-        found.trend[name, way].apc.mean - found.true[name]
-        for name in found.groups
-        if name in found.true and not np.isnan(found.trend[name, way].apc.mean)
-    ]
+    """Mean distance of the estimates from the truth in percentage points; NaN if no group has both.
+
+    Over groups that have a trend in every way: else a way that loses the rare ones would look the better for it.
+    """
+    told = [name for name in found.groups if not any(np.isnan(found.trend[name, one].apc.mean) for one in WAYS)]
+    off = [found.trend[name, way].apc.mean - found.true[name] for name in told if name in found.true]
     return float(np.mean(np.abs(off))) if off else float("nan")
+
+
+def untold(found: Trends, way: str) -> float:
+    """Share of the groups without any trend, because too few years are shown."""
+    return float(np.mean([np.isnan(found.trend[name, way].apc.mean) for name in found.groups]))
 
 
 def shares(found: Trends, way: str, of: Sequence[str]) -> list[float]:
