@@ -41,7 +41,7 @@ def worst(paths: Sequence[tuple[Dial, list[MethodRow]]], sites: pd.DataFrame) ->
         for row in along
     ]
     others = [row.losing for dial, rows in compared if dial is not most for row in rows]
-    rest = f" Under any other difference, at most {max(others)} lose." if others else ""
+    rest = f" Under any other difference: at most {max(others)} of {along[-1].compared}." if others else ""
     return [
         f"{most.title}: no difference makes more sites lose by joining. By {most.setting}: {'; '.join(steps)}.{rest}"
     ]
