@@ -12,7 +12,7 @@ from sim.analyses.discovery import JOINT, LARGEST, MEAN, META, POOLED, SUMS, dis
 from sim.analyses.draw import bars
 from sim.analyses.held import hold
 from sim.analyses.panel import panel
-from sim.analyses.scores import z_scores
+from sim.analyses.scores import telling, z_scores
 from sim.analyses.selection import Found, discoveries, jaccard, judge, p_values, stability
 from sim.analyses.tell import tell_discovery
 from sim.checks import Refused
@@ -157,6 +157,20 @@ def test_a_covariate_that_a_site_lacks_whole_is_no_obstacle():
     held = hold(wide, table["site"].to_numpy(dtype=str))
     assert panel(held, "response", "gene_").covariates == ("extra", "age_years")
     assert search(wide).pooled_gap < 1e-9
+
+
+def test_few_patients_find_little_and_are_not_refused():
+    """Halves in which a rare category, or an outcome, does not occur: what cannot be told there is not chosen."""
+    made = cohort(rows=60, features=40, sites=4)
+    rare = pd.Categorical(np.where(np.arange(60) == 7, "rare", "usual"), categories=["usual", "rare"])
+    few = replace(made, table=made.table.assign(kind=rare), predictors={"response": ("kind", "age_years")})
+    found = search(few, halves=6)
+    assert row(found, SUMS).found.chosen <= 2
+    names, sites = telling(("a", "b"), [{"x": np.array([[1.0, 2], [1, 3]]), "y": np.array([0.0, 1])}])
+    assert names == ["b"]
+    np.testing.assert_array_equal(sites[0]["x"], [[2], [3]])
+    silent = [{"x": np.array([[1.0], [2]]), "y": np.ones(2)}]
+    assert telling(("a",), silent)[0] == []
 
 
 def test_features_need_no_covariates_beside_them():

@@ -44,6 +44,11 @@ def count(value: float) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
 
 
+def size(value: float) -> str:
+    """A number of bytes, or the mean of such."""
+    return f"{value:,.0f}"
+
+
 @dataclass(frozen=True)
 class Part:
     """One table of an answer: its first column names the row, the others are numbers shown by `shown`."""

@@ -9,7 +9,8 @@ from scipy import stats
 from sim.analyses.exact import Floats, Rows, Wire
 from sim.analyses.newton import fit, varying
 from sim.analyses.panel import Panel, Scope, linked
-from sim.analyses.scores import z_scores
+from sim.analyses.pooled import pooled_z
+from sim.analyses.scores import telling, z_scores
 from sim.analyses.selection import Flags, Found, discoveries, jaccard, judge, p_values, stability
 from sim.checks import Refused
 from sim.metrics.statistics import Interval
@@ -25,7 +26,6 @@ SUMS, JOINT, META, HALF, TWO, LARGEST, MEAN, POOLED = (
     "A site alone, mean",
     "Pooled rows",
 )
-MOST_INDICATORS = 200  # sites up to which pooled rows are analysed with an indicator a site, to check the sums
 LINK = 0.1  # correlation with a true feature that makes a false one its neighbour; blocks of AR(1) .5 have .125 at 3
 
 
@@ -67,7 +67,7 @@ def discovery(panel: Panel, rate: float, halves: int, seed: int) -> Discovery:
     first = choose(panel.covariates, panel.sites, rate)
     pooled = pooled_z(panel)
     gap = float("nan") if pooled is None else float(np.nanmax(np.abs(pooled - first.z)))
-    again = [choose(panel.covariates, half(panel.sites, seed, draw), rate) for draw in range(halves)]
+    again = [choose(panel.covariates, half(panel.sites, seed, draw), rate, part=True) for draw in range(halves)]
     near = None if panel.true is None else linked(panel.sites, panel.true, LINK)
     rows = []
     for way, chosen in first.ways.items():
@@ -85,9 +85,15 @@ def discovery(panel: Panel, rate: float, halves: int, seed: int) -> Discovery:
 NOTHING = Interval(float("nan"), float("nan"), float("nan"))
 
 
-def choose(covariates: Sequence[str], sites: Sequence[Rows], rate: float) -> Choice:
-    """What each way chooses, from the same rows."""
-    z, wire = z_scores(covariates, sites)
+def choose(covariates: Sequence[str], sites: Sequence[Rows], rate: float, part: bool = False) -> Choice:
+    """What each way chooses, from the same rows; a part of the rows in which nothing can be told chooses nothing."""
+    covariates, sites = telling(covariates, sites)
+    try:
+        z, wire = z_scores(covariates, sites)
+    except Refused:
+        if not part:
+            raise
+        z, wire = np.full(sites[0]["g"].shape[1], np.nan), Wire()
     screened = discoveries(p_values(z), rate)
     joint, more = jointly(covariates, sites, screened, rate)
     own = np.array([alone(covariates, rows) for rows in sites])
@@ -157,18 +163,6 @@ def half(sites: Sequence[Rows], seed: int, draw: int) -> list[Rows]:
         picked = np.sort(stream(seed, "discovery", "half", draw, number).permutation(n)[: (n + 1) // 2])
         made.append({name: values[picked] for name, values in rows.items()})
     return made
-
-
-def pooled_z(panel: Panel) -> Floats | None:
-    """z scores of the pooled rows, with an indicator a site, by one regression in one place; None for many sites."""
-    told = [rows for rows in panel.sites if 0 < rows["y"].mean() < 1]
-    if len(told) > MOST_INDICATORS or not told:
-        return None
-    indicator = [np.eye(len(told))[np.full(len(rows["y"]), at)] for at, rows in enumerate(told)]
-    whole = {name: np.concatenate([rows[name] for rows in told]) for name in ("g", "y")}
-    x = np.hstack([np.concatenate([rows["x"] for rows in told]), np.concatenate(indicator)])
-    names = [*panel.covariates, *(f"site {at}" for at in range(len(told)))]
-    return z_scores(names, [{**whole, "x": x}], own=False)[0]
 
 
 def found(chosen: Flags, true: Flags | None) -> Found:

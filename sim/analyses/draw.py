@@ -63,7 +63,7 @@ def beside(axes: Axes, table: Floats, colour: str) -> None:
     for spot, value, end in zip(at, mean, np.fmax(mean, np.clip(high, 0, 1)), strict=True):
         text = f"{value:.2f}".replace("-0.00", "0.00") if np.isfinite(value) else "–"
         axes.text(float(np.nan_to_num(end)) + 0.02, float(spot), text, va="center", fontsize=8, color="#222222")
-    axes.set_xlim(0, 1.18)
+    axes.set_xlim(0, 1.24)
     axes.set_xticks([0, 0.5, 1])
     axes.tick_params(axis="y", length=0)
 

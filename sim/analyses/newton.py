@@ -114,7 +114,9 @@ def inverse(hessian: Floats, names: Sequence[str]) -> Floats:
     """Inverse of a positive definite matrix; refuses, by name, a column that the others determine."""
     scale = np.sqrt(np.diag(hessian))
     if (scale <= ALIKE * scale.max(initial=0.0)).any():  # columns are of like scale; less than this is rounding
-        raise NotEstimable(f"column {names[int(np.argmin(scale))]!r} is the same in all patients of every site.")
+        raise NotEstimable(
+            f"column {names[int(np.argmin(scale))]!r} is the same in all patients of every site. Leave it out."
+        )
     factor, failed = dpotrf(hessian / np.outer(scale, scale), lower=1, clean=1)
     weak = np.diag(factor) ** 2 < ALIKE
     if failed or weak.any():

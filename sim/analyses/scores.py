@@ -58,3 +58,11 @@ def z_scores(names: Sequence[str], sites: Sequence[Rows], own: bool = True) -> t
     enough = left > 1e-9 * np.maximum(found["own"], np.finfo(float).tiny)
     z = np.where(enough, found["score"] / np.sqrt(np.where(enough, left, 1.0)), np.nan)
     return z, null.wire.then(wire)
+
+
+def telling(covariates: Sequence[str], sites: Sequence[Rows]) -> tuple[list[str], list[Rows]]:
+    """Covariates that differ between patients of some site where both outcomes occur; the others say nothing."""
+    both = [rows["x"] for rows in sites if 0 < rows["y"].mean() < 1]
+    keep = np.any([x.min(0) < x.max(0) for x in both], axis=0) if both else np.zeros(len(covariates), dtype=bool)
+    names = [name for name, kept in zip(covariates, keep, strict=True) if kept]
+    return names, [{**rows, "x": rows["x"][:, keep]} for rows in sites]

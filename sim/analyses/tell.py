@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from sim.analyses.answer import ESTIMATE, Answer, Part, count, log_odds, percent, points, signed, two
+from sim.analyses.answer import ESTIMATE, Answer, Part, count, log_odds, percent, points, signed, size, two
 from sim.analyses.benefit import INTERACTION, Benefit
 from sim.analyses.counterfactual import Z
 from sim.analyses.discovery import LINK, Discovery, Row
@@ -109,7 +109,7 @@ def tell_discovery(found: Discovery) -> Answer:
         for row in found.rows
     ]
     columns = ["way of searching", "chosen", "recall", "false", "far", "stability", "bytes up"]
-    shown = dict.fromkeys(("recall", "false", "far"), percent) | {"stability": two, "bytes up": count, "chosen": count}
+    shown = dict.fromkeys(("recall", "false", "far"), percent) | {"stability": two, "bytes up": size, "chosen": count}
     few = f"{', '.join(found.chosen[:12])}{', ...' if len(found.chosen) > 12 else ''}" or "nothing"
     notes = [
         searched(found.scope),
