@@ -3,10 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from sim.actors import ray_session
 from sim.compose import experiment
 from sim.config import Experiment
+
+settings.register_profile("fedtrial", deadline=None)  # time is the machine's, not the code's
+settings.load_profile("fedtrial")
 
 SMALL = ["cohort.patients=600", "cohort.sites=7", "rounds=3", "local.batch=16", "local.chunk=2", "seed=1"]
 

@@ -273,7 +273,7 @@ def test_the_known_archetypes_fit_the_calibrated_cohort() -> None:
 # --------------------------------------------------------------------------------------------- sizes, noise, capacity
 
 
-@within(max_examples=60, deadline=None)
+@within(max_examples=60)
 @given(st.integers(1, 60), st.integers(0, 3000), st.floats(0, 3), st.integers(0, 20))
 def test_sizes_sum_up_and_none_is_below_the_least(sites: int, more: int, power: float, least: int) -> None:
     weight = relative(sites, power, 0.0, [], np.zeros(sites))

@@ -55,7 +55,7 @@ def whole(x: np.ndarray, days: np.ndarray, event: np.ndarray) -> Batch:
     return Batch(torch.from_numpy(x.copy()), y, torch.ones(len(x), dtype=torch.bool))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(st.tuples(st.integers(1, 5), st.booleans(), st.integers(-3, 3)), min_size=1, max_size=25),
     st.booleans(),

@@ -26,7 +26,7 @@ from sim.tasks.task import Batch
 from sim.verify.properties import scalar
 from sim.verify.recursion import fedavg
 
-few = settings(max_examples=15, deadline=None, derandomize=True)
+few = settings(max_examples=15, derandomize=True)
 
 BINS = np.array([0.0, 100.0, 250.0, 700.0])  # days
 BUILD = {

@@ -45,7 +45,7 @@ def one_by_one(segment, function):
     return np.array([function(np.flatnonzero(segment == at)) for at in range(SEGMENTS)])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(tables())
 def test_auroc_is_scikit_learns(table):
     score, label, _, segment = table
@@ -56,7 +56,7 @@ def test_auroc_is_scikit_learns(table):
     np.testing.assert_allclose(auroc(score, label, segment, SEGMENTS), one_by_one(segment, reference), atol=1e-12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(tables())
 def test_harrell_c_is_lifelines(table):
     risk, event, days, segment = table
@@ -92,7 +92,7 @@ def won_of(pairs):
     return sum((high > low) + (high == low) / 2 for high, low in pairs) / len(pairs)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(hostile_tables())
 def test_auroc_is_the_count_of_all_pairs_to_the_last_bit(table):
     score, label, _, segment = table
@@ -105,7 +105,7 @@ def test_auroc_is_the_count_of_all_pairs_to_the_last_bit(table):
     np.testing.assert_array_equal(auroc(score, label, segment, SEGMENTS), one_by_one(segment, every_pair))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(hostile_tables())
 def test_harrell_c_is_the_count_of_all_pairs_to_the_last_bit(table):
     risk, event, days, segment = table
@@ -121,7 +121,7 @@ def test_harrell_c_is_the_count_of_all_pairs_to_the_last_bit(table):
     np.testing.assert_array_equal(harrell_c(risk, days, event, segment, SEGMENTS), one_by_one(segment, every_pair))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(hostile_tables())
 def test_rows_are_ordered_by_segment_then_value_then_row(table):
     score, _, _, segment = table
@@ -138,7 +138,7 @@ def test_tie_rule_of_harrell_c_by_hand():
     assert harrell_c(risk, days, event, np.zeros(3, dtype=np.int64), 1) == [0.75]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(tables())
 def test_brier_accuracy_and_citl_are_means(table):
     score, label, _, segment = table
@@ -156,7 +156,7 @@ def test_brier_accuracy_and_citl_are_means(table):
         np.testing.assert_allclose(ours(score, label, segment, SEGMENTS), expected, atol=1e-12)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(tables(), st.integers(0, 2**32 - 1))
 def test_order_of_rows_does_not_matter(table, seed):
     score, label, days, segment = table
@@ -168,7 +168,7 @@ def test_order_of_rows_does_not_matter(table, seed):
     )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(tables())
 def test_reversed_scores_mirror_auroc_and_c(table):
     score, label, days, segment = table

@@ -58,7 +58,7 @@ def one_by_one(segment, function):
     return np.array([function(np.flatnonzero(segment == at)) for at in range(SEGMENTS)])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(tables())
 def test_metrics_of_classes_are_scikit_learns(table):
     score, label, segment = table

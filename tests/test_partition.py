@@ -68,7 +68,7 @@ def test_the_table_of_partitions_names_every_one() -> None:
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
 @pytest.mark.parametrize("name", PARTITIONS)
-@within(max_examples=15, deadline=None)
+@within(max_examples=15)
 @given(st.integers(30, 300), st.integers(1, 4), st.integers(0, 2**31))
 def test_every_row_is_dealt_once_patients_are_whole_and_order_is_nothing(
     name: str, outcome: str, patients: int, visits: int, seed: int

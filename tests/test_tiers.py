@@ -102,7 +102,7 @@ def train(tier: Tier, task: Task, rows: Rows, sizes: list[int], algorithm: Algor
     return made.train(algorithm, at, sites, round=2).numpy()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     kind=st.sampled_from(TASKS),
     features=st.integers(1, 20),
