@@ -556,6 +556,12 @@ def test_what_happens_needs_the_truth_of_a_yes_or_no_outcome() -> None:
         shifted(replace(whole, truth=whole.truth.drop(columns="cate")), Shift(practice=Practice(1.0)))
 
 
+def test_practice_moves_no_outcome_but_the_one_whose_gain_is_known() -> None:
+    words = ["cohort.patients=600", "cohort.mature_years=5", "task=mortality", "shift.practice.spread=1"]
+    with pytest.raises(Refused, match="known of outcome 'response', not of 'mortality_5y'"):
+        prepare(experiment(words))
+
+
 def test_a_survival_dial_needs_a_survival_but_het_does_not_mind() -> None:
     whole = cohort(300)
     label = replace(whole, outcomes={"response": Binary("response")}, predictors={"response": ("age_years", "male")})

@@ -16,7 +16,7 @@ from sim.checks import Refused, within
 from sim.cohort.table import Binary, Cohort
 from sim.shift.dials import Floats, Where, flags, moments, named, numbers
 
-GAIN = "cate"  # column of truth: what the treatment adds to the probability
+GAIN, GAINED = "cate", "response"  # column of truth: what the treatment adds to the probability of this outcome
 
 
 @dataclass
@@ -36,6 +36,11 @@ class Practice:
     def apply(self, cohort: Cohort, outcome: str, where: Where) -> Cohort:
         """Treatment by the new custom, and the outcome under it."""
         truth = law(cohort, outcome, "shift.practice")
+        if outcome != GAINED:
+            raise Refused(
+                f"shift.practice: what treatment does is known of outcome {GAINED!r}, not of {outcome!r}. Use "
+                "task=response, or cohort.het of cohort=calibrated, whose centres differ in practice. Or set spread to 0."
+            )
         if GAIN not in truth:
             raise Refused(f"shift.practice: truth of cohort {cohort.name!r} has no column {GAIN!r}. Set spread to 0.")
         treated = flags(cohort.table, self.treatment, "shift.practice.treatment") == 1
