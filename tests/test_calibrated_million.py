@@ -1,6 +1,7 @@
 """A million patients of twelve cancers, made once: published margins, survival, trends and effects are in them."""
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -36,13 +37,21 @@ def of(million: Cohort, name: str, most: int) -> tuple[pd.DataFrame, pd.DataFram
     return million.table.iloc[rows].reset_index(drop=True), million.truth.iloc[rows].reset_index(drop=True)
 
 
-def test_a_million_patients_take_seconds() -> None:
+def test_a_patient_costs_little_more_than_the_random_numbers_behind_it() -> None:
     plain = Calibrated(cancers=["all"], patients=100_000, sites=1, het=0.0, tau=0.0)
     plain.load(0)  # solves the baselines
-    began = time.process_time()
-    plain.load(1)
-    # .9 s a million on one core of the machine this was written on; ten times that is a defect wherever it runs.
-    assert time.process_time() - began < 0.9
+
+    def seconds(work: Callable[[], object]) -> float:
+        began = time.process_time()
+        work()
+        return time.process_time() - began
+
+    def best(work: Callable[[], object]) -> float:
+        return min(seconds(work) for _ in range(3))
+
+    # 32 numbers a patient: 2.3 times as long on the machine this was written on, which is .7 s a million.
+    drawing = best(lambda: np.random.default_rng(0).standard_normal((100_000, 32)))
+    assert best(lambda: plain.load(1)) < 20 * drawing
 
 
 def test_shares_of_cancers_sexes_and_stages_are_the_published_ones(margins: pd.DataFrame) -> None:
