@@ -54,11 +54,12 @@ def test_a_patient_costs_little_more_than_the_random_numbers_behind_it() -> None
     assert best(lambda: plain.load(1)) < 20 * drawing
 
 
-def test_shares_of_cancers_sexes_and_stages_are_the_published_ones(margins: pd.DataFrame) -> None:
+def test_shares_of_cancers_sexes_stages_and_markers_are_the_published_ones(margins: pd.DataFrame) -> None:
     found = margins[margins["quantity"].str.contains("share")]
-    assert len(found) == 12 + 12 + 10 * 3  # share of cases, male share, three stages of ten staged cancers
+    # share of cases, male share, three stages of ten staged cancers, two markers, and one of them in distant stage
+    assert len(found) == 12 + 12 + 10 * 3 + 12 * 2 + 1
     p, n = found["published"], found["patients"]
-    # 4.5 binomial standard errors, since 54 shares are compared at once; half a patient of slack for p = 0, 1.
+    # 4.5 binomial standard errors, since 79 shares are compared at once; half a patient of slack for p = 0, 1.
     assert (np.abs(found["simulated"] - p) <= 4.5 * np.sqrt(p * (1 - p) / n) + 0.5 / n).all()
 
 

@@ -28,9 +28,9 @@ def baseline(name: str, hard: frozenset[Hard] = frozenset(), features: int = 0) 
     """H by stage, [3]: the mean over patients of exp(-H exp(log hazard)) is the published 5-year survival of the stage.
 
     Solved on one evenly spread sample of patients treated by common practice at a centre without effects. The chance of
-    response is a weight, so that who responds adds no sampling error. The whole sample serves for every stage: stage
-    depends on insurance and race only, and the hazard hardly depends on those. Genes enter by their sum, which is
-    normal.
+    response is a weight, so that who responds adds no sampling error. The whole sample serves for every stage, as stage
+    depends on insurance and race only, and the hazard hardly depends on those; unless a marker depends on the stage,
+    where each stage has its own patients. Genes enter by their sum, which is normal.
     """
     table, plain = law((name,)), centres(0, 1, het=0, tau=0, cancers=(name,))
     u, world = even(SAMPLE), World(table, hard - {Hard.stage_effects})
@@ -51,7 +51,9 @@ def baseline(name: str, hard: frozenset[Hard] = frozenset(), features: int = 0) 
         return early * passed + late * (1 - passed)
 
     def solve(published: float, stage: int) -> float:
-        kind = ((sample.response, hazard(responders, stage)), (1 - sample.response, hazard(0.0, stage)))
+        here = sample.stage == stage if table.marker_distant.any() else slice(None)
+        chance, other = sample.response[here], 1 - sample.response[here]
+        kind = ((chance, hazard(responders, stage)[here]), (other, hazard(0.0, stage)[here]))
 
         def excess(log_h: float) -> float:
             survival = sum(chance * np.exp(-np.exp(log_h) * rate) for chance, rate in kind)

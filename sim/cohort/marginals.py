@@ -39,6 +39,12 @@ def quantities(published: Law, number: int, table: pd.DataFrame, truth: pd.DataF
     name = published.names[number]
     yield row(name, "age_years mean", published.age_years[number], table["age_years"].to_numpy(), "age_years")
     yield row(name, "male share", published.male[number], table["male"].to_numpy(), "male")
+    figures, distant = cancers()[name], truth["stage"].to_numpy() == STAGES[-1]
+    for marker in ("marker_1", "marker_2"):
+        yield row(name, f"{marker} share", figures[marker].value[0], truth[marker].to_numpy(), marker)
+    if "marker_1_distant" in figures:
+        there = figures["marker_1_distant"].number
+        yield row(name, "marker_1 share, distant", there, truth["marker_1"].to_numpy()[distant], "marker_1_distant")
     alive = truth["time_cancer_days"].to_numpy() > 5 * DAYS
     stage = truth["stage"].cat.codes.to_numpy()
     if not published.staged[number]:

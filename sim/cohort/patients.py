@@ -74,7 +74,8 @@ def people(u: Uniforms, centre: Places, world: World, at: Centres, genes: Callab
 
     at_65, per_year, if_public = base["frail"].value
     frail = u(Ask.FRAIL) < expit(at_65 + per_year * (age - 65) + if_public * public)
-    marker_1 = u(Ask.MARKER_1) < expit(law.marker[:, 0][cancer] + law.marker_black[cancer] * black)
+    carries = law.marker[:, 0][cancer] + law.marker_black[cancer] * black + law.marker_distant[cancer] * distant
+    marker_1 = u(Ask.MARKER_1) < expit(carries)
     marker_2 = u(Ask.MARKER_2) < expit(law.marker[:, 1])[cancer]
     score = ndtri(u(Ask.SCORE))
 

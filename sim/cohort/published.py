@@ -86,8 +86,9 @@ class Law:
     survival_5y: Floats  # [n, 3] by stage; an unstaged cancer repeats its one number
     shape: Floats  # [n] Weibull k
     log_hazard: Floats  # [n, 6] per 10 years, male, frail, marker_1, marker_2, score_z
-    marker: Floats  # [n, 2] logit of the prevalence; of patients who are not Black where race matters
+    marker: Floats  # [n, 2] logit of the prevalence; of patients not Black, not distant, where that matters
     marker_black: Floats  # [n] added to the logit of marker_1 for Black patients
+    marker_distant: Floats  # [n] added to the logit of marker_1 in distant stage
     second: NDArray[np.bool_]  # [n] whether the predictive marker is marker_2
     response: Floats  # [n, 3] logit: control, added by the new treatment, added by it if the marker is there
     trend: Floats  # [n, 2, 2] log annual change of new cases: not young, young; not distant, distant
@@ -103,8 +104,9 @@ def law(names: tuple[str, ...]) -> Law:
     cases = np.array([row["cases"].number for row in rows])
     prevalence = np.array([[row["marker_1"].value[0], row["marker_2"].value[0]] for row in rows])
     share_black = float(population()["race"].value[RACES.index("black")])
+    near, distant = np.array([carriers(name) for name in names]).T
     marker = logit(prevalence)
-    marker[:, 0] = [intercept(p, share_black, odds) for p, odds in zip(prevalence[:, 0], black, strict=True)]
+    marker[:, 0] = [intercept(p, share_black, odds) for p, odds in zip(near, black, strict=True)]
     control, with_marker, without = logit(np.array([row["response"].value for row in rows])).T
     return Law(
         names=names,
@@ -119,6 +121,7 @@ def law(names: tuple[str, ...]) -> Law:
         log_hazard=np.array([effects(row) for row in rows]),
         marker=marker,
         marker_black=black,
+        marker_distant=logit(distant) - logit(near),
         second=np.array([row["predictive"].number == 2 for row in rows]),
         response=np.stack([control, without - control, with_marker - without], axis=1),
         trend=np.array([changes(row) for row in rows]).reshape(-1, 2, 2),
@@ -140,6 +143,16 @@ def changes(row: Figures) -> Floats:
 def by_stage(row: Figures) -> Floats:
     """Hazard ratio of marker_1 by stage, [3]; or the one of all stages, [1]."""
     return row["marker_1_by_stage"].value if "marker_1_by_stage" in row else row["marker_1"].value[1:]
+
+
+def carriers(name: str) -> tuple[float, float]:
+    """Share of carriers of marker_1 among patients not in distant stage, and among those in it."""
+    row, distant = cancers()[name], stage_shares(name)[2]
+    every = float(row["marker_1"].value[0])
+    if "marker_1_distant" not in row:
+        return every, every
+    there = row["marker_1_distant"].number
+    return float((every - distant * there) / (1 - distant)), there
 
 
 def stage_shares(name: str) -> Floats:

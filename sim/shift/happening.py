@@ -38,8 +38,8 @@ class Practice:
         truth = law(cohort, outcome, "shift.practice")
         if outcome != GAINED:
             raise Refused(
-                f"shift.practice: what treatment does is known of outcome {GAINED!r}, not of {outcome!r}. Set spread to 0 "
-                "and use cohort.het of cohort=calibrated, whose centres differ in practice; or use task=response."
+                f"shift.practice: what treatment does is known of outcome {GAINED!r}, not of {outcome!r}. Set spread "
+                "to 0 and use cohort.het of cohort=calibrated, whose centres differ in practice; or use task=response."
             )
         if GAIN not in truth:
             raise Refused(f"shift.practice: truth of cohort {cohort.name!r} has no column {GAIN!r}. Set spread to 0.")
