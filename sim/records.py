@@ -90,14 +90,30 @@ def together(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def ready(folder: Path) -> Path:
-    """The folder, made if it is not there; refuses at once what could not be written hours later."""
+def writable(folder: Path) -> Path:
+    """The folder, not made yet; refuses at once what could not be written hours later."""
+    there = next(one for one in (folder, *folder.parents) if one.exists())
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
+        tempfile.TemporaryFile(dir=there).close()
     except OSError as error:
         raise Refused(f"{folder}: cannot be written to ({error.strerror}); choose another.") from None
     return folder
+
+
+def writable_file(option: str, path: Path) -> None:
+    """Refuse at once a file that could not be written after all was computed."""
+    if path.is_dir():
+        raise Refused(f"{option} {path}: is a folder. Name a file.")
+    writable(path.parent)
+
+
+def ready(folder: Path) -> Path:
+    """The folder, made if it is not there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"{folder}: cannot be written to ({error.strerror}); choose another.") from None
+    return writable(folder)
 
 
 def write(run: Run, folder: Path) -> Path:

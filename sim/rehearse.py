@@ -20,7 +20,7 @@ from sim.local.tier import choose
 from sim.partition.base import digest as partition_digest
 from sim.partition.settle import settle
 from sim.profiling import stage
-from sim.records import Run, finished, ready, rounds_frame, sites_frame, write
+from sim.records import Run, finished, rounds_frame, sites_frame, writable, write
 from sim.references import Reference, Watch
 from sim.score import Held
 from sim.tasks.task import Task
@@ -148,7 +148,7 @@ def holdings(federation: Federation, events: NDArray[np.bool_]) -> Json:
 
 def keep(experiment: Experiment, folder: Path, watch: Watch = lambda number: None) -> Path:
     """Folder of the finished run, computed only if it is not there yet."""
-    home = ready(folder) / run_id(experiment, prepare(experiment))
+    home = writable(folder) / run_id(experiment, prepare(experiment))
     if finished(home):
         return home
     run = rehearse(experiment, watch)

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Table
 
+from sim.analyses.ask import figure_path
 from sim.assets import root
-from sim.checks import one_of
 from sim.cohort.clinical import Clinical
 from sim.cohort.learnable import learnable, who
 from sim.cohort.marginals import marginals
@@ -85,8 +85,7 @@ def rows(frame: pd.DataFrame, title: str) -> Table:
 
 def partition(console: Console, overrides: Sequence[str], figure: Path | None) -> None:
     """Sites (the largest, if many), skew of every column against chance, fingerprint and figure."""
-    if figure:
-        one_of("--figure", figure.suffix, (".svg", ".png", ".pdf"))
+    figure_path(figure)
     wanted = experiment(overrides)
     made = wanted.cohort.load(wanted.seed)
     outcome = wanted.task.choose(made)
