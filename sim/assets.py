@@ -10,6 +10,7 @@ def root() -> Path:
 
 
 def locate(path: str) -> Path:
-    """A path from the current folder if it is there, else from `root()`; an absolute path stays as it is."""
+    """A path from the current folder, or from `root()` if it is only there; an absolute path stays as it is."""
     given = Path(path).expanduser()
-    return given if given.is_absolute() or given.exists() else root() / given
+    ours = root() / given  # given itself, where that is absolute
+    return ours if ours.exists() and not given.exists() else given

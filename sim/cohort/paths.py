@@ -3,14 +3,16 @@
 from pathlib import Path
 
 from sim.assets import locate
-from sim.checks import Refused
+from sim.checks import Refused, nearest
 
 
 def existing(path: Path, setting: str, origin: str) -> Path:
-    """A path that is a file; raises Refused with the folder and where to get it."""
+    """A path that is a file; raises Refused with what lies there instead and where to get it."""
     if not path.is_file():
+        beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+        what = "is a folder, not a file." if path.is_dir() else f"no such file.{nearest(path.name, beside)}"
         where = f" The data come from {origin}." if origin else ""
-        raise Refused(f"{path}: no such file. Set {setting} to where it is.{where}")
+        raise Refused(f"{path}: {what} Set {setting} to where it is.{where}")
     return path
 
 
