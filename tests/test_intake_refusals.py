@@ -138,7 +138,7 @@ CSV: dict[str, tuple[Change, list[str]]] = {
     "not UTF-8": (latin1, ["patients.csv, line 4: byte 628 is 0xe9", "not UTF-8", "iconv"]),
     "ragged": (
         swap("procedures.csv", "Lumpectomy of breast (procedure),1,", "Lumpectomy of breast (procedure),1,1,"),
-        ["procedures.csv: cannot be read to its end", "Row #3", "Expected 8 columns, got 9"],
+        ["procedures.csv, line 3: 9 cells where the others have 8", "in quotes"],
     ),
     "truncated gzip": (cut("observations"), ["observations.csv.gz: cannot be read to its end", "Is the copy whole?"]),
     "no gzip": (

@@ -94,16 +94,20 @@ def elsewhere(folder: Path, name: str) -> str:
 
 def match(path: Path, table: Table) -> dict[str, str]:
     """Our names -> those of the header."""
-    theirs = {name.strip().upper(): name for name in reversed(header(path))}
+    names = header(path)
+    given = [name.strip().upper() for name in names]
+    theirs = dict(zip(given, names, strict=True))
     found = {}
-    for ours, names in (table.needed | table.welcome).items():  # type: ignore[operator]
-        name = next((name for name in names if name in theirs), None)
+    for ours, wanted in (table.needed | table.welcome).items():  # type: ignore[operator]
+        name = next((name for name in wanted if name in theirs), None)
         if name:
+            if given.count(name) > 1:
+                raise Refused(f"{path}, line 1: column {name} stands there twice. Keep one, or export again.")
             found[ours] = theirs[name]
         elif ours in table.needed:
-            has = ", ".join(reversed(theirs.values()))
+            has = ", ".join(theirs.values())
             raise Refused(
-                f"{path}: no column {' or '.join(names)}; it has {has}.{nearest(names[0], theirs)} "
+                f"{path}: no column {' or '.join(wanted)}; it has {has}.{nearest(wanted[0], theirs)} "
                 "Synthea's own export has it; columns are separated by commas."
             )
     return found
