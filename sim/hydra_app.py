@@ -19,7 +19,7 @@ from sim.config import register
 from sim.profiling import stage
 from sim.progress import bar, compiling
 from sim.records import Run, read
-from sim.rehearse import keep
+from sim.rehearse import keep, prepare
 
 SHOWN = 30  # sites in the table; all of them are in sites.parquet
 
@@ -27,11 +27,16 @@ SHOWN = 30  # sites in the table; all of them are in sites.parquet
 def launch(words: Sequence[str]) -> None:
     """Hydra's command line over `one`; refuses a wrong cell before any cell runs."""
     asked = get_args_parser().parse_args(list(words))
+    for option in ("config_name", "config_path", "config_dir"):
+        if getattr(asked, option):
+            raise Refused(f"--{option.replace('_', '-')}: fedtrial has its own configs. Set key=value, or a scenario.")
     with stage("settings"):
         if not (asked.help or asked.hydra_help):
             for cell in cells(asked.overrides) if asked.multirun else [asked.overrides]:
                 experiment(cell)
         register()
+    if asked.multirun and not (asked.help or asked.hydra_help or asked.cfg or asked.info):
+        prepare(experiment(cells(asked.overrides)[0]))  # a bad file is told before Hydra makes a folder
     sys.argv = ["fedtrial run", *words]
     app = hydra.main(version_base="1.3", config_path=str(root() / "configs"), config_name="config")(one)
     app()

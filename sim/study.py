@@ -59,8 +59,9 @@ def load(name: str) -> Study:
     folder = root() / "experiments"
     path = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
     if not path.is_file():
-        one_of("study", name, [known.stem for known in folder.glob("*.yaml")])
-        raise Refused(f"{path}: no such file.")
+        if path.parent == folder:
+            one_of("study", name, [known.stem for known in folder.glob("*.yaml")])
+        raise Refused(f"{path}: no such file. Name a study's file, or a study of {folder}.")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict):

@@ -15,8 +15,8 @@ from sklearn.model_selection import train_test_split
 from sim.assets import locate, root
 from sim.checks import Refused
 from sim.cohort.cells import category
-from sim.cohort.real import Lung
 from sim.cohort.reading import File
+from sim.cohort.real import Lung
 from sim.cohort.rule import parse
 from sim.cohort.sheet import stack
 from sim.cohort.table import Survival

@@ -17,7 +17,7 @@ KINDS = {  # first bytes -> what such a file is, and what to do
     b"\xff\xfe": "It is UTF-16: convert it (iconv -f utf-16 -t utf-8).",
     b"\xfe\xff": "It is UTF-16: convert it (iconv -f utf-16 -t utf-8).",
 }
-NUL = "A file cut off by a crash has such bytes, and so has UTF-16: copy it again, or convert it (iconv -f utf-16le -t utf-8)."
+NUL = "A crash leaves such bytes, and UTF-16 has them: copy the file again, or convert it (iconv -f utf-16le -t utf-8)."
 
 
 def opened(path: Path) -> IO[bytes]:
@@ -33,19 +33,20 @@ def broken(path: Path, error: BaseException) -> str:
         return f"{path}: is a folder. Name a file, or take it away."
     if ragged:
         return (
-            f"{path}, line {ragged[1]}: {ragged[3]} cells where the others have {ragged[2]}. Correct the line: a cell that "
+            f"{path}, line {ragged[1]}: {ragged[3]} cells where the others have {ragged[2]}. Correct it: a cell that "
             "holds the separator or a quote stands in quotes, and every quote is closed."
         )
     if "straddl" in why:
         return f"{path}: a line is longer than megabytes. Is there a quote that is never closed? Export it again."
     if "footer" in why or "Parquet file size" in why:
         return (
-            f"{path}: not readable as Parquet: it has no end, as a file that is cut off or of another kind. Is the copy "
-            "whole? Compare its size, or write it again."
+            f"{path}: not readable as Parquet: it has no end, as a file that is cut off or of another kind. Is the "
+            "copy whole? Compare its size, or write it again."
         )
     if "Empty CSV" in why:
         return f"{path}: no rows. Export it again, or take the file away if it is optional."
-    return f"{path}: cannot be read to its end: {why[:200].rstrip('. ')}. Is the copy whole? Compare its size, or export it again."
+    why = why[:200].rstrip(". ")
+    return f"{path}: cannot be read to its end: {why}. Is the copy whole? Compare its size, or export it again."
 
 
 def not_text(path: Path) -> str:
@@ -60,7 +61,8 @@ def not_text(path: Path) -> str:
                     kind = next((told for magic, told in KINDS.items() if head.startswith(magic)), "")
                     other = "Convert the file (iconv -f latin1 -t utf-8), or save or export it again as UTF-8."
                     remedy = kind or (other if text[wrong] else NUL)
-                    return f"{path}, line {line}: byte {before + wrong} is 0x{text[wrong]:02x}, which is not UTF-8 text. {remedy}"
+                    byte = f"byte {before + wrong} is 0x{text[wrong]:02x}"
+                    return f"{path}, line {line}: {byte}, which is not UTF-8 text. {remedy}"
                 before += len(text)
     except BROKEN as error:
         return broken(path, error)

@@ -49,8 +49,8 @@ class Sheet:
         if wrong.any():
             at = int(np.argmax(wrong))
             raise Refused(
-                f"{self.place(at)}, column {column!r}, row {self.row[at]} of site {str(self.site[at])!r} (the first row "
-                f"is 0): "
+                f"{self.place(at)}, column {column!r}, row {self.row[at]} of site {str(self.site[at])!r} "
+                "(the first row is 0): "
                 f"{self.cells[column].iloc[at]!r} {why}. {remedy}"
             )
 

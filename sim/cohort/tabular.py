@@ -222,6 +222,7 @@ class Tabular(Source):
         return {
             "origin": self.origin,
             "rows": ", ".join(f"{site} {after[site]}" for site in before),
+            "patients": people(self.patients(held)),
             "left out": ", ".join(f"{site} {count}" for site, count in lost.items()) or "none",
         }
 
@@ -229,3 +230,9 @@ class Tabular(Source):
 def joined(site: NDArray[np.str_], own: NDArray[np.str_]) -> NDArray[np.str_]:
     """`site/own` of every row, str [R]."""
     return np.strings.add(np.strings.add(site, "/"), own)
+
+
+def people(patient: NDArray[np.str_]) -> str:
+    """How many patients the rows [R] are of, and how many have several."""
+    rows = np.unique(patient, return_counts=True)[1]
+    return f"{len(rows)}, of whom {int((rows > 1).sum())} have several rows"

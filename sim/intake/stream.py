@@ -50,7 +50,7 @@ def days(path: Path, column: str, text: pd.Series) -> pd.Series:
         line = text.index[int(np.argmax(wrong))]
         raise Refused(
             f"{path}, line {line}, column {column}: {text[line]!r} is no day such as 2019-05-31 (from "
-            f"{LIFETIMES[0]} to {LIFETIMES[1]}). Correct it, or export again; a spreadsheet that saved the file may have "
+            f"{LIFETIMES[0]} to {LIFETIMES[1]}). Correct it, or export again; a spreadsheet that saved it may have "
             "rewritten the dates."
         )
     return day
