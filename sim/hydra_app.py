@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from rich import filesize
 from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 
 from sim.assets import root
 from sim.checks import Refused, tell
@@ -68,7 +69,7 @@ def show(run: Run, home: Path) -> None:
     largest = set(sorted(sites, key=lambda site: -sites[site]["test"]["rows"])[:SHOWN])
     for site in filter(largest.__contains__, sites):
         values = wide.loc[site] if site in wide.index else [math.nan] * len(wide.columns)
-        table.add_row(site, str(sites[site]["test"]["rows"]), str(sites[site]["test"]["events"]), *map(shown, values))
+        table.add_row(Text(site), str(sites[site]["test"]["rows"]), str(sites[site]["test"]["events"]), *map(shown, values))
     if len(sites) > SHOWN:
         table.add_row(f"{len(sites) - SHOWN} smaller", *[""] * (len(wide.columns) + 2))
     table.add_section()
@@ -81,10 +82,10 @@ def show(run: Run, home: Path) -> None:
         sent = f"{filesize.decimal(int(down))} down, {filesize.decimal(int(up))} up"
         console.print(f"Sent: {sent}, all sites and rounds together; {run.info['parameters']} parameters.")
     if "not known" in run.info["notes"]:
-        console.print(f"Not known: {run.info['notes']['not known']}.")
+        console.print(f"Not known: {run.info['notes']['not known']}.", markup=False)
     if run.info["status"] != "done":
         console.print(f"[bold red]{run.info['status']}[/]")
-    console.print(f"Records: {home}")
+    console.print(f"Records: {home}", markup=False)
 
 
 def shown(value: float) -> str:

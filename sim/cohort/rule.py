@@ -17,8 +17,8 @@ from sim.checks import Refused
 Order = Callable[[NDArray[np.float64], float], NDArray[np.bool_]]
 
 ORDERS: dict[str, Order] = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
-GRAMMAR = '"== value", "!= value", "> number", ">= number", "< number", "<= number", "in [value, value]"; '
-GRAMMAR += 'of words, those of the other answer may follow: "== dead else [alive, lost]"'
+GRAMMAR = '"== value", "!= value", "> number", ">= number", "< number", "<= number", "in [value, value]", '
+GRAMMAR += 'of words with those of the other answer: "== dead else [alive, lost]"'
 WORDS = {"1": True, "true": True, "0": False, "false": False, "1.0": True, "0.0": False}
 
 
@@ -49,6 +49,13 @@ class Rule:
             return number
         unnamed = text[~named].value_counts()
         return named | text.isin(unnamed.index[:1]).to_numpy()
+
+    def naming(self, text: pd.Series) -> str:
+        """This rule with all words of a column named, as a user would write it; an order as it is."""
+        if self.sign in ORDERS:
+            return self.text
+        rest = text[~self.same(text, self.values)].unique()
+        return f"{self.text.partition(' else ')[0]} else [{', '.join(map(str, rest[:6]))}]"
 
     def same(self, text: pd.Series, values: tuple[str, ...]) -> NDArray[np.bool_]:
         """Whether a cell is one of the values, bool [R]."""

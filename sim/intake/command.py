@@ -104,7 +104,7 @@ def publish(reading: "Reading", follow_up: FollowUp, folder: Path, out: Path) ->
     except OSError as error:
         raise Refused(f"--out {out}: cannot be written ({error.strerror}). Choose another place.") from None
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
-    console.print(*lines(reading, made, follow_up), sep="\n")
+    console.print(*lines(reading, made, follow_up), sep="\n", markup=False)
     console.print(shown(made))
     console.print(f"Table: {out}\nCard: {beside}", soft_wrap=True)
     console.print(f"Next: fedtrial cohort describe clinical cohort.file={out}", soft_wrap=True)
