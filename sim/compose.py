@@ -68,7 +68,8 @@ def check(override: str, chosen: Sequence[str]) -> None:
     try:
         parsed = OverridesParser.create().parse_override(override)
     except HydraException as error:
-        raise Refused(f"{override}: not an override. Write key=value. {plain(error)}") from None
+        remedy = "a value with blanks, brackets or letters beyond ASCII stands in quotes, 'key=\"value\"'"
+        raise Refused(f"{override}: not an override. Write key=value; {remedy}. ({plain(error)})") from None
     group = parsed.key_or_group
     if not group or parsed.package is not None:
         raise Refused(f"{override}: no key of a setting. Write key=value, such as rounds=5.")

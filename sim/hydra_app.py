@@ -69,7 +69,9 @@ def show(run: Run, home: Path) -> None:
     largest = set(sorted(sites, key=lambda site: -sites[site]["test"]["rows"])[:SHOWN])
     for site in filter(largest.__contains__, sites):
         values = wide.loc[site] if site in wide.index else [math.nan] * len(wide.columns)
-        table.add_row(Text(site), str(sites[site]["test"]["rows"]), str(sites[site]["test"]["events"]), *map(shown, values))
+        table.add_row(
+            Text(site), str(sites[site]["test"]["rows"]), str(sites[site]["test"]["events"]), *map(shown, values)
+        )
     if len(sites) > SHOWN:
         table.add_row(f"{len(sites) - SHOWN} smaller", *[""] * (len(wide.columns) + 2))
     table.add_section()

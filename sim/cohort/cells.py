@@ -45,7 +45,7 @@ def truth(sheet: Sheet, column: str, rule: Rule, setting: str) -> NDArray[np.boo
     sheet.refuse_first(column, (text == "").to_numpy(), "is not recorded, and an outcome must be", remedy)
     why = f"is neither true nor false by {setting}={rule.text!r}"
     most = ", ".join(f"{word!r} {count}" for word, count in text.value_counts().head(6).items())
-    named = f"to a rule such as {rule.naming(text)!r}" if rule.values else "to a rule"
+    named = f"to a rule such as {rule.naming(text)!r}" if rule.sign else "to a rule"
     remedy = f"The column holds {most}. Correct the cell, or set {setting} {named}; allowed {GRAMMAR}."
     sheet.refuse_first(column, ~rule.readable(text), why, remedy)
     return rule.holds(text)
