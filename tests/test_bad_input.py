@@ -69,8 +69,8 @@ ROWS += ["cohort.categorical=[stage]"]
 LABEL = [*ROWS, "cohort.label=sick", "cohort.positive='== yes'", "cohort.drop=[months,status]", "task=classify"]
 TIME = [*ROWS, "cohort.time=months", "cohort.unit=months", "cohort.event=status", "cohort.happened='== dead'"]
 TIME += ["cohort.drop=[sick]", "task=hazard"]
-PARQUET = [word.replace("a.csv", "a.parquet") for word in LABEL]
-PACKED = [word.replace("a.csv", "a.csv.gz") for word in LABEL]
+DEAL_LABEL, DEAL_TIME = ["partition", *LABEL], ["partition", *TIME]
+DEAL_PARQUET, DEAL_PACKED = ([word.replace("a.csv", name) for word in DEAL_LABEL] for name in ("a.parquet", "a.csv.gz"))
 CLINICAL = ["cohort=clinical", "cohort.file=a.parquet", "task=hazard", "results.dir=out"]
 DESCRIBE = ["cohort", "describe", "clinical", "cohort.file=a.parquet"]
 SOUND = parquet(pd.DataFrame(cells(), columns=COLUMNS))
@@ -78,79 +78,125 @@ SOUND = parquet(pd.DataFrame(cells(), columns=COLUMNS))
 TABLES: dict[str, tuple[list[str], Files, list[str]]] = {
     # -------------------------------------------------------------------------------- the file itself
     "missing": (["run", *LABEL], {"b.csv": b""}, ["a.csv: no such file", "Did you mean 'b.csv'?", "cohort.dir"]),
-    "folder": (["partition", *LABEL], {"a.csv": None}, ["a.csv: is a folder, not a file", "cohort.dir"]),
+    "folder": (DEAL_LABEL, {"a.csv": None}, ["a.csv: is a folder, not a file", "cohort.dir"]),
     "missing in a sweep": (["run", "-m", *LABEL, "seed=1,2"], {}, ["a.csv: no such file"]),
-    "UTF-16": (
-        ["partition", *LABEL], {"a.csv": text(cells()).decode().encode("utf-16")}, ["byte 0 is 0xff", "-f utf-16"]),
+    "UTF-16": (DEAL_LABEL, {"a.csv": text(cells()).decode().encode("utf-16")}, ["byte 0 is 0xff", "-f utf-16"]),
     "UTF-16 without a mark": (
-        ["partition", *LABEL], {"a.csv": text(cells()).decode().encode("utf-16-le")}, ["line 1: byte 1 is 0x00"]),
-    "latin-1": (
-        ["partition", *LABEL], {"a.csv": wrong("stage", "é").decode().encode("latin1")}, ["line 6: byte", "0xe9"]),
-    "zip": (["partition", *LABEL], {"a.csv": b"PK\x03\x04\xff\xfe"}, ["line 1: byte 4", "zip archive", "as CSV"]),
-    "gzip by another name": (["partition", *LABEL], {"a.csv": gzip.compress(text(cells()))}, ["gzip", "ends in .gz"]),
-    "Parquet by another name": (["partition", *LABEL], {"a.csv": SOUND}, ["Parquet", "ends in .parquet"]),
-    "truncated gzip": (["partition", *PACKED], {"a.csv.gz": gzip.compress(text(cells()))[:99]}, ["to its end", "copy whole"]),
-    "Parquet cut off": (["partition", *PARQUET], {"a.parquet": SOUND[:999]}, ["not readable as Parquet", "copy whole"]),
-    "corrupt Parquet": (["partition", *PARQUET], {"a.parquet": SOUND[:99] + b"\xff" * 99 + SOUND[198:]}, ["a.parquet: cann"]),
-    "empty Parquet": (["partition", *PARQUET], {"a.parquet": b""}, ["a.parquet: not readable as Parquet"]),
-    "no row of Parquet": (["partition", *PARQUET], {"a.parquet": parquet(pd.DataFrame(columns=COLUMNS))}, ["no rows"]),
+        DEAL_LABEL,
+        {"a.csv": text(cells()).decode().encode("utf-16-le")},
+        ["line 1: byte 1 is 0x00"],
+    ),
+    "latin-1": (DEAL_LABEL, {"a.csv": wrong("stage", "é").decode().encode("latin1")}, ["line 6: byte", "0xe9"]),
+    "zip": (DEAL_LABEL, {"a.csv": b"PK\x03\x04\xff\xfe"}, ["line 1: byte 4", "zip archive", "as CSV"]),
+    "gzip by another name": (DEAL_LABEL, {"a.csv": gzip.compress(text(cells()))}, ["gzip", "ends in .gz"]),
+    "Parquet by another name": (DEAL_LABEL, {"a.csv": SOUND}, ["Parquet", "ends in .parquet"]),
+    "truncated gzip": (DEAL_PACKED, {"a.csv.gz": gzip.compress(text(cells()))[:99]}, ["to its end", "copy whole"]),
+    "Parquet cut off": (DEAL_PARQUET, {"a.parquet": SOUND[:999]}, ["not readable as Parquet", "copy whole"]),
+    "corrupt Parquet": (DEAL_PARQUET, {"a.parquet": SOUND[:99] + b"\xff" * 99 + SOUND[198:]}, ["a.parquet: cann"]),
+    "empty Parquet": (DEAL_PARQUET, {"a.parquet": b""}, ["a.parquet: not readable as Parquet"]),
+    "no row of Parquet": (DEAL_PARQUET, {"a.parquet": parquet(pd.DataFrame(columns=COLUMNS))}, ["no rows"]),
     "NUL bytes alone": (["run", *LABEL], {"a.csv": b"\0" * 999}, ["a.csv, line 1: byte 0 is 0x00", "A crash"]),
-    "NUL in a cell": (["partition", *LABEL], {"a.csv": wrong("stage", "I\0")}, [f"{WHERE} 'stage'", r"'I\x00' holds a byte 0"]),
+    "NUL in a cell": (DEAL_LABEL, {"a.csv": wrong("stage", "I\0")}, [f"{WHERE} 'stage'", r"'I\x00' holds a byte 0"]),
     "semicolons": (
-        ["partition", *LABEL], {"a.csv": text(cells(), separator=";")}, ["one column", "perhaps by ';'", "cohort.separator"]),
+        DEAL_LABEL,
+        {"a.csv": text(cells(), separator=";")},
+        ["one column", "perhaps by ';'", "cohort.separator"],
+    ),
     "header only": (["cohort", "describe", "tabular", *LABEL[1:]], {"a.csv": text([])}, ["a.csv: no rows"]),
     # ------------------------------------------------------------------------------------ its cells
-    "header twice": (["partition", *LABEL], {"a.csv": text(cells(), [*COLUMNS[:-1], "age"])}, ["'age'", "twice"]),
+    "header twice": (DEAL_LABEL, {"a.csv": text(cells(), [*COLUMNS[:-1], "age"])}, ["'age'", "twice"]),
     "misspelt column": (["partition", *LABEL, "cohort.label=sik"], {"a.csv": text(cells())}, ["Did you mean 'sick'?"]),
-    "negative time": (["partition", *TIME], {"a.csv": wrong("months", "-3")}, [f"{WHERE} 'months'", "'-3' is no time above 0"]),
-    "time of no life": (["partition", *TIME], {"a.csv": wrong("months", "1e9")}, ["'1e9'", "up to 1440 months", "cohort.unit"]),
-    "infinite time": (["partition", *TIME], {"a.csv": wrong("months", "inf")}, [f"{WHERE} 'months'", "'inf' is not a finite"]),
-    "event without a time": (["partition", *TIME], {"a.csv": wrong("months", "")}, [f"{WHERE} 'months'", "cohort.unlabelled"]),
-    "no event": (["partition", *TIME], {"a.csv": text(cells()).replace(b"dead", b"alive")}, ["False in all 30 rows", "at least one event"]),
+    "negative time": (DEAL_TIME, {"a.csv": wrong("months", "-3")}, [f"{WHERE} 'months'", "'-3' is no time above 0"]),
+    "time of no life": (DEAL_TIME, {"a.csv": wrong("months", "1e9")}, ["'1e9'", "up to 1440 months", "cohort.unit"]),
+    "infinite time": (DEAL_TIME, {"a.csv": wrong("months", "inf")}, [f"{WHERE} 'months'", "'inf' is not a finite"]),
+    "event without a time": (DEAL_TIME, {"a.csv": wrong("months", "")}, [f"{WHERE} 'months'", "cohort.unlabelled"]),
+    "no event": (
+        DEAL_TIME,
+        {"a.csv": text(cells()).replace(b"dead", b"alive")},
+        ["False in all 30 rows", "at least one event"],
+    ),
     "misspelt event": (
-        ["run", *TIME], {"a.csv": wrong("status", "ded")},
-        [f"{WHERE} 'status'", "'ded' is neither true nor false", "'ded' 1", "== dead else [alive, ded]"]),
-    "unknown answer": (["partition", *LABEL], {"a.csv": wrong("sick", "maybe")}, [f"{WHERE} 'sick'", "'maybe'", "'yes' 15"]),
+        ["run", *TIME],
+        {"a.csv": wrong("status", "ded")},
+        [f"{WHERE} 'status'", "'ded' is neither true nor false", "'ded' 1", "== dead else [alive, ded]"],
+    ),
+    "unknown answer": (DEAL_LABEL, {"a.csv": wrong("sick", "maybe")}, [f"{WHERE} 'sick'", "'maybe'", "'yes' 15"]),
     "word among numbers": (
-        ["partition", *LABEL[:-3], "cohort.positive='!= 0'", "cohort.drop=[months,status]", "task=classify", "cohort.label=age"],
-        {"a.csv": wrong("age", "unknown")}, [f"{WHERE} 'age'", "'unknown' is neither true nor false"]),
-    "huge number": (["partition", *LABEL], {"a.csv": wrong("age", "1e39")}, [f"{WHERE} 'age'", "'1e39'", "up to 1e+18"]),
-    "text in an analysis": (["analyse", "benefit", *LABEL], {"a.csv": wrong("age", "old")}, [f"{WHERE} 'age'", "'old'"]),
+        [
+            "partition",
+            *LABEL[:-3],
+            "cohort.positive='!= 0'",
+            "cohort.drop=[months,status]",
+            "task=classify",
+            "cohort.label=age",
+        ],
+        {"a.csv": wrong("age", "unknown")},
+        [f"{WHERE} 'age'", "'unknown' is neither true nor false"],
+    ),
+    "huge number": (DEAL_LABEL, {"a.csv": wrong("age", "1e39")}, [f"{WHERE} 'age'", "'1e39'", "up to 1e+18"]),
+    "text in an analysis": (
+        ["analyse", "benefit", *LABEL],
+        {"a.csv": wrong("age", "old")},
+        [f"{WHERE} 'age'", "'old'"],
+    ),
     "one class": (
-        ["partition", *LABEL], {"a.csv": text(cells()).replace(b",no,", b",yes,")}, ["True in all 30 rows", "both classes"]),
+        DEAL_LABEL,
+        {"a.csv": text(cells()).replace(b",no,", b",yes,")},
+        ["True in all 30 rows", "both classes"],
+    ),
     "a patient a site": (
-        ["run", *LABEL], {"a.csv": text(cells("ABCDEFGH", 8))}, ["No test rows", "largest of which has 1 row", "split"]),
-    "letter as separator": (["partition", *LABEL, "cohort.separator='é'"], {"a.csv": text(cells())}, ["allowed one character"]),
+        ["run", *LABEL],
+        {"a.csv": text(cells("ABCDEFGH", 8))},
+        ["No test rows", "largest of which has 1 row", "split"],
+    ),
+    "letter as separator": (
+        ["partition", *LABEL, "cohort.separator='é'"],
+        {"a.csv": text(cells())},
+        ["allowed one character"],
+    ),
     # ---------------------------------------------------------------------------- the clinical table
     "clinical: folder": (DESCRIBE, {"a.parquet": None}, ["a.parquet: is a folder", "cohort.file"]),
     "clinical: cut off": (["run", *CLINICAL], {"a.parquet": clinical()[:2000]}, ["not readable as Parquet", "import"]),
     "clinical: day of no life": (
-        DESCRIBE, {"a.parquet": clinical(lambda t: t.assign(dx_date="0203-01-01"))},
-        ["a.parquet, column 'dx_date', row 0", "'0203-01-01'", "from 1850 to 2150"]),
+        DESCRIBE,
+        {"a.parquet": clinical(lambda t: t.assign(dx_date="0203-01-01"))},
+        ["a.parquet, column 'dx_date', row 0", "'0203-01-01'", "from 1850 to 2150"],
+    ),
     "clinical: day beyond pandas": (
         ["analyse", "trends", *CLINICAL],
         {"a.parquet": clinical(lambda t: t.assign(dx_date=pd.Timestamp("2500-01-01").as_unit("s")))},
-        ["column 'dx_date', row 0", "2500-01-01"]),
+        ["column 'dx_date', row 0", "2500-01-01"],
+    ),
     "clinical: one patient": (
-        ["partition", *CLINICAL], {"a.parquet": clinical(lambda t: t.iloc[1:2])}, ["1 rows that differ in nothing"]),
+        ["partition", *CLINICAL],
+        {"a.parquet": clinical(lambda t: t.iloc[1:2])},
+        ["1 rows that differ in nothing"],
+    ),
     "fed_heart: elsewhere": (
-        ["run", "cohort=fed_heart", "cohort.dir=d", "results.dir=out"], {"d": None}, ["d/processed.cleveland.data", "UCI"]),
+        ["run", "cohort=fed_heart", "cohort.dir=d", "results.dir=out"],
+        {"d": None},
+        ["d/processed.cleveland.data", "UCI"],
+    ),
     "fed_heart: ragged": (
         ["run", "cohort=fed_heart", "cohort.dir=.", "results.dir=out"],
         {f"processed.{city}.data": b"1,2,3\n" for city in ("cleveland", "hungarian", "switzerland", "va")},
-        ["processed.cleveland.data: 3 columns, but cohort.columns names 14"]),
+        ["processed.cleveland.data: 3 columns, but cohort.columns names 14"],
+    ),
     # --------------------------------------------------------------------- where an answer should go
     "json: folder": (["analyse", "benefit", "--json", "d"], {"d": None}, ["--json d: is a folder", "Name a file"]),
     "figure: folder": (["partition", "--figure", "d.svg"], {"d.svg": None}, ["--figure d.svg: is a folder"]),
     "figure: kind": (["analyse", "trends", "--figure", "x.txt"], {}, ["--figure x.txt", ".pdf, .png, .svg"]),
     "proofs: folder": (["verify", "--json", "d"], {"d": None}, ["--json d: is a folder"]),
-}  # fmt: skip
+}
 
 SETTINGS: dict[str, tuple[list[str], list[str]]] = {
     "below a word": (["scenario.x=1"], ["scenario.x=1: scenario is one word", "scenario=consortium4 | cross71"]),
     "far below a word": (["scenario.x.y=1"], ["scenario.x.y=1: scenario is one word"]),
     "below a number": (["cohort.patients.x=3"], ["cohort.patients is a single value"]),
-    "misspelt group": (["cohort=calibratd"], ["cohort=calibratd: allowed calibrated", "Did you mean cohort=calibrated?"]),
+    "misspelt group": (
+        ["cohort=calibratd"],
+        ["cohort=calibratd: allowed calibrated", "Did you mean cohort=calibrated?"],
+    ),
     "misspelt key": (["cohort.patiens=5"], ["cohort=calibrated has", "Did you mean cohort.patients?"]),
     "of another entry": (["partition.alpha=1"], ["partition=natural has", "a setting of partition=dirichlet"]),
     "word for a number": (["partition=dirichlet", "partition.alpha=abc"], ["partition.alpha=abc: allowed a number"]),
@@ -158,14 +204,20 @@ SETTINGS: dict[str, tuple[list[str], list[str]]] = {
     "no value": (["cohort.patients=null"], ["cohort.patients=null: allowed a value"]),
     "beyond any machine": (["cohort.patients=99999999999999999999"], ["cohort.patients=", "allowed [4, 1e+08]"]),
     "word for a list": (["cohort.cancers=lung"], ["cohort.cancers: allowed a list", "'cohort.cancers=[a, b]'"]),
-    "unknown choice": (["cohort=synthea", "cohort.site=citty"], ["cohort.site=citty", "Did you mean cohort.site=city?"]),
+    "unknown choice": (
+        ["cohort=synthea", "cohort.site=citty"],
+        ["cohort.site=citty", "Did you mean cohort.site=city?"],
+    ),
     "value for a group": (["local=5"], ["local: a group of settings", "local.NAME=VALUE"]),
-    "no quotes": (["cohort=tabular", "cohort.label=é"], ["cohort.label=é: not an override", "beyond ASCII", "in quotes"]),
+    "no quotes": (
+        ["cohort=tabular", "cohort.label=é"],
+        ["cohort.label=é: not an override", "beyond ASCII", "in quotes"],
+    ),
     "taken away": (["~rounds"], ["~rounds: a setting cannot be taken away", "rounds=VALUE"]),
     "no key": (["=5"], ["=5: no key of a setting"]),
     "Hydra's package": (["cohort@x=lung"], ["cohort@x=lung: no key of a setting"]),
     "configs of one's own": (["--config-dir=d"], ["--config-dir: fedtrial has its own configs"]),
-}  # fmt: skip
+}
 
 
 def refused(words: list[str], expected: list[str], folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -176,7 +228,8 @@ def refused(words: list[str], expected: list[str], folder: Path, capsys: pytest.
         main()
     told = capsys.readouterr().err
     assert end.value.code == 2, told
-    assert told.startswith("Refused: ") and "Traceback" not in told
+    assert told.startswith("Refused: ")
+    assert "Traceback" not in told
     assert len(told.strip().splitlines()) == 1
     for word in expected:
         assert word in told
