@@ -13,7 +13,7 @@ from rich.text import Text
 from sim.analyses.ask import figure_path
 from sim.assets import root
 from sim.cohort.clinical import Clinical
-from sim.cohort.learnable import learnable, who
+from sim.cohort.learnable import FEWEST, MOST_ROWS, learnable, who
 from sim.cohort.marginals import marginals
 from sim.cohort.table import Cohort
 from sim.compose import experiment
@@ -45,7 +45,11 @@ def cohort(console: Console, name: str, overrides: Sequence[str]) -> None:
         console.print(rows(marginals(made), "Marginals: published and simulated"))
     if isinstance(wanted.cohort, Clinical):
         console.print(rows(who(made), "Who the patients are"))
-        console.print(rows(learnable(made), "What can be learned: ridge logistic regression, pooled, five folds"))
+    told = learnable(made)
+    title = "What can be learned: ridge regression (logistic; survival: Cox), pooled, five folds"
+    if len(made.table) > MOST_ROWS:
+        title += f", about {MOST_ROWS:,} rows"
+    console.print(rows(told, title) if len(told) else f"What can be learned: no outcome has {FEWEST} of either answer.")
 
 
 def columns(made: Cohort) -> Table:
