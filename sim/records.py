@@ -21,6 +21,7 @@ from sim.federation import Federation
 from sim.frames import ROUNDS, SITES
 from sim.score import Held
 
+LONGEST_NAME = 200  # bytes of a file; with what is put around it while it is written, file systems take 255
 FILES = ("rounds.parquet", "sites.parquet", "run.json")
 
 
@@ -102,6 +103,8 @@ def writable(folder: Path) -> Path:
 
 def writable_file(option: str, path: Path) -> None:
     """Refuse at once a file that could not be written after all was computed."""
+    if len(os.fsencode(path.name)) > LONGEST_NAME:
+        raise Refused(f"{option}: a name of {len(path.name)} letters; allowed {LONGEST_NAME}. Choose another.")
     if path.is_dir():
         raise Refused(f"{option} {path}: is a folder. Name a file.")
     writable(path.parent)

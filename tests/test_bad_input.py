@@ -182,7 +182,36 @@ TABLES: dict[str, tuple[list[str], Files, list[str]]] = {
         {f"processed.{city}.data": b"1,2,3\n" for city in ("cleveland", "hungarian", "switzerland", "va")},
         ["processed.cleveland.data: 3 columns, but cohort.columns names 14"],
     ),
+    # -------------------------------------------------------------------------- studies and records
+    "study: latin-1": (["study", "x.yaml"], {"x.yaml": b"question: \xe9"}, ["x.yaml, line 1: byte 10 is 0xe9"]),
+    "study: misspelt key": (
+        ["study", "x.yaml"],
+        {"x.yaml": b"quesion: a"},
+        ["key='quesion'", "Did you mean 'question'?"],
+    ),
+    "study: a list": (
+        ["study", "x.yaml"],
+        {"x.yaml": b"{question: a, metric: auroc, seeds: 1, overrides: [], methods: [a]}"},
+        ["x.yaml: not a study", "methods: ['a'] is no mapping", "quickstart.yaml"],
+    ),
+    "study: number for a setting": (
+        ["study", "x.yaml"],
+        {"x.yaml": b"{question: a, metric: auroc, seeds: 1, overrides: [3], methods: {A: []}}"},
+        ["overrides: [3] is no list of key=value"],
+    ),
+    "report: cut off": (
+        ["report", "."],
+        {"study.json": b'{"study": {'},
+        ["study.json: damaged", "Run the study again"],
+    ),
+    "report: nothing in it": (["report", "."], {"study.json": b"{}"}, ["study.json: damaged"]),
     # --------------------------------------------------------------------- where an answer should go
+    "name too long": (["cohort", "describe", "clinical", f"cohort.file={'a' * 300}"], {}, ["aaa: no such file"]),
+    "new name too long": (
+        ["cohort", "import", "fhir", ".", "--out", "a" * 300 + ".parquet"],
+        {},
+        ["--out: a name of 308 letters; allowed 200"],
+    ),
     "json: folder": (["analyse", "benefit", "--json", "d"], {"d": None}, ["--json d: is a folder", "Name a file"]),
     "figure: folder": (["partition", "--figure", "d.svg"], {"d.svg": None}, ["--figure d.svg: is a folder"]),
     "figure: kind": (["analyse", "trends", "--figure", "x.txt"], {}, ["--figure x.txt", ".pdf, .png, .svg"]),

@@ -39,7 +39,10 @@ class File:
             return str(self.path)
         with opened(self.path) as file:
             lines = csv.reader(TextIOWrapper(file, "utf-8-sig", newline=""), delimiter=self.separator)
-            next(islice((line for line in lines if line), row + self.named, None))
+            try:
+                next(islice((line for line in lines if line), row + self.named, None))
+            except csv.Error:  # a cell longer than this reader takes
+                return str(self.path)
             return f"{self.path}, line {lines.line_num}"
 
 

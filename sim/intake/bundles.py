@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ class Folder:
     """The files of a folder."""
 
     def __init__(self, folder: Path) -> None:
-        if not folder.is_dir():
+        if not os.path.isdir(folder):  # which takes names that are too long
             raise Refused(f"{folder}: no such folder. Name the one with the bundles, such as synthea/output/fhir.")
         self.files = [path for path in sorted(folder.iterdir()) if path.name.lower().endswith(WHOLE + LINES)]
         if not self.files:

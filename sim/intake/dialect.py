@@ -1,5 +1,6 @@
 """The tables of a Synthea CSV export and what their columns were called in the years from 2017 to 2026."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,7 @@ class File:
 
 def find(folder: Path) -> dict[str, File]:
     """Tables of a folder, `.csv` or `.csv.gz`; raises Refused with the table or column that is missing."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # which takes names that are too long
         raise Refused(f"{folder}: no such folder. Name the one with patients.csv, such as synthea/output/csv.")
     there = {name: locate(folder, name) for name in TABLES}
     for name, table in TABLES.items():
