@@ -134,6 +134,11 @@ TABLES: dict[str, tuple[list[str], Files, list[str]]] = {
         [f"{WHERE} 'age'", "'unknown' is neither true nor false"],
     ),
     "huge number": (DEAL_LABEL, {"a.csv": wrong("age", "1e39")}, [f"{WHERE} 'age'", "'1e39'", "up to 1e+18"]),
+    "cell of a megabyte": (
+        DEAL_LABEL,
+        {"a.csv": wrong("age", "1" * 10**6)},
+        ["'age'", "'1111", "... (1000002 letters)"],
+    ),
     "text in an analysis": (
         ["analyse", "benefit", *LABEL],
         {"a.csv": wrong("age", "old")},

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sim.checks import brief
 from sim.cohort.rule import GRAMMAR, Rule
 from sim.cohort.sheet import Sheet
 from sim.features import HUGE
@@ -44,7 +45,7 @@ def truth(sheet: Sheet, column: str, rule: Rule, setting: str) -> NDArray[np.boo
     remedy = "Fill it in, or set cohort.unlabelled=drop to leave such rows out."
     sheet.refuse_first(column, (text == "").to_numpy(), "is not recorded, and an outcome must be", remedy)
     why = f"is neither true nor false by {setting}={rule.text!r}"
-    most = ", ".join(f"{word!r} {count}" for word, count in text.value_counts().head(6).items())
+    most = ", ".join(f"{brief(word)} {count}" for word, count in text.value_counts().head(6).items())
     named = f"to a rule such as {rule.naming(text)!r}" if rule.sign else "to a rule"
     remedy = f"The column holds {most}. Correct the cell, or set {setting} {named}; allowed {GRAMMAR}."
     sheet.refuse_first(column, ~rule.readable(text), why, remedy)

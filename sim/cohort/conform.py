@@ -10,7 +10,7 @@ import pyarrow.parquet as arrow_parquet
 from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from sim.checks import Refused, nearest
+from sim.checks import Refused, brief, nearest
 from sim.cohort.damage import broken
 from sim.cohort.horizon import YEARS, dead_by, seen_for
 from sim.cohort.schema import KEY, LIFETIMES, TREATMENTS, Column, columns
@@ -94,7 +94,7 @@ def numbers(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
 
 def texts(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
     """Which values are text, and one of the allowed words where there are such."""
-    words = [value for value in raw.unique() if isinstance(value, str) and value]
+    words = [value for value in raw.unique() if isinstance(value, str) and value and "\0" not in value]
     return raw.isin([word for word in words if not column.allowed or word in column.allowed]).to_numpy(dtype=bool)
 
 
@@ -127,7 +127,7 @@ def refuse(frame: pd.DataFrame, column: str, wrong: NDArray[np.bool_], where: st
         return
     row = int(np.argmax(wrong))
     value = frame[column].iloc[row]
-    shown = "empty" if pd.isna(value) else repr(value) if isinstance(value, str) else str(value)
+    shown = "empty" if pd.isna(value) else brief(value) if isinstance(value, str) else str(value)
     more = f" ({int(wrong.sum())} such rows)" if wrong.sum() > 1 else ""
     raise Refused(
         f"{where}, column {column!r}, row {row} (patient {frame['patient_id'].iloc[row]}): {shown}{more}; "

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as arrow_parquet
 
-from sim.checks import Refused
+from sim.checks import Refused, brief
 from sim.cohort.damage import BROKEN, NUL, broken, not_text, opened
 
 
@@ -68,7 +68,7 @@ def read(path: Path, columns: list[str], separator: str) -> File:
         wrong = text[column].str.contains("\0", regex=False).to_numpy(dtype=bool)
         if wrong.any():
             at = int(np.argmax(wrong))
-            raise Refused(f"{made.place(at)}, column {column!r}: {text[column].iloc[at]!r} holds a byte 0. {NUL}")
+            raise Refused(f"{made.place(at)}, column {column!r}: {brief(text[column].iloc[at])} holds a byte 0. {NUL}")
     return made
 
 

@@ -39,7 +39,7 @@ class Column:
             return {
                 "flag": "allowed true or false",
                 "date": f"allowed a day from {LIFETIMES[0]} to {LIFETIMES[1]}",
-            }.get(self.kind, "allowed any text")
+            }.get(self.kind, "allowed any text without a byte 0")
         low, high = self.range
         words = f"above {low:g} up to {high:.12g}" if self.above else f"{low:g} to {high:.12g}"
         return f"allowed {'whole ' if self.kind == 'whole' else ''}numbers {words} {self.unit}".rstrip()

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sim.checks import Refused, one_of
+from sim.checks import Refused, brief, one_of
 from sim.cohort.reading import File
 
 
@@ -51,7 +51,7 @@ class Sheet:
             raise Refused(
                 f"{self.place(at)}, column {column!r}, row {self.row[at]} of site {str(self.site[at])!r} "
                 "(the first row is 0): "
-                f"{self.cells[column].iloc[at]!r} {why}. {remedy}"
+                f"{brief(self.cells[column].iloc[at])} {why}. {remedy}"
             )
 
 

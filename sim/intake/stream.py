@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 from numpy.typing import NDArray
 
-from sim.checks import Refused
+from sim.checks import Refused, brief
 from sim.cohort.damage import BROKEN, NUL, broken, not_text, opened
 from sim.cohort.schema import LIFETIMES
 
@@ -49,7 +49,7 @@ def days(path: Path, column: str, text: pd.Series) -> pd.Series:
     if wrong.any():
         line = text.index[int(np.argmax(wrong))]
         raise Refused(
-            f"{path}, line {line}, column {column}: {text[line]!r} is no day such as 2019-05-31 (from "
+            f"{path}, line {line}, column {column}: {brief(text[line])} is no day such as 2019-05-31 (from "
             f"{LIFETIMES[0]} to {LIFETIMES[1]}). Correct it, or export again; a spreadsheet that saved it may have "
             "rewritten the dates."
         )
@@ -103,5 +103,7 @@ def refuse_nul(path: Path, column: str, cells: pa.Array, first: int) -> pa.Array
     wrong = pc.match_substring(cells, "\0")
     if pc.any(wrong).as_py():
         line = first + wrong.index(True).as_py()
-        raise Refused(f"{path}, line {line}, column {column}: {cells[line - first].as_py()!r} holds a byte 0. {NUL}")
+        raise Refused(
+            f"{path}, line {line}, column {column}: {brief(cells[line - first].as_py())} holds a byte 0. {NUL}"
+        )
     return cells
