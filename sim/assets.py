@@ -1,5 +1,6 @@
 """Where configs/, datasets/ and experiments/ lie: beside the package in a checkout, inside it in a wheel."""
 
+import os
 from pathlib import Path
 
 
@@ -10,6 +11,7 @@ def root() -> Path:
 
 
 def locate(path: str) -> Path:
-    """A path from the current folder if it is there, else from `root()`; an absolute path stays as it is."""
+    """A path from the current folder, or from `root()` if it is only there; an absolute path stays as it is."""
     given = Path(path).expanduser()
-    return given if given.is_absolute() or given.exists() else root() / given
+    ours = root() / given  # given itself, where that is absolute
+    return ours if os.path.exists(ours) and not os.path.exists(given) else given  # which take names that are too long

@@ -5,6 +5,8 @@ import math
 import sys
 from collections.abc import Iterable
 
+LONG, MANY = 100, 60  # letters of a value and words of a list that a refusal shows
+
 
 class Refused(ValueError):
     """A setting, a table or a request that fedtrial will not act on; the text is meant for the user."""
@@ -36,7 +38,15 @@ def one_of(name: str, value: str, allowed: Iterable[str], remedy: str = "") -> N
     if value in words:
         return
     guess = nearest(value, words)
-    raise Refused(f"{name}={value!r}: allowed {', '.join(words)}.{guess}{' ' + remedy if remedy else ''}")
+    rest = f" and {len(words) - MANY} more" if len(words) > MANY else ""
+    listed = f"{', '.join(words[:MANY])}{rest}"
+    raise Refused(f"{name}={brief(value)}: allowed {listed}.{guess}{' ' + remedy if remedy else ''}")
+
+
+def brief(value: object) -> str:
+    """A value as it would be written in code, cut where it is long."""
+    written = repr(value)
+    return written if len(written) <= LONG else f"{written[:LONG]}... ({len(written)} letters)"
 
 
 def nearest(word: str, words: Iterable[str], shown: str = "{!r}") -> str:

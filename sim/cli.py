@@ -162,12 +162,12 @@ def verify(
     from dataclasses import asdict
 
     from sim.progress import compiling
-    from sim.records import ready
+    from sim.records import ready, writable_file
     from sim.verify import certificates
 
     table = Table("method", "property", "error", "tolerance", "", title="Correctness certificates")
     if json_file:
-        ready(json_file.parent)
+        writable_file("--json", json_file)
     with (
         compiling(),
         Console(stderr=True).status("proving every method against closed forms"),
@@ -183,5 +183,6 @@ def verify(
         rows = [asdict(one) | {"passed": one.passed} for one in done]
         for row in rows:
             row["error"] = row["error"] if math.isfinite(row["error"]) else None  # JSON has no infinity
+        ready(json_file.parent)
         json_file.write_text(json.dumps(rows, indent=2) + "\n")
     raise typer.Exit(1 if failed else 0)

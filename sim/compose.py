@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import cache
 
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -15,6 +16,8 @@ from omegaconf.errors import OmegaConfBaseException
 from sim.assets import root
 from sim.checks import Refused, nearest
 from sim.config import GROUPS, Experiment, register
+
+SECTIONS = {field.name for field in fields(Experiment)} - {"rounds", "seed"}
 
 
 def experiment(overrides: Sequence[str]) -> Experiment:
@@ -79,10 +82,17 @@ def check(override: str, chosen: Sequence[str]) -> None:
     try:
         parsed = OverridesParser.create().parse_override(override)
     except HydraException as error:
-        raise Refused(f"{override}: not an override. Write key=value. {plain(error)}") from None
+        remedy = "a value with blanks, brackets or letters beyond ASCII stands in quotes, 'key=\"value\"'"
+        raise Refused(f"{override}: not an override. Write key=value; {remedy}. ({plain(error)})") from None
     group = parsed.key_or_group
+    if not group or parsed.package is not None:
+        raise Refused(f"{override}: no key of a setting. Write key=value, such as rounds=5.")
+    if parsed.is_delete():
+        raise Refused(f"{override}: a setting cannot be taken away. Give it a value: {group}=VALUE.")
     if parsed.is_sweep_override():
         raise Refused(f"{override}: several values make a sweep; name one, or use `fedtrial run -m`.")
+    if "." in group and not group.startswith("hydra."):
+        refuse_below(override, group, chosen)
     if parsed.is_add() and not group.startswith("hydra"):
         config = composed([word for word in chosen if word != override])
         parent = OmegaConf.select(config, group.rpartition(".")[0] or "rounds")
@@ -96,6 +106,24 @@ def check(override: str, chosen: Sequence[str]) -> None:
         if value not in allowed:
             hint = nearest(value, allowed, f"{group}={{}}")
             raise Refused(f"{group}={value}: allowed {', '.join(allowed)}.{hint}")
+
+
+@cache
+def entries(chosen: tuple[str, ...]) -> DictConfig:
+    """Config of these entries of groups alone; to be read, not changed."""
+    return composed(chosen)
+
+
+def refuse_below(override: str, key: str, chosen: Sequence[str]) -> None:
+    """Refuse a key that names something within a single value, such as `scenario.x` or `cohort.patients.x`."""
+    parent = key.rpartition(".")[0]
+    if "." not in parent and parent in {*GROUPS, *SECTIONS} - {"scenario"}:
+        return
+    if key.startswith("scenario."):
+        raise Refused(f"{override}: scenario is one word. Choose one: scenario={' | '.join(options('scenario'))}.")
+    value = OmegaConf.select(entries(tuple(chosen)), parent)
+    if value is not None and not isinstance(value, DictConfig):
+        raise Refused(f"{override}: {parent} is a single value. Write {parent}=VALUE.")
 
 
 def options(group: str) -> list[str]:
@@ -126,9 +154,18 @@ def plain(error: BaseException) -> str:
     first = lines[0] if lines else type(error).__name__
     key = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("full_key:")), "")
     typed = re.match(r"Value '(.*)' of type '.*' could not be converted to (\w+)", first)
+    listed = re.match(r"Invalid value '(.*)', expected one of \[(.*)\]", first)
     if key and typed:
         wanted = {"Float": "a number", "Integer": "a whole number", "Boolean": "true or false"}
         return f"{key}={typed[1]}: allowed {wanted.get(typed[2], typed[2])}."
+    if key and listed:
+        return f"{key}={listed[1]}: allowed {listed[2]}.{nearest(listed[1], listed[2].split(', '), f'{key}={{}}')}"
+    if key and "not Optional" in first:
+        return f"{key}=null: allowed a value. Leave the setting out to have its default."
+    if key and "is not a ListConfig" in first:
+        return f"{key}: allowed a list, in brackets and quotes: '{key}=[a, b]'."
+    if key and "is not a subclass" in first:
+        return f"{key}: a group of settings, not a value. Set one of them: {key}.NAME=VALUE."
     return f"{key}: {first}" if key else first
 
 
@@ -169,5 +206,17 @@ def unknown(override: str, config: DictConfig) -> str:
     if not allowed:
         return f"{key}: the chosen {parent} has no settings; the {parent}s are {', '.join(options(parent))}."
     hint = nearest(leaf, allowed, f"{parent}.{{}}" if parent else "{}")
-    place = f"{parent} has" if parent else "allowed are"
-    return f"{key}: no such setting; {place} {', '.join(allowed)}.{hint}"
+    place = f"{entry(parent, node)} has" if parent else "allowed are"
+    return f"{key}: no such setting; {place} {', '.join(allowed)}.{hint or owners(parent, leaf)}"
+
+
+def entry(group: str, node: DictConfig) -> str:
+    """`partition=natural` where that is what was chosen of a group, else the name of the section."""
+    named = [name for name, kind in GROUPS.get(group, {}).items() if kind is OmegaConf.get_type(node)]
+    return f"{group}={named[0]}" if named else group
+
+
+def owners(group: str, leaf: str) -> str:
+    """Entries of a group that have a setting that the chosen one lacks."""
+    able = [name for name, kind in GROUPS.get(group, {}).items() if leaf in {field.name for field in fields(kind)}]
+    return f" It is a setting of {', '.join(f'{group}={name}' for name in able)}." if able else ""

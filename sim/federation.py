@@ -120,8 +120,13 @@ def stood(cohort: Cohort, outcome: str, whose: Sides, scaling: Scaling) -> Feder
             f"No training rows at {empty}: give each site at least one row marked 'train' in {cohort.split!r}."
         )
     if not counts[:, 2].any():
-        remedy = f"mark some rows 'test' in {cohort.split!r}" if cohort.split else "lower split.train"
-        raise Refused(f"No test rows at any site: {remedy}.")
+        remedy = (
+            f"mark some rows 'test' in {cohort.split!r}"
+            if cohort.split
+            else "give sites more patients, or lower split.train"
+        )
+        most = int(counts.sum(1).max())
+        raise Refused(f"No test rows at any site, the largest of which has {most} rows: {remedy}.")
     order = grouped(cell, whose.patients.order)
     ends = np.cumsum(counts.ravel()).reshape(counts.shape)
     bounds = np.concatenate([np.r_[0, ends[:-1, 2]][:, None], ends], axis=1)

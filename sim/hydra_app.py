@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from rich import filesize
 from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 
 from sim.assets import root
 from sim.checks import Refused, tell
@@ -19,7 +20,7 @@ from sim.config import register
 from sim.profiling import stage
 from sim.progress import bar, compiling
 from sim.records import Run, read
-from sim.rehearse import keep
+from sim.rehearse import keep, prepare
 
 SHOWN = 30  # sites in the table; all of them are in sites.parquet
 
@@ -27,11 +28,16 @@ SHOWN = 30  # sites in the table; all of them are in sites.parquet
 def launch(words: Sequence[str]) -> None:
     """Hydra's command line over `one`; refuses a wrong cell before any cell runs."""
     asked = get_args_parser().parse_args(list(words))
+    for option in ("config_name", "config_path", "config_dir"):
+        if getattr(asked, option):
+            raise Refused(f"--{option.replace('_', '-')}: fedtrial has its own configs. Set key=value, or a scenario.")
     with stage("settings"):
         if not (asked.help or asked.hydra_help):
             for cell in cells(asked.overrides) if asked.multirun else [asked.overrides]:
                 experiment(cell)
         register()
+    if asked.multirun and not (asked.help or asked.hydra_help or asked.cfg or asked.info):
+        prepare(experiment(cells(asked.overrides)[0]))  # a bad file is told before Hydra makes a folder
     sys.argv = ["fedtrial run", *words]
     app = hydra.main(version_base="1.3", config_path=str(root() / "configs"), config_name="config")(one)
     app()
@@ -63,7 +69,9 @@ def show(run: Run, home: Path) -> None:
     largest = set(sorted(sites, key=lambda site: -sites[site]["test"]["rows"])[:SHOWN])
     for site in filter(largest.__contains__, sites):
         values = wide.loc[site] if site in wide.index else [math.nan] * len(wide.columns)
-        table.add_row(site, str(sites[site]["test"]["rows"]), str(sites[site]["test"]["events"]), *map(shown, values))
+        table.add_row(
+            Text(site), str(sites[site]["test"]["rows"]), str(sites[site]["test"]["events"]), *map(shown, values)
+        )
     if len(sites) > SHOWN:
         table.add_row(f"{len(sites) - SHOWN} smaller", *[""] * (len(wide.columns) + 2))
     table.add_section()
@@ -76,10 +84,10 @@ def show(run: Run, home: Path) -> None:
         sent = f"{filesize.decimal(int(down))} down, {filesize.decimal(int(up))} up"
         console.print(f"Sent: {sent}, all sites and rounds together; {run.info['parameters']} parameters.")
     if "not known" in run.info["notes"]:
-        console.print(f"Not known: {run.info['notes']['not known']}.")
+        console.print(f"Not known: {run.info['notes']['not known']}.", markup=False)
     if run.info["status"] != "done":
         console.print(f"[bold red]{run.info['status']}[/]")
-    console.print(f"Records: {home}")
+    console.print(f"Records: {home}", markup=False)
 
 
 def shown(value: float) -> str:

@@ -21,6 +21,7 @@ from sim.federation import Federation
 from sim.frames import ROUNDS, SITES
 from sim.score import Held
 
+LONGEST_NAME = 200  # bytes of a file; with what is put around it while it is written, file systems take 255
 FILES = ("rounds.parquet", "sites.parquet", "run.json")
 
 
@@ -90,14 +91,32 @@ def together(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def ready(folder: Path) -> Path:
-    """The folder, made if it is not there; refuses at once what could not be written hours later."""
+def writable(folder: Path) -> Path:
+    """The folder, not made yet; refuses at once what could not be written hours later."""
+    there = next(one for one in (folder, *folder.parents) if one.exists())
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
+        tempfile.TemporaryFile(dir=there).close()
     except OSError as error:
         raise Refused(f"{folder}: cannot be written to ({error.strerror}); choose another.") from None
     return folder
+
+
+def writable_file(option: str, path: Path) -> None:
+    """Refuse at once a file that could not be written after all was computed."""
+    if len(os.fsencode(path.name)) > LONGEST_NAME:
+        raise Refused(f"{option}: a name of {len(path.name)} letters; allowed {LONGEST_NAME}. Choose another.")
+    if path.is_dir():
+        raise Refused(f"{option} {path}: is a folder. Name a file.")
+    writable(path.parent)
+
+
+def ready(folder: Path) -> Path:
+    """The folder, made if it is not there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"{folder}: cannot be written to ({error.strerror}); choose another.") from None
+    return writable(folder)
 
 
 def write(run: Run, folder: Path) -> Path:

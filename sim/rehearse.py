@@ -20,7 +20,7 @@ from sim.gather import gather
 from sim.local.tier import choose
 from sim.partition.base import digest as partition_digest
 from sim.profiling import stage
-from sim.records import Run, finished, ready, rounds_frame, sites_frame, write
+from sim.records import Run, finished, rounds_frame, sites_frame, writable, write
 from sim.references import Reference, Watch
 from sim.score import Held
 from sim.split import Leak
@@ -151,7 +151,7 @@ def holdings(federation: Federation, events: NDArray[np.bool_]) -> Json:
 
 def keep(experiment: Experiment, folder: Path, watch: Watch = lambda number: None) -> Path:
     """Folder of the finished run, computed only if it is not there yet."""
-    home = ready(folder) / run_id(experiment, prepare(experiment))
+    home = writable(folder) / run_id(experiment, prepare(experiment))
     if finished(home):
         return home
     run = rehearse(experiment, watch)

@@ -8,11 +8,12 @@ import pandas as pd
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Table
+from rich.text import Text
 
+from sim.analyses.ask import figure_path
 from sim.assets import root
-from sim.checks import one_of
 from sim.cohort.clinical import Clinical
-from sim.cohort.learnable import learnable, who
+from sim.cohort.learnable import FEWEST, MOST_ROWS, learnable, who
 from sim.cohort.marginals import marginals
 from sim.cohort.table import Cohort
 from sim.compose import experiment
@@ -39,12 +40,16 @@ def cohort(console: Console, name: str, overrides: Sequence[str]) -> None:
     console.print(columns(made))
     console.print(per_site(made))
     for key, note in made.notes.items():
-        console.print(f"{key}: {note}")
+        console.print(f"{key}: {note}", markup=False)
     if made.name == "calibrated":
         console.print(rows(marginals(made), "Marginals: published and simulated"))
     if isinstance(wanted.cohort, Clinical):
         console.print(rows(who(made), "Who the patients are"))
-        console.print(rows(learnable(made), "What can be learned: ridge logistic regression, pooled, five folds"))
+    told = learnable(made)
+    title = "What can be learned: ridge regression (logistic; survival: Cox), pooled, five folds"
+    if len(made.table) > MOST_ROWS:
+        title += f", about {MOST_ROWS:,} rows"
+    console.print(rows(told, title) if len(told) else f"What can be learned: no outcome has {FEWEST} of either answer.")
 
 
 def columns(made: Cohort) -> Table:
@@ -61,7 +66,8 @@ def columns(made: Cohort) -> Table:
         else:
             kind, shown = "name", f"{series.nunique()} different"
         predicts = ", ".join(outcome for outcome, names in made.predictors.items() if name in names)
-        table.add_row(name, kind, shown, f"{series.isna().mean():.1%}", predicts or "–")
+        cells = (str(name), kind, shown, f"{series.isna().mean():.1%}", predicts or "–")
+        table.add_row(*map(Text, cells))
     return table
 
 
@@ -71,7 +77,8 @@ def per_site(made: Cohort) -> Table:
     site = made.table["site"].to_numpy(dtype=str)
     for name in np.unique(site):
         mine = site == name
-        table.add_row(name, str(mine.sum()), *(str(made.events(outcome)[mine].sum()) for outcome in made.outcomes))
+        events = (str(made.events(outcome)[mine].sum()) for outcome in made.outcomes)
+        table.add_row(Text(name), str(mine.sum()), *events)
     return table
 
 
@@ -79,14 +86,13 @@ def rows(frame: pd.DataFrame, title: str) -> Table:
     """A data frame as a table, numbers with three decimals."""
     table = Table(*frame.columns, title=title)
     for values in frame.itertuples(index=False):
-        table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in values))
+        table.add_row(*(Text(f"{value:.3f}" if isinstance(value, float) else str(value)) for value in values))
     return table
 
 
 def partition(console: Console, overrides: Sequence[str], figure: Path | None) -> None:
     """Sites (the largest, if many), skew of every column against chance, fingerprint and figure."""
-    if figure:
-        one_of("--figure", figure.suffix, (".svg", ".png", ".pdf"))
+    figure_path(figure)
     wanted = experiment(overrides)
     held, made, outcome, sites, external, sides = gather(wanted)
     frame = describe(made, outcome, sites)
@@ -96,7 +102,7 @@ def partition(console: Console, overrides: Sequence[str], figure: Path | None) -
         table.caption = f"the {SHOWN} largest of {len(frame)} sites"
     console.print(table)
     if external:
-        console.print(f"External, kept out of training: {', '.join(external)}.")
+        console.print(f"External, kept out of training: {', '.join(external)}.", markup=False)
     if wanted.partition.overlap:
         console.print(sides.leak.told())
     far, none = skew(frame), f"{(frame['events'] == 0).sum()} without an event"
@@ -113,7 +119,7 @@ def partition(console: Console, overrides: Sequence[str], figure: Path | None) -
     if made is not held:
         console.print(rows(changed(held, made, sites), "Shift: share of rows changed, in all and over sites"))
         if "faults" in made.notes:
-            console.print(f"Faults: {made.notes['faults']}.")
+            console.print(f"Faults: {made.notes['faults']}.", markup=False)
     mark = digest(made, sites)
     console.print(f"Partition: {mark}")
     path = figure or Path(wanted.results.dir) / f"partition-{mark[:12]}.svg"

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import yaml
 from sim import records
 from sim.assets import root
 from sim.checks import Refused, one_of, within
+from sim.cohort.damage import not_text
 from sim.compose import seeded
 from sim.config import Experiment
 from sim.dial import Dial
@@ -42,9 +43,17 @@ class Study:
     def __post_init__(self) -> None:
         if not isinstance(self.seeds, int):
             raise TypeError(f"seeds={self.seeds!r} is no whole number")
+        for key, given in (("methods", self.methods), ("scenarios", self.scenarios), ("published", self.published)):
+            if not isinstance(given, dict):
+                raise TypeError(f"{key}: {given!r} is no mapping of labels")
+        if not self.methods or not self.scenarios:
+            raise TypeError("it names no method, or no scenario")
         for label, words in [("overrides", self.overrides), *self.methods.items(), *self.scenarios.items()]:
-            if not isinstance(words, list):
+            if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
                 raise TypeError(f"{label}: {words!r} is no list of key=value settings")
+        for key, number in (("margin", self.margin), *self.published.items()):
+            if not isinstance(number, int | float):
+                raise TypeError(f"{key}: {number!r} is no number")
         one_of(f"{self.name}: metric", self.metric, METRICS)
         within(f"{self.name}: seeds", self.seeds, 1)
 
@@ -81,15 +90,21 @@ def load(name: str) -> Study:
     folder = root() / "experiments"
     path = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
     if not path.is_file():
-        one_of("study", name, [known.stem for known in folder.glob("*.yaml")])
-        raise Refused(f"{path}: no such file.")
+        if path.parent == folder:
+            one_of("study", name, [known.stem for known in folder.glob("*.yaml")])
+        raise Refused(f"{path}: no such file. Name a study's file, or a study of {folder}.")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             raise TypeError("it holds no keys")
+        for key in content:
+            one_of(f"{path}: key", str(key), [one.name for one in fields(Study) if one.name != "name"])
         return Study.of({"name": path.stem} | content)
+    except UnicodeDecodeError:
+        raise Refused(not_text(path)) from None
     except (yaml.YAMLError, TypeError) as error:
-        raise Refused(f"{path}: not a study: {error}. See experiments/quickstart.yaml for the keys.") from None
+        why = " ".join(str(error).split())
+        raise Refused(f"{path}: not a study: {why}. See experiments/quickstart.yaml for the keys.") from None
 
 
 def changed(study: Study, extra: Sequence[str]) -> Study:
@@ -141,9 +156,11 @@ def gather(folder: Path) -> StudyRecords:
     """Records of a study from its folder: study.json and the runs it names; refuses a run that is gone or changed."""
     try:
         content = json.loads((folder / "study.json").read_text())
+        study, _ = Study.of(content["study"]), content["runs"][0]["run"]
     except OSError:
         raise Refused(f"{folder}: no study.json there. Run `fedtrial study NAME` first, or name its folder.") from None
-    study = Study.of(content["study"])
+    except (UnicodeDecodeError, json.JSONDecodeError, TypeError, LookupError) as error:
+        raise Refused(f"{folder / 'study.json'}: damaged ({error}). Run the study again; finished runs stay.") from None
     runs = [judged(records.read(folder / cell["run"]), study.metric) for cell in content["runs"]]
     listing = pd.DataFrame(content["runs"])
     listing["status"] = ["done" if run.info["status"] == "done" else "diverged" for run in runs]

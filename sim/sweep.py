@@ -16,7 +16,7 @@ from sim.checks import Refused
 from sim.config import Experiment
 from sim.execute import InProcess
 from sim.local.workshop import Workshop
-from sim.records import Run, finished, ready, write
+from sim.records import Run, finished, writable, write
 from sim.references import Watch
 from sim.rehearse import footing, keep, prepare, rehearse, run_id, simulation
 
@@ -26,7 +26,7 @@ R = TypeVar("R")
 
 def run_all(experiments: Sequence[Experiment], folder: Path, workers: int, watch: Watch) -> list[Path]:
     """Folders of all runs, in order; those that are not there yet are computed by `workers` processes."""
-    ready(folder)
+    writable(folder)
     if workers <= 1:
         homes = []
         for at, experiment in enumerate(experiments):

@@ -163,6 +163,7 @@ BREACHES: dict[str, tuple[Change, list[str]]] = {
     "stage 1.5": (put("stage", 7, 1.5), ["'stage'", "row 7", "1.5"]),
     "flag of numbers": (put("er", 0, 1), ["'er'", "row 0", "true or false"]),
     "event missing": (put("event", 0, None), ["'event'", "row 0", "empty"]),
+    "patient with a byte 0": (put("patient_id", 4, "p\0"), ["'patient_id'", "row 4", "without a byte 0"]),
     "patient empty": (put("patient_id", 4, ""), ["'patient_id'", "row 4", "''"]),
     "date": (put("dx_date", 4, "31/12/2010"), ["'dx_date'", "row 4", "'31/12/2010'", "a day"]),
     "date a number": (lambda t: t.assign(dx_date=2010), ["'dx_date'", "row 0", "2010"]),

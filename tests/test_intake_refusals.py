@@ -138,7 +138,42 @@ CSV: dict[str, tuple[Change, list[str]]] = {
     "not UTF-8": (latin1, ["patients.csv, line 4: byte 628 is 0xe9", "not UTF-8", "iconv"]),
     "ragged": (
         swap("procedures.csv", "Lumpectomy of breast (procedure),1,", "Lumpectomy of breast (procedure),1,1,"),
-        ["procedures.csv: cannot be read to its end", "Row #3", "Expected 8 columns, got 9"],
+        ["procedures.csv, line 3: 9 cells where the others have 8", "in quotes"],
+    ),
+    "column twice": (
+        swap("observations.csv", "DATE,", "CODE,"),
+        ["observations.csv: no column DATE or START", "it has CODE"],
+    ),
+    "needed column twice": (
+        swap("observations.csv", ",DESCRIPTION,", ",CODE,"),
+        ["observations.csv, line 1: column CODE stands there twice", "Keep one"],
+    ),
+    "UTF-16": (
+        lambda f: (f / "patients.csv").write_bytes((f / "patients.csv").read_text().encode("utf-16")),
+        ["patients.csv, line 1: byte 0 is 0xff", "UTF-16", "iconv -f utf-16"],
+    ),
+    "byte 0": (
+        swap("conditions.csv", ",p02", ",p\x0002"),
+        ["conditions.csv, line 4, column PATIENT: 'p\\x0002' holds a byte 0", "crash"],
+    ),
+    "bytes 0 alone": (lambda f: (f / "observations.csv").write_bytes(b"\0" * 999), ["line 1: byte 0 is 0x00"]),
+    "table that is a folder": (
+        lambda f: ((f / "observations.csv").unlink(), (f / "observations.csv").mkdir()),
+        ["observations.csv: is a folder", "take it away"],
+    ),
+    "no observations": (header_only("observations.csv"), ["observations.csv: no rows", "take the file away"]),
+    "header cut off": (swap_all("observations.csv", "DATE,PATIENT,CODE,VALUE"), ["observations.csv: no rows"]),
+    "line without end": (
+        lambda f: (f / "observations.csv").write_text((f / "observations.csv").read_text() + "y" * (3 << 20)),
+        ["observations.csv", "Is there a quote that is never closed?"],
+    ),
+    "death of no life": (
+        swap("patients.csv", "2013-03-01", "9999-03-01"),
+        ["patients.csv, line 3, column DEATHDATE: '9999-03-01' is no day", "from 1850 to 2150"],
+    ),
+    "older than anyone": (
+        swap("patients.csv", "1948-07-15", "1858-07-15"),
+        ["conditions.csv, line 4: diagnosis on 2012-01-15, more than 120 years after the birth", "line 3"],
     ),
     "truncated gzip": (cut("observations"), ["observations.csv.gz: cannot be read to its end", "Is the copy whole?"]),
     "no gzip": (
@@ -158,6 +193,14 @@ def test_a_damaged_export_is_refused(case: str, tmp_path: Path) -> None:
         assemble(reading(folder), FollowUp.export)
     for word in words:
         assert word in str(refusal.value)
+
+
+@pytest.mark.parametrize("income", ["inf", "-5", "nan"])
+def test_income_has_its_range(income: str, tmp_path: Path) -> None:
+    shutil.copytree(DATA / "synthea_2024", tmp_path / "csv")
+    swap("patients.csv", ",31000", f",{income}")(tmp_path / "csv")
+    with pytest.raises(Refused, match=rf"line 3, column INCOME: '{income}'; allowed 0 to 1000000000 USD"):
+        reading(tmp_path / "csv")
 
 
 def test_income_must_be_a_number(tmp_path: Path) -> None:
@@ -249,6 +292,20 @@ FHIR: dict[str, tuple[Change, list[str]]] = {
     "truncated gzip": (
         lambda f: (f / "z.json.gz").write_bytes(gzip.compress((f / "p01.json").read_bytes())[:500]),
         ["z.json.gz: cannot be read to its end"],
+    ),
+    "empty file": (lambda f: (f / "z.json").write_text(""), ["z.json: empty", "take the file away"]),
+    "empty lines": (lambda f: (f / "z.ndjson").write_text("\n"), ["z.ndjson: empty"]),
+    "entry that is no list": (
+        lambda f: (f / "z.json").write_text('{"resourceType": "Bundle", "entry": 5}'),
+        ["z.json: entry is no list of resources", "damaged"],
+    ),
+    "misspelt day": (
+        lambda f: (f / "p02.json").write_text((f / "p02.json").read_text().replace('Time": "2012', 'Time": "20l2')),
+        ["p02.json, Condition c2", "'20l2-01-15T10:00:00-05:00' is no date such as 2019-05-31"],
+    ),
+    "birth of no life": (
+        edit("p02.json", lambda body: patient(body).update(birthDate="0948-07-15")),
+        ["p02.json, Patient p02", "'0948-07-15' is no date from 1850 to 2150"],
     ),
     "event without time": (
         edit("p02.json", lambda body: patient(body).update(deceasedBoolean=True, deceasedDateTime=None)),

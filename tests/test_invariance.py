@@ -107,6 +107,39 @@ def test_the_executor_is_no_part_of_a_run_s_name(small: Experiment) -> None:
     assert run_id(replace(small, rounds=4), prepared) != run_id(small, prepared)
 
 
+@pytest.mark.parametrize(
+    "settings", [["cohort=calibrated", "cohort.patients=500"], ["cohort=synthetic"], ["cohort=fcube"]]
+)
+def test_the_cohort_is_the_same_bytes_whoever_computes(settings: list[str]) -> None:
+    made = [
+        experiment([*settings, *executor]).cohort.load(3)
+        for executor in (
+            ["executor=inprocess"],
+            *(["executor=ray", f"executor.workers={workers}"] for workers in (1, 2)),
+        )
+    ]
+    assert len({cohort.digest for cohort in made}) == 1
+    for other in made[1:]:
+        pd.testing.assert_frame_equal(other.table, made[0].table, check_exact=True)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [["cohort=calibrated", "cohort.cancers=[all]", "cohort.patients=SIZE"], ["cohort=fcube", "cohort.rows=SIZE"]],
+)
+def test_a_thousand_patients_are_the_same_among_ten_thousand(settings: list[str]) -> None:
+    """All that is recorded of each of them, and the truth."""
+    few, many = (
+        experiment([word.replace("SIZE", str(size)) for word in settings]).cohort.load(3) for size in (1000, 10_000)
+    )
+    place = pd.Index(many.table["patient"]).get_indexer(few.table["patient"])
+    assert (place >= 0).all()
+    assert few.truth is not None
+    assert many.truth is not None
+    for short, long in ((few.table, many.table), (few.truth, many.truth)):
+        pd.testing.assert_frame_equal(short, long.iloc[place].reset_index(drop=True), check_exact=True)
+
+
 def test_longest_first_packing() -> None:
     assert pack([1, 9, 5, 4], 2) == [[1, 0], [2, 3]]
     assert pack([3], 2) == [[0], []]

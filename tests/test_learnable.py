@@ -5,9 +5,14 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from typer.testing import CliRunner
 
-from sim.cohort.learnable import RIDGE, fit, judged, learnable, who
+from sim.cli import app
+from sim.cohort.learnable import chance, judged, learnable, who
+from sim.cohort.ridge import RIDGE, fit, fit_cox
 from sim.cohort.table import Binary, Cohort, Survival
+from sim.compose import experiment
+from sim.metrics.survival import harrell_c
 from sim.random import stream
 
 
@@ -80,3 +85,49 @@ def test_who_they_are() -> None:
     assert shares == pytest.approx([25, 25, 25, 25, 0], abs=3)
     deaths = [float(word.strip(" %")) for word in told.loc["breast", "of whom dead at 5 y"].split("/")[:4]]
     assert deaths == pytest.approx([5, 15, 40, 80], abs=6)
+
+
+def test_the_fit_of_times_is_the_partial_likelihood() -> None:
+    """Columns a thousand times as large, so that the ridge weighs nothing beside lifelines' fit without one."""
+    from lifelines import CoxPHFitter
+
+    rng = stream(4, "learnable-test")
+    x = rng.normal(size=(300, 3))
+    time = rng.exponential(np.exp(-(x @ [1.0, 0.0, -0.5])))
+    event = rng.random(300) < 0.7
+    frame = pd.DataFrame(x).assign(time=time, event=event)
+    theirs = CoxPHFitter().fit(frame, "time", "event").params_.to_numpy()
+    assert 1000 * fit_cox(1000 * x, time, event) == pytest.approx(theirs, abs=1e-4)
+
+
+@pytest.mark.parametrize("events", [100, 50])
+def test_the_error_of_c_by_chance_is_that_of_many_draws(events: int) -> None:
+    """Exact where all hundred patients have the event; a good account where half are censored."""
+    rng = stream(5, "learnable-test")
+    site, event = np.zeros(100, dtype=np.int64), np.arange(100) < events
+    drawn = [harrell_c(rng.normal(size=100), rng.exponential(size=100), event, site, 1)[0] for _ in range(400)]
+    assert chance(events) == pytest.approx(np.std(drawn), rel=0.1)
+
+
+@pytest.mark.parametrize(("name", "low", "high"), [("lung", 0.60, 0.68), ("calibrated", 0.73, 0.79)])
+def test_survival_is_judged_by_c_where_five_years_are_not_known(name: str, low: float, high: float) -> None:
+    """NCCTG: 0.65 by Cox on age, sex and performance (lifelines); calibrated: the pooled model of docs/tasks.md."""
+    told = learnable(experiment([f"cohort={name}"]).cohort.load(0)).set_index(["outcome", "predictors"])
+    row = told.loc[("survival", "all known at diagnosis")]
+    assert low < float(row["C, survival"].split(" ± ")[0]) < high
+    assert row["learnable"] == "yes"
+
+
+def test_a_large_cohort_is_judged_by_some_of_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sim.cohort.learnable.MOST_ROWS", 1000)
+    told = learnable(made(4000))
+    assert 1100 > told.loc[told["predictors"] == "all known at diagnosis", "known of"].sum() > 600
+
+
+@pytest.mark.parametrize("name", ["lung", "calibrated"])
+def test_describe_tells_what_can_be_learned(name: str) -> None:
+    done = CliRunner().invoke(app, ["cohort", "describe", name])
+    assert done.exit_code == 0
+    for part in ("What can be learned", "C, survival", "survival events"):
+        assert part in done.stdout
+    assert ("Marginals: published and simulated" in done.stdout) == (name == "calibrated")

@@ -15,6 +15,7 @@ from sklearn.model_selection import train_test_split
 from sim.assets import locate, root
 from sim.checks import Refused
 from sim.cohort.cells import category
+from sim.cohort.reading import File
 from sim.cohort.real import Lung
 from sim.cohort.rule import parse
 from sim.cohort.sheet import stack
@@ -148,10 +149,13 @@ def test_a_star_names_the_sites(tmp_path: Path) -> None:
 
 
 def test_a_level_written_1_and_one_written_1_0_are_one_level_but_01_is_a_name() -> None:
-    sheet = stack({"a": pd.DataFrame({"code": ["1", "2"]}), "b": pd.DataFrame({"code": ["1.0", "10"]})})
+    def coded(*codes: str) -> File:
+        return File(Path("x.csv"), pd.DataFrame({"code": codes}))
+
+    sheet = stack({"a": coded("1", "2"), "b": coded("1.0", "10")})
     assert category(sheet, "code").tolist() == ["1", "2", "1", "10"]
     assert category(sheet, "code").categories.tolist() == ["1", "2", "10"]
-    sheet = stack({"a": pd.DataFrame({"code": ["1", "01"]})})
+    sheet = stack({"a": coded("1", "01")})
     assert category(sheet, "code").tolist() == ["1", "01"]
 
 
@@ -204,8 +208,8 @@ BAD_TEXT = {
         ["'age'", "row 1", "'north'", "'old'", "categorical"],
     ),
     "infinite": ("age,stage,sick\ninf,I,yes\n5,I,no\n", ["'age'", "row 0", "inf", "finite"]),
-    "short line": ("age,stage,sick\n61,I,yes\n5,I\n", ["north.csv", "Expected 3 columns, got 2"]),
-    "long line": ("age,stage,sick\n61,I,yes\n5,I,no,9\n", ["north.csv", "Expected 3 columns, got 4"]),
+    "short line": ("age,stage,sick\n61,I,yes\n5,I\n", ["north.csv", "line 3: 2 cells where the others have 3"]),
+    "long line": ("age,stage,sick\n61,I,yes\n5,I,no,9\n", ["north.csv", "line 3: 4 cells where the others have 3"]),
     "other columns": ("age,grade,sick\n61,I,yes\n", ["'grade'", "north", "south", "same columns"]),
     "column twice": ("age,age,sick\n61,I,yes\n", ["'age'", "twice"]),
     "column without a name": ("age,,sick\n61,I,yes\n", ["without a name", "cohort.columns"]),
@@ -232,9 +236,12 @@ BAD_SETTING = {
     "text that is not categorical": ({"categorical": []}, ["'stage'", "row 0", "'I'", "cohort.categorical"]),
     "rule that cannot be read": ({"positive": "> 0"}, ["'sick'", "'yes'", "cohort.positive", "== value"]),
     "no rule for words": ({"positive": ""}, ["'sick'", "'yes'", "cohort.positive"]),
-    "rule that never holds": ({"positive": "== sick"}, ["False in all 5 rows", "both classes"]),
+    "rule that never holds": (
+        {"positive": "== sick"},
+        ["neither true nor false", "The column holds 'no' 3, 'yes' 2", "else ["],
+    ),
     "missing file": ({"files": {"north": "norht.csv"}}, ["norht.csv", "no such file", "cohort.dir"]),
-    "wrong separator": ({"separator": ";"}, ["Columns differ between sites"]),
+    "wrong separator": ({"separator": ";"}, ["one column, 'age,stage,sick'", "perhaps by ','", "cohort.separator"]),
     "wrong number of names": ({"columns": ["a", "b"]}, ["3 columns", "cohort.columns names 2"]),
     "nothing left": ({"drop": ["age", "stage"], "categorical": []}, ["No predictors are left"]),
 }
@@ -257,7 +264,7 @@ BAD_BYTES = {
     "latin-1": ("north.csv", "age,stage,sick\n61,Kr\xe4mer,yes\n".encode("latin-1"), "not UTF-8"),
     "latin-1 header": ("north.csv", "\xe4ge,stage,sick\n61,I,yes\n".encode("latin-1"), "not UTF-8"),
     "half a gzip": ("north.csv.gz", gzip.compress(NORTH.encode() * 50)[:-20], "cannot be read"),
-    "no parquet": ("north.parquet", b"age,stage,sick\n", "cannot be read"),
+    "no parquet": ("north.parquet", b"age,stage,sick\n", "not readable as Parquet"),
 }
 
 

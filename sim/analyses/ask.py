@@ -23,6 +23,7 @@ from sim.analyses.truths import annual_changes
 from sim.checks import one_of, within
 from sim.compose import experiment
 from sim.partition.settle import settle
+from sim.records import writable_file
 from sim.report.style import RC
 
 Found = TypeVar("Found")
@@ -154,9 +155,10 @@ def report(name: str, overrides: Sequence[str], wishes: Wishes, seeds: int) -> R
 
 
 def figure_path(path: Path | None) -> None:
-    """Refuse a figure of a kind that cannot be drawn, before anything is computed."""
+    """Refuse a figure that cannot be drawn or written, before anything is computed."""
     if path:
-        one_of("--figure", path.suffix, FIGURES)
+        one_of(f"--figure {path}: ending", path.suffix, FIGURES)
+        writable_file("--figure", path)
 
 
 def save(figure: Figure, path: Path) -> None:

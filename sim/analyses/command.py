@@ -64,9 +64,11 @@ def answer(
     """Compute, print, and write what was asked for."""
     from sim.analyses.ask import Wishes, figure_path, report, save
     from sim.analyses.show import show
-    from sim.records import ready
+    from sim.records import ready, writable_file
 
     figure_path(figure)
+    if json_file:
+        writable_file("--json", json_file)
     found = report(name, overrides, Wishes(**wishes), seeds)  # type: ignore[arg-type]
     show(Console(width=None if sys.stdout.isatty() else 140, highlight=False), found)
     if json_file:

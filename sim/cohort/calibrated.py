@@ -26,6 +26,7 @@ from sim.cohort.table import Cohort, Source
 from sim.cohort.world import Hard, World
 
 CAUSES = ("other", "cancer")
+MOST_PATIENTS = 10**8  # some 50 GB
 MOST_VALUES = 2**28  # of genes: 1 GiB in single precision, and as much again in the federation
 
 
@@ -38,7 +39,7 @@ class Calibrated(Source):
     """
 
     cancers: list[str] = field(default_factory=lambda: ["breast"])  # of datasets/calibrated/cancers.yaml, or [all]
-    patients: int = 6000  # >= sites; of all centres together
+    patients: int = 6000  # sites..10^8; of all centres together
     sites: int = 4  # >= 1
     sizes: list[float] = field(default_factory=list)  # > 0, relative; empty = log-normal, drawn with the centres
     het: float = 0.7  # 0..1.5; scales how centres differ: 0 not at all, 1 as in centres.yaml
@@ -60,6 +61,8 @@ class Calibrated(Source):
         if not self.cancers or repeated or ("all" in self.cancers and len(self.cancers) > 1):
             raise Refused(f"cohort.cancers={self.cancers}: name at least one cancer, each once, or [all] alone.")
         within("cohort.sites", self.sites, 1)
+        if self.patients > MOST_PATIENTS:
+            within("cohort.patients", self.patients, self.sites, MOST_PATIENTS)
         if self.patients < self.sites:
             raise Refused(
                 f"cohort.patients={self.patients}: allowed >= cohort.sites={self.sites}, a patient a centre. "

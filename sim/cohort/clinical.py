@@ -95,6 +95,8 @@ class Clinical(Source):
             outcomes["survival"] = Survival("time_days", "died")
         outcomes |= {label: Binary(label) for label in LABELS if label in table and table[label].nunique() == 2}
         known = self.predictors(held)
+        if not len(known.columns):
+            raise Refused(f"{self.path()}: {len(held)} rows that differ in nothing that predicts. Import more.")
         outcomes |= {name: Categorical(name) for name in CLASSES if name in known and known[name].nunique() >= 2}
         if not outcomes:
             raise Refused(f"{self.path()}: nobody of {len(held)} died and no label has both answers. Import more.")

@@ -10,9 +10,10 @@ import pyarrow.parquet as arrow_parquet
 from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from sim.checks import Refused, nearest
+from sim.checks import Refused, brief, nearest
+from sim.cohort.damage import broken
 from sim.cohort.horizon import YEARS, dead_by, seen_for
-from sim.cohort.schema import KEY, TREATMENTS, Column, columns
+from sim.cohort.schema import KEY, LIFETIMES, TREATMENTS, Column, columns
 
 ARROW = {
     "text": pa.string(),
@@ -60,7 +61,14 @@ def typed(frame: pd.DataFrame, column: Column, where: str) -> pd.Series:
         refuse(frame, column.name, ~given, where, column.bounds, "Every row needs it.")
     good = np.ones(len(raw), dtype=bool)
     good[given] = READABLE[column.kind](raw[given], column)
-    refuse(frame, column.name, ~good, where, column.bounds, "Correct it, or leave it out as missing.")
+    refuse(
+        frame,
+        column.name,
+        ~good,
+        where,
+        column.bounds,
+        f"Correct it, or {'drop the row' if column.required else 'leave it out as missing'}.",
+    )
     plain = raw.astype(object).where(given, None)
     if column.kind == "choice":
         return pd.Series(pd.Categorical(plain, categories=list(column.allowed)))
@@ -86,7 +94,7 @@ def numbers(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
 
 def texts(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
     """Which values are text, and one of the allowed words where there are such."""
-    words = [value for value in raw.unique() if isinstance(value, str) and value]
+    words = [value for value in raw.unique() if isinstance(value, str) and value and "\0" not in value]
     return raw.isin([word for word in words if not column.allowed or word in column.allowed]).to_numpy(dtype=bool)
 
 
@@ -99,7 +107,8 @@ def days(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
     """Which values are days: dates, or text such as 2019-05-31."""
     if is_numeric_dtype(raw):
         return np.zeros(len(raw), dtype=bool)
-    return pd.to_datetime(raw, format="ISO8601", utc=True, errors="coerce").notna().to_numpy()
+    moment = pd.to_datetime(raw.astype(str), format="ISO8601", utc=True, errors="coerce")
+    return moment.dt.year.between(*LIFETIMES).to_numpy()
 
 
 READABLE: Mapping[str, Callable[[pd.Series, Column], NDArray[np.bool_]]] = {
@@ -118,7 +127,7 @@ def refuse(frame: pd.DataFrame, column: str, wrong: NDArray[np.bool_], where: st
         return
     row = int(np.argmax(wrong))
     value = frame[column].iloc[row]
-    shown = "empty" if pd.isna(value) else repr(value) if isinstance(value, str) else str(value)
+    shown = "empty" if pd.isna(value) else brief(value) if isinstance(value, str) else str(value)
     more = f" ({int(wrong.sum())} such rows)" if wrong.sum() > 1 else ""
     raise Refused(
         f"{where}, column {column!r}, row {row} (patient {frame['patient_id'].iloc[row]}): {shown}{more}; "
@@ -151,8 +160,7 @@ def read(path: Path) -> pd.DataFrame:
     try:
         frame = arrow_parquet.read_table(path).to_pandas(ignore_metadata=True)
     except (pa.ArrowException, OSError) as error:
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise Refused(f"{path}: not readable as Parquet: {why} Write it with `fedtrial cohort import`.") from error
+        raise Refused(f"{broken(path, error)} `fedtrial cohort import` writes such a table.") from error
     return conform(frame, str(path))
 
 

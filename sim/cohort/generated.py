@@ -29,15 +29,15 @@ class Synthetic(Source):
     alpha: float = 1.0  # >= 0; sd between sites of the mean of the coefficients
     beta: float = 1.0  # >= 0; sd between sites of the mean of the features' means
     iid: bool = False  # one W and b for all sites, and v = 0: synthetic_iid
-    sites: int = 30  # >= 1
-    classes: int = 10  # >= 2; outcome `label` is whether the class stands in the upper half of them
+    sites: int = 30  # 1..10^6
+    classes: int = 10  # 2..1000; outcome `label` is whether the class stands in the upper half of them
     consortium: int = 0  # >= 0; which draw of sites; the seed of a run draws the rows
 
     def __post_init__(self) -> None:
         within("cohort.alpha", self.alpha, 0)
         within("cohort.beta", self.beta, 0)
-        within("cohort.sites", self.sites, 1)
-        within("cohort.classes", self.classes, 2)
+        within("cohort.sites", self.sites, 1, 10**6)
+        within("cohort.classes", self.classes, 2, 1000)
         within("cohort.consortium", self.consortium, 0)
         if self.iid and (self.alpha or self.beta):
             raise Refused(
@@ -81,10 +81,10 @@ class Fcube(Source):
     plane separates the classes at every site.
     """
 
-    rows: int = 4000  # >= 8, a row of either label a site; of all four sites together
+    rows: int = 4000  # 8..10^8, a row of either label a site; of all four sites together
 
     def __post_init__(self) -> None:
-        within("cohort.rows", self.rows, 2 * CORNERS)
+        within("cohort.rows", self.rows, 2 * CORNERS, 10**8)
 
     def load(self, seed: int) -> Cohort:
         """Rows of all sites."""

@@ -1,15 +1,17 @@
-"""What a cohort of clinical rows lets one learn: a plain baseline, cancer by cancer, with and without the stage.
+"""What a cohort lets one learn: a plain baseline, cancer by cancer, with and without the stage.
 
-Logistic regression with a ridge, five folds, all patients in one place: not a method under study, but the answer to
-whether there is anything to learn. A federated run on an outcome that is at chance here compares noise with noise.
+Logistic regression (of a time: Cox) with a ridge, five folds, all patients in one place: not a method under study, but
+the answer to whether there is anything to learn. A federated run on an outcome that is at chance here compares noise
+with noise.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sim.cohort.ridge import fit, fit_cox
 from sim.cohort.table import Binary, Cohort, Survival
 from sim.features import Placed, Scaling, features
 from sim.metrics.discrimination import auroc
@@ -17,14 +19,15 @@ from sim.metrics.survival import harrell_c
 from sim.random import key, scatter
 
 FOLDS = 5
-RIDGE = 1.0  # penalty on the squared coefficients of standardised columns, beside the summed loss
 FEWEST = 40  # patients of the rarer class, below which five folds tell nothing
 STAGE = ("stage", "t", "n", "m", "tumor_size_cm")  # the stage and what gives it away
+MOST_ROWS, MOST_COLUMNS = 20_000, 100  # that are read: an answer in seconds, whatever the cohort
 GAUSS = 1.96  # standard errors of a 95 % interval
 SURE = 3.0  # standard errors above chance to call an outcome learnable: a dozen verdicts are given at once
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+Learn = Callable[[Floats, Flags], Floats]  # features [n, D] and the rows [R] they are of -> coefficients [D]
 
 
 def who(cohort: Cohort) -> pd.DataFrame:
@@ -57,11 +60,15 @@ def deaths(table: pd.DataFrame) -> str:
 def learnable(cohort: Cohort) -> pd.DataFrame:
     """One row a cancer, outcome and set of predictors: AUROC out of fold, and C of the same score against survival.
 
-    `learnable` is yes where the AUROC lies three standard errors above chance.
+    `learnable` is yes where the AUROC (of survival without a five-year label: C) lies three standard errors above
+    chance.
     """
     rows = []
-    for cancer, mine in by_cancer(cohort):
+    for cancer, whole in by_cancer(cohort):
+        mine = whole & few(cohort)
         for outcome, label in cohort.outcomes.items():
+            if isinstance(label, Survival) and outcome == "survival" and "mortality_5y" not in cohort.outcomes:
+                rows += [(cancer, outcome, *row) for row in lived(cohort, label, mine)]
             if not isinstance(label, Binary):
                 continue
             known = mine & cohort.known(outcome)
@@ -70,7 +77,7 @@ def learnable(cohort: Cohort) -> pd.DataFrame:
             if min(cases, int(known.sum()) - cases) < FEWEST:
                 continue
             for told, columns in sets(cohort.table[known], cohort.predictors[outcome]):
-                score = out_of_fold(cohort.table[mine], columns, event[mine], known[mine])
+                score = out_of_fold(cohort.table[mine], columns, known[mine], learn(event[mine]))
                 area, error = judged(score[known[mine]], event[known])
                 verdict = "yes" if area - SURE * error > 0.5 else "no"
                 c = concordance(cohort, mine, score) if outcome == "mortality_5y" else "–"
@@ -81,27 +88,60 @@ def learnable(cohort: Cohort) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(names))
 
 
+def learn(event: Flags) -> Learn:
+    """How a yes-or-no outcome is learned from features and the rows [R] of the training."""
+    return lambda x, rows: fit(x, event[rows])
+
+
+def lived(cohort: Cohort, outcome: Survival, mine: Flags) -> Iterator[tuple[str, int, int, str, str, str]]:
+    """Rows of `learnable` without cancer and outcome, for a time: predictors, known of, events, AUROC, C, verdict."""
+    table = cohort.table[mine]
+    time, event = table[outcome.time_days].to_numpy(dtype=np.float64), table[outcome.event].to_numpy(dtype=bool)
+    deaths = int(event.sum())
+    if deaths < FEWEST:
+        return
+    for told, columns in sets(table, cohort.predictors["survival"]):
+        score = out_of_fold(table, columns, np.ones(len(table), dtype=bool), lambda x, r: fit_cox(x, time[r], event[r]))
+        c = harrell_c(score, time, event, np.zeros(len(score), dtype=np.int64), 1)[0]
+        error = chance(deaths)
+        verdict = "yes" if c - SURE * error > 0.5 else "no"
+        yield told, len(table), deaths, "–", f"{c:.3f} ± {GAUSS * error:.3f}", verdict
+
+
+def chance(events: int) -> float:
+    """Standard error of C without any concordance: that of Kendall's tau (1938), halved, of those who had the event."""
+    return float(np.sqrt(2 * (2 * events + 5) / (9 * events * (events - 1))) / 2)
+
+
+def few(cohort: Cohort) -> Flags:
+    """All rows, or about MOST_ROWS of more, patients whole; bool [R]."""
+    word = scatter(key(0, "learnable", "few"), pd.util.hash_array(cohort.table["patient"].to_numpy()))
+    return np.asarray(word <= np.uint64(min(MOST_ROWS / len(word), 1.0) * (2**64 - 2**12)))
+
+
 def by_cancer(cohort: Cohort) -> Iterator[tuple[str, Flags]]:
     """Each cancer and its rows, bool [R]."""
-    if "cancer_type" not in cohort.table:
+    column = next((name for name in ("cancer_type", "cancer") if name in cohort.table), "")
+    if not column:
         yield "all", np.ones(len(cohort.table), dtype=bool)
         return
-    kinds = cohort.table["cancer_type"].astype(str).to_numpy()
+    kinds = cohort.table[column].astype(str).to_numpy()
     for cancer in np.unique(kinds):
         yield str(cancer), kinds == cancer
 
 
 def sets(table: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     """Sets of predictors that are compared, of those that differ between these patients."""
-    used = [column for column in columns if len(table[column].dropna().unique()) > 1]
+    differing = [column for column in columns if len(table[column].dropna().unique()) > 1]
+    used = differing[:MOST_COLUMNS]
     without = [column for column in used if column not in STAGE]
     if used:
-        yield "all known at diagnosis", used
+        yield "all known at diagnosis" if used == differing else f"the first {MOST_COLUMNS} columns", used
     if 0 < len(without) < len(used):
         yield "without stage, T, N, M, size", without
 
 
-def out_of_fold(table: pd.DataFrame, columns: Sequence[str], event: Flags, known: Flags) -> Floats:
+def out_of_fold(table: pd.DataFrame, columns: Sequence[str], known: Flags, learned: Learn) -> Floats:
     """Score of every row from a fit on the other folds, whose rows of unknown outcome are left out; float [R]."""
     patient = pd.util.hash_array(table["patient"].to_numpy())
     fold = (scatter(key(0, "learnable"), patient) % np.uint64(FOLDS)).astype(np.int64)
@@ -112,31 +152,8 @@ def out_of_fold(table: pd.DataFrame, columns: Sequence[str], event: Flags, known
         one = Placed(order, np.array([len(table)]), np.array([train.sum()]))
         x = np.empty_like(sorted_x := features(table, tuple(columns), one, Scaling.federated)[1], dtype=np.float64)
         x[order] = sorted_x
-        score[fold == number] = x[fold == number] @ fit(x[train], event[train])
+        score[fold == number] = x[fold == number] @ learned(x[train], train)
     return score
-
-
-def fit(x: Floats, event: Flags) -> Floats:
-    """Coefficients [D] of a ridge logistic regression, without the intercept; Newton steps, halved where too long."""
-    x = np.column_stack([np.ones(len(x)), x])
-    penalty = np.r_[0.0, np.full(x.shape[1] - 1, RIDGE)]
-
-    def loss(w: Floats) -> float:
-        z = x @ w
-        return float(np.logaddexp(0.0, z).sum() - z[event].sum() + penalty @ w**2 / 2)
-
-    w = np.zeros(x.shape[1])
-    for _ in range(50):
-        p = 1 / (1 + np.exp(-np.clip(x @ w, -30, 30)))
-        gradient = x.T @ (p - event) + penalty * w
-        step = np.linalg.solve((x * (p * (1 - p))[:, None]).T @ x + np.diag(penalty + 1e-9), gradient)
-        size = 1.0
-        while loss(w - size * step) > loss(w) and size > 1e-6:
-            size /= 2
-        w = w - size * step
-        if np.abs(step).max() < 1e-8:
-            break
-    return w[1:]
 
 
 def judged(score: Floats, event: Flags) -> tuple[float, float]:

@@ -1,50 +1,91 @@
 """One file as text: every cell as it stands there, whatever the format, and a refusal where it cannot be read."""
 
 import csv
-import gzip
-import zlib
+from dataclasses import dataclass
+from io import TextIOWrapper
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as arrow_parquet
 
-from sim.checks import Refused
+from sim.checks import Refused, brief
+from sim.cohort.damage import BROKEN, NUL, broken, not_text, opened
 
-BROKEN = (pa.ArrowException, OSError, EOFError, zlib.error, csv.Error)
+
+@dataclass(frozen=True)
+class File:
+    """A file that was read.
+
+    cells  text [R, columns]
+    """
+
+    path: Path
+    cells: pd.DataFrame
+    separator: str = ","
+    named: bool = True  # whether its first line names the columns
+
+    @property
+    def rows(self) -> int:
+        """R."""
+        return len(self.cells)
+
+    def place(self, row: int) -> str:
+        """The file and, in a CSV, the line that row `row` (from 0) ends on; read again, for it is asked once."""
+        if self.path.suffix in PARQUET:
+            return str(self.path)
+        with opened(self.path) as file:
+            lines = csv.reader(TextIOWrapper(file, "utf-8-sig", newline=""), delimiter=self.separator)
+            try:
+                next(islice((line for line in lines if line), row + self.named, None))
+            except csv.Error:  # a cell longer than this reader takes
+                return str(self.path)
+            return f"{self.path}, line {lines.line_num}"
 
 
-def read(path: Path, columns: list[str], separator: str) -> pd.DataFrame:
+PARQUET = (".parquet", ".pq")
+SEPARATORS = (";", "\t", "|", ",")
+
+
+def read(path: Path, columns: list[str], separator: str) -> File:
     """Cells of one file as text: Parquet by its suffix, anything else as CSV, .gz unpacked.
 
     `columns` names the columns of a CSV without a header line; empty = its first line does.
     """
     try:
-        text = parquet(path) if path.suffix in (".parquet", ".pq") else delimited(path, columns, separator)
+        text = parquet(path) if path.suffix in PARQUET else delimited(path, columns, separator)
     except UnicodeDecodeError as error:
-        raise Refused(encoding(path)) from error
+        raise Refused(not_text(path)) from error
     except BROKEN as error:
-        if "UTF8" in str(error):
-            raise Refused(encoding(path)) from error
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise Refused(f"{path}: cannot be read: {why} Check cohort.separator and that the file is whole.") from error
+        raise Refused(not_text(path) if "UTF8" in str(error) else broken(path, error)) from error
     if text.empty:
         raise Refused(f"{path}: no rows. Give a file with at least one patient.")
-    return text
-
-
-def encoding(path: Path) -> str:
-    """Refusal of a file that is not UTF-8."""
-    return f"{path}: not UTF-8 text. Save it as UTF-8 (iconv -f latin1 -t utf-8), then try again."
+    made = File(path, text, separator, not columns)
+    for column in text.columns:
+        wrong = text[column].str.contains("\0", regex=False).to_numpy(dtype=bool)
+        if wrong.any():
+            at = int(np.argmax(wrong))
+            raise Refused(f"{made.place(at)}, column {column!r}: {brief(text[column].iloc[at])} holds a byte 0. {NUL}")
+    return made
 
 
 def delimited(path: Path, columns: list[str], separator: str) -> pd.DataFrame:
     """Cells of a CSV; a line with more or fewer cells than the first is an error."""
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig", newline="") as file:
-        first = next(csv.reader(file, delimiter=separator), [])
+    with opened(path) as file:
+        first = next(csv.reader(TextIOWrapper(file, "utf-8-sig", newline=""), delimiter=separator), [])
+    if any("\0" in cell for cell in first):
+        raise Refused(not_text(path))
     if not any(cell.strip() for cell in first):
         raise Refused(f"{path}: empty, or its first line is. Give a file with at least one patient.")
+    others = [other for other in SEPARATORS if other != separator and other in first[0]]
+    if len(first) == 1 and others:
+        raise Refused(
+            f"{path}: one column, {first[0][:60]!r}, so the cells are not separated by {separator!r} but perhaps by "
+            f"{others[0]!r}. Set cohort.separator."
+        )
     names = columns or [cell.strip() for cell in first]
     if len(names) != len(first):
         raise Refused(

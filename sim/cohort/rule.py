@@ -1,4 +1,7 @@
-"""A rule that turns a text cell into true or false: `> 0`, `== yes`, `in [2, 3]`. Parsed by hand, never evaluated."""
+"""A rule that turns a text cell into true or false: `> 0`, `== yes`, `in [2, 3]`. Parsed by hand, never evaluated.
+
+A cell that a rule cannot judge is refused by who asks: to call a misspelt word false would turn an event into none.
+"""
 
 import operator
 import re
@@ -14,7 +17,8 @@ from sim.checks import Refused
 Order = Callable[[NDArray[np.float64], float], NDArray[np.bool_]]
 
 ORDERS: dict[str, Order] = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
-GRAMMAR = '"== value", "!= value", "> number", ">= number", "< number", "<= number", "in [value, value]"'
+GRAMMAR = '"== value", "!= value", "> number", ">= number", "< number", "<= number", "in [value, value]", '
+GRAMMAR += 'of words with those of the other answer: "== dead else [alive, lost]"'
 WORDS = {"1": True, "true": True, "0": False, "false": False, "1.0": True, "0.0": False}
 
 
@@ -25,21 +29,47 @@ class Rule:
     sign: str  # one of GRAMMAR, or "" for cells that are 0/1 or true/false
     values: tuple[str, ...]
     text: str = ""  # as the user wrote it
+    others: tuple[str, ...] = ()  # values of the other answer; none = one word, whatever it is
 
     def readable(self, text: pd.Series) -> NDArray[np.bool_]:
-        """Whether the rule can judge a cell, bool [R]: an order needs numbers, no rule needs 0/1 or true/false."""
+        """Whether the rule can judge a cell, bool [R].
+
+        An order needs numbers, and so do values that are numbers; no rule needs 0/1 or true/false. Of words that the
+        rule does not name there may be one, the most frequent: any further could be a misspelling.
+        """
+        if not self.sign:
+            return text.str.lower().isin(WORDS).to_numpy()
+        number = pd.to_numeric(text, errors="coerce").notna().to_numpy()
         if self.sign in ORDERS:
-            return pd.to_numeric(text, errors="coerce").notna().to_numpy()
-        return text.str.lower().isin(WORDS).to_numpy() if not self.sign else np.ones(len(text), dtype=bool)
+            return number
+        named = self.same(text, (*self.values, *self.others))
+        if self.others:
+            return named
+        if all(map(is_number, self.values)):
+            return number
+        unnamed = text[~named].value_counts()
+        return named | text.isin(unnamed.index[:1]).to_numpy()
+
+    def naming(self, text: pd.Series) -> str:
+        """This rule with all words of a column named, as a user would write it; an order as it is."""
+        if self.sign in ORDERS:
+            return self.text
+        rest = text[~self.same(text, self.values)].unique()
+        return f"{self.text.partition(' else ')[0]} else [{', '.join(map(str, rest[:6]))}]"
+
+    def same(self, text: pd.Series, values: tuple[str, ...]) -> NDArray[np.bool_]:
+        """Whether a cell is one of the values, bool [R]."""
+        number = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64)
+        return text.isin(values).to_numpy() | np.isin(number, [float(v) for v in values if is_number(v)])
 
     def holds(self, text: pd.Series) -> NDArray[np.bool_]:
         """Whether the rule holds, bool [R]; False where the cell is not readable."""
         if not self.sign:
             return text.str.lower().map(WORDS).eq(True).to_numpy(dtype=bool)
-        number = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64)
         if self.sign in ORDERS:
+            number = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64)
             return ORDERS[self.sign](number, float(self.values[0]))
-        same = text.isin(self.values).to_numpy() | np.isin(number, [float(v) for v in self.values if is_number(v)])
+        same = self.same(text, self.values)
         return ~same if self.sign == "!=" else same
 
 
@@ -56,16 +86,21 @@ def parse(setting: str, text: str) -> Rule:
     found = re.fullmatch(r"(==|!=|>=|<=|>|<|in)\s*(\S.*)", text)
     if found:
         sign, rest = found[1], found[2].strip()
-        if sign == "in":
-            inner = re.fullmatch(r"\[(.*)\]", rest)
-            values = tuple(bare(part) for part in inner[1].split(",")) if inner else ()
-        else:
-            values = (bare(rest),)
-        if values and all(values) and (sign not in ORDERS or is_number(values[0])):
-            return Rule(sign, values, text)
+        rest, told, others = rest.partition(" else ") if sign not in ORDERS else (rest, "", "")
+        values = listed(rest) if sign == "in" else (bare(rest),)
+        both = (*values, *listed(others)) if told else values
+        whole = bool(values) and all(both) and (not told or len(both) > len(values))
+        if whole and (sign not in ORDERS or is_number(values[0])):
+            return Rule(sign, values, text, both[len(values) :])
     raise Refused(
         f"{setting}={text!r}: not a rule; allowed {GRAMMAR}, or nothing if the column holds 0/1 or true/false."
     )
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """Values between brackets; none if there are no brackets."""
+    inner = re.fullmatch(r"\[(.*)\]", text.strip())
+    return tuple(bare(part) for part in inner[1].split(",")) if inner else ()
 
 
 def bare(value: str) -> str:

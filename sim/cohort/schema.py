@@ -11,6 +11,7 @@ from sim import assets
 KEY = ("patient_id", "cancer_type")
 TREATMENTS = ("surgery", "chemo", "radiation", "hormone", "targeted")  # columns tx_NAME and tx_NAME_days
 YEAR = 365.25  # days
+LIFETIMES = (1850, 2150)  # years: a day of a patient's life lies in one of them, the bounds included
 SAME_DAY = 0.5  # days from diagnosis to a death or an end of follow-up on the same day
 
 
@@ -35,10 +36,13 @@ class Column:
         if self.allowed:
             return f"allowed {', '.join(self.allowed)}"
         if self.range is None:
-            return {"flag": "allowed true or false", "date": "allowed a day"}.get(self.kind, "allowed any text")
+            return {
+                "flag": "allowed true or false",
+                "date": f"allowed a day from {LIFETIMES[0]} to {LIFETIMES[1]}",
+            }.get(self.kind, "allowed any text without a byte 0")
         low, high = self.range
         words = f"above {low:g} up to {high:.12g}" if self.above else f"{low:g} to {high:.12g}"
-        return f"allowed {'whole numbers ' if self.kind == 'whole' else ''}{words} {self.unit}".rstrip()
+        return f"allowed {'whole ' if self.kind == 'whole' else ''}numbers {words} {self.unit}".rstrip()
 
 
 @cache

@@ -1,7 +1,8 @@
 """A cohort from the user's own tables, described in config alone: one file a hospital, or one with a site column."""
 
+import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 
@@ -38,6 +39,8 @@ class Unit(Enum):
     years = "years"
 
 
+LONGEST = 120 * 365.25  # days that anyone is followed
+TAB = "\\t"  # as it is written in a setting
 DAYS = {Unit.days: 1.0, Unit.weeks: 7.0, Unit.months: 365.25 / 12, Unit.years: 365.25}
 
 
@@ -66,7 +69,7 @@ class Tabular(Source):
     path: str = ""  # instead of files: one file with all sites, or "visits-*.csv": a file a site, named by what * is
     site: str = ""  # column of one file that names the site; empty = one site, for a partition to deal
     columns: list[str] = field(default_factory=list)  # names of the columns where CSVs have no header line
-    separator: str = ","  # one character between the cells of a CSV
+    separator: str = ","  # one character between the cells of a CSV, or \t for a tab
     missing_marks: list[str] = field(default_factory=lambda: ["NA", "N/A", "NaN", "nan", "NULL", "null"])  # as is ""
     extra: str = ""  # CSV with further columns, keyed by `site` and `row` (from 0 within its site); not under `dir`
     label: str = ""  # column of a yes-or-no outcome
@@ -96,8 +99,11 @@ class Tabular(Source):
             raise Refused("No outcome: name cohort.label, or cohort.classes, or cohort.time and cohort.event.")
         if bool(self.time) != bool(self.event):
             raise Refused(f"cohort.time={self.time!r}, cohort.event={self.event!r}: a survival outcome needs both.")
-        if len(self.separator) != 1:
-            raise Refused(f"cohort.separator={self.separator!r}: allowed one character.")
+        self.separator = "\t" if self.separator == TAB else self.separator
+        if not re.fullmatch(r"[ -~\t]", self.separator) or self.separator in '"' or self.separator.isalnum():
+            raise Refused(
+                f"cohort.separator={self.separator!r}: allowed one character, such as , ; | or {TAB} for a tab."
+            )
         parse("cohort.positive", self.positive)
         parse("cohort.happened", self.happened)
 
@@ -120,8 +126,11 @@ class Tabular(Source):
         if self.time:
             remedy = "Correct it, or add its mark of a gap to cohort.missing_marks."
             time = number(held, self.time, remedy)
-            held.refuse_first(self.time, ~(time > 0), "is no time above 0", "Correct it, or see cohort.unlabelled.")
             table["time_days"] = time * DAYS[self.unit]
+            wrong = ~((time > 0) & (table["time_days"] <= LONGEST).to_numpy())
+            why = f"is no time above 0 and up to {LONGEST / DAYS[self.unit]:.0f} {self.unit.value}, a life"
+            remedy = "Correct it or cohort.unit, or leave the row out (without a time: cohort.unlabelled=drop)."
+            held.refuse_first(self.time, wrong, why, remedy)
             table["event"] = truth(held, self.event, parse("", self.happened), "cohort.happened")
             outcomes["survival"] = Survival("time_days", "event")
         if self.split:
@@ -144,8 +153,8 @@ class Tabular(Source):
             sheet = by_column(read(self.file(self.path), self.columns, self.separator), self.site)
         if self.extra:
             path = existing(locate(self.extra), "cohort.extra", "")
-            sheet = beside(sheet, read(path, [], ","), path)
-        return Sheet(sheet.cells.where(~sheet.cells.isin(self.missing_marks), ""), sheet.site, sheet.row)
+            sheet = beside(sheet, read(path, [], ","))
+        return replace(sheet, cells=sheet.cells.where(~sheet.cells.isin(self.missing_marks), ""))
 
     def file(self, name: str) -> Path:
         """Where a file of `files` or `path` lies."""
@@ -213,6 +222,7 @@ class Tabular(Source):
         return {
             "origin": self.origin,
             "rows": ", ".join(f"{site} {after[site]}" for site in before),
+            "patients": people(self.patients(held)),
             "left out": ", ".join(f"{site} {count}" for site, count in lost.items()) or "none",
         }
 
@@ -220,3 +230,9 @@ class Tabular(Source):
 def joined(site: NDArray[np.str_], own: NDArray[np.str_]) -> NDArray[np.str_]:
     """`site/own` of every row, str [R]."""
     return np.strings.add(np.strings.add(site, "/"), own)
+
+
+def people(patient: NDArray[np.str_]) -> str:
+    """How many patients the rows [R] are of, and how many have several."""
+    rows = np.unique(patient, return_counts=True)[1]
+    return f"{len(rows)}, of whom {int((rows > 1).sum())} have several rows"

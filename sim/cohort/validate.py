@@ -5,7 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from sim.checks import Refused, nearest, one_of
+from sim.checks import Refused, brief, nearest, one_of
 from sim.cohort.table import SPLITS, Binary, Categorical, Cohort, Survival
 from sim.names import moved
 
@@ -83,7 +83,7 @@ def refuse_first(cohort: Cohort, column: str, wrong: NDArray[np.bool_], allowed:
 
 def shown(value: object) -> str:
     """A cell as a reader knows it: words in quotes, numbers bare."""
-    return repr(value) if isinstance(value, str) else str(value)
+    return brief(value) if isinstance(value, str) else str(value)
 
 
 def patients_stay(cohort: Cohort) -> None:

@@ -22,6 +22,7 @@ SOURCES = {  # column of treatment -> tables that would show it
     "targeted": ("medications",),
 }
 NEVER = {"ses": "no export holds it; income_usd may stand for it", "recurrence": "no Synthea module has it"}
+OLDEST = 120  # years; the range of age_at_dx
 CUT = "before the records begin (Synthea: export with exporter.years_of_history = 0)"
 
 
@@ -58,6 +59,11 @@ def row(reading: Reading, patient: str, case: Case, follow_up: FollowUp) -> dict
         raise Refused(
             f"{case.place}: diagnosis on {shown(case.day)}, before the birth on {shown(person.birth)} ({person.place})."
             " Correct one of the two."
+        )
+    if case.day - person.birth > OLDEST * YEAR:
+        raise Refused(
+            f"{case.place}: diagnosis on {shown(case.day)}, more than {OLDEST:g} years after the birth on "
+            f"{shown(person.birth)} ({person.place}). Correct one of the two."
         )
     cells: dict[str, object] = {
         "patient_id": patient,

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.checks import Refused
-from sim.intake.stream import BROKEN, broken, not_utf8
+from sim.cohort.damage import BROKEN, broken, not_text
 from sim.references import Watch
 
 MEGABYTE = 20  # bits: progress is told in units of 2**20 bytes
@@ -36,7 +37,7 @@ class Folder:
     """The files of a folder."""
 
     def __init__(self, folder: Path) -> None:
-        if not folder.is_dir():
+        if not os.path.isdir(folder):  # which takes names that are too long
             raise Refused(f"{folder}: no such folder. Name the one with the bundles, such as synthea/output/fhir.")
         self.files = [path for path in sorted(folder.iterdir()) if path.name.lower().endswith(WHOLE + LINES)]
         if not self.files:
@@ -52,9 +53,13 @@ class Folder:
     def resources(self, watch: Watch, only: re.Pattern[str] | None = None) -> Iterator[Resource]:
         """Resources in the order of the files; those of texts without a match of `only` are left out unread."""
         for path in self.files:
+            empty = True
             for line, text in texts(path):
+                empty = empty and not text.strip()
                 if text.strip() and (only is None or only.search(text)):
                     yield from parse(path, text, line)
+            if empty:
+                raise Refused(f"{path}: empty. Export it again, or take the file away if nothing belongs there.")
             self.done += self.bytes[path]
             watch(self.done >> MEGABYTE)
 
@@ -68,7 +73,7 @@ def texts(path: Path) -> Iterator[tuple[int, str]]:
             else:
                 yield 0, file.read()
     except UnicodeDecodeError:
-        raise Refused(not_utf8(path)) from None
+        raise Refused(not_text(path)) from None
     except BROKEN as error:
         raise Refused(broken(path, error)) from None
 
@@ -85,6 +90,8 @@ def parse(path: Path, text: str, line: int) -> Iterator[Resource]:
     if not isinstance(body, dict) or not isinstance(body.get("resourceType"), str):
         raise Refused(f"{where}: no FHIR resource: it has no resourceType. Take files that are none out of the folder.")
     entries = body.get("entry") or [] if body["resourceType"] == "Bundle" else [{"resource": body}]
+    if not isinstance(entries, list):
+        raise Refused(f"{where}: entry is no list of resources. The bundle is damaged; export again.")
     for number, entry in enumerate(entries):
         inner = entry.get("resource") if isinstance(entry, dict) else None
         if not isinstance(inner, dict) or not isinstance(inner.get("resourceType"), str):

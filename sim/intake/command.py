@@ -72,13 +72,11 @@ def skipped(unknown: Unknown) -> Counter[str] | None:
 
 def allowed(out: Path, overwrite: bool) -> None:
     """Refuse at once what could not be written after reading for an hour."""
-    from sim.records import ready
+    from sim.records import writable_file
 
     if out.suffix != ".parquet":
         raise Refused(f"--out {out}: allowed a name that ends in .parquet.")
-    ready(out.parent)
-    if out.is_dir():
-        raise Refused(f"--out {out}: is a folder. Name a file.")
+    writable_file("--out", out)
     if out.exists() and not overwrite:
         raise Refused(f"--out {out}: is there already. Choose another name, or add --overwrite.")
 
@@ -90,12 +88,13 @@ def publish(reading: "Reading", follow_up: FollowUp, folder: Path, out: Path) ->
     from sim.cohort.conform import write
     from sim.intake.assemble import assemble
     from sim.intake.story import card, lines, shown
+    from sim.records import ready
 
     made = assemble(reading, follow_up)
     beside = out.with_suffix(".card.md")
     command = shlex.join(["fedtrial", *sys.argv[1:]])
     try:
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}-") as draft:
+        with tempfile.TemporaryDirectory(dir=ready(out.parent), prefix=f".{out.stem}-") as draft:
             new = Path(draft) / out.name
             write(made.table, new)
             card_text = card(reading, made, follow_up, out.name, folder.resolve().name, command)
@@ -105,7 +104,7 @@ def publish(reading: "Reading", follow_up: FollowUp, folder: Path, out: Path) ->
     except OSError as error:
         raise Refused(f"--out {out}: cannot be written ({error.strerror}). Choose another place.") from None
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
-    console.print(*lines(reading, made, follow_up), sep="\n")
+    console.print(*lines(reading, made, follow_up), sep="\n", markup=False)
     console.print(shown(made))
     console.print(f"Table: {out}\nCard: {beside}", soft_wrap=True)
     console.print(f"Next: fedtrial cohort describe clinical cohort.file={out}", soft_wrap=True)

@@ -1,5 +1,6 @@
 """The tables of a Synthea CSV export and what their columns were called in the years from 2017 to 2026."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,7 @@ class File:
 
 def find(folder: Path) -> dict[str, File]:
     """Tables of a folder, `.csv` or `.csv.gz`; raises Refused with the table or column that is missing."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # which takes names that are too long
         raise Refused(f"{folder}: no such folder. Name the one with patients.csv, such as synthea/output/csv.")
     there = {name: locate(folder, name) for name in TABLES}
     for name, table in TABLES.items():
@@ -94,16 +95,20 @@ def elsewhere(folder: Path, name: str) -> str:
 
 def match(path: Path, table: Table) -> dict[str, str]:
     """Our names -> those of the header."""
-    theirs = {name.strip().upper(): name for name in reversed(header(path))}
+    names = header(path)
+    given = [name.strip().upper() for name in names]
+    theirs = dict(zip(given, names, strict=True))
     found = {}
-    for ours, names in (table.needed | table.welcome).items():  # type: ignore[operator]
-        name = next((name for name in names if name in theirs), None)
+    for ours, wanted in (table.needed | table.welcome).items():  # type: ignore[operator]
+        name = next((name for name in wanted if name in theirs), None)
         if name:
+            if given.count(name) > 1:
+                raise Refused(f"{path}, line 1: column {name} stands there twice. Keep one, or export again.")
             found[ours] = theirs[name]
         elif ours in table.needed:
-            has = ", ".join(reversed(theirs.values()))
+            has = ", ".join(theirs.values())
             raise Refused(
-                f"{path}: no column {' or '.join(names)}; it has {has}.{nearest(names[0], theirs)} "
+                f"{path}: no column {' or '.join(wanted)}; it has {has}.{nearest(wanted[0], theirs)} "
                 "Synthea's own export has it; columns are separated by commas."
             )
     return found

@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from sim.checks import Refused
 from sim.intake.dialect import TABLES, find
 from sim.intake.stream import BLOCK, Batch, batches, days
 from sim.references import Watch
 
+CROWDED = ("encounters", "observations")  # tables that are empty only by mistake; few people may have no drugs
 MEGABYTE = 20  # bits: progress is told in units of 2**20 bytes
 
 
@@ -35,6 +37,8 @@ class Export:
         for batch in batches(file.path, file.columns, lambda at: self.watch((self.done + at) >> MEGABYTE), self.block):
             self.rows[table] += batch.cells.num_rows
             yield batch
+        if not self.rows[table] and table in CROWDED:
+            raise Refused(f"{file.path}: no rows, and a population has some. Export it again, or take the file away.")
         self.done += self.bytes[table]
 
     def mine(self, table: str, patients: pa.Array) -> Iterator[pd.DataFrame]:

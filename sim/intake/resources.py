@@ -1,23 +1,32 @@
 """FHIR R4 resources read: days, codes, answers, persons."""
 
+import re
 from collections import Counter
 from datetime import date
 
 from sim.checks import Refused
+from sim.cohort.schema import LIFETIMES
 from sim.intake import words
 from sim.intake.bundles import Json, Resource
 from sim.intake.chart import Day, Person
 
 VOID = {"entered-in-error", "cancelled", "not-done", "not-taken", "refuted", "draft", "stopped-before-start"}
+PARTIAL = re.compile(r"\d{4}(-\d{2})?")  # a year, a month
 MIDDLE = {4: "-07-01", 7: "-15"}  # of a year, of a month: where a birth is told no closer
 
 
 def day(text: object) -> Day | None:
-    """Day of a FHIR date or instant, as it was where it was written; None if it names no day."""
-    try:
-        return date.fromisoformat(str(text or "")[:10]).toordinal()
-    except ValueError:
+    """Day of a FHIR date or instant, as it was where it was written; None if it names no day, as a year does not."""
+    told = str(text or "")[:10]
+    if not told or PARTIAL.fullmatch(told):
         return None
+    try:
+        made = date.fromisoformat(told)
+    except ValueError:
+        raise TypeError(f"{text!r} is no date such as 2019-05-31") from None
+    if not LIFETIMES[0] <= made.year <= LIFETIMES[1]:
+        raise TypeError(f"{text!r} is no date from {LIFETIMES[0]} to {LIFETIMES[1]}")
+    return made.toordinal()
 
 
 def began(body: Json) -> Day | None:

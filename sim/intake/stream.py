@@ -1,8 +1,6 @@
 """One CSV of any size, batch by batch: cells as text, rows with their lines, refusals where it is damaged."""
 
 import csv
-import gzip
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -13,10 +11,11 @@ import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 from numpy.typing import NDArray
 
-from sim.checks import Refused
+from sim.checks import Refused, brief
+from sim.cohort.damage import BROKEN, NUL, broken, not_text, opened
+from sim.cohort.schema import LIFETIMES
 
 BLOCK = 4 << 20  # bytes read at a time; a line must fit
-BROKEN = (pa.ArrowException, OSError, EOFError, zlib.error, csv.Error)
 
 Progress = Callable[[int], None]  # told the bytes read so far, of the file as it lies on the disk
 
@@ -46,12 +45,13 @@ class Batch:
 def days(path: Path, column: str, text: pd.Series) -> pd.Series:
     """Days from text such as 2019-05-31T08:00:00Z, by its first ten letters; NaT where empty; index: lines."""
     day = pd.to_datetime(text.str.slice(0, 10), format="%Y-%m-%d", errors="coerce").astype("datetime64[s]")
-    wrong = (day.isna() & (text != "")).to_numpy()
+    wrong = ((day.isna() | ~day.dt.year.between(*LIFETIMES)) & (text != "")).to_numpy()
     if wrong.any():
         line = text.index[int(np.argmax(wrong))]
         raise Refused(
-            f"{path}, line {line}, column {column}: {text[line]!r} is no day such as 2019-05-31. Correct it, or export "
-            "again; a spreadsheet that saved the file may have rewritten the dates."
+            f"{path}, line {line}, column {column}: {brief(text[line])} is no day such as 2019-05-31 (from "
+            f"{LIFETIMES[0]} to {LIFETIMES[1]}). Correct it, or export again; a spreadsheet that saved it may have "
+            "rewritten the dates."
         )
     return day
 
@@ -59,10 +59,13 @@ def days(path: Path, column: str, text: pd.Series) -> pd.Series:
 def header(path: Path) -> list[str]:
     """Names in the first line, as they stand there."""
     try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-            names = next(csv.reader([file.readline().decode("utf-8-sig")]), [])
+        with opened(path) as file:
+            first = file.readline()
+        if b"\0" in first:
+            raise Refused(not_text(path))
+        names = next(csv.reader([first.decode("utf-8-sig")]), [])
     except UnicodeDecodeError:
-        raise Refused(not_utf8(path)) from None
+        raise Refused(not_text(path)) from None
     except BROKEN as error:
         raise Refused(broken(path, error)) from None
     if not any(name.strip() for name in names):
@@ -87,35 +90,20 @@ def batches(path: Path, columns: Mapping[str, str], progress: Progress, block: i
                 ),
             )
             for cells in reader:
-                trimmed = [pc.utf8_trim_whitespace(cells[name]) for name in theirs]
+                trimmed = [pc.utf8_trim_whitespace(refuse_nul(path, name, cells[name], line)) for name in theirs]
                 yield Batch(path, pa.RecordBatch.from_arrays(trimmed, names=list(columns)), line)
                 line += cells.num_rows
                 progress(raw.tell())
     except BROKEN as error:
-        raise Refused(not_utf8(path) if "UTF8" in str(error) else broken(path, error)) from error
+        raise Refused(not_text(path) if "UTF8" in str(error) else broken(path, error)) from error
 
 
-def broken(path: Path, error: BaseException) -> str:
-    """Refusal of a file that cannot be read to its end."""
-    why = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-    return f"{path}: cannot be read to its end: {why}. Is the copy whole? Compare its size, or export it again."
-
-
-def not_utf8(path: Path) -> str:
-    """Refusal of a file that is not UTF-8, with the first byte that is not."""
-    before = 0
-    try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-            for line, text in enumerate(file, 1):
-                try:
-                    text.decode("utf-8")
-                except UnicodeDecodeError as error:
-                    at = before + error.start
-                    return (
-                        f"{path}, line {line}: byte {at} is 0x{text[error.start]:02x}, which is not UTF-8. Convert the "
-                        "file (iconv -f latin1 -t utf-8), or export again with exporter.encoding = UTF-8."
-                    )
-                before += len(text)
-    except BROKEN as error:
-        return broken(path, error)
-    return f"{path}: not UTF-8 text. Convert the file (iconv -f latin1 -t utf-8), then try again."
+def refuse_nul(path: Path, column: str, cells: pa.Array, first: int) -> pa.Array:
+    """The cells [n] of a column, whose first row is line `first`; a byte 0 in one is refused."""
+    wrong = pc.match_substring(cells, "\0")
+    if pc.any(wrong).as_py():
+        line = first + wrong.index(True).as_py()
+        raise Refused(
+            f"{path}, line {line}, column {column}: {brief(cells[line - first].as_py())} holds a byte 0. {NUL}"
+        )
+    return cells

@@ -1,0 +1,79 @@
+"""Files that cannot be read: what is wrong with which line or byte, and what to do."""
+
+import csv
+import gzip
+import re
+import zlib
+from pathlib import Path
+from typing import IO, cast
+
+import pyarrow as pa
+
+BROKEN = (pa.ArrowException, OSError, EOFError, zlib.error, csv.Error)
+KINDS = {  # first bytes -> what such a file is, and what to do
+    b"PAR1": "It is a Parquet file: give it a name that ends in .parquet where Parquet is read, or save it as CSV.",
+    b"\x1f\x8b": "It is packed by gzip: give it a name that ends in .gz, or unpack it.",
+    b"PK\x03\x04": "It is a zip archive, as spreadsheets are too: unpack it, or save it as CSV in UTF-8.",
+    b"\xff\xfe": "It is UTF-16: convert it (iconv -f utf-16 -t utf-8).",
+    b"\xfe\xff": "It is UTF-16: convert it (iconv -f utf-16 -t utf-8).",
+}
+NUL = "A crash leaves such bytes, and UTF-16 has them: copy the file again, or convert it (iconv -f utf-16le -t utf-8)."
+
+
+def opened(path: Path) -> IO[bytes]:
+    """The bytes of a file, .gz unpacked."""
+    return cast(IO[bytes], (gzip.open if path.suffix == ".gz" else open)(path, "rb"))
+
+
+def broken(path: Path, error: BaseException) -> str:
+    """Refusal of a file that cannot be read to its end, or of a line with too many or too few cells."""
+    why = str(error).splitlines()[0] if str(error) else type(error).__name__
+    ragged = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", why)
+    if isinstance(error, IsADirectoryError):
+        return f"{path}: is a folder. Name a file, or take it away."
+    if ragged:
+        return (
+            f"{path}, line {ragged[1]}: {ragged[3]} cells where the others have {ragged[2]}. Correct it: a cell that "
+            "holds the separator or a quote stands in quotes, and every quote is closed."
+        )
+    if "straddl" in why:
+        return f"{path}: a line is longer than megabytes. Is there a quote that is never closed? Export it again."
+    if "footer" in why or "Parquet file size" in why:
+        return (
+            f"{path}: not readable as Parquet: it has no end, as a file that is cut off or of another kind. Is the "
+            "copy whole? Compare its size, or write it again."
+        )
+    if "Empty CSV" in why:
+        return f"{path}: no rows. Export it again, or take the file away if it is optional."
+    why = why[:200].rstrip(". ")
+    return f"{path}: cannot be read to its end: {why}. Is the copy whole? Compare its size, or export it again."
+
+
+def not_text(path: Path) -> str:
+    """Refusal of a file that is not UTF-8 text, with the first byte that is not."""
+    before, head = 0, b""
+    try:
+        with opened(path) as file:
+            for line, text in enumerate(file, 1):
+                head = head or text[:4]
+                wrong = fault(text)
+                if wrong is not None:
+                    kind = next((told for magic, told in KINDS.items() if head.startswith(magic)), "")
+                    other = "Convert the file (iconv -f latin1 -t utf-8), or save or export it again as UTF-8."
+                    remedy = kind or (other if text[wrong] else NUL)
+                    byte = f"byte {before + wrong} is 0x{text[wrong]:02x}"
+                    return f"{path}, line {line}: {byte}, which is not UTF-8 text. {remedy}"
+                before += len(text)
+    except BROKEN as error:
+        return broken(path, error)
+    return f"{path}: not UTF-8 text. Convert the file (iconv -f latin1 -t utf-8), then try again."
+
+
+def fault(text: bytes) -> int | None:
+    """Where a line first holds what UTF-8 text does not; None if nowhere."""
+    nul = text.find(b"\0")
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start if nul < 0 else min(error.start, nul)
+    return nul if nul >= 0 else None
