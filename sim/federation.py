@@ -4,7 +4,7 @@ Sites are ordered by name and rows by patient, so the numbers do not depend on t
 """
 
 import mmap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from sim.checks import Refused
 from sim.cohort.table import SPLITS, Cohort, Survival
 from sim.features import Placed, Scaling, features
 from sim.random import key
-from sim.split import Sides, Split, grouped, sides
+from sim.split import Sides, grouped
 
 
 @dataclass(frozen=True)
@@ -93,23 +93,8 @@ def site_keys(names: tuple[str, ...]) -> NDArray[np.uint64]:
     return np.array([key(0, "site", name) & 0xFFFF_FFFF_FFFF_FFFF for name in names], dtype=np.uint64)
 
 
-def build(
-    cohort: Cohort,
-    outcome: str,
-    sites: NDArray[np.str_],
-    split: Split,
-    seed: int,
-    external: Sequence[str] = (),
-) -> Federation:
-    """Federation of a cohort dealt to `sites` (str [R], one name a row).
-
-    `external` names sites that do not train: they hold test rows only, so that `Federation.rows` is 0 there.
-    """
-    return stood(cohort, outcome, sides(cohort, outcome, sites, split, seed, external), split.scaling)
-
-
-def stood(cohort: Cohort, outcome: str, whose: Sides, scaling: Scaling) -> Federation:
-    """Federation of a cohort whose rows have their sides."""
+def build(cohort: Cohort, outcome: str, whose: Sides, scaling: Scaling) -> Federation:
+    """Federation of a cohort whose rows have their sides; external sites hold test rows only, so their `rows` are 0."""
     names, site, part, outside = whose.names, whose.site, whose.part, whose.outside
     cell = site * len(SPLITS) + part
     counts = np.bincount(cell, minlength=len(names) * len(SPLITS)).reshape(-1, len(SPLITS))

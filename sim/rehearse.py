@@ -15,7 +15,7 @@ from sim.cohort.table import SPLITS, Cohort
 from sim.config import Experiment, Json, identity, settings
 from sim.engine import SCORED, Diverged, Simulation, rounds
 from sim.execute import crew
-from sim.federation import Federation, stood
+from sim.federation import Federation, build
 from sim.gather import gather
 from sim.local.tier import choose
 from sim.partition.base import digest as partition_digest
@@ -59,7 +59,7 @@ def prepare(experiment: Experiment) -> Prepared:
             del _kept[next(iter(_kept))]
         there = gather(experiment)
         with stage("federation"):
-            federation = stood(there.cohort, there.outcome, there.sides, experiment.split.scaling)
+            federation = build(there.cohort, there.outcome, there.sides, experiment.split.scaling)
         with stage("task"):
             task = experiment.task.build(experiment.net, federation)
         leak = there.sides.leak if experiment.partition.overlap else None

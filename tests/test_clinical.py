@@ -18,10 +18,10 @@ from sim.cohort.conform import conform, labels, read, write
 from sim.cohort.schema import TREATMENTS, YEAR, columns, names
 from sim.cohort.table import Binary, Cohort
 from sim.compose import experiment
-from sim.federation import build
 from sim.partition import Natural
 from sim.rehearse import prepare
 from sim.split import Split
+from tests.conftest import federated
 
 PATIENTS = 40
 
@@ -348,7 +348,7 @@ def test_unknown_labels_never_reach_a_federation() -> None:
     assert about.truth["y"].tolist() == [0.1, 0.3, 0.4]
     assert about.about("y") is about
     sites = Natural().assign(about, "y", 0)
-    assert sorted(build(about, "y", sites, Split(), 0).y["label"].tolist()) == [False, True, True]
+    assert sorted(federated(about, "y", sites, Split(), 0).y["label"].tolist()) == [False, True, True]
     with pytest.raises(Refused, match="known of nobody"):
         replace(whole, table=frame.assign(y=pd.array([None] * 4, dtype="boolean")))
     with pytest.raises(Refused, match="is True in all 2 rows"):

@@ -9,8 +9,8 @@ import pytest
 from sim.checks import Refused
 from sim.cohort.table import Binary, Cohort
 from sim.features import Scaling, encode
-from sim.federation import build
 from sim.split import Split
+from tests.conftest import federated
 
 
 def cohort(rows: int = 900, seed: int = 0) -> Cohort:
@@ -30,7 +30,7 @@ def cohort(rows: int = 900, seed: int = 0) -> Cohort:
 
 def test_every_row_is_dealt_once_and_splits_are_stratified() -> None:
     whole = cohort()
-    made = build(whole, "sick", whole.table["site"].to_numpy(), Split(), 3)
+    made = federated(whole, "sick", whole.table["site"].to_numpy(), Split(), 3)
     assert made.bounds[-1, -1] == len(whole.table)
     assert (np.diff(made.bounds.ravel()) >= 0).all()
     for site, bounds in zip(made.sites, made.bounds, strict=True):
@@ -43,7 +43,7 @@ def test_every_row_is_dealt_once_and_splits_are_stratified() -> None:
 
 def test_other_seeds_split_otherwise() -> None:
     whole = cohort()
-    one, other = (build(whole, "sick", whole.table["site"].to_numpy(), Split(), seed) for seed in (0, 1))
+    one, other = (federated(whole, "sick", whole.table["site"].to_numpy(), Split(), seed) for seed in (0, 1))
     assert not np.array_equal(one.x, other.x)
 
 
@@ -52,7 +52,7 @@ def test_a_patient_is_never_in_two_splits() -> None:
     table = pd.concat([whole.table, whole.table]).reset_index(drop=True)
     table["age"] = table["patient"].astype(float)
     twice = replace(whole, table=table)
-    made = build(twice, "sick", table["site"].to_numpy(), Split(scaling=Scaling.none), 0)
+    made = federated(twice, "sick", table["site"].to_numpy(), Split(scaling=Scaling.none), 0)
     held = {split: set(made.x[made.held(split)[0], 0]) for split in ("train", "valid", "test")}
     assert not held["train"] & held["valid"]
     assert not held["train"] & held["test"]
@@ -61,7 +61,7 @@ def test_a_patient_is_never_in_two_splits() -> None:
 
 def test_federated_scaling_is_pooled_scaling_of_training_rows() -> None:
     whole = cohort()
-    made = build(whole, "sick", whole.table["site"].to_numpy(), Split(), 0)
+    made = federated(whole, "sick", whole.table["site"].to_numpy(), Split(), 0)
     assert made.features == ("age", "stage=II", "stage=III", "marker", "marker missing")
     train = made.x[made.held("train")[0]]
     np.testing.assert_allclose(train[:, [0, 1, 2, 4]].mean(0), 0, atol=1e-6)
@@ -72,7 +72,7 @@ def test_federated_scaling_is_pooled_scaling_of_training_rows() -> None:
 
 def test_site_scaling_uses_each_site_alone() -> None:
     whole = cohort()
-    made = build(whole, "sick", whole.table["site"].to_numpy(), Split(scaling=Scaling.site), 0)
+    made = federated(whole, "sick", whole.table["site"].to_numpy(), Split(scaling=Scaling.site), 0)
     rows, site = made.held("train")
     for number in range(3):
         np.testing.assert_allclose(made.x[rows[site == number], 0].mean(), 0, atol=1e-6)
@@ -82,7 +82,7 @@ def test_a_site_of_one_patient_trains_on_it() -> None:
     whole = cohort(50)
     sites = whole.table["site"].to_numpy().astype("<U8")
     sites[7] = "lonely"
-    made = build(whole, "sick", sites, Split(), 0)
+    made = federated(whole, "sick", sites, Split(), 0)
     assert made.rows[made.sites.index("lonely")] == 1
 
 
@@ -90,7 +90,7 @@ def test_sites_of_a_few_patients_each_train_on_their_first() -> None:
     """Among many: whatever the coin says, every site has a training row, and a patient's rows stay together."""
     whole = cohort(400)
     table = whole.table.assign(patient=np.arange(400) // 2, site=[f"s{row // 4:03d}" for row in range(400)])
-    made = build(replace(whole, table=table), "sick", table["site"].to_numpy(), Split(train=0.2, valid=0.2), 0)
+    made = federated(replace(whole, table=table), "sick", table["site"].to_numpy(), Split(train=0.2, valid=0.2), 0)
     assert made.rows.min() >= 1
     assert (made.rows == 2).sum() > 50  # one of two patients, with both rows
 
@@ -100,7 +100,9 @@ def test_columns_that_are_missing_together_share_one_indicator() -> None:
     gap = whole.table["marker"].isna()
     table = whole.table.assign(second=np.where(gap, np.nan, 1.5), third=np.where(np.arange(900) < 5, np.nan, 2.0))
     known = ("age", "marker", "second", "third")
-    made = build(replace(whole, table=table, predictors={"sick": known}), "sick", table["site"].to_numpy(), Split(), 0)
+    made = federated(
+        replace(whole, table=table, predictors={"sick": known}), "sick", table["site"].to_numpy(), Split(), 0
+    )
     assert made.features == ("age", "marker", "marker missing", "second", "third", "third missing")
 
 
@@ -125,11 +127,11 @@ def test_a_split_without_test_rows_is_refused() -> None:
     whole = cohort()
     whole = replace(whole, table=whole.table.assign(part="train"), split="part")
     with pytest.raises(Refused, match="No test rows"):
-        build(whole, "sick", whole.table["site"].to_numpy(), Split(), 0)
+        federated(whole, "sick", whole.table["site"].to_numpy(), Split(), 0)
 
 
 def test_a_column_too_large_for_single_precision_is_refused() -> None:
     whole = cohort()
     whole = replace(whole, table=whole.table.assign(age=whole.table["age"] * 1e30))
     with pytest.raises(Refused, match="Column 'age' holds"):
-        build(whole, "sick", whole.table["site"].to_numpy(), Split(), 0)
+        federated(whole, "sick", whole.table["site"].to_numpy(), Split(), 0)

@@ -12,13 +12,12 @@ from sim.compose import experiment
 from sim.config import Experiment
 from sim.engine import simulate
 from sim.execute import InProcess, OnRay
-from sim.federation import build
 from sim.local.messages import CHUNKS, LEAST, Broadcast, Order, Upload, cut
 from sim.partition.base import digest
 from sim.records import Run
 from sim.rehearse import prepare, rehearse, run_id, simulation
 from sim.split import Split
-from tests.conftest import SMALL
+from tests.conftest import SMALL, federated
 
 CASES = {
     "fedavg": [],
@@ -90,7 +89,7 @@ def test_the_order_of_the_table_does_not_matter(small: Experiment) -> None:
     sites = small.partition.assign(cohort, "response", small.seed)
     assert digest(cohort, sites) == digest(prepared.cohort, prepared.sites)
     assert run_id(small, replace(prepared, cohort=cohort)) == run_id(small, prepared)
-    again = build(cohort, "response", sites, Split(), small.seed)
+    again = federated(cohort, "response", sites, Split(), small.seed)
     assert again.sites == prepared.federation.sites
     np.testing.assert_array_equal(again.bounds, prepared.federation.bounds)
     np.testing.assert_array_equal(again.x, prepared.federation.x)

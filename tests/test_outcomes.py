@@ -21,13 +21,12 @@ from sim.cohort.horizon import dead_by, seen_for
 from sim.cohort.schema import columns
 from sim.cohort.table import Binary, Categorical, Cohort, Survival
 from sim.compose import experiment
-from sim.federation import build
 from sim.metrics import METRICS
 from sim.metrics.classes import accuracy_classes, auroc_macro, balanced_accuracy, brier_classes
 from sim.rehearse import prepare, rehearse
 from sim.split import Split
 from sim.tasks import TASKS
-from tests.conftest import SMALL
+from tests.conftest import SMALL, federated
 
 SEGMENTS, CLASSES = 4, 3
 WORDS = {
@@ -155,7 +154,7 @@ def test_the_loss_of_classes_is_the_log_loss() -> None:
 
 def test_splits_are_stratified_by_class() -> None:
     cohort = Calibrated(cancers=["lung"], patients=3000, sites=3).load(0)
-    federation = build(cohort, "stage", cohort.table["site"].to_numpy(dtype=str), Split(), 0)
+    federation = federated(cohort, "stage", cohort.table["site"].to_numpy(dtype=str), Split(), 0)
     row, site = federation.held("train")
     every = pd.crosstab(np.repeat(np.arange(3), np.diff(federation.bounds[:, [0, 3]]).ravel()), federation.y["label"])
     trained = pd.crosstab(site, federation.y["label"][row])

@@ -10,7 +10,6 @@ from sim.checks import Refused
 from sim.cohort.table import Binary, Cohort
 from sim.compose import experiment
 from sim.features import Scaling
-from sim.federation import build
 from sim.partition.base import digest
 from sim.partition.external import Choice, External, remoteness
 from sim.partition.iid import Iid
@@ -19,6 +18,7 @@ from sim.partition.overlap import copied
 from sim.partition.settle import promised, settle
 from sim.rehearse import prepare, rehearse
 from sim.split import Sides, Split, sides
+from tests.conftest import federated
 
 
 def cohort(patients: int = 900, seed: int = 0, named: bool = False) -> Cohort:
@@ -188,8 +188,8 @@ def test_the_record_states_the_leak() -> None:
 def test_external_sites_hold_test_rows_only_and_change_nothing_elsewhere() -> None:
     whole = cohort()
     sites = whole.table["site"].to_numpy(dtype=str)
-    plain = build(whole, "sick", sites, Split(scaling=Scaling.none), 0)
-    made = build(whole, "sick", sites, Split(scaling=Scaling.none), 0, ["c"])
+    plain = federated(whole, "sick", sites, Split(scaling=Scaling.none), 0)
+    made = federated(whole, "sick", sites, Split(scaling=Scaling.none), 0, ["c"])
     at = made.sites.index("c")
     assert made.rows[at] == 0
     assert made.bounds[at, 2] == made.bounds[at, 1] == made.bounds[at, 0]
@@ -204,12 +204,12 @@ def test_external_sites_hold_test_rows_only_and_change_nothing_elsewhere() -> No
 def test_external_sites_are_scaled_by_those_that_train_or_by_themselves() -> None:
     whole = cohort()
     sites = whole.table["site"].to_numpy(dtype=str)
-    made = build(whole, "sick", sites, Split(), 0, ["c"])
+    made = federated(whole, "sick", sites, Split(), 0, ["c"])
     train = made.x[made.held("train")[0]]
     np.testing.assert_allclose([train[:, 0].mean(), train[:, 0].std()], [0, 1], atol=1e-5)
     outside = made.x[slice(*made.bounds[2, [0, 3]])]
     assert outside[:, 0].mean() > 0.6  # nine years older than those who trained
-    alone = build(whole, "sick", sites, Split(scaling=Scaling.site), 0, ["c"])
+    alone = federated(whole, "sick", sites, Split(scaling=Scaling.site), 0, ["c"])
     own = alone.x[slice(*alone.bounds[2, [0, 3]])]
     np.testing.assert_allclose([own[:, 0].mean(), own[:, 0].std()], [0, 1], atol=1e-5)
 
@@ -218,7 +218,7 @@ def test_a_split_of_the_cohort_s_own_gives_way_at_an_external_site() -> None:
     whole = cohort()
     part = np.where(np.arange(900) % 5 == 0, "test", "train")
     whole = replace(whole, table=whole.table.assign(part=part), split="part")
-    made = build(whole, "sick", whole.table["site"].to_numpy(dtype=str), Split(), 0, ["d"])
+    made = federated(whole, "sick", whole.table["site"].to_numpy(dtype=str), Split(), 0, ["d"])
     assert made.members.tolist() == [0, 1, 2]
 
 

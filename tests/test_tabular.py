@@ -21,9 +21,9 @@ from sim.cohort.rule import parse
 from sim.cohort.sheet import stack
 from sim.cohort.table import Survival
 from sim.cohort.tabular import Incomplete, Tabular, Unit, Unlabelled
-from sim.federation import build
 from sim.partition import Natural
 from sim.split import Split
+from tests.conftest import federated
 
 HEART = Path(__file__).parents[2] / "shared/data/fed_heart_disease"
 HOSPITALS = ("cleveland", "hungarian", "switzerland", "va")
@@ -68,7 +68,7 @@ def test_fed_heart_is_the_cohort_of_flamby() -> None:
     cohort = preset(dir=str(HEART)).load(0)
     assert cohort.table["site"].value_counts().to_dict() == dict(zip(HOSPITALS, (303, 261, 46, 130), strict=True))
     assert cohort.notes["left out"] == "hungarian 33, switzerland 77, va 70"
-    made = build(cohort, "label", Natural().assign(cohort, "label", 0), Split(), 0)
+    made = federated(cohort, "label", Natural().assign(cohort, "label", 0), Split(), 0)
     assert made.x.shape == (740, 13)  # du Terrail et al. 2022: 13 features after one-hot coding without a first level
     counts = np.diff(made.bounds, axis=1)
     assert counts.tolist() == [[199, 0, 104], [172, 0, 89], [30, 0, 16], [85, 0, 45]]
@@ -356,7 +356,7 @@ def test_lung_is_the_published_trial() -> None:
     assert cohort.table["male"].sum() == 137  # 138 men, of whom one has no institution; summary(lung$sex)
     assert cohort.table["meal_kcal"].isna().sum() == 47
     sites = Natural().assign(cohort, "survival", 0)
-    assert len(build(cohort, "survival", sites, Split(), 0).sites) == 18
+    assert len(federated(cohort, "survival", sites, Split(), 0).sites) == 18
 
 
 def test_paths_are_sought_here_and_then_among_the_assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

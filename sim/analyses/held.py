@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sim.analyses.exact import Exact, Floats, Message, Rows, State, Wire, solve
 from sim.cohort.table import Cohort
 from sim.features import encode
+from sim.names import coded
 
 CANCER = ("cancer", "cancer_type")  # columns that name a patient's cancer
 
@@ -37,7 +38,7 @@ class Held:
 
 def hold(cohort: Cohort, sites: NDArray[np.str_]) -> Held:
     """A cohort whose rows stand at `sites` (str [R])."""
-    names, site = np.unique(np.asarray(sites, dtype=str), return_inverse=True)
+    names, site = coded(sites)
     patient = pd.util.hash_array(cohort.table["patient"].to_numpy())
     tie = patient if len(np.unique(patient)) == len(patient) else pd.util.hash_pandas_object(cohort.table, index=False)
     order = np.lexsort((np.asarray(tie), patient, site))
