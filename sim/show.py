@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.markdown import Markdown
@@ -72,14 +71,29 @@ def columns(made: Cohort) -> Table:
 
 
 def per_site(made: Cohort) -> Table:
-    """Rows and events of every site the cohort came with."""
-    table = Table("site", "rows", *(f"{name} events" for name in made.outcomes), title="Sites as they came")
-    site = made.table["site"].to_numpy(dtype=str)
-    for name in np.unique(site):
-        mine = site == name
-        events = (str(made.events(outcome)[mine].sum()) for outcome in made.outcomes)
-        table.add_row(Text(name), str(mine.sum()), *events)
-    return table
+    """Rows and events of every site the cohort came with, or the classes that occur there; the largest, if many."""
+    sites = made.table["site"].to_numpy(dtype=str)
+    parts = {}
+    for outcome in made.outcomes:
+        known = made.known(outcome)
+        frame = describe(made.about(outcome), outcome, sites[known]).set_index("site")
+        kind = "classes" if "classes" in frame else "events"
+        parts[f"{outcome} {kind}"] = frame[kind]
+    size = pd.Series(sites).value_counts(sort=False).rename("rows").rename_axis("site")
+    table = pd.DataFrame({"rows": size, **parts}).fillna(0).astype(int).rename_axis("site").reset_index()
+    shown = rows(largest(table), "Sites as they came")
+    shown.caption = caption(table)
+    return shown
+
+
+def largest(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a table of sites that are printed."""
+    return frame.loc[frame["rows"].nlargest(SHOWN, keep="first").index.sort_values()]
+
+
+def caption(frame: pd.DataFrame) -> str | None:
+    """What is printed of a table of sites, if not all of it."""
+    return f"the {SHOWN} largest of {len(frame)} sites" if len(frame) > SHOWN else None
 
 
 def rows(frame: pd.DataFrame, title: str) -> Table:
@@ -96,10 +110,8 @@ def partition(console: Console, overrides: Sequence[str], figure: Path | None) -
     wanted = experiment(overrides)
     held, made, outcome, sites, external, sides = gather(wanted)
     frame = describe(made, outcome, sites)
-    largest = frame.loc[frame["rows"].nlargest(SHOWN, keep="first").index.sort_values()]
-    table = rows(largest, f"{type(wanted.partition).__name__} partition of {made.name}, outcome {outcome}")
-    if len(frame) > SHOWN:
-        table.caption = f"the {SHOWN} largest of {len(frame)} sites"
+    table = rows(largest(frame), f"{type(wanted.partition).__name__} partition of {made.name}, outcome {outcome}")
+    table.caption = caption(frame)
     console.print(table)
     if external:
         console.print(f"External, kept out of training: {', '.join(external)}.", markup=False)
