@@ -46,8 +46,8 @@ class Study:
         for key, given in (("methods", self.methods), ("scenarios", self.scenarios), ("published", self.published)):
             if not isinstance(given, dict):
                 raise TypeError(f"{key}: {given!r} is no mapping of labels")
-        if not self.methods or not self.scenarios:
-            raise TypeError("it names no method, or no scenario")
+        if not self.methods:
+            raise TypeError("it names no method")
         for label, words in [("overrides", self.overrides), *self.methods.items(), *self.scenarios.items()]:
             if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
                 raise TypeError(f"{label}: {words!r} is no list of key=value settings")

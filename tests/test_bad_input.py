@@ -64,14 +64,14 @@ def clinical(change: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: fram
     return parquet(change(pd.read_parquet(file)))
 
 
-ROWS = ["cohort=tabular", "cohort.path=a.csv", "cohort.site=hospital", "cohort.patient=patient", "results.dir=out"]
+ROWS = ["cohort=tabular", "cohort.path=a.csv", "cohort.site=hospital", "cohort.patient=patient"]
 ROWS += ["cohort.categorical=[stage]"]
 LABEL = [*ROWS, "cohort.label=sick", "cohort.positive='== yes'", "cohort.drop=[months,status]", "task=classify"]
 TIME = [*ROWS, "cohort.time=months", "cohort.unit=months", "cohort.event=status", "cohort.happened='== dead'"]
 TIME += ["cohort.drop=[sick]", "task=hazard"]
 DEAL_LABEL, DEAL_TIME = ["partition", *LABEL], ["partition", *TIME]
 DEAL_PARQUET, DEAL_PACKED = ([word.replace("a.csv", name) for word in DEAL_LABEL] for name in ("a.parquet", "a.csv.gz"))
-CLINICAL = ["cohort=clinical", "cohort.file=a.parquet", "task=hazard", "results.dir=out"]
+CLINICAL = ["cohort=clinical", "cohort.file=a.parquet", "task=hazard"]
 DESCRIBE = ["cohort", "describe", "clinical", "cohort.file=a.parquet"]
 SOUND = parquet(pd.DataFrame(cells(), columns=COLUMNS))
 
@@ -178,12 +178,12 @@ TABLES: dict[str, tuple[list[str], Files, list[str]]] = {
         ["1 rows that differ in nothing"],
     ),
     "fed_heart: elsewhere": (
-        ["run", "cohort=fed_heart", "cohort.dir=d", "results.dir=out"],
+        ["run", "cohort=fed_heart", "cohort.dir=d"],
         {"d": None},
         ["d/processed.cleveland.data", "UCI"],
     ),
     "fed_heart: ragged": (
-        ["run", "cohort=fed_heart", "cohort.dir=.", "results.dir=out"],
+        ["run", "cohort=fed_heart", "cohort.dir=."],
         {f"processed.{city}.data": b"1,2,3\n" for city in ("cleveland", "hungarian", "switzerland", "va")},
         ["processed.cleveland.data: 3 columns, but cohort.columns names 14"],
     ),
@@ -257,7 +257,8 @@ SETTINGS: dict[str, tuple[list[str], list[str]]] = {
 def refused(words: list[str], expected: list[str], folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The command is refused in a few lines that hold the words, and changes no file."""
     before = {path: path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")}
-    sys.argv = ["fedtrial", *words]
+    runs = words[0] in ("run", "partition")
+    sys.argv = ["fedtrial", *words, *(["results.dir=out"] if runs else [])]
     with pytest.raises(SystemExit) as end:
         main()
     told = capsys.readouterr().err
@@ -289,7 +290,7 @@ def test_a_bad_table_is_told_and_nothing_is_left(case: str, here: Path, capsys: 
 @pytest.mark.parametrize("case", SETTINGS)
 def test_a_bad_setting_is_told_in_our_words(case: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words, expected = SETTINGS[case]
-    refused(["run", *words, "results.dir=out"], expected, here, capsys)
+    refused(["run", *words], expected, here, capsys)
 
 
 def test_a_new_folder_is_made_only_once_there_is_something_to_put_in_it(
