@@ -1,6 +1,7 @@
 """Many runs: in this process or as Ray tasks, some runs each. Finished runs are skipped, so a sweep can go on."""
 
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from multiprocessing import get_context
@@ -20,6 +21,8 @@ from sim.records import Run, finished, writable, write
 from sim.references import Watch
 from sim.rehearse import footing, keep, prepare, rehearse, run_id, simulation
 
+START = 5.0  # seconds that Ray takes to start
+
 J = TypeVar("J")
 R = TypeVar("R")
 
@@ -33,7 +36,22 @@ def run_all(experiments: Sequence[Experiment], folder: Path, workers: int, watch
             homes.append(keep(experiment, folder))
             watch(at + 1)
         return homes
-    return on_ray(experiments, folder, workers, watch)
+    homes = there(experiments, folder)
+    watch(len(homes))
+    left = experiments[len(homes) :]
+    return homes + (on_ray(left, folder, workers, lambda done: watch(len(homes) + done)) if left else [])
+
+
+def there(experiments: Sequence[Experiment], folder: Path) -> list[Path]:
+    """Folders of the first runs that are finished, looked for while that is quicker than to start Ray."""
+    homes: list[Path] = []
+    until = time.monotonic() + START
+    for experiment in experiments:
+        home = folder / run_id(experiment, prepare(experiment))
+        if time.monotonic() > until or not finished(home):
+            break
+        homes.append(home)
+    return homes
 
 
 def on_ray(experiments: Sequence[Experiment], folder: Path, workers: int, watch: Watch) -> list[Path]:
