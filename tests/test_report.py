@@ -260,6 +260,16 @@ def test_settings_that_differ():
     assert shared == {"rounds": "4"}
 
 
+def test_a_setting_that_changes_with_the_seed_is_told_as_such(tmp_path):
+    known = study()
+    of_seed = known.runs.set_index("run")["seed"]
+    settings = {run: {**words, "cohort": {"consortium": int(of_seed[run])}} for run, words in known.settings.items()}
+    changed = replace(known, settings=settings)
+    assert differing(changed)[1]["cohort.consortium"] == "(follows the seed)"
+    assert "every seed draws its own" in write_report(changed, tmp_path / "changed").read_text()
+    assert "not how much it would move with other hospitals" in write_report(known, tmp_path / "same").read_text()
+
+
 def test_looks_are_distinct_and_known_methods_keep_theirs():
     many = looks([f"method {at}" for at in range(11)] + ["FedAvg"])
     assert len(set(many.values())) == 12
@@ -299,7 +309,7 @@ def test_a_dial_is_told_in_words_and_numbers():
     known = dosed()
     table = summary(known)
     lead, said = dose_words.sentences(known.dials, table, per_site(known))
-    assert "By x: at 0, 1 of 3 with 30% of the patients; at 1, 2 of 3 with 91% of the patients." in lead
+    assert "By x: at 0, 1 of 3 do, with 30% of the patients; at 1, 2 of 3 do, with 91% of the patients." in lead
     assert "as x goes from 0 to 1, mean AUROC of FedAvg goes from 0.700 to 0.567" in said
     assert "lose by joining go from 1 to 2 of 3; from 1 on, sites do better alone on average" in said
     text = dose_words.text(known.dials, table).set_index("Setting")

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 from sim.report.study import Json, StudyRecords
 
+FOLLOWS = "(follows the seed)"
+
 Flat = dict[str, str]  # "algorithm.mu" -> "0.01"
 
 
@@ -22,11 +24,14 @@ def flat(settings: Json, head: str = "") -> Flat:
 def differing(records: StudyRecords) -> tuple[dict[tuple[str, str], Flat], Flat]:
     """Settings in which runs differ, for each (scenario, method), and those that all runs share.
 
-    A setting that only some runs have counts as differing: mu belongs to FedProx.
+    A setting that only some runs have counts as differing: mu belongs to FedProx. One that changes with the seed is
+    named so.
     """
     cells: dict[tuple[str, str], Flat] = {}
     for row in records.runs[["scenario", "method", "run"]].itertuples(index=False, name=None):
-        cells.setdefault((row[0], row[1]), flat(records.settings.get(row[2], {})))
+        found = flat(records.settings.get(row[2], {}))
+        first = cells.setdefault((row[0], row[1]), found)
+        first |= {name: FOLLOWS for name, value in found.items() if first.get(name) != value}
     every = list(cells.values())
     shared = {name: value for name, value in every[0].items() if all(one.get(name) == value for one in every)}
     return {

@@ -37,14 +37,15 @@ def worst(paths: Sequence[tuple[Dial, list[MethodRow]]], sites: pd.DataFrame) ->
         return []
     most, along = max(compared, key=lambda pair: (pair[1][-1].losing, -pair[1][-1].gain))
     steps = [
-        f"at {value(most, row)}, {row.losing} of {row.compared} with {held(row, sites):.0%} of the patients"
+        f"at {value(most, row)}, {row.losing} of {row.compared} do, with {held(row, sites):.0%} of the patients"
         for row in along
     ]
     others = [row.losing for dial, rows in compared if dial is not most for row in rows]
-    rest = f" Under any other difference: at most {max(others)} of {along[-1].compared}." if others else ""
-    return [
-        f"{most.title}: no difference makes more sites lose by joining. By {most.setting}: {'; '.join(steps)}.{rest}"
-    ]
+    first = (
+        f"Of {len(compared)} differences, one makes most sites lose by joining: {most.title}." if others else most.title
+    )
+    rest = f" Under any other, at most {max(others)} of {along[-1].compared} lose." if others else ""
+    return [f"{first} By {most.setting}: {'; '.join(steps)}.{rest}"]
 
 
 def held(row: MethodRow, sites: pd.DataFrame) -> float:
@@ -87,12 +88,9 @@ def text(dials: Sequence[Dial], table: pd.DataFrame) -> pd.DataFrame:
                 line[f"{name}, mean [95\u00a0%]"] = (
                     NONE if row is None else number(row.mean) + spread(row.low, row.high)
                 )
-            for name, row in here.items():
                 line[f"{name}, worst site"] = NONE if row is None else number(row.worst)
-            for name in federated:
-                row = here[name]
-                line[f"{name}, sites losing"] = (
-                    NONE if row is None else counted(row.losing, row.compared, row.surely_losing)
-                )
+                if name in federated:
+                    losing = NONE if row is None else counted(row.losing, row.compared, row.surely_losing)
+                    line[f"{name}, sites losing"] = losing
             lines.append(line)
     return pd.DataFrame(lines)

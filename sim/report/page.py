@@ -11,7 +11,7 @@ from sim.metrics import METRICS
 from sim.report import dose, dose_words, figures, site_figures
 from sim.report.answer import answer
 from sim.report.cells import site_text, summary_text
-from sim.report.differ import differing
+from sim.report.differ import FOLLOWS, differing
 from sim.report.gains import site_gains
 from sim.report.scores import Scores, scores
 from sim.report.study import StudyRecords
@@ -119,6 +119,7 @@ def page(records: StudyRecords, table: pd.DataFrame, parts: list[Section], doses
         dials=doses,
         dosed=inline("dials", doses.figures if doses else {}),
         own=own,
+        fresh=shared.get("cohort.consortium") == FOLLOWS,
         shared=shared,
         listing=listing,
         seeds=int(records.runs["seed"].nunique()),
