@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.checks import Refused, within
+from sim.cohort.ordered import ordered
 from sim.cohort.table import SPLITS, Cohort
 from sim.features import Scaling
 from sim.names import coded
@@ -24,6 +25,7 @@ class Split:
 
     train: float = 0.6  # share of patients, > 0
     valid: float = 0.2  # share, >= 0; the rest is test
+    time: str = ""  # column, such as diagnosis_year: the last of a site's patients are its test; empty = by chance
     scaling: Scaling = Scaling.federated
     linked: bool = True  # who is known at two sites is on one side at both; False: each site deals for itself
 
@@ -99,17 +101,18 @@ def sides(
     patients = Patients.of(pd.util.hash_array(cohort.table["patient"].to_numpy()))
     number = patients.word
     outside = np.isin(names, external)
-    own = len(number) - len(again)
+    own, time = len(number) - len(again), times(cohort, split)
     person = np.r_[number[:own], number[again]] if len(again) else number
     linked = split.linked and len(again) > 0
     who = person if linked else number
     if cohort.split:
         part = given(cohort)
     elif linked:  # a copy goes where the patient went
-        part = deal(site[:own], Patients.of(number[:own]), cohort.classes(outcome)[:own], split, seed)
+        when = None if time is None else time[:own]
+        part = deal(site[:own], Patients.of(number[:own]), cohort.classes(outcome)[:own], split, seed, when)
         part = np.r_[part, part[again]]
     else:
-        part = deal(site, patients, cohort.classes(outcome), split, seed)
+        part = deal(site, patients, cohort.classes(outcome), split, seed, time)
     away = outside[site]
     if linked:
         away |= np.isin(person, person[away])  # tested outside, so trained on nowhere
@@ -154,25 +157,64 @@ def given(cohort: Cohort) -> Ints:
     return np.array([SPLITS.index(word) for word in cohort.table[cohort.split].astype(str)], dtype=np.int64)
 
 
-def deal(site: Ints, group: Patients, label: Ints, split: Split, seed: int) -> Ints:
+def times(cohort: Cohort, split: Split) -> NDArray[np.float64] | None:
+    """Time of every row [R], or None where the split goes by chance."""
+    if not split.time:
+        return None
+    if cohort.split:
+        raise Refused(
+            f"split.time={split.time!r}: cohort {cohort.name!r} has a split of its own in {cohort.split!r}. "
+            "Leave one of them empty."
+        )
+    time = ordered(cohort, split.time, "split.time")
+    unknown = int(np.isnan(time).sum())
+    if unknown:
+        raise Refused(
+            f"split.time={split.time!r}: not recorded in {unknown} of {len(time)} rows. Name another column, or leave "
+            "these patients out."
+        )
+    return time
+
+
+def deal(
+    site: Ints, group: Patients, label: Ints, split: Split, seed: int, time: NDArray[np.float64] | None = None
+) -> Ints:
     """0, 1 or 2 per row: within each site and outcome class by the patient's own random number.
 
-    A patient with several rows is of the highest class among them.
+    With `time` [R] a site's last patients are test patients, whatever their class; those of one time by chance. A
+    patient with several rows is of the highest class, and of the last time, among them.
     """
     people = group.word[group.first]
     had = np.zeros(len(people), dtype=np.int64)
     np.maximum.at(had, group.back, label)
-    stratum = site[group.first] * (had.max() + 1) + had
-    order = grouped(stratum, np.argsort(scatter(key(seed, "split"), people)))
+    home = site[group.first]
+    stratum = home * (had.max() + 1) + had
+    order = np.argsort(scatter(key(seed, "split"), people))
+    shares = (split.train, split.train + split.valid)
+    if time is None:
+        return cut(stratum, people, order, shares, seed)[group.back]
+    last = np.full(len(people), -np.inf)
+    np.maximum.at(last, group.back, time)
+    part = 2 * cut(home, people, order[np.argsort(last[order], kind="stable")], shares[1:], seed)
+    early = part == 0
+    place = np.cumsum(early) - 1  # of an early patient among those
+    left = place[order[early[order]]]
+    part[early] = cut(stratum[early], people[early], left, (shares[0] / shares[1],), seed)
+    return part[group.back]
+
+
+def cut(stratum: Ints, people: Words, order: Ints, shares: Sequence[float], seed: int) -> Ints:
+    """How many of the ascending `shares` of their stratum [N] come before each of the people [N], in this order."""
     size = np.bincount(stratum)
     rank = np.empty(len(people), dtype=np.int64)
-    rank[order] = np.arange(len(people)) - (np.cumsum(size) - size)[stratum[order]]
+    by_stratum = grouped(stratum, order)
+    rank[by_stratum] = np.arange(len(people)) - (np.cumsum(size) - size)[stratum[by_stratum]]
     # Expected sizes are exact even in strata of one: the fraction is rounded by a keyed coin, not always down.
     coin = uniform(scatter(key(seed, "split", "coin"), membership(stratum, people, len(size))))
     part = np.zeros(len(people), dtype=np.int64)
-    for share in (split.train, split.train + split.valid):
+    for share in shares:
         part += rank >= np.floor(share * size + coin)[stratum]
-    return part[group.back]
+    return part
 
 
 def membership(stratum: Ints, patient: Words, strata: int) -> Words:

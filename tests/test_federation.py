@@ -59,6 +59,50 @@ def test_a_patient_is_never_in_two_splits() -> None:
     assert not held["valid"] & held["test"]
 
 
+@pytest.mark.parametrize("kind", ["year", "day", "level"])
+def test_the_latest_patients_are_tested_and_the_earlier_ones_train(kind: str) -> None:
+    whole = cohort()
+    year = np.random.default_rng(1).integers(2010, 2020, 900)
+    day = pd.Series(pd.to_datetime(pd.Series(year.astype(str)), format="%Y"))
+    when = {"year": year, "day": day, "level": pd.Categorical(year.astype(str), ordered=True)}[kind]
+    table = whole.table.assign(when=when, age=whole.table["patient"].astype(float))
+    dated = replace(whole, table=table)
+    made = federated(dated, "sick", table["site"].to_numpy(), Split(time="when", scaling=Scaling.none), 0)
+    other = federated(dated, "sick", table["site"].to_numpy(), Split(time="when", scaling=Scaling.none), 1)
+    assert not np.array_equal(made.x, other.x)  # who trains and who tunes is chance, and who is tested of one year
+    for site, bounds in zip(made.sites, made.bounds, strict=True):
+        first, middle, last = (made.x[low:high, 0].astype(int) for low, high in zip(bounds, bounds[1:], strict=False))
+        assert year[np.r_[first, middle]].max() <= year[last].min()
+        size = (table["site"] == site).sum()
+        assert abs(len(last) - 0.2 * size) <= 1
+        assert abs(len(first) - 0.6 * size) <= 3
+        sick = table["sick"].to_numpy()
+        assert abs(sick[middle].sum() - sick[np.r_[first, middle]].mean() * len(middle)) <= 2  # stratified
+
+
+def test_a_patient_is_as_late_as_the_last_row() -> None:
+    whole = cohort(400)
+    table = pd.concat([whole.table.assign(when=0), whole.table.assign(when=np.arange(400))]).reset_index(drop=True)
+    table["age"] = table["patient"].astype(float)
+    twice = replace(whole, table=table)
+    made = federated(twice, "sick", np.full(800, "a"), Split(time="when", scaling=Scaling.none), 0)
+    assert set(made.x[made.held("test")[0], 0].astype(int)) == set(range(320, 400))
+
+
+def test_times_that_cannot_order_patients_are_refused() -> None:
+    whole = cohort()
+    sites, split = whole.table["site"].to_numpy(), Split(time="when")
+    with pytest.raises(Refused, match=r"split\.time='when'.*allowed .*age"):
+        federated(whole, "sick", sites, split, 0)
+    with pytest.raises(Refused, match="not recorded in 900 of 900 rows"):
+        federated(replace(whole, table=whole.table.assign(when=np.nan)), "sick", sites, split, 0)
+    with pytest.raises(Refused, match=r"split\.time='site': holds str"):
+        federated(whole, "sick", sites, Split(time="site"), 0)
+    given = replace(whole, table=whole.table.assign(when=1, side="train"), split="side")
+    with pytest.raises(Refused, match="has a split of its own in 'side'"):
+        federated(given, "sick", sites, split, 0)
+
+
 def test_federated_scaling_is_pooled_scaling_of_training_rows() -> None:
     whole = cohort()
     made = federated(whole, "sick", whole.table["site"].to_numpy(), Split(), 0)

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_dtype
 
-from sim.checks import Refused, one_of
+from sim.checks import Refused
+from sim.cohort.ordered import column_of, ordered
 from sim.cohort.table import Cohort
 from sim.partition.deal import People
 
@@ -28,14 +28,6 @@ class Levels(NamedTuple):
         return np.asarray(counts / max(counts.sum(), 1.0))
 
 
-def find(cohort: Cohort, column: str, setting: str) -> pd.Series:
-    """A column of the cohort's table, or a refusal with those that are there."""
-    remedy = f"These are the columns of cohort {cohort.name!r}."
-    one_of(setting, column, map(str, cohort.table.columns), remedy)
-    series: pd.Series = cohort.table[column]
-    return series
-
-
 def coded(series: pd.Series) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Code of every row, -1 where not recorded, and the levels: those of a categorical as they are, else sorted."""
     if isinstance(series.dtype, pd.CategoricalDtype):
@@ -46,7 +38,7 @@ def coded(series: pd.Series) -> tuple[NDArray[np.int64], tuple[str, ...]]:
 
 def levels(cohort: Cohort, column: str, setting: str, group: People) -> Levels:
     """Level of every patient; one with several rows counts with the highest."""
-    code, names = coded(find(cohort, column, setting))
+    code, names = coded(column_of(cohort, column, setting))
     if len(names) > MOST:
         raise Refused(
             f"{setting}={column!r}: {len(names)} different values; allowed at most {MOST}: a category or a flag."
@@ -76,16 +68,7 @@ def number(cohort: Cohort, column: str, setting: str, group: People, *, raw: boo
 
     Ordered levels count 0, 1, 2 and dates in days. Not recorded is 0, the mean (NaN if raw); a constant is all 0.
     """
-    series = find(cohort, column, setting)
-    if isinstance(series.dtype, pd.CategoricalDtype):
-        codes = series.cat.codes.to_numpy()
-        value = np.where(codes < 0, np.nan, codes)
-    elif is_datetime64_any_dtype(series):
-        value = ((series - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=1)).to_numpy(dtype=np.float64)
-    elif is_numeric_dtype(series) or is_bool_dtype(series):
-        value = series.to_numpy(dtype=np.float64, na_value=np.nan)
-    else:
-        raise Refused(f"{setting}={column!r}: holds {series.dtype}; allowed numbers, dates or ordered categories.")
+    value = ordered(cohort, column, setting)
     highest = np.full(len(group.word), np.nan)
     np.fmax.at(highest, group.back, value)
     return highest if raw else standard(highest)

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from sim.checks import Refused
+from sim.cohort.ordered import column_of
 from sim.cohort.table import Cohort
 from sim.partition import archetype, axes
 from sim.partition.axes import Axis
-from sim.partition.columns import Levels, find, levels, number, standard
+from sim.partition.columns import Levels, levels, number, standard
 from sim.partition.deal import People
 from sim.partition.sizes import normals, relative
 from sim.partition.strengths import TIMES
@@ -110,7 +111,7 @@ def by_demographic(settings: "Affinity", cohort: Cohort, group: People) -> Seeke
         raise Refused("partition.columns.demographic=[]: kappa.demographic needs at least one column.")
     numeric, levelled = {}, {}
     for name in names:
-        kind = find(cohort, name, "partition.columns.demographic").dtype.kind
+        kind = column_of(cohort, name, "partition.columns.demographic").dtype.kind
         if kind in "iuf":
             numeric[name] = number(cohort, name, "partition.columns.demographic", group)
         else:

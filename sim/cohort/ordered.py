@@ -1,0 +1,29 @@
+"""Columns that have an order, as numbers: dates in days, ordered levels as 0, 1, 2."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_dtype
+
+from sim.checks import Refused, one_of
+from sim.cohort.table import Cohort
+
+
+def column_of(cohort: Cohort, name: str, setting: str) -> pd.Series:
+    """A column of the cohort's table, or a refusal with those that are there."""
+    one_of(setting, name, map(str, cohort.table.columns), f"These are the columns of cohort {cohort.name!r}.")
+    series: pd.Series = cohort.table[name]
+    return series
+
+
+def ordered(cohort: Cohort, name: str, setting: str) -> NDArray[np.float64]:
+    """Number of every row, NaN where not recorded; [R]."""
+    series = column_of(cohort, name, setting)
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        codes = series.cat.codes.to_numpy()
+        return np.asarray(np.where(codes < 0, np.nan, codes), dtype=np.float64)
+    if is_datetime64_any_dtype(series):
+        series = (series - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=1)
+    if is_numeric_dtype(series) or is_bool_dtype(series):
+        return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
+    raise Refused(f"{setting}={name!r}: holds {series.dtype}; allowed numbers, dates or ordered categories.")
