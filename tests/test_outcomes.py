@@ -144,6 +144,7 @@ def test_the_loss_of_classes_is_the_log_loss() -> None:
     assert federation.levels == ("local", "regional", "distant")
     row, site = federation.held("test")
     start = made.task.predict(made.task.init(wanted.seed).float(), torch.from_numpy(federation.x[row])).double().numpy()
+    start = start / start.sum(1, keepdims=True)
     scored = run.sites.query("round == 0 and split == 'test' and metric == 'loss'")
     for at, name in enumerate(federation.sites):
         mine = site == at
