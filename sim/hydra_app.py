@@ -83,8 +83,12 @@ def show(run: Run, home: Path) -> None:
         down, up = run.rounds["bytes_down"].sum(), run.rounds["bytes_up"].sum()
         sent = f"{filesize.decimal(int(down))} down, {filesize.decimal(int(up))} up"
         console.print(f"Sent: {sent}, all sites and rounds together; {run.info['parameters']} parameters.")
-    if "not known" in run.info["notes"]:
-        console.print(f"Not known: {run.info['notes']['not known']}.", markup=False)
+    if run.info["settings"]["system"]["dropout"] and len(run.rounds) > 1:
+        answered = run.rounds["sites"].iloc[1:]
+        console.print(f"Answered: {answered.mean():.1f} sites a round, {answered.min()} at least.")
+    for note in ("faults", "not known"):
+        if note in run.info["notes"]:
+            console.print(f"{note.capitalize()}: {run.info['notes'][note]}.", markup=False)
     if run.info["status"] != "done":
         console.print(f"[bold red]{run.info['status']}[/]")
     console.print(f"Records: {home}", markup=False)

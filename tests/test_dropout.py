@@ -1,6 +1,7 @@
 """Sites that do not answer: a run is that of the sites that do, but for what all of them downloaded."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from sim.compose import experiment
 from sim.engine import Round, rounds
 from sim.execute import InProcess, OnRay, crew
 from sim.federation import site_keys
+from sim.hydra_app import show
 from sim.rehearse import prepare, rehearse, simulation
 from sim.system import System
 from tests.conftest import SMALL
@@ -122,7 +124,7 @@ def test_a_chance_is_below_one(chance: float) -> None:
         System(dropout=chance)
 
 
-def test_the_stress_scenario_has_both() -> None:
+def test_the_stress_scenario_has_both_and_a_run_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     wanted = experiment(["scenario=stress200", "cohort.patients=4000", "rounds=4"])
     done = rehearse(wanted)
     answered = done.rounds["sites"].to_numpy()[1:]
@@ -132,3 +134,7 @@ def test_the_stress_scenario_has_both() -> None:
     assert faults.count("centre-") == 2
     assert "unit_swap" in faults
     assert "label_flip" in faults
+    show(done, Path("here"))
+    told = capsys.readouterr().out
+    assert f"Answered: {answered.mean():.1f} sites a round, {answered.min()} at least." in told
+    assert f"Faults: {faults}." in told
