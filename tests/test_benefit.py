@@ -51,6 +51,19 @@ def test_tests_that_err_leave_less_to_be_found():
     assert abs(estimate - found.findable_interaction()) < 4 * se
 
 
+def test_the_gain_of_a_patient_is_near_its_truth_where_the_model_is_right(trial):
+    assert trial.truth is not None
+    for marker in (0, 1):
+        assert trial.gain[trial.recorded == marker].mean() == pytest.approx(trial.chances.gain(marker).mean, abs=1e-12)
+    error, spread = trial.misjudged()
+    assert error < 0.02  # coefficients with standard errors of .02 to .06, times a slope of a quarter at most
+    assert spread == pytest.approx((trial.truth.new - trial.truth.control).std())
+    assert spread > 0.1
+    blind = replace(trial, gain=np.full(len(trial.gain), (trial.truth.new - trial.truth.control).mean()))
+    assert blind.misjudged()[0] == pytest.approx(spread)
+    assert np.isnan(replace(trial, truth=None).misjudged()).all()
+
+
 def test_truth_is_found_within_three_standard_errors(trial, practice):
     for found in (trial, practice):
         estimate, se = found.model.of(INTERACTION)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit
 
-from sim.analyses.counterfactual import Cells, Chances, chances, difference
+from sim.analyses.counterfactual import Cells, Chances, chances, difference, gains
 from sim.analyses.design import CORE, Design, design
 from sim.analyses.exact import Floats, Rows, Wire, solve
 from sim.analyses.held import Held
@@ -44,6 +44,7 @@ class Benefit:
     truth: Truth | None
     recorded: Floats  # [R] marker as recorded
     given: Floats  # [R] treatment
+    gain: Floats  # [R] what the model says that treatment adds to a patient's chance; NaN where a site has no level
 
     def crude_gain(self, marker: int) -> Interval:
         """Difference of shares among patients with or without the marker, as if treatment had been dealt by chance."""
@@ -81,6 +82,17 @@ class Benefit:
     def findable_interaction(self) -> float:
         """The same between those recorded with and without the marker: tests that err leave less of it to be found."""
         return self.over_sites("findable")
+
+    def misjudged(self) -> tuple[float, float]:
+        """Root mean square error of a patient's gain, and what it would be if all had the mean gain; NaN if not known.
+
+        The precision in estimation of heterogeneous effects of Hill, J. Comput. Graph. Stat. 2011.
+        """
+        if self.truth is None or np.isnan(self.gain).all():
+            return float("nan"), float("nan")
+        true = self.truth.new - self.truth.control
+        known = ~np.isnan(self.gain)
+        return float(np.sqrt(np.mean((self.gain - true)[known] ** 2))), float(true[known].std())
 
     def over_sites(self, column: str) -> float:
         """Mean over patients of what is known of their site; NaN if nothing is."""
@@ -126,6 +138,7 @@ def benefit(held: Held, outcome: str, treated: str = "treated", marker: str = ""
         truth=known,
         recorded=core[:, 1],
         given=core[:, 0],
+        gain=gains(model, made.sites),
     )
 
 

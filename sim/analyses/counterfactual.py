@@ -57,14 +57,13 @@ class Counterfactual(Exact):
         if here is None:
             return {"rows": np.zeros(2), "sum": np.zeros(4), "slope": np.zeros((4, width)), "own": np.zeros((4, 4))}
         eta, spread = here
-        marker = x[:, MARKER]
-        untreated = eta - x[:, TREATED] * beta[TREATED] - x[:, BOTH] * beta[BOTH]
+        marker, bare = x[:, MARKER], untreated(x, eta, beta)
         mean = spread @ x / spread.sum()
         total, slope, level = np.zeros(4), np.zeros((4, width)), np.zeros(4)
         for treat in (0, 1):
             design = x.copy()
             design[:, TREATED], design[:, BOTH] = treat, treat * marker
-            chance = expit(untreated + treat * (beta[TREATED] + beta[BOTH] * marker))
+            chance = expit(bare + treat * (beta[TREATED] + beta[BOTH] * marker))
             steep = chance * (1 - chance)
             for group in (0, 1):
                 at, mine = 2 * group + treat, marker == group
@@ -76,6 +75,28 @@ class Counterfactual(Exact):
     def update(self, total: Message, state: State) -> tuple[State, bool]:
         """The totals are the answer."""
         return state | total, True
+
+
+def untreated(x: Floats, eta: Floats, beta: Floats) -> Floats:
+    """Linear predictors [n] of patients as if they had not been treated."""
+    return np.asarray(eta - x[:, TREATED] * beta[TREATED] - x[:, BOTH] * beta[BOTH])
+
+
+def gains(model: Fit, sites: Sequence[Rows]) -> Floats:
+    """What the treatment adds to each patient's chance of response by the model; [R], NaN where a site has no level.
+
+    Every site knows it of its own patients; nothing is sent.
+    """
+    parts = []
+    for rows in sites:
+        here = fitted(rows, model.beta, own=True)
+        if here is None:
+            parts.append(np.full(len(rows["y"]), np.nan))
+            continue
+        bare = untreated(rows["x"], here[0], model.beta)
+        more = model.beta[TREATED] + model.beta[BOTH] * rows["x"][:, MARKER]
+        parts.append(expit(bare + more) - expit(bare))
+    return np.concatenate(parts)
 
 
 class Chances(NamedTuple):
