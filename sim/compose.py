@@ -1,6 +1,5 @@
 """From command-line overrides to an Experiment, or to a refusal in a few clear lines."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from functools import cache
@@ -16,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from sim.assets import root
 from sim.checks import Refused, nearest
 from sim.config import GROUPS, Experiment, register
+from sim.wording import options, plain, scenario_key, unknown
 
 SECTIONS = {field.name for field in fields(Experiment)} - {"rounds", "seed"}
 
@@ -126,12 +126,6 @@ def refuse_below(override: str, key: str, chosen: Sequence[str]) -> None:
         raise Refused(f"{override}: {parent} is a single value. Write {parent}=VALUE.")
 
 
-def options(group: str) -> list[str]:
-    """Entries of a group: the tables of the code and the presets in configs/."""
-    presets = (root() / "configs" / group).glob("*.yaml")
-    return sorted({*GROUPS[group], *(preset.stem for preset in presets)})
-
-
 def refuse_code(config: DictConfig) -> None:
     """Refuse `_target_` wherever it stands in a config, presets included."""
     for path in keys(OmegaConf.to_container(config, resolve=False), ""):
@@ -148,27 +142,6 @@ def keys(node: object, at: str) -> Iterator[str]:
         yield from keys(child, path)
 
 
-def plain(error: BaseException) -> str:
-    """An error in one line, without its library's vocabulary."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    first = lines[0] if lines else type(error).__name__
-    key = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("full_key:")), "")
-    typed = re.match(r"Value '(.*)' of type '.*' could not be converted to (\w+)", first)
-    listed = re.match(r"Invalid value '(.*)', expected one of \[(.*)\]", first)
-    if key and typed:
-        wanted = {"Float": "a number", "Integer": "a whole number", "Boolean": "true or false"}
-        return f"{key}={typed[1]}: allowed {wanted.get(typed[2], typed[2])}."
-    if key and listed:
-        return f"{key}={listed[1]}: allowed {listed[2]}.{nearest(listed[1], listed[2].split(', '), f'{key}={{}}')}"
-    if key and "not Optional" in first:
-        return f"{key}=null: allowed a value. Leave the setting out to have its default."
-    if key and "is not a ListConfig" in first:
-        return f"{key}: allowed a list, in brackets and quotes: '{key}=[a, b]'."
-    if key and "is not a subclass" in first:
-        return f"{key}: a group of settings, not a value. Set one of them: {key}.NAME=VALUE."
-    return f"{key}: {first}" if key else first
-
-
 def explain(error: BaseException, overrides: Sequence[str]) -> str:
     """What was wrong with which override, and what is allowed there."""
     cause = error.__cause__ if isinstance(error, ConfigCompositionException) and error.__cause__ else error
@@ -182,41 +155,3 @@ def explain(error: BaseException, overrides: Sequence[str]) -> str:
         groups = [override for override in overrides if override.split("=")[0] in GROUPS]
         return next((unknown(key, composed(groups)) for key in keys_given if key in text), text.splitlines()[0])
     return plain(cause)
-
-
-def scenario_key(text: str, overrides: Sequence[str]) -> str:
-    """Refusal of a scenario beside an entry of a group that lacks a setting of it; empty if the key is the user's."""
-    chosen = dict(override.lstrip("+~").split("=", 1) for override in overrides if "=" in override)
-    key = next(iter(re.findall(r"full_key: *(\S+)", text)), "")
-    if not key or key in chosen or "scenario" not in chosen:
-        return ""
-    group = key.split(".")[0]
-    entry = f"{group}={chosen[group]}" if group in chosen else f"the {group} in use"
-    return f"scenario={chosen['scenario']} sets {key}, which {entry} does not have. Leave out one of the two."
-
-
-def unknown(override: str, config: DictConfig) -> str:
-    """Refusal of a key that does not exist, with those that do."""
-    key = override.lstrip("+~").split("=")[0]
-    parent, _, leaf = key.rpartition(".")
-    node = OmegaConf.select(config, parent) if parent else config
-    if not isinstance(node, DictConfig):
-        return unknown(parent, config) if parent else f"{key}: no such setting."
-    allowed = sorted(str(name) for name in node)
-    if not allowed:
-        return f"{key}: the chosen {parent} has no settings; the {parent}s are {', '.join(options(parent))}."
-    hint = nearest(leaf, allowed, f"{parent}.{{}}" if parent else "{}")
-    place = f"{entry(parent, node)} has" if parent else "allowed are"
-    return f"{key}: no such setting; {place} {', '.join(allowed)}.{hint or owners(parent, leaf)}"
-
-
-def entry(group: str, node: DictConfig) -> str:
-    """`partition=natural` where that is what was chosen of a group, else the name of the section."""
-    named = [name for name, kind in GROUPS.get(group, {}).items() if kind is OmegaConf.get_type(node)]
-    return f"{group}={named[0]}" if named else group
-
-
-def owners(group: str, leaf: str) -> str:
-    """Entries of a group that have a setting that the chosen one lacks."""
-    able = [name for name, kind in GROUPS.get(group, {}).items() if leaf in {field.name for field in fields(kind)}]
-    return f" It is a setting of {', '.join(f'{group}={name}' for name in able)}." if able else ""

@@ -6,9 +6,10 @@ import pytest
 
 from sim.assets import root
 from sim.checks import Refused
-from sim.compose import experiment, options
+from sim.compose import experiment
 from sim.config import identity
 from sim.rehearse import rehearse
+from sim.wording import options
 
 # Patients of a reduced cohort: enough for the floors of the partition, and one a site.
 REDUCED = {

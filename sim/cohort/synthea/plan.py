@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sim.checks import Refused, nearest, one_of, within
 from sim.cohort.synthea.engine import CANCERS, CITIES, PACKAGE, VERSION, Part
-from sim.compose import plain
+from sim.wording import plain
 
 BARREN = 2000  # people of a city without one patient, after which something is wrong
 FAULTY = 0.02  # share of people on whom a module failed, above which something is wrong; 1.5.0: one of some thousands
