@@ -18,6 +18,8 @@ from sim.report.style import RC, WIDTH, Look, row_looks
 
 ROW = 1.25  # inches, of a dial
 MOST = 24  # sites up to which each has a row of its own in `losers`
+ACROSS = 4  # panels of `losers` side by side
+BANDED = ("", "local")  # methods and references with a band; more would hide each other
 CLIP = 0.1  # gain at which the colour is full
 
 
@@ -64,8 +66,9 @@ def curves(dials: Sequence[Dial], table: pd.DataFrame) -> Figure:
 def draw(panels: Sequence[Axes], at: dict[int, MethodRow], look: Look) -> None:
     """The three curves of one method; `at` = place on the dial -> row."""
     x, rows, ink = list(at), list(at.values()), look.colour
-    low, high = [row.low for row in rows], [row.high for row in rows]
-    panels[0].fill_between(x, low, high, color=ink, alpha=0.14, linewidth=0)
+    if all(row.reference in BANDED for row in rows):
+        low, high = [row.low for row in rows], [row.high for row in rows]
+        panels[0].fill_between(x, low, high, color=ink, alpha=0.14, linewidth=0)
     curves: dict[int, Sequence[float]] = {0: [row.mean for row in rows], 1: [row.worst for row in rows]}
     if any(row.compared and not row.reference for row in rows):
         curves[2] = [row.losing for row in rows]
@@ -86,18 +89,17 @@ def ticks(axes: Axes, dial: Dial) -> None:
 def losers(dials: Sequence[Dial], sites: pd.DataFrame, method: str) -> Figure:
     """A panel for every dial: gain of each site over training alone, largest site on top; `sites` = `per_site`."""
     rows = [row for row in site_rows(sites) if row.method == method]
-    across = min(len(dials), 4)
-    down = -(-len(dials) // across)
+    down = -(-len(dials) // ACROSS)
     most = max(len([row for row in rows if row.scenario == label]) for dial in dials for label in dial.labels)
     with mpl.rc_context(RC):
         figure = Figure(figsize=(WIDTH, down * (0.145 * most + 0.62) + 0.5), layout="constrained")
-        grid = figure.subplots(down, across, squeeze=False, sharey=True).ravel()
+        grid = figure.subplots(down, ACROSS, squeeze=False, sharey=True).ravel()
         for axes, dial in zip(grid, dials, strict=False):
             columns = [[row for row in rows if row.scenario == label] for label in dial.labels]
             image = panel(axes, dial, columns, most)
         for axes in grid[len(dials) :]:
             axes.set_visible(False)
-        for axes in grid[::across]:
+        for axes in grid[::ACROSS]:
             axes.set_yticks([0, most - 1], ["largest", "smallest"])
         bar = figure.colorbar(image, ax=list(grid), orientation="horizontal", aspect=60, pad=0.01, extend="both")
         bar.set_label(

@@ -37,15 +37,13 @@ def worst(paths: Sequence[tuple[Dial, list[MethodRow]]], sites: pd.DataFrame) ->
         return []
     most, along = max(compared, key=lambda pair: (pair[1][-1].losing, -pair[1][-1].gain))
     steps = [
-        f"at {value(most, row)}, {row.losing} of {row.compared} do, with {held(row, sites):.0%} of the patients"
+        f"at {value(most, row)}, {row.losing} of {row.compared} sites lose, with {held(row, sites):.0%} of the patients"
         for row in along
     ]
     others = [row.losing for dial, rows in compared if dial is not most for row in rows]
-    first = (
-        f"Of {len(compared)} differences, one makes most sites lose by joining: {most.title}." if others else most.title
-    )
+    first = f"Of {len(compared)} differences, one makes most sites lose by joining: {most.title}." if others else ""
     rest = f" Under any other, at most {max(others)} of {along[-1].compared} lose." if others else ""
-    return [f"{first} By {most.setting}: {'; '.join(steps)}.{rest}"]
+    return [f"{first} With {along[0].method}, by {most.setting}: {'; '.join(steps)}.{rest}".strip()]
 
 
 def held(row: MethodRow, sites: pd.DataFrame) -> float:
