@@ -310,7 +310,8 @@ def test_a_dial_is_told_in_words_and_numbers():
     table = summary(known)
     lead, said = dose_words.sentences(known.dials, table, per_site(known))
     assert lead == (
-        "With FedAvg, by x: at 0, 1 of 3 sites lose, with 30% of the patients; at 1, 2 of 3 sites lose, with 91% of the patients."
+        "With FedAvg, by x: at 0, 1 of 3 sites lose, with 30% of the patients; "
+        "at 1, 2 of 3 sites lose, with 91% of the patients."
     )
     assert "as x goes from 0 to 1, mean AUROC of FedAvg goes from 0.700 to 0.567" in said
     assert "lose by joining go from 1 to 2 of 3; from 1 on, sites do better alone on average" in said
