@@ -49,3 +49,8 @@ def mix(words: Words) -> Words:
 def uniform(words: Words) -> NDArray[np.float64]:
     """Doubles in [0, 1) from 64-bit words."""
     return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def inside(words: Words) -> NDArray[np.float64]:
+    """Doubles in (0, 1) from 64-bit words, for laws that have no quantile at 0."""
+    return np.maximum(uniform(words), 2.0**-54)

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv, gammaincinv, ndtr, ndtri
 
-from sim.cohort.draws import TINY
 from sim.cohort.published import RACES, Floats, Law, population, spread
 from sim.cohort.world import Hard
-from sim.random import key, scatter, uniform
+from sim.random import inside, key, scatter, uniform
 
 SCALED = {0: "age", 2: "frail", 3: "marker_1", 4: "marker_2"}  # columns of Law.log_hazard that hard=site_effects moves
 MOST_MISSING = 0.8  # share of patients; a marker recorded less often would not be in a consortium's form
@@ -62,7 +61,7 @@ def centres(
     numbers = np.arange(count)
 
     def draw(*effect: str | int) -> Floats:
-        return np.maximum(uniform(scatter(key(consortium, "centre", *effect), numbers)), TINY)
+        return inside(scatter(key(consortium, "centre", *effect), numbers))
 
     def normal(*effect: str | int) -> Floats:
         return np.asarray(ndtri(draw(*effect)))
@@ -70,7 +69,7 @@ def centres(
     vendor = np.floor(spread()["vendors"].number * draw("vendor")).astype(np.int64)
 
     def lacks(panel: int) -> NDArray[np.bool_]:
-        of_vendor = ndtri(np.maximum(uniform(scatter(key(consortium, "vendor", "panel", panel), vendor)), TINY))
+        of_vendor = ndtri(inside(scatter(key(consortium, "vendor", "panel", panel), vendor)))
         common = spread()["vendor_share"].number
         both = np.sqrt(common) * of_vendor + np.sqrt(1 - common) * normal("panel", panel)
         return np.asarray(ndtr(both) < het * spread()["panel"].number)
@@ -124,7 +123,7 @@ def race_shares(het: float, u: Floats) -> Floats:
 
 def relative_sizes(consortium: int, sites: int, het: float) -> Floats:
     """Log-normal weights of the centres, [S]."""
-    u = np.maximum(uniform(scatter(key(consortium, "centre", "size"), np.arange(sites))), TINY)
+    u = inside(scatter(key(consortium, "centre", "size"), np.arange(sites)))
     return np.asarray(np.exp(het * spread()["size"].number * ndtri(u)))
 
 

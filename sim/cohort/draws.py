@@ -13,9 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.cohort.published import Floats
-from sim.random import Words, counted, key, scatter, uniform
-
-TINY = 2.0**-54  # stands for a uniform of exactly zero, of which no quantile exists
+from sim.random import Words, counted, inside, key, scatter
 
 
 class Ask(StrEnum):
@@ -60,7 +58,7 @@ class Draws:
 
     def __call__(self, ask: Ask) -> Floats:
         """One number in (0, 1) a patient, [n]."""
-        return np.maximum(uniform(counted(self.starts[ask][self.centre], self.row)), TINY)
+        return inside(counted(self.starts[ask][self.centre], self.row))
 
 
 def starts(seed: int, centres: int) -> Mapping[Ask, Words]:

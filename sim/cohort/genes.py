@@ -4,9 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from sim.cohort.draws import TINY
 from sim.cohort.published import Floats, population
-from sim.random import counted, key, scatter, stream, uniform
+from sim.random import counted, inside, key, scatter, stream
 
 MOST = 4096  # features a patient has numbers for
 PREFIX = "gene_"
@@ -66,7 +65,7 @@ def express(x: NDArray[np.float32], seed: int, centre: NDArray[np.int64], row: N
     start = scatter(key(seed, "calibrated", "genes"), centre)
     for panel in panels(x.shape[1]):
         place = row[:, None] * MOST + np.arange(panel.start, panel.stop)
-        z = ndtri(np.maximum(uniform(counted(start[:, None], place)), TINY))
+        z = ndtri(inside(counted(start[:, None], place)))
         for at in range(1, z.shape[1]):
             z[:, at] = correlation * z[:, at - 1] + np.sqrt(1 - correlation**2) * z[:, at]
         x[:, panel] = z

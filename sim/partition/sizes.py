@@ -4,16 +4,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from sim.random import key, scatter, uniform
+from sim.random import inside, key, scatter
 
 Floats = NDArray[np.float64]
-TINY = 2.0**-54  # stands for a uniform of exactly zero
 
 
 def normals(seed: int, *path: int | str, shape: tuple[int, ...]) -> Floats:
     """Standard normals of an array, each keyed by its indices, so that a longer axis leaves the others as they are."""
     axes = np.meshgrid(*(np.arange(length) for length in shape), indexing="ij")
-    return np.asarray(ndtri(np.maximum(uniform(scatter(key(seed, "partition", *path), *axes)), TINY)))
+    return np.asarray(ndtri(inside(scatter(key(seed, "partition", *path), *axes))))
 
 
 def relative(sites: int, power: float, sigma: float, given: list[float], z: Floats) -> Floats:

@@ -13,12 +13,11 @@ from sim.checks import Refused, one_of, within
 from sim.cohort.table import Binary, Outcome, Survival
 from sim.federation import site_keys
 from sim.names import coded
-from sim.random import key, scatter, uniform
+from sim.random import inside, key, scatter
 
 Floats = NDArray[np.float64]
 Values = NDArray[np.generic] | pd.Series
 Changed = dict[str, Values]  # columns of a table, made anew
-TINY = 2.0**-54  # stands for a uniform of exactly zero
 
 
 class Dials:
@@ -73,7 +72,7 @@ class Where:
 
     def sites(self, *path: str) -> Floats:
         """A uniform in (0, 1) for every site, [S]."""
-        return np.maximum(uniform(scatter(key(self.seed, "shift", *path), self.site_word)), TINY)
+        return inside(scatter(key(self.seed, "shift", *path), self.site_word))
 
     def normals(self, *path: str) -> Floats:
         """A standard normal for every site, [S]."""
@@ -86,7 +85,7 @@ class Where:
 
     def rows(self, *path: str) -> Floats:
         """A uniform in (0, 1) for every row, [R]."""
-        return np.maximum(uniform(scatter(key(self.seed, "shift", *path, "rows"), self.row_word)), TINY)
+        return inside(scatter(key(self.seed, "shift", *path, "rows"), self.row_word))
 
     def hit(self, share: Floats, *path: str) -> NDArray[np.bool_]:
         """Rows that happen with the share of their site, bool [R]; a larger share keeps those of a smaller one."""
