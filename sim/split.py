@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sim.checks import Refused, within
 from sim.cohort.ordered import ordered
 from sim.cohort.table import SPLITS, Cohort
+from sim.cohort.whose import Patients
 from sim.features import Scaling
 from sim.names import coded
 from sim.random import Words, key, scatter, uniform
@@ -69,7 +70,7 @@ class Sides:
     names: NDArray[np.str_]
     site: Ints
     part: Ints
-    patients: "Patients"
+    patients: Patients
     person: Words
     outside: NDArray[np.bool_]
 
@@ -98,8 +99,7 @@ def sides(
     `external` names sites that do not train; the last rows of the table are copies of the rows `again` [n].
     """
     names, site = coded(np.asarray(sites, dtype=str))
-    patients = Patients.of(pd.util.hash_array(cohort.table["patient"].to_numpy()))
-    number = patients.word
+    patients, number = cohort.patients, cohort.patients.word
     outside = np.isin(names, external)
     own, time = len(number) - len(again), times(cohort, split)
     person = np.r_[number[:own], number[again]] if len(again) else number
@@ -119,31 +119,6 @@ def sides(
     part[away] = SPLITS.index("test")
     part = part if cohort.split else one_to_train(part, site, who, outside)
     return Sides(names, site, part, patients, person, outside)
-
-
-@dataclass(frozen=True)
-class Patients:
-    """Patients of a table, N of them, in the order of their hash, so that the order of the rows does not matter.
-
-    word   uint64 [R]: hash of the patient of every row
-    first  int [N]: first row of every patient
-    back   int [R]: patient of every row
-    """
-
-    word: Words
-    first: Ints
-    back: Ints
-
-    @classmethod
-    def of(cls, word: Words) -> "Patients":
-        """Patients of rows, by the hash of their number [R]."""
-        _, first, back = np.unique(word, return_index=True, return_inverse=True)
-        return cls(word, first, back)
-
-    @property
-    def order(self) -> Ints:
-        """Rows by patient; a patient's rows in the order of the table; [R]."""
-        return self.first if len(self.first) == len(self.back) else np.argsort(self.back, kind="stable")
 
 
 def grouped(cell: Ints, order: Ints) -> Ints:
@@ -185,17 +160,15 @@ def deal(
     patient with several rows is of the highest class, and of the last time, among them.
     """
     people = group.word[group.first]
-    had = np.zeros(len(people), dtype=np.int64)
-    np.maximum.at(had, group.back, label)
+    had = group.highest(label)
     home = site[group.first]
     stratum = home * (had.max() + 1) + had
     order = np.argsort(scatter(key(seed, "split"), people))
     shares = (split.train, split.train + split.valid)
     if time is None:
         return cut(stratum, people, order, shares, seed)[group.back]
-    last = np.full(len(people), -np.inf)
-    np.maximum.at(last, group.back, time)
-    part = 2 * cut(home, people, order[np.argsort(last[order], kind="stable")], shares[1:], seed)
+    last = group.highest(time)[order]
+    part = 2 * cut(home, people, order[np.argsort(last, kind="stable")], shares[1:], seed)
     early = part == 0
     place = np.cumsum(early) - 1  # of an early patient among those
     left = place[order[early[order]]]

@@ -416,7 +416,7 @@ def test_practice_multiplies_the_odds_of_treatment_and_its_truth_holds() -> None
     assert after.truth is not None
     share = [table["treated"].groupby(sites).mean() for table in (whole.table, after.table)]
     moved = logit(share[1]) - logit(share[0])
-    where = Where.of(whole.table, sites, 1)
+    where = Where.of(whole, sites, 1)
     np.testing.assert_allclose(moved, 0.8 * where.normals("practice"), atol=0.12)
     switched = (whole.table["treated"] != after.table["treated"]).to_numpy()
     step = np.where(after.table["treated"], 1, -1) * whole.truth["cate"].to_numpy()
@@ -438,7 +438,7 @@ def test_concept_moves_the_log_odds_by_the_site_s_own_effects_and_its_truth_hold
     whole, after, sites = calibrated(tau=0.6)
     assert whole.truth is not None
     assert after.truth is not None
-    where = Where.of(whole.table, sites, 1)
+    where = Where.of(whole, sites, 1)
     old, new = (logit(made.truth["response"].to_numpy()) for made in (whole, after))  # type: ignore[union-attr]
     treated, marker = whole.table["treated"].to_numpy(), whole.table["treated_marker"].to_numpy()
     score = whole.table["score_z"].to_numpy()

@@ -39,8 +39,10 @@ class Held:
 def hold(cohort: Cohort, sites: NDArray[np.str_]) -> Held:
     """A cohort whose rows stand at `sites` (str [R])."""
     names, site = coded(sites)
-    patient = pd.util.hash_array(cohort.table["patient"].to_numpy())
-    tie = patient if len(np.unique(patient)) == len(patient) else pd.util.hash_pandas_object(cohort.table, index=False)
+    patient = cohort.patients.word
+    tie = (
+        patient if len(cohort.patients.first) == len(patient) else pd.util.hash_pandas_object(cohort.table, index=False)
+    )
     order = np.lexsort((np.asarray(tie), patient, site))
     truth = None if cohort.truth is None else cohort.truth.iloc[order].reset_index(drop=True)
     ends = np.cumsum(np.bincount(site))[:-1]

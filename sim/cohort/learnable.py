@@ -115,7 +115,7 @@ def chance(events: int) -> float:
 
 def few(cohort: Cohort) -> Flags:
     """All rows, or about MOST_ROWS of more, patients whole; bool [R]."""
-    word = scatter(key(0, "learnable", "few"), pd.util.hash_array(cohort.table["patient"].to_numpy()))
+    word = scatter(key(0, "learnable", "few"), cohort.patients.word)
     return np.asarray(word <= np.uint64(min(MOST_ROWS / len(word), 1.0) * (2**64 - 2**12)))
 
 

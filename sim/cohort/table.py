@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.checks import Refused, one_of
+from sim.cohort.whose import Patients
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,11 @@ class Cohort:
     def derive(self, table: pd.DataFrame) -> pd.DataFrame:
         """A changed table of this cohort with the derived columns made anew."""
         return table if self.derived is None else table.assign(**self.derived(table))
+
+    @cached_property
+    def patients(self) -> Patients:
+        """Whose row is whose; hashed and sorted once, for partition, skew, split and analyses ask."""
+        return Patients.of(pd.util.hash_array(self.table["patient"].to_numpy()))
 
     @cached_property
     def digest(self) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from sim.checks import Refused
@@ -51,12 +50,9 @@ class Words:
 
 def people(cohort: Cohort, outcome: str) -> People:
     """Patients of a cohort; one with several rows counts with the highest class, so with the event if a row does."""
-    label = cohort.classes(outcome)
-    hashes = pd.util.hash_array(cohort.table["patient"].to_numpy())
-    word, back = np.unique(hashes, return_inverse=True)
-    kind = np.zeros(len(word), dtype=np.int64)
-    np.maximum.at(kind, back, label)
-    return People(word, kind, back, label, cohort.levels(outcome) or NO_OR_YES)
+    label, whose = cohort.classes(outcome), cohort.patients
+    names = cohort.levels(outcome) or NO_OR_YES
+    return People(whose.word[whose.first], whose.highest(label), whose.back, label, names)
 
 
 def cut(order: NDArray[np.int64], shares: NDArray[np.float64], site: NDArray[np.int64]) -> None:

@@ -82,11 +82,9 @@ def skews(cohort: Cohort, outcome: str, sites: Sites) -> pd.DataFrame:
     their hash.
     """
     names, site = coded_names(sites)
-    word, first, back = np.unique(
-        pd.util.hash_array(cohort.table["patient"].to_numpy()), return_index=True, return_inverse=True
-    )
-    mixed = np.argsort(scatter(key(0, "partition", "chance"), word), kind="stable")
-    chance = mixes(cohort, outcome, site[first][mixed][back], len(names))
+    whose = cohort.patients
+    mixed = np.argsort(scatter(key(0, "partition", "chance"), whose.word[whose.first]), kind="stable")
+    chance = mixes(cohort, outcome, site[whose.first][mixed][whose.back], len(names))
     rows = [
         (mix.column, len(mix.levels), mix.total_variation(), luck.total_variation(), mix.jensen_shannon())
         for mix, luck in zip(mixes(cohort, outcome, site, len(names)), chance, strict=True)

@@ -36,9 +36,8 @@ def copied(cohort: Cohort, sites: NDArray[np.str_], share: float, seed: int) -> 
     names, site = coded(sites)
     if len(names) < 2:
         raise Refused(f"partition.overlap={share:g}: a second site is needed, and there is one. Set it to 0.")
-    patient = cohort.table["patient"]
-    word, first, back = np.unique(pd.util.hash_array(patient.to_numpy()), return_index=True, return_inverse=True)
-    home = site[first]
+    patient, whose = cohort.table["patient"], cohort.patients
+    word, home = whose.word[whose.first], site[whose.first]
     size = np.bincount(home, minlength=len(names))
     start = np.cumsum(size) - size
     # A place among the patients of the other sites, who stand end to end with the own site left out.
@@ -46,7 +45,7 @@ def copied(cohort: Cohort, sites: NDArray[np.str_], share: float, seed: int) -> 
     place += np.where(place >= start[home], size[home], 0)
     second = np.searchsorted(start, place, side="right") - 1
     chosen = uniform(scatter(key(seed, "partition", "overlap"), word)) < share
-    rows = np.flatnonzero(chosen[back])
+    rows = np.flatnonzero(chosen[whose.back])
     again = cohort.table.iloc[rows].assign(patient=renumbered(patient.iloc[rows], cohort.name))
     if again["patient"].isin(patient).any():
         raise Refused(
@@ -59,7 +58,7 @@ def copied(cohort: Cohort, sites: NDArray[np.str_], share: float, seed: int) -> 
             table=pd.concat([cohort.table, again], ignore_index=True),
             truth=None if truth is None else pd.concat([truth, truth.iloc[rows]], ignore_index=True),
         ),
-        np.concatenate([sites, names[second[back[rows]]]]),
+        np.concatenate([sites, names[second[whose.back[rows]]]]),
         rows,
     )
 

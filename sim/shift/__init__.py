@@ -54,7 +54,7 @@ class Shift:
         """The cohort as the sites record it, in the order in which it comes about; sites str [R], one a row."""
         if not self.on:
             return cohort
-        where = Where.of(cohort.table, sites, seed)
+        where = Where.of(cohort, sites, seed)
         _, shifted, table = deque(self.steps(cohort, outcome, where), maxlen=1).pop()
         notes = {**shifted.notes, "faults": self.faults.told(where)} if self.faults.any else shifted.notes
         return replace(shifted, table=shifted.derive(table), notes=notes)
@@ -87,7 +87,7 @@ class Shift:
         kind = cohort.outcome(outcome)
         column = kind.event if isinstance(kind, Survival) else kind.label
         before, found = cohort.table[column].astype(str), list[str]()
-        for dials, _, table in self.steps(cohort, outcome, Where.of(cohort.table, sites, seed)):
+        for dials, _, table in self.steps(cohort, outcome, Where.of(cohort, sites, seed)):
             after = table[column].astype(str)
             found += dials if (before != after)[rows].any() else []
             before = after

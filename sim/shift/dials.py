@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv, ndtri
 
 from sim.checks import Refused, one_of, within
-from sim.cohort.table import Binary, Outcome, Survival
+from sim.cohort.table import Binary, Cohort, Outcome, Survival
 from sim.federation import site_keys
 from sim.names import coded
 from sim.random import inside, key, scatter
@@ -64,11 +64,11 @@ class Where:
     row_word: NDArray[np.uint64]  # [R] of the patient: all rows of a patient share their numbers
 
     @classmethod
-    def of(cls, table: pd.DataFrame, sites: NDArray[np.str_], seed: int) -> "Where":
-        """Keys of a table's rows and sites."""
+    def of(cls, cohort: Cohort, sites: NDArray[np.str_], seed: int) -> "Where":
+        """Keys of a cohort's rows and sites."""
         names, site = coded(sites)
         words = site_keys(tuple(str(name) for name in names))
-        return cls(seed, names, site, words, pd.util.hash_array(table["patient"].to_numpy()))
+        return cls(seed, names, site, words, cohort.patients.word)
 
     def sites(self, *path: str) -> Floats:
         """A uniform in (0, 1) for every site, [S]."""
