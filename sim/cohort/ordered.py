@@ -17,8 +17,12 @@ def column_of(cohort: Cohort, name: str, setting: str) -> pd.Series:
 
 
 def ordered(cohort: Cohort, name: str, setting: str) -> NDArray[np.float64]:
-    """Number of every row, NaN where not recorded; [R]."""
-    series = column_of(cohort, name, setting)
+    """Number of every row of a cohort's column, NaN where not recorded; [R]."""
+    return counted(column_of(cohort, name, setting), f"{setting}={name!r}")
+
+
+def counted(series: pd.Series, what: str) -> NDArray[np.float64]:
+    """Number of every row, NaN where not recorded; [R]. A refusal names `what` holds something else."""
     if isinstance(series.dtype, pd.CategoricalDtype):
         codes = series.cat.codes.to_numpy()
         return np.asarray(np.where(codes < 0, np.nan, codes), dtype=np.float64)
@@ -26,4 +30,4 @@ def ordered(cohort: Cohort, name: str, setting: str) -> NDArray[np.float64]:
         series = (series - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=1)
     if is_numeric_dtype(series) or is_bool_dtype(series):
         return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
-    raise Refused(f"{setting}={name!r}: holds {series.dtype}; allowed numbers, dates or ordered categories.")
+    raise Refused(f"{what}: holds {series.dtype}; allowed numbers, dates or ordered categories.")

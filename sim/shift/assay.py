@@ -60,8 +60,6 @@ class Assay(Dials):
         missed, false = self.dial("insensitivity", het), self.dial("unspecificity", het)
         for name in self.binary if missed or false else []:
             value = flags(table, name, "shift.assay.binary")
-            lost = where.hit(where.shares(missed, 2, 40, "assay", "insensitivity", name), "assay", "missed", name)
-            seen = where.hit(where.shares(false, 2, 60, "assay", "unspecificity", name), "assay", "false", name)
-            read = np.where(value == 1, ~lost, seen).astype(np.float64)
+            read = where.misread(value == 1, missed, false, "assay", ("insensitivity", "unspecificity"), name)
             changed[name] = restored(np.where(np.isnan(value), np.nan, read), table[name])
         return table.assign(**changed)

@@ -16,6 +16,7 @@ from sim.names import coded
 from sim.random import inside, key, scatter
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 Values = NDArray[np.generic] | pd.Series
 Changed = dict[str, Values]  # columns of a table, made anew
 
@@ -86,6 +87,15 @@ class Where:
     def rows(self, *path: str) -> Floats:
         """A uniform in (0, 1) for every row, [R]."""
         return inside(scatter(key(self.seed, "shift", *path, "rows"), self.row_word))
+
+    def misread(self, yes: Flags, missed: float, false: float, kind: str, laws: tuple[str, str], name: str) -> Flags:
+        """A yes-or-no fact [R] as the sites read it: `missed` and `false` are means over sites of the shares misread.
+
+        1 - sensitivity is Beta(2, 40), 1 - specificity Beta(2, 60) over sites, scaled to these means; `laws` key them.
+        """
+        lost = self.hit(self.shares(missed, 2, 40, kind, laws[0], name), kind, "missed", name)
+        seen = self.hit(self.shares(false, 2, 60, kind, laws[1], name), kind, "false", name)
+        return np.where(yes, ~lost, seen)
 
     def hit(self, share: Floats, *path: str) -> NDArray[np.bool_]:
         """Rows that happen with the share of their site, bool [R]; a larger share keeps those of a smaller one."""

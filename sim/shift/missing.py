@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from sim.checks import within
+from sim.cohort.ordered import counted
 from sim.random import key, scatter, uniform
 from sim.shift.dials import Changed, Dials, Floats, Values, Where, column, moments, named, numbers, recoded
 
@@ -79,8 +80,7 @@ class Missing(Dials):
             return np.zeros(len(table))
         value = numbers(table, self.driver, "shift.missing.driver")
         if not pd.api.types.is_bool_dtype(table[self.driver]):
-            mean, sd = moments(value)
-            value = (value - mean) / (sd or 1.0)
+            value = standard(value)
         return np.asarray(mar * np.nan_to_num(value, nan=0.0))
 
     def chance(self, table: pd.DataFrame, name: str, where: Where, rate: float, driven: Floats, het: float) -> Floats:
@@ -88,18 +88,14 @@ class Missing(Dials):
         share = np.minimum(where.shares(rate, 2, 8, "missing", "rate", name), MOST)
         at = logit(share)[where.site] + driven
         if mnar := self.dial("mnar", het):
-            value = coded(table[name])
-            mean, sd = moments(value)
-            at += mnar * np.nan_to_num((value - mean) / (sd or 1.0), nan=0.0)
+            at += mnar * np.nan_to_num(standard(counted(table[name], f"shift.missing.blocks: {name!r}")), nan=0.0)
         return np.asarray(expit(at))
 
 
-def coded(series: pd.Series) -> Floats:
-    """A column as numbers: ordered levels count 0, 1, 2."""
-    if isinstance(series.dtype, pd.CategoricalDtype):
-        code = series.cat.codes.to_numpy()
-        return np.where(code < 0, np.nan, code)
-    return series.to_numpy(dtype=np.float64, na_value=np.nan)
+def standard(value: Floats) -> Floats:
+    """Numbers about their mean in standard deviations; a constant is 0."""
+    mean, sd = moments(value)
+    return np.asarray((value - mean) / (sd or 1.0))
 
 
 def blanked(series: pd.Series, gap: NDArray[np.bool_]) -> Values:

@@ -50,9 +50,7 @@ class Ascertainment(Dials):
         for name, outcome in chosen.items():
             column = outcome.label if isinstance(outcome, Binary) else outcome.event
             event = table[column].to_numpy(dtype=bool)
-            lost = where.hit(where.shares(missed, 2, 40, "ascertainment", "se", name), "ascertainment", "missed", name)
-            seen = where.hit(where.shares(false, 2, 60, "ascertainment", "sp", name), "ascertainment", "false", name)
-            event = np.where(event, ~lost, seen)
+            event = where.misread(event, missed, false, "ascertainment", ("se", "sp"), name)
             if isinstance(outcome, Survival):
                 share = self.dial("unlinked", het) * where.sites("ascertainment", "unlinked")
                 gone = where.hit(share, "ascertainment", "unlinked")
