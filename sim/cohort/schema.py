@@ -1,5 +1,6 @@
 """The one table of all clinical sources: its columns, as `datasets/clinical/schema.yaml` describes them."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -54,6 +55,12 @@ def columns() -> Mapping[str, Column]:
         lists = {field: tuple(value) for field, value in entry.items() if isinstance(value, list)}
         made[name] = Column(name, **(entry | lists))
     return made
+
+
+def most(name: str) -> float:
+    """Upper end of a column's range."""
+    _, high = columns()[name].range or (-math.inf, math.inf)
+    return high
 
 
 def names(role: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import pandas as pd
 from sim.checks import Refused
 from sim.cohort import codes
 from sim.cohort.conform import conform
-from sim.cohort.schema import SAME_DAY, TREATMENTS, YEAR, columns
+from sim.cohort.schema import SAME_DAY, TREATMENTS, YEAR, columns, most
 from sim.intake.chart import SLACK, Case, Charts
 from sim.intake.choices import FollowUp
 from sim.intake.reader import Reading
@@ -22,7 +22,6 @@ SOURCES = {  # column of treatment -> tables that would show it
     "targeted": ("medications",),
 }
 NEVER = {"ses": "no export holds it; income_usd may stand for it", "recurrence": "no Synthea module has it"}
-OLDEST = 120  # years; the range of age_at_dx
 CUT = "before the records begin (Synthea: export with exporter.years_of_history = 0)"
 
 
@@ -60,9 +59,9 @@ def row(reading: Reading, patient: str, case: Case, follow_up: FollowUp) -> dict
             f"{case.place}: diagnosis on {shown(case.day)}, before the birth on {shown(person.birth)} ({person.place})."
             " Correct one of the two."
         )
-    if case.day - person.birth > OLDEST * YEAR:
+    if case.day - person.birth > most("age_at_dx") * YEAR:
         raise Refused(
-            f"{case.place}: diagnosis on {shown(case.day)}, more than {OLDEST:g} years after the birth on "
+            f"{case.place}: diagnosis on {shown(case.day)}, more than {most('age_at_dx'):g} years after the birth on "
             f"{shown(person.birth)} ({person.place}). Correct one of the two."
         )
     cells: dict[str, object] = {

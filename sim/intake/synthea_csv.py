@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from sim.checks import Refused
 from sim.cohort import codes
+from sim.cohort.schema import most
 from sim.intake import words
 from sim.intake.chart import Charts, Day, Diagnosis, Person, settle, understand
 from sim.intake.dialect import TABLES
@@ -17,7 +18,6 @@ from sim.intake.reader import Reading, licence
 from sim.intake.stream import days
 from sim.references import Watch
 
-RICHEST = 1e9  # USD a year; the range of income_usd
 SINCE = {  # columns of later exports
     "state": ("STATE", 2018),
     "city": ("CITY", 2018),
@@ -114,8 +114,9 @@ def person(place: str, row: Mapping[str, str | Day], odd: Counter[str] | None) -
         income = float(text["income"]) if text["income"] else None
     except ValueError:
         raise Refused(f"{place}, column INCOME: {text['income']!r} is no number. Correct it.") from None
-    if income is not None and not 0 <= income <= RICHEST:
-        raise Refused(f"{place}, column INCOME: {text['income']!r}; allowed 0 to {RICHEST:.0f} USD a year. Correct it.")
+    if income is not None and not 0 <= income <= most("income_usd"):
+        allowed = f"allowed 0 to {most('income_usd'):.0f} USD a year"
+        raise Refused(f"{place}, column INCOME: {text['income']!r}; {allowed}. Correct it.")
     if not row["birth"]:
         raise Refused(f"{place}: no BIRTHDATE, and an age at diagnosis needs one. Fill it in.")
     return Person(
