@@ -9,7 +9,7 @@ from typing import IO, cast
 
 import pyarrow as pa
 
-BROKEN = (pa.ArrowException, OSError, EOFError, zlib.error, csv.Error)
+BROKEN = (pa.ArrowException, UnicodeDecodeError, OSError, EOFError, zlib.error, csv.Error)
 KINDS = {  # first bytes -> what such a file is, and what to do
     b"PAR1": "It is a Parquet file: give it a name that ends in .parquet where Parquet is read, or save it as CSV.",
     b"\x1f\x8b": "It is packed by gzip: give it a name that ends in .gz, or unpack it.",
@@ -26,7 +26,9 @@ def opened(path: Path) -> IO[bytes]:
 
 
 def broken(path: Path, error: BaseException) -> str:
-    """Refusal of a file that cannot be read to its end, or of a line with too many or too few cells."""
+    """Refusal of a file that is not text or cannot be read to its end, or of a line with too many or too few cells."""
+    if isinstance(error, UnicodeDecodeError) or (isinstance(error, pa.ArrowException) and "UTF8" in str(error)):
+        return not_text(path)
     why = str(error).splitlines()[0] if str(error) else type(error).__name__
     ragged = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", why)
     if isinstance(error, IsADirectoryError):

@@ -57,10 +57,8 @@ def read(path: Path, columns: list[str], separator: str) -> File:
     """
     try:
         text = parquet(path) if path.suffix in PARQUET else delimited(path, columns, separator)
-    except UnicodeDecodeError as error:
-        raise Refused(not_text(path)) from error
     except BROKEN as error:
-        raise Refused(not_text(path) if "UTF8" in str(error) else broken(path, error)) from error
+        raise Refused(broken(path, error)) from error
     if text.empty:
         raise Refused(f"{path}: no rows. Give a file with at least one patient.")
     made = File(path, text, separator, not columns)

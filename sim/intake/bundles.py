@@ -1,16 +1,16 @@
 """FHIR resources of a folder, one after another: bundles in JSON, or one resource a line in NDJSON; .gz unpacked."""
 
-import gzip
 import json
 import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 from sim.checks import Refused
-from sim.cohort.damage import BROKEN, broken, not_text
+from sim.cohort.damage import BROKEN, broken, opened
 from sim.references import Watch
 
 MEGABYTE = 20  # bits: progress is told in units of 2**20 bytes
@@ -67,13 +67,11 @@ class Folder:
 def texts(path: Path) -> Iterator[tuple[int, str]]:
     """JSON texts of a file with their lines: one for each line of NDJSON, else the whole file with line 0."""
     try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig", newline="\n") as file:
+        with opened(path) as raw, TextIOWrapper(raw, "utf-8-sig", newline="\n") as file:
             if path.name.lower().endswith(LINES):
                 yield from enumerate(file, 1)
             else:
                 yield 0, file.read()
-    except UnicodeDecodeError:
-        raise Refused(not_text(path)) from None
     except BROKEN as error:
         raise Refused(broken(path, error)) from None
 

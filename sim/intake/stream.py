@@ -64,8 +64,6 @@ def header(path: Path) -> list[str]:
         if b"\0" in first:
             raise Refused(not_text(path))
         names = next(csv.reader([first.decode("utf-8-sig")]), [])
-    except UnicodeDecodeError:
-        raise Refused(not_text(path)) from None
     except BROKEN as error:
         raise Refused(broken(path, error)) from None
     if not any(name.strip() for name in names):
@@ -95,7 +93,7 @@ def batches(path: Path, columns: Mapping[str, str], progress: Progress, block: i
                 line += cells.num_rows
                 progress(raw.tell())
     except BROKEN as error:
-        raise Refused(not_text(path) if "UTF8" in str(error) else broken(path, error)) from error
+        raise Refused(broken(path, error)) from error
 
 
 def refuse_nul(path: Path, column: str, cells: pa.Array, first: int) -> pa.Array:
