@@ -111,7 +111,7 @@ def told(form: str) -> pd.DataFrame:
 
 def reading(folder: Path, odd: Counter[str] | None = None, block: int = 1 << 20) -> Reading:
     if folder.name == "fhir":
-        return read_fhir(Folder(folder), folder, odd, lambda done: None)
+        return read_fhir(Folder(folder), odd, lambda done: None)
     return read_csv(Export(folder, block), odd, lambda done: None)
 
 

@@ -513,7 +513,7 @@ def test_our_rows_are_those_of_the_fhir_import(tmp_path: Path) -> None:
                     told = json.dumps(exporter.create_bundle(person))
                     (bundles / f"{cancer}-{number}.json").write_text(told)
     ours = conform(pd.DataFrame(rows), "the engine").set_index("patient_id")
-    reading = read_fhir(Folder(bundles), bundles, Counter(), lambda done: None)
+    reading = read_fhir(Folder(bundles), Counter(), lambda done: None)
     theirs = assemble(reading, FollowUp.export).table.set_index("patient_id").loc[ours.index]
     assert len(ours) >= 4
     alike = [name for name in columns() if columns()[name].role in ("baseline", "treatment")]

@@ -39,6 +39,7 @@ class Folder:
     def __init__(self, folder: Path) -> None:
         if not os.path.isdir(folder):  # which takes names that are too long
             raise Refused(f"{folder}: no such folder. Name the one with the bundles, such as synthea/output/fhir.")
+        self.folder = folder
         self.files = [path for path in sorted(folder.iterdir()) if path.name.lower().endswith(WHOLE + LINES)]
         if not self.files:
             tables = any(folder.glob("*.csv*"))

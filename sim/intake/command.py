@@ -61,7 +61,7 @@ def fhir(
     allowed(out, overwrite)
     bundles = Bundles(folder)
     with bar(f"reading {folder.name}, MB", bundles.megabytes) as watch:
-        reading = read(bundles, folder, skipped(unknown), watch)
+        reading = read(bundles, skipped(unknown), watch)
     publish(reading, follow_up, folder, out)
 
 

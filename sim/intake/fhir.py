@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from sim.checks import Refused
 from sim.cohort import codes
@@ -24,11 +23,11 @@ TABLES = {  # what a table is called here
 MISSHAPEN = (AttributeError, TypeError, KeyError, IndexError)
 
 
-def read(folder: Folder, root: Path, odd: Counter[str] | None, watch: Watch) -> Reading:
+def read(bundles: Folder, odd: Counter[str] | None, watch: Watch) -> Reading:
     """Everything about the patients with a cancer; raises Refused if there is none."""
-    found, reasons = diagnoses(folder, watch)
+    found, reasons = diagnoses(bundles, watch)
     second = Second(Charts(odd, cases=settle(found)), reasons)
-    for one in folder.resources(watch):
+    for one in bundles.resources(watch):
         try:
             second.take(one)
         except MISSHAPEN as error:
@@ -39,7 +38,9 @@ def read(folder: Folder, root: Path, odd: Counter[str] | None, watch: Watch) -> 
     charts = second.charts
     for patient, cases in charts.cases.items():
         if patient not in charts.people:
-            raise Refused(f"{cases[0].place}: no Patient {patient!r} in {root}. Put its bundle or file there too.")
+            raise Refused(
+                f"{cases[0].place}: no Patient {patient!r} in {bundles.folder}. Put its bundle or file there too."
+            )
     charts.end = charts.end or max(
         [*charts.first.values(), *(case.day for cases in charts.cases.values() for case in cases)], default=0
     )
@@ -51,7 +52,7 @@ def read(folder: Folder, root: Path, odd: Counter[str] | None, watch: Watch) -> 
         tables=TABLES,
         absent={"income_usd": "FHIR patients have no income"},
         strangers=second.strangers,
-        licence=licence(root),
+        licence=licence(bundles.folder),
     )
 
 
