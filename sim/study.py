@@ -161,9 +161,10 @@ def gather(folder: Path) -> StudyRecords:
         raise Refused(f"{folder}: no study.json there. Run `fedtrial study NAME` first, or name its folder.") from None
     except (UnicodeDecodeError, json.JSONDecodeError, TypeError, LookupError) as error:
         raise Refused(f"{folder / 'study.json'}: damaged ({error}). Run the study again; finished runs stay.") from None
-    runs = [judged(records.read(folder / cell["run"]), study.metric) for cell in content["runs"]]
     listing = pd.DataFrame(content["runs"])
-    listing["status"] = ["done" if run.info["status"] == "done" else "diverged" for run in runs]
+    runs = [judged(records.read(folder / name), study.metric) for name in listing["run"].unique()]
+    status = {run.id: "done" if run.info["status"] == "done" else "diverged" for run in runs}
+    listing["status"] = listing["run"].map(status)
     listing["folder"] = listing["run"]
     first = runs[0].info
     return StudyRecords(
