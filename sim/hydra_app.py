@@ -31,13 +31,13 @@ def launch(words: Sequence[str]) -> None:
     for option in ("config_name", "config_path", "config_dir"):
         if getattr(asked, option):
             raise Refused(f"--{option.replace('_', '-')}: fedtrial has its own configs. Set key=value, or a scenario.")
+    wanted = []
     with stage("settings"):
         if not (asked.help or asked.hydra_help):
-            for cell in cells(asked.overrides) if asked.multirun else [asked.overrides]:
-                experiment(cell)
+            wanted = [experiment(cell) for cell in (cells(asked.overrides) if asked.multirun else [asked.overrides])]
         register()
-    if asked.multirun and not (asked.help or asked.hydra_help or asked.cfg or asked.info):
-        prepare(experiment(cells(asked.overrides)[0]))  # a bad file is told before Hydra makes a folder
+    if asked.multirun and wanted and not (asked.cfg or asked.info):
+        prepare(wanted[0])  # a bad file is told before Hydra makes a folder
     sys.argv = ["fedtrial run", *words]
     app = hydra.main(version_base="1.3", config_path=str(root() / "configs"), config_name="config")(one)
     app()
