@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sim.cohort.table import Cohort
 from sim.names import coded
 from sim.partition.base import Sites
-from sim.partition.mix import divergence
+from sim.partition.mix import divergence, variation
 
 
 class Skew(NamedTuple):
@@ -42,7 +42,7 @@ def describe(cohort: Cohort, outcome: str, sites: Sites) -> pd.DataFrame:
         age = cohort.table["age_years"].to_numpy(dtype=np.float64, na_value=np.nan)
         frame["age_mean_years"] = pd.Series(age).groupby(site).mean().to_numpy()
     share, whole = held / size[:, None], held.sum(0) / held.sum()
-    frame["total_variation"] = np.abs(share - whole).sum(1) / 2
+    frame["total_variation"] = variation(share, whole)
     frame["jensen_shannon"] = divergence(share, whole)
     return frame
 

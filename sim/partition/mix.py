@@ -36,7 +36,7 @@ class Mix(NamedTuple):
 
     def total_variation(self) -> float:
         """Half the summed absolute difference from the whole, in [0, 1]; mean over sites by rows."""
-        return self.mean(np.abs(self.shares - self.whole).sum(1) / 2)
+        return self.mean(variation(self.shares, self.whole))
 
     def jensen_shannon(self) -> float:
         """Jensen-Shannon divergence from the whole, bits; mean over sites by rows."""
@@ -90,6 +90,11 @@ def skews(cohort: Cohort, outcome: str, sites: Sites) -> pd.DataFrame:
         for mix, luck in zip(mixes(cohort, outcome, site, len(names)), chance, strict=True)
     ]
     return pd.DataFrame(rows, columns=["column", "levels", "total_variation", "by_chance", "jensen_shannon"])
+
+
+def variation(shares: Floats, whole: Floats) -> Floats:
+    """Total variation distance of distributions over the last axis from one of them, in [0, 1]; [S, L] -> [S]."""
+    return np.asarray(np.abs(shares - whole).sum(-1) / 2)
 
 
 def divergence(shares: Floats, whole: Floats) -> Floats:
