@@ -88,16 +88,18 @@ def check(override: str, chosen: Sequence[str]) -> None:
     if not group or parsed.package is not None:
         raise Refused(f"{override}: no key of a setting. Write key=value, such as rounds=5.")
     if parsed.is_delete():
-        raise Refused(f"{override}: a setting cannot be taken away. Give it a value: {group}=VALUE.")
+        config = entries(tuple(chosen))
+        if not own_keys(config, group):
+            raise Refused(f"{override}: a setting cannot be taken away. Give it a value: {group}=VALUE.")
+        if OmegaConf.select(config, group) is None:
+            raise Refused(unknown(override, config))
     if parsed.is_sweep_override():
         raise Refused(f"{override}: several values make a sweep; name one, or use `fedtrial run -m`.")
     if "." in group and not group.startswith("hydra."):
         refuse_below(override, group, chosen)
     if parsed.is_add() and not group.startswith("hydra"):
         config = composed([word for word in chosen if word != override])
-        parent = OmegaConf.select(config, group.rpartition(".")[0] or "rounds")
-        # `+cohort.files.NAME=FILE` names a new site: the one kind of setting that has keys of the user's own.
-        if not (isinstance(parent, DictConfig) and OmegaConf.get_type(parent) is dict):
+        if not own_keys(config, group):
             there = OmegaConf.select(config, group) is not None
             raise Refused(f"{override}: leave out '+'." if there else unknown(override, config))
     if group in GROUPS:
@@ -106,6 +108,12 @@ def check(override: str, chosen: Sequence[str]) -> None:
         if value not in allowed:
             hint = nearest(value, allowed, f"{group}={{}}")
             raise Refused(f"{group}={value}: allowed {', '.join(allowed)}.{hint}")
+
+
+def own_keys(config: DictConfig, key: str) -> bool:
+    """Whether a key stands where keys are the user's own, to be added and taken away: `+cohort.files.NAME=FILE`."""
+    parent = OmegaConf.select(config, key.rpartition(".")[0] or "rounds")
+    return isinstance(parent, DictConfig) and OmegaConf.get_type(parent) is dict
 
 
 @cache

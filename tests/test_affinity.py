@@ -261,6 +261,13 @@ def test_archetypes_have_their_sizes_and_their_patients() -> None:
         assert abs(found - log_odds) < 4 * np.sqrt((1 / table).sum())
 
 
+def test_an_archetype_and_a_level_of_one_can_be_taken_away() -> None:
+    words = ["~partition.archetypes.rural", "~partition.archetypes.safety_net.levels.race"]
+    made = experiment(["partition=affinity", *words]).partition
+    assert set(made.archetypes) == {"academic", "community", "safety_net"}
+    assert set(made.archetypes["safety_net"].levels) == {"insurance"}
+
+
 def test_the_known_archetypes_fit_the_calibrated_cohort() -> None:
     wanted = experiment(["partition=affinity", "partition.kappa.archetype=1", "partition.sites=9", "seed=1"])
     whole = wanted.cohort.load(1)

@@ -248,6 +248,10 @@ SETTINGS: dict[str, tuple[list[str], list[str]]] = {
         ["cohort.label=é: not an override", "beyond ASCII", "in quotes"],
     ),
     "taken away": (["~rounds"], ["~rounds: a setting cannot be taken away", "rounds=VALUE"]),
+    "nothing to take away": (
+        ["partition=affinity", "~partition.archetypes.rurl"],
+        ["partition.archetypes.rurl: no such setting", "Did you mean partition.archetypes.rural?"],
+    ),
     "no key": (["=5"], ["=5: no key of a setting"]),
     "Hydra's package": (["cohort@x=lung"], ["cohort@x=lung: no key of a setting"]),
     "configs of one's own": (["--config-dir=d"], ["--config-dir: fedtrial has its own configs"]),
