@@ -20,8 +20,8 @@ import torch
 from byhand import MODELS, ROWS, Work, make
 from workload import cores, executor, simulation, start, table, told, training, write_json
 
-from sim.engine import rounds
-from sim.execute import crew
+from sim.engine.executors import crew
+from sim.engine.rounds import rounds
 
 SIZE = 2048  # of the square matrices
 READ = 2**28  # bytes, far beyond any cache

@@ -19,9 +19,9 @@ from byhand import ROWS, make
 from process import proportional, tree
 from workload import cores, executor, simulation, start, table, told, training, write_json
 
-from sim.algorithms import ALGORITHMS
-from sim.engine import simulate
-from sim.execute import Executor
+from sim.engine.executors import Executor
+from sim.engine.rounds import simulate
+from sim.methods.algorithms import ALGORITHMS
 
 WARM, EVERY = 100, 10  # rounds before the first reading, and between readings
 

@@ -19,16 +19,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from sim import provenance
-from sim.algorithms import FedAvg
-from sim.engine import Evaluation, Simulation
-from sim.execute import Executor, InProcess, OnRay, cores
-from sim.federation import Federation, site_keys
+from sim.engine.executors import Executor, InProcess, OnRay, cores
+from sim.engine.rounds import Evaluation, Simulation
+from sim.federation.federation import Federation
 from sim.local.settings import Tier, Training
-from sim.params import call
-from sim.server import Server
-from sim.system import System
+from sim.methods.algorithms import FedAvg
+from sim.methods.servers import Server
+from sim.methods.systems import System
+from sim.random import site_keys
+from sim.records import provenance
 from sim.tasks.closed import Loss, closed_form
+from sim.tasks.layout import call
 from sim.tasks.task import Task
 
 __all__ = ["MODELS", "Work", "cores", "load", "loop", "make"]

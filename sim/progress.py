@@ -1,14 +1,15 @@
 """Progress on the terminal: nothing for two seconds, nothing at all when the output is not a terminal."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sim.jit import noticed
-from sim.references import Watch
+
+Watch = Callable[[int], None]  # told the number of rounds that are done
 
 PATIENCE = 2.0  # seconds before a bar appears
 

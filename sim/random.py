@@ -54,3 +54,8 @@ def uniform(words: Words) -> NDArray[np.float64]:
 def inside(words: Words) -> NDArray[np.float64]:
     """Doubles in (0, 1) from 64-bit words, for laws that have no quantile at 0."""
     return np.maximum(uniform(words), 2.0**-54)
+
+
+def site_keys(names: tuple[str, ...]) -> NDArray[np.uint64]:
+    """Random-number key of each site, from its name, so that other sites may come and go."""
+    return np.array([key(0, "site", name) & 0xFFFF_FFFF_FFFF_FFFF for name in names], dtype=np.uint64)

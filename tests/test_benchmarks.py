@@ -16,7 +16,7 @@ import torch
 from byhand import MODELS, load, loop, make
 from workload import accuracy, executor, simulation, start, table, training
 
-from sim.engine import simulate
+from sim.engine.rounds import simulate
 
 ROOT = Path(__file__).parents[1]
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the process tree is read from /proc")

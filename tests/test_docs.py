@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from torch import Tensor
 
-from sim import algorithms
-from sim.algorithms.base import Algorithm, Local, Message, State
 from sim.assets import root
 from sim.checks import Refused, within
-from sim.compose import cells, experiment
-from sim.config import GROUPS
-from sim.rehearse import rehearse
-from tests.conftest import SMALL
+from sim.config.compose import cells, experiment
+from sim.config.experiment import GROUPS
+from sim.methods import algorithms
+from sim.methods.algorithms.base import Algorithm, Local, Message, State
+from sim.run.run import rehearse
+from tests.toy import SMALL
 
 PAGES = [root() / "README.md", *sorted((root() / "docs").glob("*.md"))]
 

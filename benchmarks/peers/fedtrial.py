@@ -7,7 +7,7 @@ import numpy as np
 from marks import Marks
 from workload import accuracy, executor, load, simulation, start, training
 
-from sim.engine import simulate
+from sim.engine.rounds import simulate
 
 
 def main() -> None:

@@ -8,13 +8,13 @@ import pandas as pd
 from scipy.special import logit
 
 from sim.analyses.counterfactual import Cells, Chances, chances, difference, gains
-from sim.analyses.design import CORE, Design, design
-from sim.analyses.exact import Floats, Rows, Wire, solve
-from sim.analyses.held import Held
+from sim.analyses.design_matrix import CORE, Design, design
 from sim.analyses.meta import Meta, meta
 from sim.analyses.newton import Fit, fit, varying
+from sim.analyses.sites import Held
+from sim.analyses.sums import Floats, Rows, Wire, solve
 from sim.checks import Refused
-from sim.metrics.statistics import Interval
+from sim.stats.intervals import Interval
 
 INTERACTION = CORE[2]
 UNWANTED = ("mortality_5y", "stage_late")  # yes-or-no outcomes of cohorts that nobody wishes for

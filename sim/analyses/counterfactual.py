@@ -8,9 +8,9 @@ import numpy as np
 from scipy import stats
 from scipy.special import expit
 
-from sim.analyses.exact import Exact, Floats, Message, Rows, State, Wire, solve
 from sim.analyses.newton import Fit, fitted
-from sim.metrics.statistics import LEVEL, Interval
+from sim.analyses.sums import Exact, Floats, Message, Rows, State, Wire, solve
+from sim.stats.intervals import LEVEL, Interval
 
 Z = float(stats.norm.ppf((1 + LEVEL) / 2))
 TREATED, MARKER, BOTH = 0, 1, 2  # the first columns of the design

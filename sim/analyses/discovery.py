@@ -6,15 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from sim.analyses.exact import Floats, Rows, Wire
+from sim.analyses.features import Panel, Scope, linked
 from sim.analyses.newton import fit, varying
-from sim.analyses.panel import Panel, Scope, linked
 from sim.analyses.pooled import pooled_z
 from sim.analyses.scores import telling, z_scores
 from sim.analyses.selection import Flags, Found, discoveries, jaccard, judge, p_values, stability
+from sim.analyses.sums import Floats, Rows, Wire
 from sim.checks import Refused
-from sim.metrics.statistics import Interval
 from sim.random import stream
+from sim.stats.intervals import Interval
 
 SUMS, JOINT, META, HALF, TWO, LARGEST, MEAN, POOLED = (
     "Sums over sites",

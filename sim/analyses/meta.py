@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from sim.analyses.exact import Floats
-from sim.metrics.statistics import LEVEL
+from sim.analyses.sums import Floats
+from sim.stats.intervals import LEVEL
 
 
 class Meta(NamedTuple):

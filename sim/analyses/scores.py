@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import expit
 
-from sim.analyses.exact import Exact, Floats, Message, Rows, State, Wire, solve
 from sim.analyses.newton import Fit, centred, fit, fitted
+from sim.analyses.sums import Exact, Floats, Message, Rows, State, Wire, solve
 
 
 @dataclass

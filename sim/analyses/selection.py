@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from sim.analyses.exact import Floats
+from sim.analyses.sums import Floats
 from sim.checks import Refused
-from sim.metrics.statistics import LEVEL, Interval
+from sim.stats.intervals import LEVEL, Interval
 
 Flags = NDArray[np.bool_]
 

@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sim.analyses.calendar import groups, year_column, years
 from sim.analyses.counterfactual import Z
-from sim.analyses.exact import Exact, Floats, Message, Rows, State, Wire, solve
-from sim.analyses.held import Held
 from sim.analyses.selection import Flags
-from sim.analyses.years import groups, year_column, years
+from sim.analyses.sites import Held
+from sim.analyses.sums import Exact, Floats, Message, Rows, State, Wire, solve
 from sim.checks import Refused
-from sim.metrics.statistics import Interval
+from sim.stats.intervals import Interval
 
 ALL, FIRST, AFTER = "Nothing hidden", "Sum, then hide", "Hide, then sum"
 WAYS = (ALL, FIRST, AFTER)

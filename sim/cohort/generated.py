@@ -7,7 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.checks import Refused, within
-from sim.cohort.table import Binary, Cohort, Source
+from sim.cohort.outcomes import Binary
+from sim.cohort.table import Cohort, Source
 from sim.random import stream
 
 Floats = NDArray[np.float64]

@@ -1,140 +1,43 @@
-"""Patients as they are: uniforms in, everything about each of them out."""
+"""Whose row is whose: the patients of a table."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, ndtr, ndtri
 
-from sim.cohort.centres import Centres
-from sim.cohort.draws import Ask, Uniforms
-from sim.cohort.published import OLDEST, RACES, YOUNGEST, Floats, Law, population
-from sim.cohort.world import Hard, World
+from sim.random import Words
 
-Codes = NDArray[np.int8]
-Flags = NDArray[np.bool_]
-Places = NDArray[np.int64]
-
-BLACK = RACES.index("black")
-MARKER_1 = 3  # column of Law.log_hazard
-FADING = (2, 5)  # frail and score_z
-PUBLIC = 2  # insurance codes from here on are Medicaid or none
+Ints = NDArray[np.int64]
+Number = TypeVar("Number", np.int64, np.float64)
 
 
 @dataclass(frozen=True)
-class People:
-    """Patients before anything is recorded about them; every field [n]."""
+class Patients:
+    """Patients of a table, N of them, in the order of their hash, so that the order of the rows does not matter.
 
-    cancer: Codes  # index in Law.names
-    age_years: Floats
-    male: Flags
-    race: Codes
-    insurance: Codes
-    stage: Codes
-    frail: Flags
-    marker_1: Flags
-    marker_2: Flags
-    score_z: Floats
-    treated: Flags
-    response_control: Floats  # chance of response without the new treatment
-    response_treated: Floats  # and with it
-    log_hazard: Floats  # of death from cancer, without the effect of response and without the baseline
-    fading: Floats | None  # the part of it that acts more early than late; None = no part
+    word   uint64 [R]: hash of the patient of every row
+    first  int [N]: first row of every patient
+    back   int [R]: patient of every row
+    """
+
+    word: Words
+    first: Ints
+    back: Ints
+
+    @classmethod
+    def of(cls, word: Words) -> "Patients":
+        """Patients of rows, by the hash of their number [R]."""
+        _, first, back = np.unique(word, return_index=True, return_inverse=True)
+        return cls(word, first, back)
+
+    def highest(self, values: NDArray[Number]) -> NDArray[Number]:
+        """Highest of the values of every patient's rows; [R] -> [N]."""
+        found = values[self.first]
+        np.maximum.at(found, self.back, values)
+        return found
 
     @property
-    def response(self) -> Floats:
-        """Chance of response under the treatment that was given."""
-        return np.where(self.treated, self.response_treated, self.response_control)
-
-
-def people(u: Uniforms, centre: Places, world: World, at: Centres, genes: Callable[[Places], Floats]) -> People:
-    """Patients; centre [n] is the row of `at` that each belongs to.
-
-    `genes` tells from the cancer [n] what a patient's add to the log hazard [n]; they take as much off the logit of
-    response.
-    """
-    law, base = world.law, population()
-    cancer = chosen(u(Ask.CANCER), law.share * np.exp(at.case_mix), centre)
-    genetic = genes(cancer)
-    age = ages(u(Ask.AGE), cancer, centre, law, at)
-    male = u(Ask.MALE) < law.male[cancer]
-    race = chosen(u(Ask.RACE), at.race, centre)
-    black = race == BLACK
-    chance = np.array([base["public_others"].number, base["public_black"].number])
-    public = u(Ask.INSURANCE) < chance[black.astype(np.intp)]
-
-    # Less its mean over the population, so that centres without effects have the published mix of stages.
-    share_black = base["race"].value[BLACK]
-    if_public, if_black = base["stage_public"].number, base["stage_black"].number
-    mean = if_public * (chance @ [1 - share_black, share_black]) + if_black * share_black
-    later = at.stage[centre] + if_public * public + if_black * black - mean
-    asked = u(Ask.STAGE)
-    beyond_local, distant = (asked > expit(logit[cancer] - later) for logit in law.stage.T)
-
-    at_65, per_year, if_public = base["frail"].value
-    frail = u(Ask.FRAIL) < expit(at_65 + per_year * (age - 65) + if_public * public)
-    carries = law.marker[:, 0][cancer] + law.marker_black[cancer] * black + law.marker_distant[cancer] * distant
-    marker_1 = u(Ask.MARKER_1) < expit(carries)
-    marker_2 = u(Ask.MARKER_2) < expit(law.marker[:, 1])[cancer]
-    score = ndtri(u(Ask.SCORE))
-
-    per_year, if_frail, if_public = base["treated"].value
-    practice = expit(at.practice[centre] + per_year * (age - 65) + if_frail * frail + if_public * public)
-    treated = u(Ask.TREATED) < (0.5 if world.randomised else practice)
-
-    if_frail, per_year, per_score = base["response"].value
-    on_treated, on_score, on_both, on_hazard = at.concept[centre].T
-    years = age - law.age_years[cancer]
-    marker = np.where(law.second[cancer], marker_2, marker_1)
-    control = law.response[:, 0][cancer] + at.response[centre] + if_frail * frail + per_year * years
-    control = control + (per_score + on_score) * score - genetic
-    gain = law.response[:, 1][cancer] + on_treated + (law.response[:, 2][cancer] + on_both) * marker
-
-    stage = beyond_local.astype(np.int64) + distant
-    known = (years / 10, male - law.male[cancer], frail - base["frail_mean"].number, marker_1, marker_2, score)
-    effects = [law.log_hazard[:, column][cancer] for column in range(len(known))]
-    if Hard.stage_effects in world.hard:
-        effects[MARKER_1] = law.marker_by_stage[cancer, stage]
-    hazard = at.hazard[centre] + on_hazard * score + genetic
-    if Hard.site_effects in world.hard:
-        effects = [effect * at.scale[centre, column] for column, effect in enumerate(effects)]
-        hazard = hazard + at.per_stage[centre] * (stage - 1) * law.staged[cancer]
-    for effect, value in zip(effects, known, strict=True):
-        hazard = hazard + effect * value
-    fading = np.sum([effects[column] * known[column] for column in FADING], axis=0)
-    return People(
-        cancer=cancer.astype(np.int8),
-        age_years=age,
-        male=male,
-        race=race.astype(np.int8),
-        insurance=((age >= 65) + PUBLIC * public).astype(np.int8),
-        stage=stage.astype(np.int8),
-        frail=frail,
-        marker_1=marker_1,
-        marker_2=marker_2,
-        score_z=score,
-        treated=treated,
-        response_control=expit(control),
-        response_treated=expit(control + gain),
-        log_hazard=hazard,
-        fading=fading if Hard.time_varying in world.hard else None,
-    )
-
-
-def chosen(u: Floats, weights: Floats, centre: Places) -> Places:
-    """Which of L things each patient gets, where the centres [S, L] weigh them; [n]."""
-    ends = np.cumsum(weights, axis=1)
-    ends /= ends[:, -1:]
-    place = np.zeros(len(u), dtype=np.int64)
-    for end in ends.T[:-1]:
-        place += u >= end[centre]
-    return place
-
-
-def ages(u: Floats, cancer: Places, centre: Places, law: Law, at: Centres) -> Floats:
-    """Ages at diagnosis in years: truncated normal, by its inverse law; [n]."""
-    location, scale = law.age_normal[:, 0] + at.age_years[:, None], law.age_normal[:, 1]  # [S, cancers], [cancers]
-    low, high = ndtr((YOUNGEST - location) / scale), ndtr((OLDEST - location) / scale)
-    inside = low[centre, cancer] + u * (high - low)[centre, cancer]
-    return np.asarray(location[centre, cancer] + scale[cancer] * ndtri(inside))
+    def order(self) -> Ints:
+        """Rows by patient; a patient's rows in the order of the table; [R]."""
+        return self.first if len(self.first) == len(self.back) else np.argsort(self.back, kind="stable")

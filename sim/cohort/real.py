@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sim.cohort.table import Cohort, Ground, Source, Survival
+from sim.cohort.outcomes import Ground, Survival
+from sim.cohort.table import Cohort, Source
 
 PREDICTORS = {  # our name -> the package's
     "age_years": "age",

@@ -11,41 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.checks import Refused, one_of
-from sim.cohort.whose import Patients
-
-
-@dataclass(frozen=True)
-class Binary:
-    """An outcome that happened or not."""
-
-    label: str  # bool column; or pandas' nullable boolean, where NA = not known of this patient
-
-
-@dataclass(frozen=True)
-class Survival:
-    """Time to an event or to the end of follow-up."""
-
-    time_days: str  # float column, > 0
-    event: str  # bool column, True = it happened
-
-
-@dataclass(frozen=True)
-class Categorical:
-    """An outcome that is one of several classes."""
-
-    label: str  # pandas categorical column; NA = not known of this patient
-
-
-@dataclass(frozen=True)
-class Ground:
-    """What an outcome rests on, where its maker tells: in the light of any other column it is chance."""
-
-    columns: tuple[str, ...]  # none: the cohort cannot teach it, whatever predicts
-    why: str  # and what to do; said where none of the columns predicts
-
-
-Outcome = Binary | Categorical | Survival
-SPLITS = ("train", "valid", "test")
+from sim.cohort.outcomes import Binary, Categorical, Ground, Outcome, Survival
+from sim.cohort.patients import Patients
+from sim.cohort.validate import validate
 
 
 @dataclass(frozen=True)
@@ -78,9 +46,6 @@ class Cohort:
     effects: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
-        # Imported here because the checks speak of the classes above.
-        from sim.cohort.validate import validate
-
         validate(self)
 
     def outcome(self, name: str) -> Outcome:

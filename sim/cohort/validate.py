@@ -1,16 +1,53 @@
 """What every cohort must satisfy before anything is computed from it; the first breach is refused, with its row."""
 
+from collections.abc import Mapping
+from typing import Protocol
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from sim.checks import Refused, brief, nearest, one_of
-from sim.cohort.table import SPLITS, Binary, Categorical, Cohort, Survival
-from sim.names import moved
+from sim.cohort.outcomes import SPLITS, Binary, Categorical, Outcome, Survival
+from sim.factorize import moved
 
 
-def validate(cohort: Cohort) -> None:
+class Described(Protocol):
+    """What of a `Cohort` is checked here."""
+
+    @property
+    def name(self) -> str:
+        """As in a config."""
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row per record."""
+
+    @property
+    def outcomes(self) -> Mapping[str, Outcome]:
+        """By name."""
+
+    @property
+    def predictors(self) -> Mapping[str, tuple[str, ...]]:
+        """Columns by outcome."""
+
+    @property
+    def split(self) -> str | None:
+        """Column of a split that the cohort brings."""
+
+    @property
+    def truth(self) -> pd.DataFrame | None:
+        """What the generator knows."""
+
+    def events(self, name: str) -> NDArray[np.bool_]:
+        """Whether the outcome happened, [R]."""
+
+    def known(self, name: str) -> NDArray[np.bool_]:
+        """Whether the outcome is known, [R]."""
+
+
+def validate(cohort: Described) -> None:
     """Raise Refused if a table cannot be learned from; rows are counted from 0."""
     if cohort.table.empty:
         raise Refused(f"Cohort {cohort.name!r} has no rows. Give a table with at least one patient.")
@@ -33,7 +70,7 @@ def validate(cohort: Cohort) -> None:
     check_truth(cohort)
 
 
-def columns_exist(cohort: Cohort) -> None:
+def columns_exist(cohort: Described) -> None:
     """Every column that the cohort speaks of is there, once, and no predictor is part of the outcome."""
     table, twice = cohort.table, cohort.table.columns.duplicated()
     if twice.any():
@@ -60,7 +97,7 @@ def columns_exist(cohort: Cohort) -> None:
         need(cohort, cohort.split, "it holds the split")
 
 
-def need(cohort: Cohort, column: str, why: str) -> None:
+def need(cohort: Described, column: str, why: str) -> None:
     """Refuse a column that the table lacks, with the nearest one."""
     names = sorted(map(str, cohort.table.columns))
     if column not in names:
@@ -68,7 +105,7 @@ def need(cohort: Cohort, column: str, why: str) -> None:
         raise Refused(f"Cohort {cohort.name!r} has no column {column!r}, but {why}; {has}")
 
 
-def refuse_first(cohort: Cohort, column: str, wrong: NDArray[np.bool_], allowed: str, remedy: str) -> None:
+def refuse_first(cohort: Described, column: str, wrong: NDArray[np.bool_], allowed: str, remedy: str) -> None:
     """Refuse the first row marked `wrong` [R], naming column, row and value."""
     if not wrong.any():
         return
@@ -86,7 +123,7 @@ def shown(value: object) -> str:
     return brief(value) if isinstance(value, str) else str(value)
 
 
-def patients_stay(cohort: Cohort) -> None:
+def patients_stay(cohort: Described) -> None:
     """A patient may have several records, at one site; a federation cannot match patients across sites."""
     several = moved(cohort.table["patient"], cohort.table["site"])
     if len(several):
@@ -99,7 +136,7 @@ def patients_stay(cohort: Cohort) -> None:
         )
 
 
-def check_flag(cohort: Cohort, column: str, role: str) -> None:
+def check_flag(cohort: Described, column: str, role: str) -> None:
     """A label or event is a bool column without gaps."""
     series = cohort.table[column]
     refuse_first(cohort, column, series.isna().to_numpy(), f"a {role} is never missing", "Fill it in or drop the row.")
@@ -108,7 +145,7 @@ def check_flag(cohort: Cohort, column: str, role: str) -> None:
         refuse_first(cohort, column, wrong, f"a {role} is True or False", "Say which values mean True.")
 
 
-def check_levels(cohort: Cohort, name: str, outcome: Categorical) -> None:
+def check_levels(cohort: Described, name: str, outcome: Categorical) -> None:
     """The label is a categorical of which at least two levels occur."""
     series = cohort.table[outcome.label]
     where = f"Cohort {cohort.name!r}, column {outcome.label!r}: outcome {name!r}"
@@ -122,7 +159,7 @@ def check_levels(cohort: Cohort, name: str, outcome: Categorical) -> None:
         )
 
 
-def check_survival(cohort: Cohort, outcome: Survival) -> None:
+def check_survival(cohort: Described, outcome: Survival) -> None:
     """Every row has a positive, finite time and says whether the event happened then."""
     series = cohort.table[outcome.time_days]
     if not is_numeric_dtype(series) or is_bool_dtype(series):
@@ -135,7 +172,7 @@ def check_survival(cohort: Cohort, outcome: Survival) -> None:
     check_flag(cohort, outcome.event, "event")
 
 
-def check_classes(cohort: Cohort, name: str) -> None:
+def check_classes(cohort: Described, name: str) -> None:
     """Both classes of a label occur, and at least one event."""
     if isinstance(cohort.outcomes[name], Categorical):
         return
@@ -151,7 +188,7 @@ def check_classes(cohort: Cohort, name: str) -> None:
         )
 
 
-def check_predictor(cohort: Cohort, column: str) -> None:
+def check_predictor(cohort: Described, column: str) -> None:
     """A predictor is numbers without infinities, or a categorical, and recorded for someone."""
     series = cohort.table[column]
     if series.isna().all():
@@ -167,7 +204,7 @@ def check_predictor(cohort: Cohort, column: str) -> None:
     refuse_first(cohort, column, np.isinf(number), "allowed finite numbers", "Correct it, or leave it out as missing.")
 
 
-def check_truth(cohort: Cohort) -> None:
+def check_truth(cohort: Described) -> None:
     """The truth of a synthetic cohort has the table's rows and a finite score for every outcome of one number."""
     if cohort.truth is None:
         return

@@ -7,12 +7,12 @@ from datetime import date
 import pandas as pd
 
 from sim.checks import Refused
-from sim.cohort import codes
-from sim.cohort.conform import conform
-from sim.cohort.schema import SAME_DAY, TREATMENTS, YEAR, columns, most
-from sim.intake.chart import SLACK, Case, Charts
-from sim.intake.choices import FollowUp
-from sim.intake.reader import Reading
+from sim.cohort.clinical import codes
+from sim.cohort.clinical.conform import conform
+from sim.cohort.clinical.schema import SAME_DAY, TREATMENTS, YEAR, columns, most
+from sim.intake.charts import SLACK, Case, Charts
+from sim.intake.options import FollowUp
+from sim.intake.reading import Reading
 
 SOURCES = {  # column of treatment -> tables that would show it
     "surgery": ("procedures",),

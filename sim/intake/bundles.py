@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from sim.checks import Refused
-from sim.cohort.damage import BROKEN, broken, opened
-from sim.references import Watch
+from sim.cohort.tabular.unreadable import BROKEN, broken, opened
+from sim.progress import Watch
 
 MEGABYTE = 20  # bits: progress is told in units of 2**20 bytes
 WHOLE, LINES = (".json", ".json.gz"), (".ndjson", ".ndjson.gz", ".jsonl", ".jsonl.gz")

@@ -8,9 +8,9 @@ import pandas as pd
 import pyarrow as pa
 
 from sim.checks import Refused
-from sim.intake.dialect import TABLES, find
 from sim.intake.stream import BLOCK, Batch, batches, days
-from sim.references import Watch
+from sim.intake.versions import TABLES, find
+from sim.progress import Watch
 
 CROWDED = ("encounters", "observations")  # tables that are empty only by mistake; few people may have no drugs
 MEGABYTE = 20  # bits: progress is told in units of 2**20 bytes

@@ -5,12 +5,12 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from sim.checks import Refused
-from sim.cohort import codes
+from sim.cohort.clinical import codes
 from sim.intake.bundles import Folder, Json, Resource, key
-from sim.intake.chart import Charts, Day, Diagnosis, settle, understand
-from sim.intake.reader import Reading, licence
+from sim.intake.charts import Charts, Day, Diagnosis, settle, understand
+from sim.intake.reading import Reading, licence
 from sim.intake.resources import answered, began, coded, day, person, void
-from sim.references import Watch
+from sim.progress import Watch
 
 TABLES = {  # what a table is called here
     "patients": "Patient",

@@ -5,10 +5,10 @@ from collections import Counter
 from datetime import date
 
 from sim.checks import Refused
-from sim.cohort.schema import LIFETIMES
-from sim.intake import words
+from sim.cohort.clinical.schema import LIFETIMES
+from sim.intake import vocabulary as words
 from sim.intake.bundles import Json, Resource
-from sim.intake.chart import Day, Person
+from sim.intake.charts import Day, Person
 
 VOID = {"entered-in-error", "cancelled", "not-done", "not-taken", "refuted", "draft", "stopped-before-start"}
 PARTIAL = re.compile(r"\d{4}(-\d{2})?")  # a year, a month

@@ -12,8 +12,8 @@ import pyarrow.csv as arrow_csv
 from numpy.typing import NDArray
 
 from sim.checks import Refused, brief
-from sim.cohort.damage import BROKEN, NUL, broken, not_text, opened
-from sim.cohort.schema import LIFETIMES
+from sim.cohort.clinical.schema import LIFETIMES
+from sim.cohort.tabular.unreadable import BROKEN, NUL, broken, not_text, opened
 
 BLOCK = 4 << 20  # bytes read at a time; a line must fit
 

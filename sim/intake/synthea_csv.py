@@ -8,15 +8,15 @@ import pandas as pd
 import pyarrow as pa
 
 from sim.checks import Refused
-from sim.cohort import codes
-from sim.cohort.schema import most
-from sim.intake import words
-from sim.intake.chart import Charts, Day, Diagnosis, Person, settle, understand
-from sim.intake.dialect import TABLES
+from sim.cohort.clinical import codes
+from sim.cohort.clinical.schema import most
+from sim.intake import vocabulary as words
+from sim.intake.charts import Charts, Day, Diagnosis, Person, settle, understand
 from sim.intake.export import Export, ordinals, plain
-from sim.intake.reader import Reading, licence
+from sim.intake.reading import Reading, licence
 from sim.intake.stream import days
-from sim.references import Watch
+from sim.intake.versions import TABLES
+from sim.progress import Watch
 
 SINCE = {  # columns of later exports
     "state": ("STATE", 2018),

@@ -7,13 +7,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sim.algorithms.base import Algorithm, Correction, Local
 from sim.local import kernel
+from sim.local.backprop import Data
 from sim.local.dense import Network
-from sim.local.passes import Data
 from sim.local.plan import Sites, words
 from sim.local.rows import Rows
 from sim.local.settings import Training
+from sim.methods.algorithms.base import Algorithm, Correction, Local
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The local work of one site after another in compiled loops; parameters and a tile of rows stay in the caches.
 
 Letters as everywhere, and: `w` a site's parameters in the local layout [Q] of `sim.local.dense`, `work` what
-`sim.local.passes` writes on.
+`sim.local.backprop` writes on.
 """
 
 from typing import NamedTuple
@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from sim.jit import fast
+from sim.local.backprop import Data, Doubles, Floats, Ints, Words, collect, differentiate
 from sim.local.dense import TILE, Network
-from sim.local.order import of_epoch, shuffle
-from sim.local.passes import Data, Doubles, Floats, Ints, Words, collect, differentiate
 from sim.local.plan import Sites
+from sim.local.shuffle import of_epoch, shuffle
 from sim.local.tiles import LANES, fetch
 
 AHEAD = 256  # rows of the next site that are asked for while this one trains
@@ -84,7 +84,7 @@ def site(
 def sites(net: Network, data: Data, dials: Dials, at: Sites, word: Words, width: int, w: Floats, drift: Floats) -> None:
     """Local steps of C sites, one after another; w [C, P] from the models they downloaded to those they trained.
 
-    word [C], see `sim.local.order`; width rows of a batch, 0 for all; drift [C, P] or [0, P].
+    word [C], see `sim.local.shuffle`; width rows of a batch, 0 for all; drift [C, P] or [0, P].
     """
     local, v = np.zeros(net.size, w.dtype), np.zeros(net.size, w.dtype)
     fixed = np.zeros(net.size if len(drift) > 0 or dials.pull > 0 else 0, w.dtype)

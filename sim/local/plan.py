@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.local.order import each, shuffle_sites
 from sim.local.settings import Training
+from sim.local.shuffle import each, shuffle_sites
 from sim.random import key, scatter
 
 LADDER = np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128])
@@ -41,7 +41,7 @@ def rung(wanted: int, limit: int) -> int:
 
 
 def words(sites: Sites, seed: int, round: int) -> NDArray[np.uint64]:
-    """The word of every site from which those of its epochs are made, [C]; see `sim.local.order`."""
+    """The word of every site from which those of its epochs are made, [C]; see `sim.local.shuffle`."""
     return scatter(key(seed, "batches", round), sites.keys)
 
 

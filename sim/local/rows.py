@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sim.federation import Federation
+from sim.federation.federation import Federation
 from sim.local.plan import Step
 from sim.tasks.task import Batch, Task
 

@@ -15,10 +15,10 @@ from torch.func import grad, vmap
 from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from sim.algorithms.base import Algorithm, Correction, Local
 from sim.local.plan import Sites, Step, steps
 from sim.local.rows import Rows
 from sim.local.settings import Training
+from sim.methods.algorithms.base import Algorithm, Correction, Local
 from sim.tasks.task import Batch, Task
 
 RESHAPES = {torch.ops.aten.expand.default, torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default}

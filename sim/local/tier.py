@@ -4,7 +4,6 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from sim.algorithms.base import Algorithm, Local
 from sim.checks import Refused
 from sim.local.dense import Network, network
 from sim.local.fused import Fused
@@ -12,6 +11,7 @@ from sim.local.plan import Sites
 from sim.local.rows import Rows
 from sim.local.settings import Tier, Training
 from sim.local.stacked import Gradients, Stacked
+from sim.methods.algorithms.base import Algorithm, Local
 from sim.tasks.task import Task
 
 STACKED = 100_000  # parameters above which a batched computation over sites no longer pays for its memory

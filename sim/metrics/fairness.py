@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sim.checks import Refused
 from sim.metrics import Metric
-from sim.metrics.statistics import Intervals
+from sim.stats.intervals import Intervals
 
 
 class Tally(NamedTuple):

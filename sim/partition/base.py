@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sim.checks import within
 from sim.cohort.table import Cohort
-from sim.names import coded
+from sim.factorize import coded
 from sim.partition.external import External
 
 Sites = NDArray[np.str_]  # [R] name of the site of every row

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sim.checks import Refused
 from sim.cohort.ordered import column_of, ordered
 from sim.cohort.table import Cohort
-from sim.partition.deal import People
+from sim.partition.redraw import People
 
 MOST = 100  # levels of a column that patients are dealt by
 GAP = "not recorded"

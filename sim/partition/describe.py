@@ -7,9 +7,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.cohort.table import Cohort
-from sim.names import coded
+from sim.factorize import coded
 from sim.partition.base import Sites
-from sim.partition.mix import divergence, variation
+from sim.partition.case_mix import divergence, variation
 
 
 class Skew(NamedTuple):

@@ -7,11 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.checks import Refused, one_of, within
+from sim.cohort.encode import encode
 from sim.cohort.table import Cohort
-from sim.features import encode
-from sim.federation import site_keys
-from sim.names import coded
-from sim.random import key, scatter
+from sim.factorize import coded
+from sim.random import key, scatter, site_keys
 
 
 class Choice(Enum):

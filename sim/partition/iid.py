@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from sim.checks import within
 from sim.cohort.table import Cohort
 from sim.partition.base import Partition, Sites
-from sim.partition.deal import Words, people, redraw
-from sim.partition.floors import floors
+from sim.partition.minimums import floors
+from sim.partition.redraw import Words, people, redraw
 
 
 @dataclass

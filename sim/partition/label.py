@@ -10,8 +10,8 @@ from sim.checks import within
 from sim.cohort.table import Cohort
 from sim.partition.base import Partition, Sites
 from sim.partition.columns import classes
-from sim.partition.deal import Words, cut, people, possible, redraw
-from sim.partition.floors import floors
+from sim.partition.minimums import floors
+from sim.partition.redraw import Words, cut, people, possible, redraw
 from sim.partition.urn import Urn, fill
 from sim.random import stream
 

@@ -7,9 +7,9 @@ import pandas as pd
 
 from sim.checks import Refused, one_of
 from sim.cohort.table import Cohort
-from sim.names import moved
+from sim.factorize import moved
 from sim.partition.base import Partition, Sites
-from sim.partition.floors import floors
+from sim.partition.minimums import floors
 
 
 @dataclass

@@ -10,7 +10,7 @@ from pandas.api.types import is_integer_dtype
 
 from sim.checks import Refused
 from sim.cohort.table import Cohort
-from sim.names import coded
+from sim.factorize import coded
 from sim.random import key, scatter, uniform
 
 AGAIN = "/again"  # ends the second number of a patient

@@ -9,8 +9,8 @@ from sim.checks import Refused, within
 from sim.cohort.table import Cohort
 from sim.partition.base import Partition, Sites
 from sim.partition.columns import classes
-from sim.partition.deal import DRAWS, Words, people, possible, redraw
-from sim.partition.floors import floors
+from sim.partition.minimums import floors
+from sim.partition.redraw import DRAWS, Words, people, possible, redraw
 from sim.random import key, scatter
 
 

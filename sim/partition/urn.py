@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.jit import exact
-from sim.partition.deal import People
+from sim.partition.redraw import People
 from sim.random import key, scatter, uniform
 
 Floats = NDArray[np.float64]

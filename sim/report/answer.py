@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from sim.metrics import METRICS
-from sim.metrics.statistics import Interval, paired
-from sim.report.cells import data_size, number
+from sim.report.format import data_size, number
 from sim.report.rows import MethodRow, method_rows
 from sim.report.scores import Scores
+from sim.stats.intervals import Interval, paired
 
 LEVEL = 0.95  # of all comparisons with the best method together
 

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from sim.metrics import METRICS
-from sim.report.bands import bands, frame
-from sim.report.cells import Unit, number, unit
+from sim.report.format import Unit, number, unit
+from sim.report.intervals import bands, frame
 from sim.report.rows import MethodRow, method_rows
 from sim.report.scores import Scores
 from sim.report.style import RC, WIDTH, End, Look, label_ends, row_looks

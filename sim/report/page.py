@@ -8,15 +8,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sim.metrics import METRICS
-from sim.report import dose, dose_words, figures, site_figures
+from sim.report import figures, site_figures
+from sim.report import sensitivity as dose
+from sim.report import sensitivity_words as dose_words
 from sim.report.answer import answer
-from sim.report.cells import site_text, summary_text
-from sim.report.differ import FOLLOWS, differing
-from sim.report.gains import site_gains
+from sim.report.format import site_text, summary_text
 from sim.report.scores import Scores, scores
-from sim.report.study import StudyRecords
+from sim.report.settings_diff import FOLLOWS, differing
+from sim.report.site_gains import site_gains
 from sim.report.style import prefixed, svg
 from sim.report.tables import per_site, summary
+from sim.study.results import StudyRecords
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet may run when a cell starts with it
 

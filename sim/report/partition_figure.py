@@ -5,10 +5,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from sim.cohort.table import Binary, Cohort, Survival
-from sim.names import coded
+from sim.cohort.outcomes import Binary, Survival
+from sim.cohort.table import Cohort
+from sim.factorize import coded
 from sim.partition.base import Sites
-from sim.partition.mix import mixes
+from sim.partition.case_mix import mixes
 from sim.report.holdings import NAMED, height, holdings
 from sim.report.site_panels import demographics, heat_map, survival, told
 from sim.report.style import RC, WIDTH

@@ -7,7 +7,7 @@ import pandas as pd
 
 from sim.metrics import METRICS
 from sim.metrics.convergence import first_reach
-from sim.report.study import StudyRecords
+from sim.study.results import StudyRecords
 
 CELL = ["scenario", "method", "reference"]
 MB = 1e6  # bytes

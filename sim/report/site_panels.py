@@ -9,10 +9,10 @@ from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from sim.cohort.table import Survival
+from sim.cohort.outcomes import Survival
+from sim.partition.case_mix import Mix, tabled
 from sim.partition.columns import GAP
 from sim.partition.curves import kaplan_meier
-from sim.partition.mix import Mix, tabled
 from sim.report.style import COLOURS, GREY
 
 YEAR = 365.25  # days

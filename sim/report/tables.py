@@ -11,12 +11,12 @@ from rich.text import Text
 
 from sim.metrics import METRICS
 from sim.metrics.fairness import Tally, tally, worst
-from sim.metrics.statistics import Intervals, half_width
-from sim.report.cells import terminal_text
-from sim.report.gains import site_gains
+from sim.report.format import terminal_text
 from sim.report.rows import MethodRow, SiteRow
 from sim.report.scores import CELL, Scores, scores
-from sim.report.study import REFERENCES, StudyRecords
+from sim.report.site_gains import site_gains
+from sim.stats.intervals import Intervals, half_width
+from sim.study.results import REFERENCES, StudyRecords
 
 LEGEND = (
     "Means over sites, then seeds. Worst: site with the worst mean. Gain, Lose: sites that do better or worse than "

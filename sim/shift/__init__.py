@@ -14,12 +14,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.checks import within
-from sim.cohort.table import Cohort, Survival
+from sim.cohort.outcomes import Survival
+from sim.cohort.table import Cohort
 from sim.shift.assay import Assay
+from sim.shift.base import Where
 from sim.shift.coding import Coding
-from sim.shift.dials import Where
+from sim.shift.concept import Concept, Practice
 from sim.shift.faults import Faults
-from sim.shift.happening import Concept, Practice
 from sim.shift.missing import Missing
 from sim.shift.outcomes import Ascertainment, FollowUp
 from sim.shift.stage import StageMigration

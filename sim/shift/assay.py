@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from sim.shift.dials import Dials, Where, flags, moments, named, numbers, restored
+from sim.shift.base import Dials, Where, flags, moments, named, numbers, restored
 
 
 @dataclass

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sim.checks import Refused, within
-from sim.shift.dials import Changed, Dials, Where, column, named, numbers, recoded
+from sim.shift.base import Changed, Dials, Where, column, named, numbers, recoded
 
 
 @dataclass

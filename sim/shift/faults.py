@@ -8,9 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.checks import Refused, within
-from sim.cohort.table import Binary, Outcome, Survival
+from sim.cohort.outcomes import Binary, Outcome, Survival
 from sim.random import key, scatter
-from sim.shift.dials import Changed, Where, happenings, numbers
+from sim.shift.base import Changed, Where, happenings, numbers
 
 
 @dataclass

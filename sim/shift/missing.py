@@ -12,7 +12,7 @@ from scipy.special import expit, logit
 from sim.checks import within
 from sim.cohort.ordered import counted
 from sim.random import key, scatter, uniform
-from sim.shift.dials import Changed, Dials, Floats, Values, Where, column, moments, named, numbers, recoded
+from sim.shift.base import Changed, Dials, Floats, Values, Where, column, moments, named, numbers, recoded
 
 MOST = 0.8  # share of gaps that a site's own rate may reach
 

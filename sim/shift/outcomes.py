@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from sim.checks import Refused, one_of
-from sim.cohort.table import Binary, Outcome, Survival
-from sim.shift.dials import Changed, Dials, Where, happenings
+from sim.cohort.outcomes import Binary, Outcome, Survival
+from sim.shift.base import Changed, Dials, Where, happenings
 
 YEAR = 365.25  # days
 

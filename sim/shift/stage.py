@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from sim.shift.dials import Dials, Where, column, recoded
+from sim.shift.base import Dials, Where, column, recoded
 
 
 @dataclass

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from sim.cohort.table import Binary, Cohort
-from sim.federation import Federation
+from sim.cohort.outcomes import Binary
+from sim.cohort.table import Cohort
+from sim.federation.federation import Federation
 from sim.metrics.calibration import brier, citl
 from sim.metrics.discrimination import accuracy, auroc
 from sim.tasks.closed import Loss, closed_form

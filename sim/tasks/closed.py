@@ -2,10 +2,7 @@
 
 from collections.abc import Callable
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, TypeVar
-
-if TYPE_CHECKING:
-    from sim.tasks.task import Task
+from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,6 +26,6 @@ def closed_form(loss: Loss) -> Callable[[F], F]:
     return mark
 
 
-def loss_of(task: "Task") -> Loss | None:
-    """The loss that a task's `row_loss` is marked with, or None."""
-    return getattr(type(task).row_loss, "closed_form", None)
+def loss_of(row_loss: Callable[..., Any]) -> Loss | None:
+    """The loss that a `row_loss` is marked with, or None."""
+    return getattr(row_loss, "closed_form", None)

@@ -13,11 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sim.cohort.table import Cohort, Survival
-from sim.federation import Federation
+from sim.cohort.outcomes import Survival
+from sim.cohort.table import Cohort
+from sim.federation.federation import Federation
 from sim.metrics.partial import partial_loss
 from sim.metrics.survival import harrell_c
-from sim.params import call
+from sim.tasks.layout import call
 from sim.tasks.nets import Net
 from sim.tasks.outcome import only
 from sim.tasks.task import Batch, Columns, Floats, Task, TaskSettings

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from sim.checks import Refused, within
-from sim.cohort.table import Cohort, Survival
-from sim.federation import Federation
+from sim.cohort.outcomes import Survival
+from sim.cohort.table import Cohort
+from sim.federation.federation import Federation
 from sim.metrics.survival import harrell_c
 from sim.tasks.closed import Loss, closed_form
 from sim.tasks.nets import Net, Proportional

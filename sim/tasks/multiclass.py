@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from sim.cohort.table import Categorical, Cohort
-from sim.federation import Federation
+from sim.cohort.outcomes import Categorical
+from sim.cohort.table import Cohort
+from sim.federation.federation import Federation
 from sim.metrics.classes import accuracy_classes, auroc_macro, balanced_accuracy, brier_classes
 from sim.tasks.closed import Loss, closed_form
 from sim.tasks.nets import Net

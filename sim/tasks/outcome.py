@@ -1,7 +1,8 @@
 """Which outcome a task learns: the one the user named, or the only one that fits."""
 
 from sim.checks import Refused
-from sim.cohort.table import Binary, Categorical, Cohort, Survival
+from sim.cohort.outcomes import Binary, Categorical, Survival
+from sim.cohort.table import Cohort
 
 Kind = type[Binary] | type[Categorical] | type[Survival]
 WORDS: dict[Kind, str] = {

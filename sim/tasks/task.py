@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sim.checks import Refused, one_of
-from sim.cohort.grounds import tells
+from sim.cohort.clinical.unlearnable import tells
 from sim.cohort.table import Cohort
-from sim.federation import Federation
+from sim.federation.federation import Federation
 from sim.metrics.segments import segment_mean
-from sim.params import Layout, call
 from sim.random import stream
+from sim.tasks.layout import Layout, call
 from sim.tasks.nets import Net, Proportional
 
 Columns = Mapping[str, NDArray[np.generic]]  # columns of the outcome, each [R]

@@ -4,10 +4,11 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from sim.algorithms.base import Algorithm, Weighting
-from sim.algorithms.feddyn import FedDyn
-from sim.algorithms.fedprox import FedProx
-from sim.verify import recursion, rest
+from sim.methods.algorithms.base import Algorithm, Weighting
+from sim.methods.algorithms.feddyn import FedDyn
+from sim.methods.algorithms.fedprox import FedProx
+from sim.verify import fixed_points as rest
+from sim.verify import paths as recursion
 from sim.verify.properties import (
     Build,
     Checks,

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from sim.algorithms import ALGORITHMS
-from sim.algorithms.base import Algorithm
-from sim.server import SERVERS, Server
+from sim.methods.algorithms import ALGORITHMS
+from sim.methods.algorithms.base import Algorithm
+from sim.methods.servers import SERVERS, Server
 from sim.verify import algorithms as of_algorithms
 from sim.verify import servers as of_servers
 from sim.verify.check import Certificate, certify

@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from sim.algorithms import FedAvg
-from sim.algorithms.base import Algorithm, Weighting
 from sim.local import plan
 from sim.local.settings import Tier, Training
-from sim.system import System
-from sim.verify import recursion
+from sim.methods.algorithms import FedAvg
+from sim.methods.algorithms.base import Algorithm, Weighting
+from sim.methods.systems import System
+from sim.verify import paths as recursion
 from sim.verify.check import Check
 from sim.verify.quadratic import Array, six_sites, two_sites
 from sim.verify.trial import Trial, gap

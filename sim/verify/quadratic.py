@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sim.federation import Federation, from_arrays
+from sim.federation.federation import Federation, from_arrays
 from sim.random import stream
 from sim.tasks.closed import Loss, closed_form
 from sim.tasks.task import Task

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from sim.algorithms import FedAvg
-from sim.algorithms.base import Weighting
 from sim.local.settings import Training
-from sim.server import Adagrad, Adam, Momentum, Server
-from sim.system import System
-from sim.verify import rest
+from sim.methods.algorithms import FedAvg
+from sim.methods.algorithms.base import Weighting
+from sim.methods.servers import Adagrad, Adam, Momentum, Server
+from sim.methods.systems import System
+from sim.verify import fixed_points as rest
 from sim.verify.check import Check
+from sim.verify.paths import fedavg, moves
 from sim.verify.quadratic import Array, six_sites, two_sites
-from sim.verify.recursion import fedavg, moves
 from sim.verify.trial import Trial, gap, narrow
 
 T = TypeVar("T", bound=Server)

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sim.algorithms.base import Algorithm, Weighting
-from sim.engine import Evaluation, Simulation, simulate
-from sim.execute import InProcess
+from sim.engine.executors import InProcess
+from sim.engine.rounds import Evaluation, Simulation, simulate
 from sim.local.settings import Training
-from sim.server import Server
-from sim.system import System
+from sim.methods.algorithms.base import Algorithm, Weighting
+from sim.methods.servers import Server
+from sim.methods.systems import System
 from sim.verify.quadratic import Array, Quadratic, least_squares
 
 T = TypeVar("T")

@@ -1,0 +1,42 @@
+"""What an analysis can be asked of: settings that would do nothing, or mislead, are refused before anything is read."""
+
+import re
+from collections.abc import Sequence
+
+from sim.checks import Refused
+from sim.config.experiment import Experiment
+from sim.partition import PARTITIONS
+from sim.partition.label import Dirichlet, InnerDirichlet
+from sim.partition.pathological import Pathological, Shards
+
+ASKED = ("cohort", "partition", "shift", "scenario", "task", "seed")  # settings that an analysis depends on
+
+
+def answerable(wanted: Experiment, overrides: Sequence[str], seeds: int, within_sites: bool) -> None:
+    """Refuse settings of training, a seed beside --seeds, sites kept out, and sites that follow from the outcome.
+
+    The last only with `within_sites`: where chances are averaged under a model with an intercept a site.
+    """
+    for override in overrides:
+        group = re.split(r"[.=@]", override.lstrip("+~"), maxsplit=1)[0]
+        if group not in ASKED:
+            raise Refused(
+                f"{override}: an analysis trains no model and runs in one process, so this would change nothing; "
+                f"allowed are settings of {', '.join(ASKED)}. Leave it out."
+            )
+        if group == "seed" and seeds:
+            raise Refused(f"{override} and --seeds {seeds}, which asks seeds 0 to {seeds - 1}: give one of them.")
+    partition = wanted.partition
+    external = partition.external
+    if external.count or external.sites:
+        raise Refused(
+            f"partition.external.count={external.count}, sites={external.sites}: an analysis asks all sites and keeps "
+            "none for validation; allowed 0 and []. Leave it out."
+        )
+    dealt = isinstance(partition, Dirichlet | InnerDirichlet | Pathological | Shards) and not partition.by
+    if within_sites and dealt:
+        name = next(name for name, kind in PARTITIONS.items() if kind is type(partition))
+        raise Refused(
+            f"partition={name}: it deals patients by their outcome, so that comparing patients of one site hides what "
+            "the treatment did. Take natural, iid, quantity or affinity, or name another column: partition.by=race."
+        )

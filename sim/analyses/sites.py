@@ -1,0 +1,103 @@
+"""What the sites of an analysis hold: rows by site and patient, columns scaled by sums."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sim.analyses.sums import Exact, Floats, Message, Rows, State, Wire, solve
+from sim.cohort.encode import encode
+from sim.cohort.table import Cohort
+from sim.factorize import coded
+
+CANCER = ("cancer", "cancer_type")  # columns that name a patient's cancer
+
+
+@dataclass(frozen=True)
+class Held:
+    """A cohort dealt to S sites: sites by name, rows of a site by patient, so the table's own order does not matter."""
+
+    cohort: Cohort
+    sites: tuple[str, ...]
+    table: pd.DataFrame
+    truth: pd.DataFrame | None
+    ends: NDArray[np.int64]  # [S - 1] first rows of all sites but the first
+
+    def split(self, values: NDArray[np.generic]) -> list[Floats]:
+        """Values of all rows [R, ...] site by site, as float64."""
+        return np.split(np.asarray(values, dtype=np.float64), self.ends)
+
+    def rows(self, **columns: NDArray[np.generic]) -> list[Rows]:
+        """Rows of every site from columns of all rows."""
+        parts = {name: self.split(values) for name, values in columns.items()}
+        return [{name: part[at] for name, part in parts.items()} for at in range(len(self.sites))]
+
+
+def hold(cohort: Cohort, sites: NDArray[np.str_]) -> Held:
+    """A cohort whose rows stand at `sites` (str [R])."""
+    names, site = coded(sites)
+    patient = cohort.patients.word
+    tie = (
+        patient if len(cohort.patients.first) == len(patient) else pd.util.hash_pandas_object(cohort.table, index=False)
+    )
+    order = np.lexsort((np.asarray(tie), patient, site))
+    truth = None if cohort.truth is None else cohort.truth.iloc[order].reset_index(drop=True)
+    ends = np.cumsum(np.bincount(site))[:-1]
+    return Held(cohort, tuple(map(str, names)), cohort.table.iloc[order].reset_index(drop=True), truth, ends)
+
+
+@dataclass
+class Moments(Exact):
+    """Means and variances of rows["x"] [n, P] in two rounds: counts and totals, then squares about the means.
+
+    About the mean of all, and about the site's own, which says whether a column differs between patients of a site.
+    """
+
+    broadcast: ClassVar[tuple[str, ...]] = ("mean",)
+    columns: int
+
+    def start(self) -> State:
+        """No mean yet."""
+        return {"mean": np.zeros(0)}
+
+    def statistics(self, rows: Rows, seen: State) -> Message:
+        """Recorded values of each column, and their total; then their squared distance from the mean."""
+        x = rows["x"]
+        if not len(seen["mean"]):
+            return {"count": (~np.isnan(x)).sum(0).astype(np.float64), "total": np.nansum(x, axis=0)}
+        own = np.nansum(x, axis=0) / np.maximum((~np.isnan(x)).sum(0), 1)
+        return {
+            "square": np.nansum((x - seen["mean"]) ** 2, axis=0),
+            "within": np.nansum((x - own) ** 2, axis=0),
+        }
+
+    def update(self, total: Message, state: State) -> tuple[State, bool]:
+        """Mean [P], then standard deviation [P] over all and within sites; zero where nothing is recorded."""
+        if "count" in total:
+            return {"count": total["count"], "mean": total["total"] / np.maximum(total["count"], 1)}, False
+        count = np.maximum(state["count"], 1)
+        return state | {"sd": np.sqrt(total["square"] / count), "within": np.sqrt(total["within"] / count)}, True
+
+
+def standardised(sites: Sequence[Floats]) -> tuple[list[Floats], NDArray[np.bool_], Wire]:
+    """Columns [n, P] of every site with mean 0 and sd 1 over all, gaps at the mean.
+
+    A column that is the same in all patients of each site is left out: it says nothing beside an intercept a site. Also
+    says which of the P columns are kept.
+    """
+    state, wire = solve(Moments(sites[0].shape[1]), [{"x": x} for x in sites])
+    keep = state["within"] > 1e-9 * np.maximum(state["sd"], 1e-3 * np.maximum(1.0, np.abs(state["mean"])))
+    mean, sd = state["mean"][keep], state["sd"][keep]
+    return [np.nan_to_num((x[:, keep] - mean) / sd, nan=0.0) for x in sites], keep, wire
+
+
+def covariates(held: Held, columns: Sequence[str]) -> tuple[tuple[str, ...], list[Floats], Wire]:
+    """Names [P] and standardised values [n, P] of predictors at every site, but for those that never differ there."""
+    found = dict(encode(held.table, columns))
+    if not found:
+        return (), held.split(np.empty((len(held.table), 0))), Wire()
+    scaled, keep, wire = standardised(held.split(np.column_stack(list(found.values()))))
+    return tuple(name for name, kept in zip(found, keep, strict=True) if kept), scaled, wire

@@ -1,0 +1,79 @@
+"""`fedtrial analyse benefit | discovery | trends`: the options of each, and how an answer is printed."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(no_args_is_help=True, help="Answer a question by exact sums over sites; no model is averaged.")
+OPEN = {"allow_extra_args": True}
+
+Seeds = Annotated[int, typer.Option(help="Seeds 0 to N-1, fresh patients each time; 0: the seed of the config.", min=0)]
+Json = Annotated[Path | None, typer.Option("--json", help="Also write every number to this file.")]
+Drawn = Annotated[Path | None, typer.Option("--figure", help="Also draw it (.svg, .png or .pdf).")]
+
+
+@app.command(context_settings=OPEN)
+def benefit(
+    context: typer.Context,
+    treated: Annotated[str, typer.Option(help="Yes-or-no column: the new treatment.")] = "treated",
+    marker: Annotated[str, typer.Option(help="Yes-or-no column; default: the cohort's predictive marker.")] = "",
+    seeds: Seeds = 0,
+    json_file: Json = None,
+    figure: Drawn = None,
+) -> None:
+    """Who benefits: marker by treatment, at every site and together; then key=value overrides of the config."""
+    answer("benefit", context.args, {"treated": treated, "marker": marker}, seeds, json_file, figure)
+
+
+@app.command(context_settings=OPEN)
+def discovery(
+    context: typer.Context,
+    features: Annotated[str, typer.Option(help="How the columns of candidate features begin.")] = "gene_",
+    rate: Annotated[float, typer.Option(help="False discovery rate.")] = 0.05,
+    halves: Annotated[int, typer.Option(help="Random halves of the patients that stability is judged by.")] = 20,
+    seeds: Seeds = 0,
+    json_file: Json = None,
+    figure: Drawn = None,
+) -> None:
+    """Biomarker discovery: which of many features go with the outcome; then key=value overrides of the config."""
+    answer("discovery", context.args, {"features": features, "rate": rate, "halves": halves}, seeds, json_file, figure)
+
+
+@app.command(context_settings=OPEN)
+def trends(
+    context: typer.Context,
+    year: Annotated[str, typer.Option(help="Column of the year, or day, of diagnosis.")] = "",
+    group: Annotated[str, typer.Option(help="Column whose values have trends of their own; default: the cancer.")] = "",
+    threshold: Annotated[int, typer.Option(help="Cells of fewer patients are hidden; CMS: 11.")] = 11,
+    seeds: Seeds = 0,
+    json_file: Json = None,
+    figure: Drawn = None,
+) -> None:
+    """Trends of rare cancers under small-cell suppression; then key=value overrides of the config."""
+    wishes: dict[str, object] = {"year": year, "group": group, "threshold": threshold}
+    answer("trends", context.args, wishes, seeds, json_file, figure)
+
+
+def answer(
+    name: str, overrides: list[str], wishes: dict[str, object], seeds: int, json_file: Path | None, figure: Path | None
+) -> None:
+    """Compute, print, and write what was asked for."""
+    from sim.analyses.run import Wishes, figure_path, report, save
+    from sim.cli.analysis_tables import show
+    from sim.files import ready, writable_file
+
+    figure_path(figure)
+    if json_file:
+        writable_file("--json", json_file)
+    found = report(name, overrides, Wishes(**wishes), seeds)  # type: ignore[arg-type]
+    show(Console(width=None if sys.stdout.isatty() else 140, highlight=False), found)
+    if json_file:
+        ready(json_file.parent)
+        json_file.write_text(json.dumps(found.json(), indent=2) + "\n")
+    if figure:
+        ready(figure.parent)
+        save(found.figure(), figure)

@@ -1,0 +1,188 @@
+"""The command line: run | study | report | verify | cohort | partition | analyse."""
+
+import json
+import math
+import os
+import shlex
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from sim.checks import Refused, tell
+from sim.cli.analyse import app as analyses
+from sim.cli.cohort_import import imports
+from sim.profiling import profiled, stage
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+cohorts = typer.Typer(no_args_is_help=True, help="Look at the patients before anything is learned from them.")
+app.add_typer(cohorts, name="cohort")
+cohorts.add_typer(imports, name="import")
+app.add_typer(analyses, name="analyse")
+console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+Profiled = Annotated[bool, typer.Option("--profile", help="Print time and memory of every stage at the end.")]
+PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and leave."""
+    if wanted:
+        console.print(f"fedtrial {metadata.version('fedtrial')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Rehearse federated learning for a cancer consortium before anything is deployed."""
+
+
+def main() -> None:
+    """Entry point: refusals are told in a few lines with exit code 2."""
+    try:
+        app()
+    except Refused as refusal:
+        tell(refusal)
+        sys.exit(2)
+
+
+@app.command(context_settings=PASS_ON)
+def run(context: typer.Context, profile: Profiled = False) -> None:
+    """One experiment, or a sweep with -m. A Hydra app: key=value overrides, --cfg job, --help."""
+    with profiled(profile, console):
+        with stage("start"):
+            from sim.cli.run import launch
+
+        launch(context.args)
+
+
+@app.command(context_settings={"allow_extra_args": True})
+def study(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="A file of experiments/, or a path to one; then key=value overrides.")],
+    seeds: Annotated[int, typer.Option(help="Seeds 0 to N-1 in place of the study's own number.", min=0)] = 0,
+    metric: Annotated[str, typer.Option(help="Primary metric in place of the study's own, such as cindex.")] = "",
+    workers: Annotated[int, typer.Option(help="Processes; 0 = one per core.", min=0)] = 0,
+    profile: Profiled = False,
+) -> None:
+    """Every cell of a study, then tables, figures and one HTML page. Finished runs are not computed again."""
+    with profiled(profile, console):
+        carry_out(context.args, name, seeds, metric, workers)
+
+
+def carry_out(words: list[str], name: str, seeds: int, metric: str, workers: int) -> None:
+    """A study from its file to its page; what other processes compute is profiled as one stage."""
+    with stage("start"):
+        from dataclasses import replace
+
+        from sim.progress import bar, compiling
+        from sim.run.sweep import run_all
+        from sim.study import study as studies
+
+    plan = studies.load(name)
+    plan = replace(plan, seeds=seeds or plan.seeds, metric=metric or plan.metric)
+    plan = studies.changed(plan, words)
+    cells = studies.cells(plan, words)
+    folder = Path(cells[0].experiment.results.dir) / plan.name
+    with compiling(), bar(f"{plan.name}: {len(cells)} runs", len(cells)) as watch, stage("runs"):
+        homes = run_all([cell.experiment for cell in cells], folder, workers or os.cpu_count() or 1, watch)
+    command = shlex.join(["fedtrial", *sys.argv[1:]])
+    (folder / "study.json").write_text(studies.index(plan, list(zip(cells, homes, strict=True)), command))
+    with stage("report"):
+        publish(folder)
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="Folder of a study, such as results/runs/quickstart.")]) -> None:
+    """Tables, figures and page of a study again, from its records."""
+    publish(folder)
+
+
+def publish(folder: Path) -> None:
+    """Print a study's table and write its page."""
+    from sim.report.page import write_report
+    from sim.report.tables import print_summary, summary
+    from sim.study.results import gather
+
+    gathered = gather(folder)
+    page = write_report(gathered, folder)
+    print_summary(console, summary(gathered))
+    console.print(f"Page: {page}", highlight=False, soft_wrap=True)
+
+
+@cohorts.command(context_settings={"allow_extra_args": True})
+def describe(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="An entry of the cohort group; then key=value overrides.")],
+) -> None:
+    """Print a cohort: card, columns, patients per site and, if calibrated, its marginals beside the published ones."""
+    from sim.cli.cohort import cohort
+
+    cohort(console, name, context.args)
+
+
+@cohorts.command(context_settings={"allow_extra_args": True})
+def make(
+    context: typer.Context,
+    engine: Annotated[str, typer.Argument(help="synthea; then key=value settings such as cancer=breast,lung.")],
+    out: Annotated[Path, typer.Option(help="Parquet file to write; its card goes beside it, as .card.md.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
+) -> None:
+    """Make a cohort with the Synthea engine (extra `synthea`). Stop it whenever you like: the same command goes on."""
+    from sim.cli.cohort_make import told
+
+    told(console, engine, context.args, out, overwrite)
+
+
+@app.command(context_settings={"allow_extra_args": True})
+def partition(
+    context: typer.Context,
+    figure: Annotated[Path | None, typer.Option(help="Where the figure goes (.svg, .png or .pdf).")] = None,
+) -> None:
+    """Print and plot who holds what, for key=value overrides such as partition=dirichlet partition.alpha=0.1."""
+    from sim.cli.cohort import partition
+
+    partition(console, context.args, figure)
+
+
+@app.command()
+def verify(
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the certificates to this file.")] = None,
+) -> None:
+    """Prove every method against closed forms; exit 1 if one fails."""
+    from dataclasses import asdict
+
+    from sim.files import ready, writable_file
+    from sim.progress import compiling
+    from sim.verify import certificates
+
+    table = Table("method", "property", "error", "tolerance", "", title="Correctness certificates")
+    if json_file:
+        writable_file("--json", json_file)
+    with (
+        compiling(),
+        Console(stderr=True).status("proving every method against closed forms"),
+    ):  # silent unless a terminal
+        done = list(certificates())
+    for one in done:
+        mark = "[green]pass[/]" if one.passed else "[bold red]FAIL[/]"
+        table.add_row(one.method, one.property, f"{one.error:.1e}", f"{one.tolerance:.0e}", mark)
+    console.print(table)
+    failed = [one for one in done if not one.passed]
+    console.print(f"{len(done) - len(failed)} of {len(done)} certificates hold.")
+    if json_file:
+        rows = [asdict(one) | {"passed": one.passed} for one in done]
+        for row in rows:
+            row["error"] = row["error"] if math.isfinite(row["error"]) else None  # JSON has no infinity
+        ready(json_file.parent)
+        json_file.write_text(json.dumps(rows, indent=2) + "\n")
+    raise typer.Exit(1 if failed else 0)

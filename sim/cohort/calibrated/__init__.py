@@ -1,0 +1,1 @@
+"""The calibrated generator: synthetic patients whose truth is known."""

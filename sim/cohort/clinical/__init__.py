@@ -1,0 +1,1 @@
+"""The clinical table: imported records of patients."""

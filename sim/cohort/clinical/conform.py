@@ -1,0 +1,171 @@
+"""The clinical table brought to its schema: every column typed, every value checked, refusals with row and column."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as arrow_parquet
+from numpy.typing import NDArray
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+from sim.checks import Refused, brief, nearest
+from sim.cohort.clinical.mortality import YEARS, dead_by, seen_for
+from sim.cohort.clinical.schema import KEY, LIFETIMES, TREATMENTS, Column, columns
+from sim.cohort.tabular.unreadable import broken
+
+ARROW = {
+    "text": pa.string(),
+    "choice": pa.string(),
+    "number": pa.float64(),
+    "whole": pa.int8(),
+    "flag": pa.bool_(),
+    "date": pa.date32(),
+}
+PANDAS = {"text": "str", "number": "float64", "whole": "Int8", "flag": "boolean"}
+
+
+def conform(frame: pd.DataFrame, where: str) -> pd.DataFrame:
+    """The table in the schema's columns, order and types; raises Refused with the row (from 0) and the column.
+
+    Columns that are absent and not required are added, empty. text becomes str, choice Categorical, number float64,
+    whole Int8, flag boolean, date datetime64. `where` names the table in a refusal: a file or a source.
+    """
+    for name in frame.columns:
+        if name not in columns():
+            raise Refused(
+                f"{where}: column {name!r} is no column of the clinical table.{nearest(str(name), columns())} "
+                "Its columns stand in datasets/clinical/schema.yaml; for other tables take cohort=tabular."
+            )
+    if frame.columns.duplicated().any():
+        raise Refused(f"{where}: column {frame.columns[frame.columns.duplicated()][0]!r} stands twice. Drop one.")
+    lacking = [name for name, column in columns().items() if column.required and name not in frame.columns]
+    if lacking:
+        raise Refused(f"{where}: no column {', '.join(map(repr, lacking))}, which every row needs. Fill it in.")
+    if frame.empty:
+        raise Refused(f"{where}: no rows. Give a table with at least one patient.")
+    frame = frame.reset_index(drop=True)
+    made = pd.DataFrame({name: typed(frame, column, where) for name, column in columns().items()})
+    check_rows(made, where)
+    return made
+
+
+def typed(frame: pd.DataFrame, column: Column, where: str) -> pd.Series:
+    """One column in its type, every value checked."""
+    if column.name not in frame.columns:
+        frame = frame.assign(**{column.name: None})
+    raw = frame[column.name]
+    given = raw.notna().to_numpy()
+    if column.required:
+        refuse(frame, column.name, ~given, where, column.bounds, "Every row needs it.")
+    good = np.ones(len(raw), dtype=bool)
+    good[given] = READABLE[column.kind](raw[given], column)
+    refuse(
+        frame,
+        column.name,
+        ~good,
+        where,
+        column.bounds,
+        f"Correct it, or {'drop the row' if column.required else 'leave it out as missing'}.",
+    )
+    plain = raw.astype(object).where(given, None)
+    if column.kind == "choice":
+        return pd.Series(pd.Categorical(plain, categories=list(column.allowed)))
+    if column.kind == "date":
+        return (
+            pd.to_datetime(plain, format="ISO8601", utc=True).dt.tz_localize(None).dt.floor("D").astype("datetime64[s]")
+        )
+    return pd.Series(plain, dtype=PANDAS[column.kind])
+
+
+def numbers(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
+    """Which values are finite numbers inside the range; never text, never true or false."""
+    if is_bool_dtype(raw) or not is_numeric_dtype(raw):
+        plain = [isinstance(value, int | float | np.number) and not isinstance(value, bool) for value in raw]
+        raw = raw.where(np.array(plain, dtype=bool), np.nan)
+    value = raw.to_numpy(dtype=np.float64, na_value=np.nan)
+    low, high = column.range or (-np.inf, np.inf)
+    good = np.isfinite(value) & (value >= low) & (value <= high)
+    if column.kind == "whole":
+        good &= value == np.round(value)
+    return np.asarray(good & (value != low) if column.above else good)
+
+
+def texts(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
+    """Which values are text, and one of the allowed words where there are such."""
+    words = [value for value in raw.unique() if isinstance(value, str) and value and "\0" not in value]
+    return raw.isin([word for word in words if not column.allowed or word in column.allowed]).to_numpy(dtype=bool)
+
+
+def flags(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
+    """Which values are true or false; 0 and 1 are numbers."""
+    return np.array([isinstance(value, bool | np.bool_) for value in raw], dtype=bool)
+
+
+def days(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
+    """Which values are days: dates, or text such as 2019-05-31."""
+    if is_numeric_dtype(raw):
+        return np.zeros(len(raw), dtype=bool)
+    moment = pd.to_datetime(raw.astype(str), format="ISO8601", utc=True, errors="coerce")
+    return moment.dt.year.between(*LIFETIMES).to_numpy()
+
+
+READABLE: Mapping[str, Callable[[pd.Series, Column], NDArray[np.bool_]]] = {
+    "text": texts,
+    "choice": texts,
+    "number": numbers,
+    "whole": numbers,
+    "flag": flags,
+    "date": days,
+}
+
+
+def refuse(frame: pd.DataFrame, column: str, wrong: NDArray[np.bool_], where: str, allowed: str, remedy: str) -> None:
+    """Refuse the first row marked `wrong` [R]."""
+    if not wrong.any():
+        return
+    row = int(np.argmax(wrong))
+    value = frame[column].iloc[row]
+    shown = "empty" if pd.isna(value) else brief(value) if isinstance(value, str) else str(value)
+    more = f" ({int(wrong.sum())} such rows)" if wrong.sum() > 1 else ""
+    raise Refused(
+        f"{where}, column {column!r}, row {row} (patient {frame['patient_id'].iloc[row]}): {shown}{more}; "
+        f"{allowed}. {remedy}"
+    )
+
+
+def check_rows(table: pd.DataFrame, where: str) -> None:
+    """What columns say together: one row a patient and cancer, a cause only of a death, a day for every treatment."""
+    twice = table.duplicated(list(KEY)).to_numpy()
+    refuse(table, "patient_id", twice, where, "allowed one row a patient and cancer_type", "Keep the first diagnosis.")
+    cause = table["death_cause_cancer"].notna().to_numpy() & ~table["event"].to_numpy(dtype=bool)
+    refuse(table, "death_cause_cancer", cause, where, "allowed empty where event is false", "The living have no cause.")
+    for name in TREATMENTS:
+        given = table[f"tx_{name}"].fillna(False).to_numpy(dtype=bool)
+        dated = table[f"tx_{name}_days"].notna().to_numpy()
+        allowed = f"allowed a number of days if and only if tx_{name} is true"
+        refuse(table, f"tx_{name}_days", given != dated, where, allowed, "Say when it was first given.")
+
+
+def write(table: pd.DataFrame, path: Path) -> None:
+    """Write a conforming table as Parquet."""
+    fields = pa.schema([pa.field(name, ARROW[column.kind]) for name, column in columns().items()])
+    plain = table.astype({name: object for name, column in columns().items() if column.kind == "choice"})
+    arrow_parquet.write_table(pa.Table.from_pandas(plain, schema=fields, preserve_index=False), path)
+
+
+def read(path: Path) -> pd.DataFrame:
+    """The conforming table of a Parquet file; raises Refused with row and column."""
+    try:
+        frame = arrow_parquet.read_table(path).to_pandas(ignore_metadata=True)
+    except (pa.ArrowException, OSError) as error:
+        raise Refused(f"{broken(path, error)} `fedtrial cohort import` writes such a table.") from error
+    return conform(frame, str(path))
+
+
+def labels(table: pd.DataFrame) -> pd.DataFrame:
+    """Labels derived at load, boolean [R]: `mortality_5y` (empty where not known), `stage_late` (III, IV)."""
+    could_be_seen = seen_for(table["dx_date"], table["time_years"], YEARS)
+    died = dead_by(table["time_years"], table["event"], YEARS, could_be_seen)
+    return pd.DataFrame({"mortality_5y": died, "stage_late": table["stage"] >= 3})

@@ -1,0 +1,119 @@
+"""One file as text: every cell as it stands there, whatever the format, and a refusal where it cannot be read."""
+
+import csv
+from dataclasses import dataclass
+from io import TextIOWrapper
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as arrow_csv
+import pyarrow.parquet as arrow_parquet
+
+from sim.checks import Refused, brief
+from sim.cohort.tabular.unreadable import BROKEN, NUL, broken, not_text, opened
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that was read.
+
+    cells  text [R, columns]
+    """
+
+    path: Path
+    cells: pd.DataFrame
+    separator: str = ","
+    named: bool = True  # whether its first line names the columns
+
+    @property
+    def rows(self) -> int:
+        """R."""
+        return len(self.cells)
+
+    def place(self, row: int) -> str:
+        """The file and, in a CSV, the line that row `row` (from 0) ends on; read again, for it is asked once."""
+        if self.path.suffix in PARQUET:
+            return str(self.path)
+        with opened(self.path) as file:
+            lines = csv.reader(TextIOWrapper(file, "utf-8-sig", newline=""), delimiter=self.separator)
+            try:
+                next(islice((line for line in lines if line), row + self.named, None))
+            except csv.Error:  # a cell longer than this reader takes
+                return str(self.path)
+            return f"{self.path}, line {lines.line_num}"
+
+
+PARQUET = (".parquet", ".pq")
+SEPARATORS = (";", "\t", "|", ",")
+
+
+def read(path: Path, columns: list[str], separator: str) -> File:
+    """Cells of one file as text: Parquet by its suffix, anything else as CSV, .gz unpacked.
+
+    `columns` names the columns of a CSV without a header line; empty = its first line does.
+    """
+    try:
+        text = parquet(path) if path.suffix in PARQUET else delimited(path, columns, separator)
+    except BROKEN as error:
+        raise Refused(broken(path, error)) from error
+    if text.empty:
+        raise Refused(f"{path}: no rows. Give a file with at least one patient.")
+    made = File(path, text, separator, not columns)
+    for column in text.columns:
+        wrong = text[column].str.contains("\0", regex=False).to_numpy(dtype=bool)
+        if wrong.any():
+            at = int(np.argmax(wrong))
+            raise Refused(f"{made.place(at)}, column {column!r}: {brief(text[column].iloc[at])} holds a byte 0. {NUL}")
+    return made
+
+
+def delimited(path: Path, columns: list[str], separator: str) -> pd.DataFrame:
+    """Cells of a CSV; a line with more or fewer cells than the first is an error."""
+    with opened(path) as file:
+        first = next(csv.reader(TextIOWrapper(file, "utf-8-sig", newline=""), delimiter=separator), [])
+    if any("\0" in cell for cell in first):
+        raise Refused(not_text(path))
+    if not any(cell.strip() for cell in first):
+        raise Refused(f"{path}: empty, or its first line is. Give a file with at least one patient.")
+    others = [other for other in SEPARATORS if other != separator and other in first[0]]
+    if len(first) == 1 and others:
+        raise Refused(
+            f"{path}: one column, {first[0][:60]!r}, so the cells are not separated by {separator!r} but perhaps by "
+            f"{others[0]!r}. Set cohort.separator."
+        )
+    names = columns or [cell.strip() for cell in first]
+    if len(names) != len(first):
+        raise Refused(
+            f"{path}: {len(first)} columns, but cohort.columns names {len(names)}. "
+            f"Name every column, or check cohort.separator={separator!r}."
+        )
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice or "" in names:
+        raise Refused(
+            f"{path}: columns {', '.join(map(repr, twice)) or 'without a name'} stand in the header"
+            f"{' twice' if twice else ''}. Name every column once; for a file without a header set cohort.columns."
+        )
+    table = arrow_csv.read_csv(
+        path,
+        # One thread, so that an error names the row.
+        read_options=arrow_csv.ReadOptions(use_threads=False, column_names=names, skip_rows=0 if columns else 1),
+        parse_options=arrow_csv.ParseOptions(delimiter=separator, newlines_in_values=True),
+        convert_options=arrow_csv.ConvertOptions(column_types={name: pa.string() for name in names}),
+    )
+    return stripped(table.to_pandas())
+
+
+def parquet(path: Path) -> pd.DataFrame:
+    """Cells of a Parquet file as text; true and false become 1 and 0, as a CSV would say."""
+    table = arrow_parquet.read_table(path)
+    flags = [pa.field(field.name, pa.int8()) if pa.types.is_boolean(field.type) else field for field in table.schema]
+    frame = table.cast(pa.schema(flags)).to_pandas(ignore_metadata=True)
+    return stripped(frame.astype(object).where(frame.notna(), "").astype(str))
+
+
+def stripped(frame: pd.DataFrame) -> pd.DataFrame:
+    """Cells without surrounding blanks."""
+    return pd.DataFrame({name: frame[name].str.strip() for name in frame.columns})

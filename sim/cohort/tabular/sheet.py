@@ -1,0 +1,106 @@
+"""Rows of all sites as their hospitals wrote them: every cell as text, with the site and the row it came from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sim.checks import Refused, brief, one_of
+from sim.cohort.tabular.read import File
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Rows of all sites, end to end.
+
+    cells  text [R, columns]; "" = not recorded
+    site   str [R]
+    row    int [R]: number of the row among its site's rows, from 0, header not counted
+    files  where the rows stand: files, each the next rows of all that were read
+    read   int [R]: number of the row among all that were read
+    """
+
+    cells: pd.DataFrame
+    site: NDArray[np.str_]
+    row: NDArray[np.int64]
+    files: tuple[File, ...]
+    read: NDArray[np.int64]
+
+    def keep(self, chosen: NDArray[np.bool_]) -> "Sheet":
+        """The rows where `chosen` [R] is true; they keep their row numbers."""
+        cells = self.cells[chosen].reset_index(drop=True)
+        return replace(self, cells=cells, site=self.site[chosen], row=self.row[chosen], read=self.read[chosen])
+
+    def place(self, at: int) -> str:
+        """File and, in a CSV, line of row `at`."""
+        ends = np.cumsum([file.rows for file in self.files])
+        number = int(np.searchsorted(ends, self.read[at], side="right"))
+        file = self.files[number]
+        return file.place(int(self.read[at] - ends[number] + file.rows))
+
+    def missing(self, columns: list[str]) -> NDArray[np.bool_]:
+        """Whether any of these columns is not recorded, bool [R]."""
+        return np.asarray((self.cells[columns] == "").any(axis=1), dtype=bool)
+
+    def refuse_first(self, column: str, wrong: NDArray[np.bool_], why: str, remedy: str) -> None:
+        """Refuse the first row marked `wrong` [R]."""
+        if wrong.any():
+            at = int(np.argmax(wrong))
+            raise Refused(
+                f"{self.place(at)}, column {column!r}, row {self.row[at]} of site {str(self.site[at])!r} "
+                "(the first row is 0): "
+                f"{brief(self.cells[column].iloc[at])} {why}. {remedy}"
+            )
+
+
+def stack(files: Mapping[str, File]) -> Sheet:
+    """One sheet from one file a site; all must have the same columns."""
+    frames = {name: file.cells for name, file in files.items()}
+    (first, model), *others = frames.items()
+    for name, frame in others:
+        odd = sorted(set(model.columns) ^ set(frame.columns))
+        if odd:
+            holder = first if odd[0] in model.columns else name
+            raise Refused(
+                f"Columns differ between sites {first!r} and {name!r}: {odd[0]!r} stands at {holder!r} only. "
+                "Give every site's file the same columns."
+            )
+    cells = pd.concat([frame[model.columns] for frame in frames.values()], ignore_index=True)
+    sizes = [len(frame) for frame in frames.values()]
+    site, row = np.repeat(np.array(list(frames)), sizes), np.concatenate([np.arange(size) for size in sizes])
+    return Sheet(cells, site, row, tuple(files.values()), np.arange(len(cells)))
+
+
+def by_column(file: File, column: str) -> Sheet:
+    """One sheet from one file whose column names the site; an empty column name makes it one site, `all`."""
+    if not column:
+        return stack({"all": file})
+    frame = file.cells
+    one_of("cohort.site", column, frame.columns)
+    row = np.asarray(frame.groupby(column).cumcount(), dtype=np.int64)
+    sheet = Sheet(frame, frame[column].to_numpy(dtype=str), row, (file,), np.arange(len(frame)))
+    sheet.refuse_first(column, sheet.site == "", "names no site", "Fill it in or drop the row.")
+    return sheet
+
+
+def beside(sheet: Sheet, extra: File) -> Sheet:
+    """A sheet with the further columns of a side file keyed by `site` and `row`; rows it does not name get ""."""
+    side, path = extra.cells, extra.path
+    for column in ("site", "row"):
+        one_of(f"{path}: column", column, side.columns, "A side file is keyed by the columns site and row.")
+    clash = sorted((set(side.columns) - {"site", "row"}) & set(sheet.cells.columns))
+    if clash:
+        raise Refused(f"{path}: column {clash[0]!r} stands in the sites' files too. Rename one.")
+    keys = pd.MultiIndex.from_arrays([side["site"], pd.to_numeric(side["row"], errors="coerce")])
+    own = pd.MultiIndex.from_arrays([sheet.site, sheet.row])
+    wrong = ~keys.isin(own) | keys.duplicated()
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        raise Refused(
+            f"{extra.place(at)}: site {side['site'].iloc[at]!r}, row {side['row'].iloc[at]!r} is named twice or is "
+            f"no row of this cohort. Rows are counted from 0 within a site; sites: {', '.join(np.unique(sheet.site))}."
+        )
+    found = side.drop(columns=["site", "row"]).set_index(keys).reindex(own, fill_value="").reset_index(drop=True)
+    return replace(sheet, cells=pd.concat([sheet.cells, found], axis=1))

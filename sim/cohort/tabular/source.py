@@ -1,0 +1,239 @@
+"""A cohort from the user's own tables, described in config alone: one file a hospital, or one with a site column."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sim.assets import locate
+from sim.checks import Refused, one_of
+from sim.cohort.outcomes import Binary, Categorical, Outcome, Survival
+from sim.cohort.table import Cohort, Source
+from sim.cohort.tabular.columns import category, number, truth
+from sim.cohort.tabular.files import existing, starred
+from sim.cohort.tabular.read import read
+from sim.cohort.tabular.rule import parse
+from sim.cohort.tabular.sheet import Sheet, beside, by_column, stack
+
+OWN = (
+    "patient",
+    "site",
+    "split",
+    "label",
+    "classes",
+    "time_days",
+    "event",
+)  # columns that the cohort's table makes itself
+
+
+class Unit(Enum):
+    """What a time is counted in."""
+
+    days = "days"
+    weeks = "weeks"
+    months = "months"
+    years = "years"
+
+
+LONGEST = 120 * 365.25  # days that anyone is followed
+TAB = "\\t"  # as it is written in a setting
+DAYS = {Unit.days: 1.0, Unit.weeks: 7.0, Unit.months: 365.25 / 12, Unit.years: 365.25}
+
+
+class Incomplete(Enum):
+    """What becomes of a row with a predictor that is not recorded."""
+
+    keep = "keep"  # the gap stays, and the federation adds an indicator of it
+    drop = "drop"
+
+
+class Unlabelled(Enum):
+    """What becomes of a row whose outcome is not recorded."""
+
+    refuse = "refuse"
+    drop = "drop"
+
+
+@dataclass
+class Tabular(Source):
+    """CSV (also .gz) or Parquet. Outcomes are `label` (yes or no), `classes` (several), `survival` (time and event)."""
+
+    name: str = "tabular"  # name of the cohort in records
+    origin: str = ""  # where the data come from: kept with every run, and told when a file is not found
+    dir: str = ""  # folder that relative files are in
+    files: dict[str, str] = field(default_factory=dict)  # site -> its file
+    path: str = ""  # instead of files: one file with all sites, or "visits-*.csv": a file a site, named by what * is
+    site: str = ""  # column of one file that names the site; empty = one site, for a partition to deal
+    columns: list[str] = field(default_factory=list)  # names of the columns where CSVs have no header line
+    separator: str = ","  # one character between the cells of a CSV, or \t for a tab
+    missing_marks: list[str] = field(default_factory=lambda: ["NA", "N/A", "NaN", "nan", "NULL", "null"])  # as is ""
+    extra: str = ""  # CSV with further columns, keyed by `site` and `row` (from 0 within its site); not under `dir`
+    label: str = ""  # column of a yes-or-no outcome
+    positive: str = ""  # rule of a true label: "== yes", "!= 0", "> 0", "in [2, 3]"; empty = 0/1 or true/false
+    classes: str = ""  # column of an outcome of several classes, its words the classes
+    time: str = ""  # column of the time to event or end of follow-up
+    unit: Unit = Unit.days  # of `time`; a month is 365.25 / 12 days
+    event: str = ""  # column that says whether the event happened at that time
+    happened: str = ""  # rule of a true event, as for `positive`
+    patient: str = ""  # column of the patient's number; empty = every row is a patient
+    local_patients: bool = False  # true = hospitals number their own patients, so equal numbers are not one person
+    split: str = ""  # column with train, valid or test; empty = the federation deals rows itself
+    features: list[str] = field(default_factory=list)  # predictors; empty = every column not used otherwise
+    categorical: list[str] = field(default_factory=list)  # predictors that are names or codes, not numbers
+    drop: list[str] = field(default_factory=list)  # columns to leave out
+    incomplete: Incomplete = Incomplete.keep
+    unlabelled: Unlabelled = Unlabelled.refuse
+
+    def __post_init__(self) -> None:
+        if bool(self.files) == bool(self.path):
+            raise Refused(
+                "Name either cohort.files (site: file, one file a hospital) or cohort.path (one file for all)."
+            )
+        if self.site and (self.files or "*" in self.path):
+            raise Refused(f"cohort.site={self.site!r}: the files name the sites already. Leave cohort.site empty.")
+        if not self.label and not self.classes and not self.time:
+            raise Refused("No outcome: name cohort.label, or cohort.classes, or cohort.time and cohort.event.")
+        if bool(self.time) != bool(self.event):
+            raise Refused(f"cohort.time={self.time!r}, cohort.event={self.event!r}: a survival outcome needs both.")
+        self.separator = "\t" if self.separator == TAB else self.separator
+        if not re.fullmatch(r"[ -~\t]", self.separator) or self.separator in '"' or self.separator.isalnum():
+            raise Refused(
+                f"cohort.separator={self.separator!r}: allowed one character, such as , ; | or {TAB} for a tab."
+            )
+        parse("cohort.positive", self.positive)
+        parse("cohort.happened", self.happened)
+
+    def load(self, seed: int) -> Cohort:
+        """The cohort in the files; draws nothing."""
+        whole = self.sheet()
+        predictors = self.predictors(whole)
+        held = self.complete(whole, predictors)
+        table = pd.DataFrame({"patient": self.patients(held), "site": held.site})
+        outcomes: dict[str, Outcome] = {}
+        if self.label:
+            table["label"] = truth(held, self.label, parse("", self.positive), "cohort.positive")
+            outcomes["label"] = Binary("label")
+        if self.classes:
+            gaps = held.missing([self.classes])
+            remedy = "Fill it in, or set cohort.unlabelled=drop to leave such rows out."
+            held.refuse_first(self.classes, gaps, "is not recorded, and an outcome must be", remedy)
+            table["classes"] = category(held, self.classes)
+            outcomes["classes"] = Categorical("classes")
+        if self.time:
+            remedy = "Correct it, or add its mark of a gap to cohort.missing_marks."
+            time = number(held, self.time, remedy)
+            table["time_days"] = time * DAYS[self.unit]
+            wrong = ~((time > 0) & (table["time_days"] <= LONGEST).to_numpy())
+            why = f"is no time above 0 and up to {LONGEST / DAYS[self.unit]:.0f} {self.unit.value}, a life"
+            remedy = "Correct it or cohort.unit, or leave the row out (without a time: cohort.unlabelled=drop)."
+            held.refuse_first(self.time, wrong, why, remedy)
+            table["event"] = truth(held, self.event, parse("", self.happened), "cohort.happened")
+            outcomes["survival"] = Survival("time_days", "event")
+        if self.split:
+            table["split"] = held.cells[self.split]
+        remedy = "Add the column to cohort.categorical, or the mark of a gap to cohort.missing_marks."
+        values = {c: category(held, c) if c in self.categorical else number(held, c, remedy) for c in predictors}
+        table = pd.concat([table, pd.DataFrame(values, index=table.index)], axis=1)
+        used = dict.fromkeys(outcomes, tuple(predictors))
+        split = "split" if self.split else None
+        return Cohort(self.name, table, outcomes, used, split=split, notes=self.notes(whole, held))
+
+    def sheet(self) -> Sheet:
+        """Cells of all files, gaps as ""."""
+        files = {site: self.file(name) for site, name in self.files.items()}
+        if "*" in self.path:
+            files = starred(self.dir, self.path)
+        if files:
+            sheet = stack({site: read(path, self.columns, self.separator) for site, path in files.items()})
+        else:
+            sheet = by_column(read(self.file(self.path), self.columns, self.separator), self.site)
+        if self.extra:
+            path = existing(locate(self.extra), "cohort.extra", "")
+            sheet = beside(sheet, read(path, [], ","))
+        return replace(sheet, cells=sheet.cells.where(~sheet.cells.isin(self.missing_marks), ""))
+
+    def file(self, name: str) -> Path:
+        """Where a file of `files` or `path` lies."""
+        return existing(locate(str(Path(self.dir) / name)), "cohort.dir", self.origin)
+
+    def predictors(self, sheet: Sheet) -> list[str]:
+        """Columns that predict, in the order of `features` or else of the files."""
+        roles = {
+            "site": self.site,
+            "label": self.label,
+            "classes": self.classes,
+            "time": self.time,
+            "event": self.event,
+        }
+        roles |= {"patient": self.patient, "split": self.split}
+        used = {column: f"cohort.{role}" for role, column in roles.items() if column}
+        for role, column in roles.items():
+            if column:
+                one_of(f"cohort.{role}", column, sheet.cells.columns)
+        for setting in ("features", "categorical", "drop"):
+            for column in getattr(self, setting):
+                one_of(f"cohort.{setting}", column, sheet.cells.columns)
+        left_out = {*used, *self.drop}
+        chosen = list(dict.fromkeys(self.features)) or [c for c in sheet.cells.columns if c not in left_out]
+        for column in chosen:
+            if column in left_out:
+                raise Refused(
+                    f"cohort.features: {column!r} is {used.get(column, 'cohort.drop')} too. Name it in one place."
+                )
+            if column in OWN:
+                raise Refused(
+                    f"Column {column!r} cannot be a predictor: the cohort has a column of that name. Rename it."
+                )
+        for column in self.categorical:
+            one_of("cohort.categorical", column, chosen, "Only predictors can be categorical.")
+        if not chosen:
+            raise Refused("No predictors are left. Shorten cohort.drop, or name cohort.features.")
+        return chosen
+
+    def complete(self, sheet: Sheet, predictors: list[str]) -> Sheet:
+        """Rows that the settings keep."""
+        keep = np.ones(len(sheet.row), dtype=bool)
+        if self.incomplete is Incomplete.drop:
+            keep &= ~sheet.missing(predictors)
+        if self.unlabelled is Unlabelled.drop:
+            keep &= ~sheet.missing([column for column in (self.label, self.classes, self.time, self.event) if column])
+        if not keep.any():
+            raise Refused(f"None of {len(keep)} rows is complete: set cohort.incomplete=keep, or drop sparse columns.")
+        return sheet.keep(keep)
+
+    def patients(self, sheet: Sheet) -> NDArray[np.str_]:
+        """Name of every row's patient, str [R]; the site is part of it where hospitals number their own."""
+        if not self.patient:
+            return joined(sheet.site, sheet.row.astype(str))
+        sheet.refuse_first(
+            self.patient, sheet.missing([self.patient]), "names no patient", "Fill it in or drop the row."
+        )
+        own = sheet.cells[self.patient].to_numpy(dtype=str)
+        return joined(sheet.site, own) if self.local_patients else own
+
+    def notes(self, whole: Sheet, held: Sheet) -> dict[str, str]:
+        """Origin, and rows kept and left out at every site."""
+        before, after = Counter(whole.site.tolist()), Counter(held.site.tolist())
+        lost = {site: count - after[site] for site, count in before.items() if count > after[site]}
+        return {
+            "origin": self.origin,
+            "rows": ", ".join(f"{site} {after[site]}" for site in before),
+            "patients": people(self.patients(held)),
+            "left out": ", ".join(f"{site} {count}" for site, count in lost.items()) or "none",
+        }
+
+
+def joined(site: NDArray[np.str_], own: NDArray[np.str_]) -> NDArray[np.str_]:
+    """`site/own` of every row, str [R]."""
+    return np.strings.add(np.strings.add(site, "/"), own)
+
+
+def people(patient: NDArray[np.str_]) -> str:
+    """How many patients the rows [R] are of, and how many have several."""
+    rows = np.unique(patient, return_counts=True)[1]
+    return f"{len(rows)}, of whom {int((rows > 1).sum())} have several rows"

@@ -1,0 +1,1 @@
+"""Settings: their schema, how they are composed, and how mistakes are refused."""

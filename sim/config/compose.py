@@ -1,0 +1,165 @@
+"""From command-line overrides to an Experiment, or to a refusal in a few clear lines."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
+from functools import cache
+
+from hydra import compose, initialize_config_dir
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import ConfigCompositionException, HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from sim.assets import root
+from sim.checks import Refused, nearest
+from sim.config.experiment import GROUPS, Experiment, register
+from sim.config.refusals import options, plain, scenario_key, unknown
+
+SECTIONS = {field.name for field in fields(Experiment)} - {"rounds", "seed"}
+
+
+def experiment(overrides: Sequence[str]) -> Experiment:
+    """The experiment that these overrides describe; raises Refused."""
+    return build(composed(overrides))
+
+
+def seeded(overrides: Sequence[str], seeds: int) -> list[Experiment]:
+    """The experiment with seeds 0 to `seeds` - 1; `${seed}` in an override stands for the seed of each run."""
+    config = composed(overrides)
+    first = build(config)
+    if not any("${" in override for override in overrides):
+        return [replace(first, seed=seed) for seed in range(seeds)]
+    made = []
+    for seed in range(seeds):
+        config.seed = seed
+        made.append(build(config))
+    return made
+
+
+def build(config: DictConfig) -> Experiment:
+    """Typed and range-checked object of a composed config."""
+    refuse_code(config)
+    try:
+        made = OmegaConf.to_object(config)
+    except OmegaConfBaseException as error:
+        raise Refused(plain(error)) from None
+    assert isinstance(made, Experiment)
+    return made
+
+
+def composed(overrides: Sequence[str]) -> DictConfig:
+    """Config of configs/config.yaml with overrides; raises Refused."""
+    register()
+    for override in overrides:
+        check(override, [other for other in overrides if other.split("=")[0] in GROUPS])
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(root() / "configs"), version_base="1.3", job_name="fedtrial"):
+            return compose("config", list(overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise Refused(explain(error, overrides)) from None
+
+
+def cells(overrides: Sequence[str]) -> list[list[str]]:
+    """Override lists of every run of a sweep such as `seed=range(3) algorithm=fedavg,scaffold`."""
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        batches = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+    except HydraException as error:
+        raise Refused(plain(error)) from None
+    return [list(cell) for batch in batches for cell in batch]
+
+
+def check(override: str, chosen: Sequence[str]) -> None:
+    """Refuse code in a config, broken syntax, unknown group entries and new keys; `chosen` holds the group choices."""
+    if "_target_" in override:
+        raise Refused(
+            f"{override}: '_target_' is not allowed; a config never names code. "
+            "Choose an entry of a group, such as algorithm=fedprox."
+        )
+    try:
+        parsed = OverridesParser.create().parse_override(override)
+    except HydraException as error:
+        remedy = "a value with blanks, brackets or letters beyond ASCII stands in quotes, 'key=\"value\"'"
+        raise Refused(f"{override}: not an override. Write key=value; {remedy}. ({plain(error)})") from None
+    group = parsed.key_or_group
+    if not group or parsed.package is not None:
+        raise Refused(f"{override}: no key of a setting. Write key=value, such as rounds=5.")
+    if parsed.is_delete():
+        config = entries(tuple(chosen))
+        if not own_keys(config, group):
+            raise Refused(f"{override}: a setting cannot be taken away. Give it a value: {group}=VALUE.")
+        if OmegaConf.select(config, group) is None:
+            raise Refused(unknown(override, config))
+    if parsed.is_sweep_override():
+        raise Refused(f"{override}: several values make a sweep; name one, or use `fedtrial run -m`.")
+    if "." in group and not group.startswith("hydra."):
+        refuse_below(override, group, chosen)
+    if parsed.is_add() and not group.startswith("hydra"):
+        config = composed([word for word in chosen if word != override])
+        if not own_keys(config, group):
+            there = OmegaConf.select(config, group) is not None
+            raise Refused(f"{override}: leave out '+'." if there else unknown(override, config))
+    if group in GROUPS:
+        allowed = options(group)
+        value = str(parsed.value())
+        if value not in allowed:
+            hint = nearest(value, allowed, f"{group}={{}}")
+            raise Refused(f"{group}={value}: allowed {', '.join(allowed)}.{hint}")
+
+
+def own_keys(config: DictConfig, key: str) -> bool:
+    """Whether a key stands where keys are the user's own, to be added and taken away: `+cohort.files.NAME=FILE`."""
+    parent = OmegaConf.select(config, key.rpartition(".")[0] or "rounds")
+    return isinstance(parent, DictConfig) and OmegaConf.get_type(parent) is dict
+
+
+@cache
+def entries(chosen: tuple[str, ...]) -> DictConfig:
+    """Config of these entries of groups alone; to be read, not changed."""
+    return composed(chosen)
+
+
+def refuse_below(override: str, key: str, chosen: Sequence[str]) -> None:
+    """Refuse a key that names something within a single value, such as `scenario.x` or `cohort.patients.x`."""
+    parent = key.rpartition(".")[0]
+    if "." not in parent and parent in {*GROUPS, *SECTIONS} - {"scenario"}:
+        return
+    if key.startswith("scenario."):
+        raise Refused(f"{override}: scenario is one word. Choose one: scenario={' | '.join(options('scenario'))}.")
+    value = OmegaConf.select(entries(tuple(chosen)), parent)
+    if value is not None and not isinstance(value, DictConfig):
+        raise Refused(f"{override}: {parent} is a single value. Write {parent}=VALUE.")
+
+
+def refuse_code(config: DictConfig) -> None:
+    """Refuse `_target_` wherever it stands in a config, presets included."""
+    for path in keys(OmegaConf.to_container(config, resolve=False), ""):
+        if path.split(".")[-1] == "_target_":
+            raise Refused(f"{path}: '_target_' is not allowed; a config never names code.")
+
+
+def keys(node: object, at: str) -> Iterator[str]:
+    """Full keys of a nested container."""
+    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for name, child in children:
+        path = f"{at}.{name}" if at else str(name)
+        yield path
+        yield from keys(child, path)
+
+
+def explain(error: BaseException, overrides: Sequence[str]) -> str:
+    """What was wrong with which override, and what is allowed there."""
+    cause = error.__cause__ if isinstance(error, ConfigCompositionException) and error.__cause__ else error
+    text = str(error)
+    set_by = scenario_key(f"{text}\n{cause}", overrides)
+    if set_by:
+        return set_by
+    if "not in struct" in str(cause) or "not in '" in str(cause) or "No match in the defaults" in text:
+        # Longest first: `local.lr` also stands in the text about `local.lrr`.
+        keys_given = sorted((override.lstrip("+~").split("=")[0] for override in overrides), key=len, reverse=True)
+        groups = [override for override in overrides if override.split("=")[0] in GROUPS]
+        return next((unknown(key, composed(groups)) for key in keys_given if key in text), text.splitlines()[0])
+    return plain(cause)

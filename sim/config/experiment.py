@@ -1,0 +1,116 @@
+"""The typed experiment: the schema of a config and the object it becomes are the same dataclasses.
+
+Hydra composes, OmegaConf checks types, `__post_init__` checks ranges. Nothing in a config names code: an entry of a
+group is looked up in the tables below, and a config that holds `_target_` is refused.
+"""
+
+from dataclasses import dataclass, field, fields, is_dataclass
+from enum import Enum
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+from sim.checks import Refused, within
+from sim.cohort import COHORTS
+from sim.cohort.table import Source
+from sim.engine.executors import EXECUTORS, Executor
+from sim.engine.references import REFERENCES
+from sim.engine.rounds import Evaluation
+from sim.federation.split import Split
+from sim.local.settings import Training
+from sim.methods.algorithms import ALGORITHMS
+from sim.methods.algorithms.base import Method
+from sim.methods.servers import SERVERS, Server
+from sim.methods.systems import System
+from sim.partition import PARTITIONS
+from sim.partition.base import Partition
+from sim.shift import Shift
+from sim.tasks import TASKS
+from sim.tasks.nets import NETS, Net
+from sim.tasks.task import TaskSettings
+
+Json = dict[str, Any]
+
+GROUPS: dict[str, dict[str, type]] = {
+    "cohort": dict(COHORTS),
+    "partition": dict(PARTITIONS),
+    "task": dict(TASKS),
+    "net": dict(NETS),
+    "algorithm": {**ALGORITHMS, **REFERENCES},
+    "server": dict(SERVERS),
+    "executor": dict(EXECUTORS),
+    "scenario": {},  # presets alone, in configs/scenario
+}
+
+VOLATILE = ("executor", "results", "scenario")  # by whom a run is computed, and the name of its settings: no identity
+
+
+@dataclass
+class Results:
+    """Where run folders are written."""
+
+    dir: str = "results/runs"
+
+    def __post_init__(self) -> None:
+        if not self.dir:
+            raise Refused("results.dir is empty: name a folder.")
+
+
+@dataclass
+class Experiment:
+    """One run: who holds which patients, what is learned, by which method, for how long."""
+
+    cohort: Source = MISSING
+    partition: Partition = MISSING
+    task: TaskSettings = MISSING
+    net: Net = MISSING
+    algorithm: Method = MISSING
+    server: Server = MISSING
+    executor: Executor = MISSING
+    shift: Shift = field(default_factory=Shift)
+    split: Split = field(default_factory=Split)
+    local: Training = field(default_factory=Training)
+    system: System = field(default_factory=System)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    results: Results = field(default_factory=Results)
+    scenario: str = ""  # the preset of configs/scenario that the settings come from, before any of them was changed
+    rounds: int = 50  # >= 1
+    seed: int = 0  # >= 0; draws patients, splits, starts, batches and participation
+
+    def __post_init__(self) -> None:
+        within("rounds", self.rounds, 1)
+        within("seed", self.seed, 0)
+
+
+_registered: set[tuple[str | None, str, type]] = set()
+
+
+def register() -> None:
+    """Put the schema and the entries of every group where Hydra looks for them, each once."""
+    every = {(group, name, entry) for group, entries in GROUPS.items() for name, entry in entries.items()}
+    for group, name, entry in {(None, "experiment", Experiment), *every} - _registered:
+        ConfigStore.instance().store(group=group, name=name, node=entry)
+        _registered.add((group, name, entry))
+
+
+def settings(value: object) -> Any:
+    """Plain JSON of a config object; entries of a group carry their name under `is`."""
+    if is_dataclass(value) and not isinstance(value, type):
+        named = [name for entries in GROUPS.values() for name, entry in entries.items() if entry is type(value)]
+        head: Json = {"is": named[0]} if named else {}
+        return head | {entry.name: settings(getattr(value, entry.name)) for entry in fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, dict):
+        return {str(key): settings(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [settings(part) for part in value]
+    return value
+
+
+def identity(experiment: Experiment) -> Json:
+    """The part of the settings that decides the numbers."""
+    whole: Json = {name: part for name, part in settings(experiment).items() if name not in VOLATILE}
+    whole["cohort"] = {name: part for name, part in whole["cohort"].items() if name != "dir"}  # the data's digest tells
+    return whole

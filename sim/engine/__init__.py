@@ -1,0 +1,1 @@
+"""The engine: rounds of any method over any federation, on any executor."""

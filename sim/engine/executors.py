@@ -1,0 +1,129 @@
+"""Executors: who carries out a round's orders. In this process or on Ray actors, the same bits come back."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sim.checks import within
+from sim.engine.evaluation import Metrics, join
+from sim.engine.messages import Broadcast, Order, Upload
+from sim.engine.ray_actors import RayCrew
+from sim.engine.site_state import Shelf
+from sim.engine.worker import Job, Workshop
+from sim.local.fused import Fused
+from sim.processes import ray_session
+from sim.profiling import stage
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass
+class Executor:
+    """One entry of the `executor` config group."""
+
+
+@dataclass
+class InProcess(Executor):
+    """This process; right until a run is longer than Ray's start of some seconds."""
+
+    threads: int = 0  # >= 0 that train at once where the fused tier does; 0 = one a core
+
+    def __post_init__(self) -> None:
+        within("executor.threads", self.threads, 0)
+
+
+@dataclass
+class OnRay(Executor):
+    """Long-lived Ray actors on this machine."""
+
+    workers: int = 2  # >= 1 actors, one core each
+
+    def __post_init__(self) -> None:
+        within("executor.workers", self.workers, 1)
+
+
+class Crew(Protocol):
+    """Open executor."""
+
+    shelf: Shelf
+
+    def train(self, broadcast: Broadcast, orders: Sequence[Order]) -> list[Upload]:
+        """Carry out orders; uploads in the order of the orders."""
+
+    def judge(self, x: NDArray[np.floating] | None) -> Metrics:
+        """Metrics of every site and split under one model [P], or (None) under each site's own; {} without rows."""
+
+
+class Here:
+    """Crew of this process. Compiled loops leave the interpreter to others, so that threads share a round's orders."""
+
+    def __init__(self, job: Job, threads: int) -> None:
+        self.workshop = Workshop.open(job)
+        self.shelf = self.workshop.shelf
+        threads = threads if isinstance(self.workshop.trainer, Fused) else 1
+        self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
+
+    def train(self, broadcast: Broadcast, orders: Sequence[Order]) -> list[Upload]:
+        """Carry out orders, the longest first."""
+        current = self.shelf.current
+        return self.share(
+            lambda order: self.workshop.train(broadcast, order, current[order.sites]), orders, lambda order: order.work
+        )
+
+    def judge(self, x: NDArray[np.floating] | None) -> Metrics:
+        """All runs of sites."""
+        parts = range(len(self.workshop.parts))
+        judged = self.share(
+            lambda part: self.workshop.judge(part, x, self.shelf.current),
+            parts,
+            lambda part: float(len(self.workshop.parts[part].row)),
+        )
+        return join(judged) if judged else {}
+
+    def share(self, do: Callable[[T], R], items: Sequence[T], work: Callable[[T], float]) -> list[R]:
+        """Results in the order of the items; threads take the next longest."""
+        if self.pool is None or len(items) < 2:
+            return [do(item) for item in items]
+        longest = sorted(range(len(items)), key=lambda at: -work(items[at]))
+        futures = {at: self.pool.submit(do, items[at]) for at in longest}
+        return [futures[at].result() for at in range(len(items))]
+
+    def close(self) -> None:
+        """End the threads."""
+        if self.pool is not None:
+            self.pool.shutdown()
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def crew(executor: Executor, job: Job) -> Iterator[Crew]:
+    """Open the executor for one run."""
+    if isinstance(executor, OnRay):
+        with ExitStack() as opened:
+            with stage("executor"):
+                opened.enter_context(ray_session(executor.workers))
+                hands = opened.enter_context(RayCrew.open(job, executor.workers))
+            yield hands
+        return
+    threads = torch.get_num_threads()
+    alone = Here(job, executor.threads or cores() if isinstance(executor, InProcess) else 1)
+    try:
+        yield alone
+    finally:
+        alone.close()
+        torch.set_num_threads(threads)
+
+
+EXECUTORS: dict[str, type[Executor]] = {"inprocess": InProcess, "ray": OnRay}

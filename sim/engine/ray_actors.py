@@ -1,0 +1,143 @@
+"""Ray actors that train: rows and state in memory that all of them share, one call to each a round."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.engine.evaluation import Metrics, join
+from sim.engine.messages import Broadcast, Order, Upload
+from sim.engine.worker import Job, Workshop
+
+ROWS = "rows.x"  # file of the federation's features, beside those of the sites' state
+INLINE = 100_000  # bytes up to which a message travels inside the calls
+ROOM = 1.1  # free space, as a multiple of rows and state, below which shared memory is not used
+
+
+class RayCrew:
+    """Crew of Ray actors. Rows reach them once, through shared memory; a round is one call to each."""
+
+    def __init__(self, job: Job, workers: int, folder: Path) -> None:
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        self.ray = ray
+        self.folder = folder
+        job.federation.share(folder / ROWS)
+        opened = Workshop.open(job, folder)  # also compiles what the actors will load
+        self.shelf = opened.shelf
+        self.judges = pack([len(part.row) for part in opened.parts], workers)
+        node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        # Tasks may run more than once after a crash; an order is a pure function of what it reads, so nothing is lost.
+        options: dict[str, Any] = {
+            "num_cpus": 1,
+            "max_restarts": -1,
+            "max_task_retries": -1,
+            "scheduling_strategy": node,
+        }
+        actor: Any = ray.remote(**options)(Worker)
+        self.job = [ray.put(replace(job, federation=job.federation.without_rows()))]
+        self.actors: list[Any] = [actor.remote() for _ in range(workers)]
+        self.admit(self.actors)
+
+    def admit(self, actors: Sequence[Any]) -> None:
+        """Have actors open the job."""
+        self.ray.get([actor.open.remote(self.job, self.folder) for actor in actors])
+
+    @classmethod
+    @contextmanager
+    def open(cls, job: Job, workers: int) -> Iterator["RayCrew"]:
+        """The crew, and a folder for the sites' state, both gone afterwards."""
+        with tempfile.TemporaryDirectory(prefix="fedtrial-", dir=memory(job.shared_bytes)) as folder:
+            hands = cls(job, workers, Path(folder))
+            try:
+                yield hands
+            finally:
+                for actor in hands.actors:
+                    hands.ray.kill(actor)
+
+    def train(self, broadcast: Broadcast, orders: Sequence[Order]) -> list[Upload]:
+        """Longest order first to the least busy actor; one message out and one back per actor."""
+        shares = pack([order.work for order in orders], len(self.actors))
+        # A small message is copied into each call; a large one is put where all can read it.
+        sent = broadcast if broadcast.bytes_site * len(self.actors) < INLINE else self.ray.put(broadcast)
+        current = self.shelf.current
+
+        def call(actor: Any, share: list[int]) -> Any:
+            return actor.train.remote(sent, [(orders[at], current[orders[at].sites]) for at in share])
+
+        return self.ask(shares, call)
+
+    def judge(self, x: NDArray[np.floating] | None) -> Metrics:
+        """Runs of sites, always by the same actor, which so reads few of the rows."""
+        current = self.shelf.current if x is None else np.zeros(0, np.int8)
+        parts = self.ask(self.judges, lambda actor, share: actor.judge.remote(x, share, current))
+        return join(parts) if parts else {}
+
+    def ask(self, shares: list[list[int]], call: Callable[[Any, list[int]], Any]) -> list[Any]:
+        """Call every actor that has a share, all at once; answers in the order of the items, whoever gave them.
+
+        An actor that died and came back has nothing open and answers None: it is given the job and asked again.
+        """
+        busy = [(actor, share) for actor, share in zip(self.actors, shares, strict=True) if share]
+        answers: dict[int, Any] = {}
+        while busy:
+            given = self.ray.get([call(*one) for one in busy])
+            for (_, share), done in zip(busy, given, strict=True):
+                answers.update(zip(share, done or [], strict=done is not None))
+            busy = [one for one, done in zip(busy, given, strict=True) if done is None]
+            self.admit([actor for actor, _ in busy])
+        return [answers[at] for at in sorted(answers)]
+
+
+class Worker:
+    """Body of a Ray actor; until a job is opened it answers None."""
+
+    def __init__(self) -> None:
+        self.workshop: Workshop | None = None
+
+    def open(self, shared: list[Any], folder: Path) -> None:
+        """Open the job, so that no round waits for it."""
+        import ray
+
+        job = ray.get(shared)[0]
+        whole = replace(job, federation=job.federation.with_rows(folder / ROWS))
+        self.workshop = Workshop.open(whole, folder)
+
+    def train(self, broadcast: Broadcast, orders: list[tuple[Order, NDArray[np.int8]]]) -> list[Upload] | None:
+        """Carry out this actor's orders of a round."""
+        if self.workshop is None:
+            return None
+        return [self.workshop.train(broadcast, order, current) for order, current in orders]
+
+    def judge(
+        self, x: NDArray[np.floating] | None, parts: list[int], current: NDArray[np.int8]
+    ) -> list[Metrics] | None:
+        """Judge some runs of sites."""
+        if self.workshop is None:
+            return None
+        return [self.workshop.judge(part, x, current) for part in parts]
+
+
+def pack(costs: Sequence[float], workers: int) -> list[list[int]]:
+    """Longest-first packing: numbers of the items each worker gets."""
+    shares: list[list[int]] = [[] for _ in range(workers)]
+    load = np.zeros(workers)
+    for at in sorted(range(len(costs)), key=lambda at: (-costs[at], at)):
+        worker = int(load.argmin())
+        shares[worker].append(at)
+        load[worker] += costs[at]
+    return shares
+
+
+def memory(size: int) -> str | None:
+    """Where files are held in memory, if so many bytes fit; None for the usual place of temporary files."""
+    place = "/dev/shm"
+    return place if os.path.isdir(place) and shutil.disk_usage(place).free > ROOM * size else None

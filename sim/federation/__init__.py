@@ -1,0 +1,1 @@
+"""The federation: one table of rows, site after site, and the sides of every patient."""

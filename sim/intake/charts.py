@@ -1,0 +1,160 @@
+"""The charts of patients with a cancer while an import reads: what is kept of every record, and as of when.
+
+Memory grows with these patients, not with the records read: of all measurements before a diagnosis one stays.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from sim.checks import Refused
+from sim.cohort.clinical import codes
+from sim.cohort.clinical.codes import Observation, Value
+from sim.cohort.clinical.schema import columns
+
+WORKUP = 183  # days after diagnosis in which the work-up finds stage, size and receptors
+SLACK = 1  # days: Synthea writes conditions and deaths in local time, all else in UTC, so one day may look like two
+
+Day = int  # date.toordinal()
+
+
+@dataclass
+class Person:
+    """A patient; sex, race and ethnicity in the words of the schema, "" = not recorded."""
+
+    birth: Day
+    death: Day | None
+    sex: str
+    race: str
+    ethnicity: str
+    state: str
+    city: str
+    county: str
+    income_usd: float | None
+    place: str  # where the record stood: file and line
+
+
+@dataclass
+class Diagnosis:
+    """A condition that is a cancer, as it was recorded."""
+
+    day: Day
+    code: str
+    encounter: str
+    place: str
+
+
+@dataclass
+class Case:
+    """A patient's first cancer of a type. Days count from its diagnosis."""
+
+    cancer: str
+    day: Day
+    encounter: str
+    place: str
+    stage: int | None = None  # by the code of the diagnosis
+    histology: str | None = None
+    found: dict[str, tuple[int, Value]] = field(default_factory=dict)  # column -> as of which day, what
+    late: set[str] = field(default_factory=set)  # columns with a value that is too late to be a baseline
+    treated: dict[str, int] = field(default_factory=dict)  # treatment -> day of the first
+    facility: str = ""
+    visited: int | None = None  # day of the encounter that names the facility; -1 = that of the diagnosis itself
+
+
+@dataclass
+class Charts:
+    """All charts; `odd` None = what is not understood is refused, else it is counted there and left out."""
+
+    odd: Counter[str] | None = None
+    people: dict[str, Person] = field(default_factory=dict)
+    cases: dict[str, list[Case]] = field(default_factory=dict)  # patient -> cases
+    comorbid: dict[str, dict[str, Day]] = field(default_factory=dict)  # patient -> column -> first day
+    causes: dict[str, str] = field(default_factory=dict)  # patient -> cause of death, code or text
+    first: dict[str, Day] = field(default_factory=dict)  # patient -> first day of an observation or procedure
+    last: dict[str, Day] = field(default_factory=dict)  # patient -> last day of an encounter
+    end: Day = 0  # last day of an encounter of anybody
+
+    def comorbidity(self, patient: str, day: Day | None, column: str) -> None:
+        """A condition that is no cancer."""
+        mine = self.comorbid.setdefault(patient, {})
+        if day is not None:
+            mine[column] = min(day, mine.get(column, day))
+
+    def answer(self, patient: str, day: Day, one: Observation, value: Value) -> None:
+        """An observation: the first of the work-up, the last up to diagnosis, or the last of all, see codes.yaml.
+
+        Of several on one day the last read counts: Synthea tells the sub-stage first and then the stage.
+        """
+        for case in self.cases[patient]:
+            at, (before, _) = day - case.day, case.found.get(one.column, (None, None))
+            if one.when == "workup":
+                fits, better = -SLACK <= at <= WORKUP, before is None or at <= before
+            else:
+                fits, better = at <= SLACK if one.when == "latest" else at >= -SLACK, before is None or at >= before
+            if fits and better:
+                case.found[one.column] = (at, value)
+            elif not fits and at > 0:
+                case.late.add(one.column)
+
+    def treat(self, patient: str, day: Day, code: str, reason: str) -> None:
+        """A procedure or drug from diagnosis on; one that was given for another cancer does not count."""
+        what, why = codes.treatments()[code], codes.diagnoses().get(reason)
+        for case in self.cases[patient]:
+            meant = case.cancer == why.cancer if why else not what.cancers or case.cancer in what.cancers
+            at = max(day - case.day, 0)
+            if meant and day - case.day >= -SLACK:
+                for name in what.columns:
+                    case.treated[name] = min(at, case.treated.get(name, at))
+
+    def visit(self, patient: str, day: Day, encounter: str, facility: str) -> None:
+        """An encounter. The facility is that of the diagnosis, or else of the first encounter from then on."""
+        self.last[patient] = max(day, self.last.get(patient, day))
+        for case in self.cases[patient]:
+            its = encounter != "" and encounter == case.encounter
+            at = -1 if its else max(day - case.day, 0)
+            if facility and (its or day - case.day >= -SLACK) and (case.visited is None or at < case.visited):
+                case.facility, case.visited = facility, at
+
+    def record(self, patient: str, day: Day) -> None:
+        """Any observation or procedure at all."""
+        self.first[patient] = min(day, self.first.get(patient, day))
+
+
+def settle(found: dict[str, list[Diagnosis]]) -> dict[str, list[Case]]:
+    """Cases from all diagnoses of every patient, whatever the order they were read in.
+
+    A cancer starts with its first code. Its stage is that of the first code with one, if the work-up was still on;
+    of several on one day, the highest.
+    """
+    made: dict[str, list[Case]] = {}
+    for patient, rows in found.items():
+        for row in sorted(rows, key=lambda row: (row.day, -(codes.diagnoses()[row.code].stage or 0))):
+            what, mine = codes.diagnoses()[row.code], made.setdefault(patient, [])
+            case = next((case for case in mine if case.cancer == what.cancer), None)
+            if case is None:
+                case = Case(what.cancer, row.day, row.encounter, row.place)
+                mine.append(case)
+            if case.stage is None and row.day - case.day <= WORKUP:
+                case.stage = what.stage
+            case.histology = case.histology or what.histology
+    return made
+
+
+def understand(one: Observation, code: str, text: str, unit: str, place: str, odd: Counter[str] | None) -> Value | None:
+    """Value of an answer in the unit of the schema, None if it says nothing.
+
+    What cannot be understood is refused with its place or, where `odd` is given, counted there.
+    """
+    answer, column = one.answer(code, text, unit), columns()[one.column]
+    value = answer.value
+    low, high = column.range or (float("-inf"), float("inf"))
+    fits = value is None or isinstance(value, str | bool) or low <= value <= high
+    if answer.understood and fits:
+        return value
+    shown = f"{text or code} {unit}".strip()
+    if odd is None:
+        raise Refused(
+            f"{place}: {shown!r} is no {one.column}; {one.allowed if fits else column.bounds}. "
+            "Correct it, or leave such cells out with --unknown skip, which counts them."
+        )
+    odd[f"{one.column}: {shown}"] += 1
+    return None

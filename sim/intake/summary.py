@@ -1,0 +1,112 @@
+"""What an import tells: a few lines and a table on the terminal, and a card beside the file."""
+
+from collections import Counter
+from datetime import UTC, date, datetime
+from importlib import metadata
+
+import pandas as pd
+from rich.table import Table
+
+from sim.cohort.clinical.schema import columns
+from sim.intake.assemble import Assembled
+from sim.intake.options import FollowUp
+from sim.intake.reading import Reading
+
+MOST = 20  # sites that a card names
+
+SYNTHEA = """\
+Everything here is simulated by Synthea: no row is a person. Incidence, stages, treatment and death follow its modules.
+Death is drawn from the stage alone (breast, colorectal) or from nothing (lung, prostate). Receptors, race, income,
+comorbidity and treatment do not enter it, and facilities differ by nothing but who lives near them."""
+BUNDLES = """\
+What is simulated depends on who wrote the bundles; they do not say so. Bundles of Synthea are simulated throughout, and
+what its cards say holds here. Bundles of a hospital are patients: dates, numbers and places stand in this file as they
+stood there, so that it is as confidential as its source."""
+CAUTION = """\
+- Nothing about real patients, treatments or groups, if the source is Synthea; it tells how methods behave.
+- Nothing about the effect of a treatment: the table says who got one, not why.
+- Nothing from `mortality_5y` about those diagnosed in the last 5 years: they are not in it, dead or alive.
+- Nothing from a gap: an empty cell is what the export left out, for the reasons above, not a finding."""
+
+
+def lines(reading: Reading, made: Assembled, follow_up: FollowUp) -> list[str]:
+    """The story in a few sentences."""
+    table, charts = made.table, reading.charts
+    kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(Counter(table["cancer_type"].astype(str)).items()))
+    until = f"to {date.fromordinal(charts.end)}" if follow_up is FollowUp.export else "to their own last encounter"
+    told = [
+        f"{reading.patients} patients read, {table['patient_id'].nunique()} with cancer: {kinds}.",
+        f"{int(table['event'].sum())} of {len(table)} died; the living are followed {until}, "
+        f"{table['time_years'].median():.1f} years from diagnosis in the middle.",
+    ]
+    if made.cut:
+        told.append(
+            f"{made.cut} of {len(table)} were diagnosed before their records begin. Synthea exports such patients only "
+            "if the condition still lasts, so they are a selection: export with exporter.years_of_history = 0."
+        )
+    if charts.odd:
+        odd = ", ".join(f"{text} ({count})" for text, count in charts.odd.most_common(5))
+        told.append(f"Left out because not understood: {odd}.")
+    if reading.strangers:
+        others = ", ".join(f"{text} ({count})" for text, count in reading.strangers.most_common(5))
+        told.append(f"Not imported, though they sound like a cancer: {others}.")
+    return told
+
+
+def gaps(made: Assembled) -> list[tuple[str, str, str]]:
+    """Columns that are filled alike, how far, and why no further."""
+    groups: dict[tuple[int, str], list[str]] = {}
+    for name in columns():
+        if not name.endswith("_days"):
+            reasons = made.why.get(name, Counter()).most_common()
+            told = "; ".join(f"{reason} ({count})" for reason, count in reasons)
+            groups.setdefault((int(made.table[name].notna().sum()), told), []).append(name)
+    return [(", ".join(names), f"{filled} of {len(made.table)}", told) for (filled, told), names in groups.items()]
+
+
+def shown(made: Assembled) -> Table:
+    """The columns as a table for the terminal."""
+    table = Table("columns", "filled", "not filled, and why")
+    for names, filled, told in gaps(made):
+        table.add_row(names, filled, told)
+    return table
+
+
+def card(reading: Reading, made: Assembled, follow_up: FollowUp, name: str, folder: str, command: str) -> str:
+    """The card in Markdown: provenance, licence, columns, sites, and what must not be concluded."""
+    told = lines(reading, made, follow_up)
+    read = ", ".join(f"{reading.tables[table]} {count}" for table, count in reading.rows.items())
+    parts = [
+        f"# {name}",
+        "| | |\n|--|--|",
+        f"| What | {told[0]} {told[1]} |",
+        f"| From | `{folder}`, {'Synthea CSV' if reading.source == 'java_csv' else 'FHIR R4 bundles'} |",
+        f"| Read | {read} rows |",
+        f"| By | fedtrial {metadata.version('fedtrial')}, {datetime.now(UTC).date()}: `{command}` |",
+        f"| Licence | {reading.licence} |",
+        f"| Use | `cohort=clinical cohort.file={name}` |",
+        *(f"| | {line} |" for line in told[2:]),
+        "\n## Columns",
+        "Meaning and units stand in fedtrial's datasets/clinical/schema.yaml.\n",
+        "| columns | filled | not filled, and why |\n|--|--|--|",
+        *(
+            f"| {', '.join(f'`{one}`' for one in names.split(', '))} | {filled} | {why} |"
+            for names, filled, why in gaps(made)
+        ),
+        "\n## Sites",
+        *(line for column in ("facility_id", "county", "city", "state") for line in sites(made.table, column)),
+        "\n## What is simulated",
+        SYNTHEA if reading.source == "java_csv" else BUNDLES,
+        "\n## What must not be concluded",
+        CAUTION,
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def sites(table: pd.DataFrame, column: str) -> list[str]:
+    """Rows of every site, if a column of places were the site."""
+    count = table[column].value_counts()
+    named = ", ".join(f"{site} {rows}" for site, rows in count.head(MOST).items())
+    rest = f" and {len(count) - MOST} more with {int(count.iloc[MOST:].sum())} rows" if len(count) > MOST else ""
+    none = int(table[column].isna().sum())
+    return [f"- `{column}`, {len(count)}: {named or 'none'}{rest}" + (f"; not recorded {none}" if none else "")]

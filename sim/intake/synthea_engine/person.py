@@ -1,0 +1,211 @@
+"""One person whom the engine simulated, as a row of the clinical table.
+
+The engine is not needed to read a person: what is read of it stands in the protocols below, and nowhere else.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
+from typing import Protocol
+
+from sim.cohort.clinical.codes import Diagnosis, Observation, Value, comorbidities, diagnoses, observations, treatments
+from sim.cohort.clinical.schema import SAME_DAY, TREATMENTS, YEAR
+
+ADULT = 18  # years; the breast module also gives cancer to children
+WORKUP = range(-1, 184)  # days around the diagnosis in which what the work-up finds is written down
+SCHEDULER = (
+    "death_scheduled_by"  # attribute that sim.intake.synthea_engine.engine adds: the module that set `death_time`
+)
+WORDS = {"M": "male", "F": "female", "non_hispanic": "nonhispanic"}
+TNM = {"t": "T", "n": "N", "m": "M"}
+
+Row = dict[str, Value | date | None]
+
+
+class Coded(Protocol):
+    """A code of SNOMED, LOINC or RxNorm."""
+
+    code: str | int
+
+
+class Provider(Protocol):
+    """A facility."""
+
+    id: str
+
+
+class Encounter(Protocol):
+    """A visit."""
+
+    provider: Provider | None
+
+
+class Entry(Protocol):
+    """A condition, procedure or drug."""
+
+    time: datetime
+    codes: Sequence[Coded]
+    encounter: Encounter | None
+
+
+class Measured(Entry, Protocol):
+    """An observation; the value is a number, a text or a code."""
+
+    value: object
+    unit: str | None
+
+
+class Record(Protocol):
+    """All that was written down."""
+
+    conditions: Sequence[Entry]
+    procedures: Sequence[Entry]
+    medications: Sequence[Entry]
+    observations: Sequence[Measured]
+
+
+class Person(Protocol):
+    """A simulated person."""
+
+    attributes: Mapping[str, object]
+    record: Record | None
+
+
+def row(person: Person, cancer: str, patient: str, end: datetime) -> Row | None:
+    """The patient's row as of the first diagnosis of this cancer; None for who has none, or has it as a child.
+
+    `end` is the day the simulation stops. Days are calendar days. Raises ValueError if the engine wrote down an answer
+    that datasets/clinical/codes.yaml does not have.
+    """
+    record, about = person.record, person.attributes
+    assert record is not None
+    cases = [(entry, meant) for entry, meant in cancers(record.conditions) if meant.cancer == cancer]
+    if not cases:
+        return None
+    case, meant = min(cases, key=lambda found: found[0].time)
+    day = case.time.date()
+    age = (day - moment(about, "birth_date").date()).days / YEAR
+    if age < ADULT or case.time > end:
+        return None
+    made: Row = {
+        "patient_id": patient,
+        "source": "engine",
+        "cancer_type": cancer,
+        "dx_date": day,
+        "age_at_dx": age,
+        "sex": word(about, "gender"),
+        "race": word(about, "race"),
+        "ethnicity": word(about, "ethnicity"),
+        "state": word(about, "state"),
+        "city": word(about, "city"),
+        "facility_id": facility(case, about),
+        "ses": word(about, "socioeconomic_status"),
+        "smoking": "never" if about.get("quit smoking age") is None and not about.get("smoker") else "ever",
+        "histology": meant.histology,
+    }
+    made |= found_at_workup([(entry, meant) for entry, meant in cases if meant.stage], day)
+    made |= observed(record.observations, day)
+    made |= known_conditions(record.conditions, day)
+    made |= treated([*record.procedures, *record.medications], cancer, day)
+    succeeded = about.get(f"{cancer}_cancer_survival")  # the breast module alone sets it, to "yes" or "no"
+    return made | {"response": None if succeeded is None else succeeded == "yes"} | fate(about, cancer, day, end)
+
+
+def moment(about: Mapping[str, object], name: str) -> datetime:
+    """A time among the attributes."""
+    value = about[name]
+    assert isinstance(value, datetime), name
+    return value
+
+
+def word(about: Mapping[str, object], name: str) -> str:
+    """A word among the attributes, as schema.yaml spells it."""
+    value = str(about[name])
+    return WORDS.get(value, value)
+
+
+def code_of(entry: Entry) -> str:
+    """First code of an entry; "" if it has none. The engine holds some as numbers."""
+    return str(entry.codes[0].code) if entry.codes else ""
+
+
+def cancers(conditions: Sequence[Entry]) -> Iterator[tuple[Entry, Diagnosis]]:
+    """Conditions that are a cancer."""
+    known = diagnoses()
+    return ((entry, known[code_of(entry)]) for entry in conditions if code_of(entry) in known)
+
+
+def facility(case: Entry, about: Mapping[str, object]) -> str:
+    """Where the diagnosis was made; the patient's own practice if death came before the visit."""
+    at = case.encounter.provider if case.encounter else about.get("primary_care_provider")
+    return str(getattr(at, "id", "")) or "unknown"
+
+
+def days(entry: Entry, day: date) -> int:
+    """Days from the diagnosis."""
+    return (entry.time.date() - day).days
+
+
+def found_at_workup(staged: Sequence[tuple[Entry, Diagnosis]], day: date) -> Row:
+    """Stage where a condition names it: colorectal at once, lung some days later."""
+    known = [(entry.time, meant.stage) for entry, meant in staged if days(entry, day) in WORKUP]
+    return {"stage": min(known)[1]} if known else {}
+
+
+def observed(written: Sequence[Measured], day: date) -> Row:
+    """Columns that observations fill: of the work-up the first day's answer, of the others the last before it."""
+    kept: dict[str, tuple[int, Value]] = {}
+    columns = observations()
+    for entry in sorted(written, key=lambda entry: entry.time):
+        column = columns.get(code_of(entry))
+        if column is None or column.when == "ever":
+            continue
+        at = days(entry, day)
+        first, _ = kept.get(column.column, (at, None))
+        if (at in WORKUP and at == first) if column.when == "workup" else at <= 0:
+            value = answer(column, entry)
+            if value is not None:
+                kept[column.column] = (at, value)
+    return {name: value for name, (_, value) in kept.items()}
+
+
+def answer(column: Observation, entry: Measured) -> Value | None:
+    """What an observation says; raises ValueError for an answer that is not in the table of codes."""
+    code = getattr(entry.value, "code", "")
+    text = "" if code or entry.value is None else str(entry.value)
+    read = column.answer(str(code), text, entry.unit or "")
+    if not read.understood:
+        raise ValueError(f"{column.column} ({code_of(entry)}): {entry.value!r} {entry.unit}: {column.allowed}")
+    return read.value
+
+
+def known_conditions(conditions: Sequence[Entry], day: date) -> Row:
+    """Comorbidities known on the day of diagnosis; the engine runs no module that writes down obesity."""
+    table = comorbidities()
+    had = {table.get(code_of(entry)) for entry in conditions if days(entry, day) <= 0}
+    return {column: column in had for column in dict.fromkeys(table.values()) if column != "com_obesity"}
+
+
+def treated(given: Sequence[Entry], cancer: str, day: date) -> Row:
+    """Which treatments came on or after the day of diagnosis, and the day of the first of each kind."""
+    table, first = treatments(), dict[str, int]()
+    for entry in given:
+        what = table.get(code_of(entry))
+        if what and days(entry, day) >= 0 and (not what.cancers or cancer in what.cancers):
+            for kind in what.columns:
+                first[kind] = min(first.get(kind, days(entry, day)), days(entry, day))
+    made: Row = {}
+    for kind in TREATMENTS:
+        made |= {f"tx_{kind}": kind in first, f"tx_{kind}_days": float(first[kind]) if kind in first else None}
+    return made
+
+
+def fate(about: Mapping[str, object], cancer: str, day: date, end: datetime) -> Row:
+    """Death or end of follow-up. This cancer is the cause if its module set the time at which death came."""
+    died = about.get("death_date") is not None
+    last = moment(about, "death_date") if died else end
+    by_cancer = about.get("death_time") == last and about.get(SCHEDULER) == f"{cancer}_cancer"
+    return {
+        "time_years": max(float((last.date() - day).days), SAME_DAY) / YEAR,
+        "event": died,
+        "death_cause_cancer": by_cancer if died else None,
+    }

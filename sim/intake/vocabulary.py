@@ -1,0 +1,66 @@
+"""Words of sex, race and ethnicity, as exports of different years write them, to those of the schema."""
+
+from collections import Counter
+
+from sim.checks import Refused
+from sim.cohort.clinical.schema import columns
+
+SEX = {"f": "female", "m": "male", "female": "female", "male": "male", "other": "other", "unknown": "unknown"}
+RACE = {  # Synthea's words, and the texts of the US Core race extension
+    "hispanic": "unknown",  # exports to 2018 write it for a race; see `ethnicity`
+    "black or african american": "black",
+    "american indian or alaska native": "native",
+    "native hawaiian or other pacific islander": "hawaiian",
+    "other race": "other",
+    "unk": "unknown",
+    "asked but no answer": "unknown",
+    "asked but unknown": "unknown",
+}
+ETHNICITY = {
+    "hispanic or latino": "hispanic",
+    "not hispanic or latino": "nonhispanic",
+    "non-hispanic": "nonhispanic",
+    "unk": "unknown",
+    "asked but no answer": "unknown",
+    "asked but unknown": "unknown",
+}
+# Exports of 2017 name a people; a Hispanic one goes with the race "hispanic".
+PEOPLES = {"irish", "italian", "english", "french", "german", "polish", "portuguese", "american", "scottish", "russian"}
+PEOPLES |= {"swedish", "greek", "african", "west_indian", "chinese", "asian_indian", "arab", "american_indian"}
+PEOPLES |= {"french_canadian"}
+LATIN = {"puerto_rican", "dominican", "mexican", "central_american", "south_american"}
+
+
+def sex(text: str, place: str, odd: Counter[str] | None) -> str:
+    """female, male, other or unknown."""
+    return one("sex", SEX, text, place, odd)
+
+
+def race(text: str, place: str, odd: Counter[str] | None) -> str:
+    """Race of the schema."""
+    return one("race", RACE, text, place, odd)
+
+
+def ethnicity(text: str, race_text: str, place: str, odd: Counter[str] | None) -> str:
+    """Ethnicity of the schema; the race word "hispanic" of old exports decides."""
+    word = text.strip().lower()
+    if race_text.strip().lower() == "hispanic" or word in LATIN:
+        return "hispanic"
+    return "nonhispanic" if word in PEOPLES else one("ethnicity", ETHNICITY, text, place, odd)
+
+
+def one(column: str, words: dict[str, str], text: str, place: str, odd: Counter[str] | None) -> str:
+    """The schema's word; an empty one is unknown, a strange one is refused or, where `odd` is given, counted."""
+    word = text.strip().lower()
+    allowed = columns()[column].allowed
+    if not word or word in allowed:
+        return word or "unknown"
+    if word in words:
+        return words[word]
+    if odd is None:
+        raise Refused(
+            f"{place}: {text!r} is no {column}; allowed {', '.join(sorted({*allowed, *words}))}. "
+            "Correct it, or count it as unknown with --unknown skip."
+        )
+    odd[f"{column}: {text}"] += 1
+    return "unknown"

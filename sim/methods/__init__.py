@@ -1,0 +1,1 @@
+"""The axes of a federated method; none imports another, and none imports the engine."""

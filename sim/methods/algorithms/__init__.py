@@ -1,0 +1,17 @@
+"""Federated algorithms by the name they have in a config."""
+
+from sim.methods.algorithms.base import Algorithm
+from sim.methods.algorithms.feddyn import FedDyn
+from sim.methods.algorithms.fednova import FedNova
+from sim.methods.algorithms.fedprox import FedProx
+from sim.methods.algorithms.scaffold import Scaffold
+
+FedAvg = Algorithm
+
+ALGORITHMS: dict[str, type[Algorithm]] = {
+    "fedavg": FedAvg,
+    "fedprox": FedProx,
+    "scaffold": Scaffold,
+    "fednova": FedNova,
+    "feddyn": FedDyn,
+}

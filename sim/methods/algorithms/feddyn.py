@@ -1,0 +1,38 @@
+"""FedDyn: a linear and a quadratic term make the sites' optima agree with the global one."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from sim.checks import within
+from sim.methods.algorithms.base import Algorithm, Correction, Local, Message, State, Weighting
+
+
+@dataclass
+class FedDyn(Algorithm):
+    """Acar et al., Federated Learning Based on Dynamic Regularization, ICLR 2021, Algorithm 1.
+
+    Site i takes steps on F_i(w) - <h_i, w> + alpha/2 |w - x|^2; at the fixed point h_i is its gradient.
+    """
+
+    site_state = ("gradient",)
+    server_state = ("h",)
+
+    alpha: float = 0.01  # > 0; the paper uses 0.001 to 0.1
+    weighting: Weighting = Weighting.uniform  # the paper's mean
+
+    def __post_init__(self) -> None:
+        within("algorithm.alpha", self.alpha, 0, open_low=True)
+
+    def correction(self, at: Local) -> Correction:
+        """Gradient of the two added terms."""
+        return Correction(pull=self.alpha, drift=-at.site["gradient"])
+
+    def upload(self, w: Tensor, at: Local) -> tuple[Message, State]:
+        """Line 8: h_i - alpha (w_i - x)."""
+        return {"delta": w - at.x}, {"gradient": at.site["gradient"] - self.alpha * (w - at.x)}
+
+    def server(self, mean: Message, state: State, share: float) -> tuple[Tensor, State]:
+        """Lines 11 and 12: h, then mean of the sites' models - h / alpha."""
+        h = state["h"] - self.alpha * share * mean["delta"]
+        return mean["delta"] - h / self.alpha, {"h": h}

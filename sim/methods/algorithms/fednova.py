@@ -1,0 +1,23 @@
+"""FedNova: local updates are normalised before they are averaged."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from sim.methods.algorithms.base import Algorithm, Local, Message, State
+
+
+@dataclass
+class FedNova(Algorithm):
+    """Wang et al., Tackling the Objective Inconsistency Problem, NeurIPS 2020, equation 7; tau_eff = sum p_i |a_i|_1.
+
+    Sites that take more local steps no longer pull the model towards themselves.
+    """
+
+    def upload(self, w: Tensor, at: Local) -> tuple[Message, State]:
+        """Mean local gradient -lr * d_i, and the scalar |a_i|_1."""
+        return {"delta": (w - at.x) / at.norm[:, None], "norm": at.norm}, {}
+
+    def server(self, mean: Message, state: State, share: float) -> tuple[Tensor, State]:
+        """Step of tau_eff mean gradients."""
+        return mean["norm"] * mean["delta"], {}

@@ -1,0 +1,32 @@
+"""SCAFFOLD: control variates that cancel client drift."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from sim.methods.algorithms.base import Algorithm, Correction, Local, Message, State, Weighting
+
+
+@dataclass
+class Scaffold(Algorithm):
+    """Karimireddy et al., SCAFFOLD, ICML 2020, Algorithm 1 with option II.
+
+    The variates are scaled by |a_i|_1, not K_i, so that local momentum leaves the fixed point where it belongs.
+    """
+
+    site_state = server_state = broadcast = ("control",)
+
+    weighting: Weighting = Weighting.uniform  # the paper's mean; with `rows` every variate is weighted alike
+
+    def correction(self, at: Local) -> Correction:
+        """c - c_i (line 10)."""
+        return Correction(drift=at.server["control"] - at.site["control"])
+
+    def upload(self, w: Tensor, at: Local) -> tuple[Message, State]:
+        """Lines 12 and 13."""
+        new = at.site["control"] - at.server["control"] + (at.x - w) / (at.lr * at.norm[:, None])
+        return {"delta": w - at.x, "control": new - at.site["control"]}, {"control": new}
+
+    def server(self, mean: Message, state: State, share: float) -> tuple[Tensor, State]:
+        """Lines 16 and 17."""
+        return mean["delta"], {"control": state["control"] + share * mean["control"]}

@@ -1,0 +1,1 @@
+"""Records: what every run leaves behind, and where its numbers came from."""

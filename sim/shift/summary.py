@@ -1,0 +1,25 @@
+"""What a shift did: for every column it touched, how many rows changed, and at which sites least and most."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sim.cohort.table import Cohort
+from sim.factorize import coded
+
+
+def changed(before: Cohort, after: Cohort, sites: NDArray[np.str_]) -> pd.DataFrame:
+    """One row a column that differs; shares of rows. `missing` counts gaps after, `least` and `most` are over sites."""
+    names, site = coded(sites)
+    size = np.bincount(site)
+    rows = []
+    for column in before.table.columns:
+        old, new = before.table[column], after.table[column]
+        gone, came = old.isna().to_numpy(), new.isna().to_numpy()
+        differs = gone != came
+        both = ~gone & ~came
+        differs[both] = old.to_numpy()[both] != new.to_numpy()[both]
+        if differs.any():
+            share = np.bincount(site, weights=differs, minlength=len(names)) / size
+            rows.append((column, differs.mean(), share.min(), share.max(), gone.mean(), came.mean()))
+    return pd.DataFrame(rows, columns=["column", "changed", "least", "most", "missing before", "missing after"])

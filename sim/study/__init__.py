@@ -1,0 +1,1 @@
+"""A study: a question, its runs, and their records read back."""

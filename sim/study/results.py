@@ -1,0 +1,93 @@
+"""What a report is made from: the records of all runs of one study."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pandas as pd
+
+from sim.checks import Refused, one_of, within
+from sim.metrics import METRICS
+from sim.records import store as records
+from sim.study.dial import Dial
+from sim.study.study import Study
+
+RUNS = ("run", "method", "reference", "scenario", "seed", "status", "folder")
+REFERENCES = ("local", "pooled", "oracle")  # in the order tables list them
+
+Json = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class StudyRecords:
+    """One question and the runs that answer it."""
+
+    name: str
+    question: str
+    metric: str  # primary metric, a key of METRICS
+    margin: float  # >= 0, in units of the metric; a run reaches the target at the pooled model's value less this
+    runs: pd.DataFrame  # one row a run: RUNS; reference "" = federated; status "done" | "diverged"
+    rounds: pd.DataFrame  # sim.records.schema.ROUNDS
+    sites: (
+        pd.DataFrame
+    )  # sim.records.schema.SITES: test rows of `metric` at least; references may have their last round only
+    settings: Mapping[str, Json]  # run id -> resolved settings
+    provenance: Mapping[str, str]  # command, commit, versions, machine, ... in the order shown
+    published: Mapping[str, float] = field(default_factory=dict)  # method -> value of the primary metric elsewhere
+    dials: Sequence[Dial] = ()  # their labels are scenarios of `runs`
+
+    def __post_init__(self) -> None:
+        one_of(f"{self.name}: metric", self.metric, METRICS)
+        within(f"{self.name}: margin", self.margin, 0)
+        missing = [column for column in RUNS if column not in self.runs]
+        if missing or self.runs.empty:
+            raise Refused(f"{self.name}: a report needs runs with columns {', '.join(RUNS)}; missing: {missing}.")
+        twice = self.runs.duplicated(["scenario", "method", "seed"])
+        if twice.any():
+            cell = self.runs.loc[twice, ["scenario", "method", "seed"]].iloc[0].tolist()
+            raise Refused(f"{self.name}: two runs stand for the same scenario, method and seed {cell}.")
+
+
+def gather(folder: Path) -> StudyRecords:
+    """Records of a study from its folder: study.json and the runs it names; refuses a run that is gone or changed."""
+    try:
+        content = json.loads((folder / "study.json").read_text())
+        study, _ = Study.of(content["study"]), content["runs"][0]["run"]
+    except OSError:
+        raise Refused(f"{folder}: no study.json there. Run `fedtrial study NAME` first, or name its folder.") from None
+    except (UnicodeDecodeError, json.JSONDecodeError, TypeError, LookupError) as error:
+        raise Refused(f"{folder / 'study.json'}: damaged ({error}). Run the study again; finished runs stay.") from None
+    listing = pd.DataFrame(content["runs"])
+    runs = [judged(records.read(folder / name), study.metric) for name in listing["run"].unique()]
+    status = {run.id: "done" if run.info["status"] == "done" else "diverged" for run in runs}
+    listing["status"] = listing["run"].map(status)
+    listing["folder"] = listing["run"]
+    first = runs[0].info
+    return StudyRecords(
+        name=study.name,
+        question=study.question,
+        metric=study.metric,
+        margin=study.margin,
+        runs=listing,
+        rounds=pd.concat([run.rounds for run in runs], ignore_index=True),
+        sites=records.together([run.sites for run in runs]),
+        settings={run.id: run.info["settings"] for run in runs},
+        provenance={
+            "command": content["command"],
+            "commit": first["commit"],
+            "code": first["code"],
+            "versions": ", ".join(f"{name} {number}" for name, number in first["versions"].items()),
+            "machine": ", ".join(first["machine"].values()),
+            "seeds": str(study.seeds),
+            "compute": f"{sum(run.info['wall_seconds'] for run in runs):.0f} s over all runs",
+        },
+        published=study.published,
+        dials=study.dials,
+    )
+
+
+def judged(run: records.Run, metric: str) -> records.Run:
+    """A run with the rows of `sites` that a report reads: ten thousand sites in every run would fill the memory."""
+    sites = run.sites
+    return replace(run, sites=sites[(sites["split"] == "test") & (sites["metric"] == metric)])

@@ -1,0 +1,149 @@
+"""A study: one question, many runs that differ in one thing at a time, and the report made from their records."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sim.assets import root
+from sim.checks import Refused, one_of, within
+from sim.cohort.tabular.unreadable import not_text
+from sim.config.compose import seeded
+from sim.config.experiment import Experiment
+from sim.engine.references import REFERENCES as YARDSTICKS
+from sim.metrics import METRICS
+from sim.run.run import prepare
+from sim.study.dial import Dial
+from sim.study.dial import scenarios as dialled
+
+REFERENCES = {"local": "Local only", "pooled": "Pooled", "oracle": "Oracle"}
+
+
+@dataclass(frozen=True)
+class Study:
+    """What experiments/<name>.yaml says."""
+
+    name: str
+    question: str
+    metric: str  # primary metric, a key of METRICS
+    seeds: int  # >= 1; run with seeds 0 .. seeds - 1
+    overrides: list[str]  # settings that every run shares
+    methods: dict[str, list[str]]  # label -> overrides
+    scenarios: dict[str, list[str]] = field(default_factory=dict)  # label -> overrides
+    dials: list[Dial] = field(default_factory=list)  # every value of every dial is a scenario too
+    margin: float = 0.01  # the target is the pooled model's metric less this
+    published: dict[str, float] = field(default_factory=dict)  # label -> value of the metric elsewhere
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.seeds, int):
+            raise TypeError(f"seeds={self.seeds!r} is no whole number")
+        for key, given in (("methods", self.methods), ("scenarios", self.scenarios), ("published", self.published)):
+            if not isinstance(given, dict):
+                raise TypeError(f"{key}: {given!r} is no mapping of labels")
+        if not self.methods:
+            raise TypeError("it names no method")
+        for label, words in [("overrides", self.overrides), *self.methods.items(), *self.scenarios.items()]:
+            if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+                raise TypeError(f"{label}: {words!r} is no list of key=value settings")
+        for key, number in (("margin", self.margin), *self.published.items()):
+            if not isinstance(number, int | float):
+                raise TypeError(f"{key}: {number!r} is no number")
+        one_of(f"{self.name}: metric", self.metric, METRICS)
+        within(f"{self.name}: seeds", self.seeds, 1)
+
+    @classmethod
+    def of(cls, content: dict[str, Any]) -> "Study":
+        """From plain JSON or YAML; raises TypeError where keys or kinds are wrong."""
+        return cls(**content | {"dials": [Dial(**dial) for dial in content.get("dials", [])]})
+
+    @property
+    def cases(self) -> dict[str, list[str]]:
+        """Every scenario -> its overrides; one without a name where the study has none."""
+        return self.scenarios | dialled(self.dials) or {"": []}
+
+    @property
+    def own(self) -> set[str]:
+        """Settings that methods, scenarios and dials choose, and the groups that these lie in."""
+        chosen = [*self.methods.values(), *self.cases.values()]
+        keys = {word.lstrip("+~").split("=")[0] for words in chosen for word in words}
+        return keys | {key.split(".")[0] for key in keys}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a study and its place in it."""
+
+    method: str
+    reference: str  # "" | "local" | "pooled" | "oracle"
+    scenario: str
+    experiment: Experiment
+
+
+def load(name: str) -> Study:
+    """Study of experiments/<name>.yaml, or of a path to such a file."""
+    folder = root() / "experiments"
+    path = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
+    if not path.is_file():
+        if path.parent == folder:
+            one_of("study", name, [known.stem for known in folder.glob("*.yaml")])
+        raise Refused(f"{path}: no such file. Name a study's file, or a study of {folder}.")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise TypeError("it holds no keys")
+        for key in content:
+            one_of(f"{path}: key", str(key), [one.name for one in fields(Study) if one.name != "name"])
+        return Study.of({"name": path.stem} | content)
+    except UnicodeDecodeError:
+        raise Refused(not_text(path)) from None
+    except (yaml.YAMLError, TypeError) as error:
+        why = " ".join(str(error).split())
+        raise Refused(f"{path}: not a study: {why}. See experiments/quickstart.yaml for the keys.") from None
+
+
+def changed(study: Study, extra: Sequence[str]) -> Study:
+    """The study, its question saying which of its settings were changed; refuses changes that would have no effect."""
+    for word in extra:
+        name = word.lstrip("+~").split("=")[0]
+        if name == "seed":
+            raise Refused(f"{word}: a study runs seeds 0 to N-1; set N with --seeds.")
+        if name in study.own:
+            raise Refused(f"{word}: study {study.name!r} sets this itself, cell by cell; change a copy of its file.")
+    words = [word for word in extra if not word.startswith(("results.", "executor", "cohort.dir="))]
+    return replace(study, question=f"{study.question} (with {', '.join(words)})") if words else study
+
+
+def cells(study: Study, extra: Sequence[str] = ()) -> list[Cell]:
+    """Every run, seeds outermost, so that runs on the same patients stand together. Refuses before anything runs."""
+    made = []
+    for scenario, setting in study.cases.items():
+        shared = [*study.overrides, *setting, *extra]
+        for label, words in study.methods.items():
+            made.append([Cell(label, "", scenario, run) for run in seeded([*shared, *words], study.seeds)])
+        plain = seeded(shared, study.seeds)
+        for reference, label in REFERENCES.items():
+            if reference != "oracle" or prepare(plain[0]).federation.best is not None:
+                judges = [replace(run, algorithm=YARDSTICKS[reference]()) for run in plain]
+                made.append([Cell(label, reference, scenario, run) for run in judges])
+    for cell, *_ in made:
+        remedy = "Choose another with --metric, or another task."
+        one_of(f"{study.name}: metric", study.metric, cell.experiment.task.judged_by, remedy)
+    return [runs[seed] for seed in range(study.seeds) for runs in made]
+
+
+def index(study: Study, done: Sequence[tuple[Cell, Path]], command: str) -> str:
+    """Contents of study.json: which run answers for which cell of the report."""
+    runs = [
+        {
+            "run": home.name,
+            "method": cell.method,
+            "reference": cell.reference,
+            "scenario": cell.scenario,
+            "seed": cell.experiment.seed,
+        }
+        for cell, home in done
+    ]
+    return json.dumps({"study": asdict(study), "command": command, "runs": runs}, indent=2) + "\n"

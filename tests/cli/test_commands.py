@@ -1,0 +1,125 @@
+"""The command line as a user meets it: what runs, what is refused, and how."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from sim.records.store import read
+
+TINY = ["cohort.patients=300", "rounds=2", "seed=3"]
+
+
+def fedtrial(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "sim", *words], cwd=cwd, capture_output=True, text=True, timeout=240)
+
+
+REFUSED = {
+    "unknown algorithm": (["algorithm=fedpro"], ["algorithm=fedpro", "fedprox", "scaffold", "Did you mean"]),
+    "word for a number": (["algorithm=fedprox", "algorithm.mu=abc"], ["algorithm.mu=abc", "allowed a number"]),
+    "no rounds": (["rounds=0"], ["rounds=0", "allowed >= 1"]),
+    "negative alpha": (["partition=dirichlet", "partition.alpha=-1"], ["partition.alpha=-1", "> 0"]),
+    "code": (["+algorithm._target_=os.system"], ["_target_", "not allowed"]),
+    "typo in a key": (["local.lrr=0.1"], ["local.lrr", "Did you mean local.lr?"]),
+    "typo at the top": (["rondes=5"], ["rondes", "Did you mean rounds?"]),
+    "new key": (["+rounds2=5"], ["rounds2", "no such setting"]),
+    "sweep without -m": (["seed=1,2"], ["seed=1,2", "-m"]),
+    "no key": (["scaffold"], ["scaffold", "key=value"]),
+    "fraction of a round": (["rounds=1.5"], ["rounds=1.5", "whole number"]),
+    "enum": (["algorithm.weighting=bad"], ["algorithm.weighting", "rows, uniform"]),
+    "too many sites": (["system.sites=9"], ["system.sites=9", "4 sites"]),
+    "wrong outcome for the task": (["task=hazard", "task.outcome=response"], ["task.outcome", "survival"]),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refusals_are_short_and_say_what_is_allowed(case: str, tmp_path: Path) -> None:
+    words, expected = REFUSED[case]
+    done = fedtrial("run", *TINY, *words, f"results.dir={tmp_path}", cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 4
+    for part in expected:
+        assert part in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_leaves_whole_records_and_is_not_computed_twice(tmp_path: Path) -> None:
+    words = ["run", *TINY, "algorithm=scaffold", f"results.dir={tmp_path / 'out'}"]
+    done = fedtrial(*words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (home,) = (tmp_path / "out").iterdir()
+    run = read(home)
+    assert run.info["status"] == "done"
+    assert run.info["settings"]["algorithm"]["is"] == "scaffold"
+    # SCAFFOLD sends the model and a control variate each way, float32, to and from four sites.
+    assert set(run.rounds["bytes_up"][1:]) == set(run.rounds["bytes_down"][1:]) == {4 * 2 * 4 * run.info["parameters"]}
+    before = (home / "run.json").read_bytes()
+    assert fedtrial(*words, cwd=tmp_path).returncode == 0
+    assert (home / "run.json").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_profile_names_every_stage(tmp_path: Path) -> None:
+    done = fedtrial("run", "--profile", *TINY, f"results.dir={tmp_path / 'out'}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    table = done.stdout[done.stdout.index("Profile") :]
+    for name in ("start", "settings", "cohort", "partition", "federation", "task", "records", "rest", "all"):
+        assert f"\n│ {name} " in table, name
+    assert "Profile" not in fedtrial("run", *TINY, f"results.dir={tmp_path / 'out'}", cwd=tmp_path).stdout
+
+
+def test_config_is_shown_without_running(tmp_path: Path) -> None:
+    done = fedtrial("run", "rounds=7", "--cfg", "job", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "rounds: 7" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_sweep_checks_every_cell_before_the_first_runs(tmp_path: Path) -> None:
+    done = fedtrial("run", "-m", *TINY, "algorithm=fedavg,fedpro", f"results.dir={tmp_path / 'out'}", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "fedpro" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_sweep_runs_every_cell(tmp_path: Path) -> None:
+    words = ["run", "-m", "cohort.patients=300", "rounds=2", "seed=1,2", "algorithm=fedavg,fedprox"]
+    done = fedtrial(*words, f"results.dir={tmp_path / 'out'}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "out").glob("*/DONE"))) == 4
+
+
+def test_survival_on_the_real_institutions(tmp_path: Path) -> None:
+    words = ["run", "cohort=lung", "task=hazard", "partition=natural", "algorithm=fedavg", "server=adam", "rounds=3"]
+    done = fedtrial(*words, f"results.dir={tmp_path / 'out'}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (home,) = (tmp_path / "out").glob("*/")
+    run = read(home)
+    assert len(run.info["sites"]) == 18
+    c = run.sites[(run.sites["metric"] == "cindex") & (run.sites["split"] == "test")]
+    assert c["value"].dropna().between(0, 1).all()
+    assert c["value"].notna().any()
+    assert isinstance(run.sites, pd.DataFrame)
+    assert (c["events"] <= c["rows"]).all()
+
+
+def test_verify_writes_its_certificates(tmp_path: Path) -> None:
+    import json
+
+    done = fedtrial("verify", "--json", str(tmp_path / "proofs.json"), cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    proofs = json.loads((tmp_path / "proofs.json").read_text())
+    assert set(proofs[0]) == {"method", "property", "error", "tolerance", "passed"}
+    assert {proof["method"] for proof in proofs} >= {
+        "fedavg",
+        "fedprox",
+        "scaffold",
+        "fednova",
+        "feddyn",
+        "adam",
+        "yogi",
+    }
+    assert all(proof["passed"] for proof in proofs)
