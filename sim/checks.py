@@ -5,14 +5,14 @@ import math
 import sys
 from collections.abc import Iterable
 
-LONG, MANY = 100, 60  # letters of a value and words of a list that a refusal shows
+MAX_LETTERS, MAX_WORDS = 100, 60  # letters of a value and words of a list that a refusal shows
 
 
 class Refused(ValueError):
     """A setting, a table or a request that fedtrial will not act on; the text is meant for the user."""
 
 
-def tell(refusal: Refused) -> None:
+def print_refusal(refusal: Refused) -> None:
     """Print a refusal the way every command does."""
     print(f"Refused: {refusal}", file=sys.stderr)
 
@@ -37,19 +37,19 @@ def one_of(name: str, value: str, allowed: Iterable[str], remedy: str = "") -> N
     words = sorted(allowed)
     if value in words:
         return
-    guess = nearest(value, words)
-    rest = f" and {len(words) - MANY} more" if len(words) > MANY else ""
-    listed = f"{', '.join(words[:MANY])}{rest}"
+    guess = did_you_mean(value, words)
+    rest = f" and {len(words) - MAX_WORDS} more" if len(words) > MAX_WORDS else ""
+    listed = f"{', '.join(words[:MAX_WORDS])}{rest}"
     raise Refused(f"{name}={brief(value)}: allowed {listed}.{guess}{' ' + remedy if remedy else ''}")
 
 
 def brief(value: object) -> str:
     """A value as it would be written in code, cut where it is long."""
     written = repr(value)
-    return written if len(written) <= LONG else f"{written[:LONG]}... ({len(written)} letters)"
+    return written if len(written) <= MAX_LETTERS else f"{written[:MAX_LETTERS]}... ({len(written)} letters)"
 
 
-def nearest(word: str, words: Iterable[str], shown: str = "{!r}") -> str:
+def did_you_mean(word: str, words: Iterable[str], shown: str = "{!r}") -> str:
     """` Did you mean 'x'?` with the nearest of the words, written as `shown` says; empty if none is near."""
     near = difflib.get_close_matches(word, list(words), n=1)
     return f" Did you mean {shown.format(near[0])}?" if near else ""

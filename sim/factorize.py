@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-ROOM = 2**22  # numbers up to here are ranked by a table with a place for each
+MAX_TABLE = 2**22  # numbers up to here are ranked by a table with a place for each
 
 
-def coded(names: NDArray[np.str_]) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+def factorize(names: NDArray[np.str_]) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
     """The different names in order [S], and which of them every row has [R]; what np.unique says, in linear time.
 
     Of rows that repeat the one before, as tables do that come site after site, only the first is read. Names are read
@@ -25,17 +25,17 @@ def coded(names: NDArray[np.str_]) -> tuple[NDArray[np.str_], NDArray[np.int64]]
         low, span = int(letter.min()), int(np.ptp(letter)) + 1
         if span > 1:
             place, size = place * span + (letter - low), size * span
-        if size > ROOM:
-            place, size = ranked(place, size)
-    place, size = ranked(place, size)
+        if size > MAX_TABLE:
+            place, size = ranks(place, size)
+    place, size = ranks(place, size)
     row = np.empty(size, dtype=np.int64)
     row[place] = np.arange(len(run))
     return run[row], place if alone else np.repeat(place, np.diff(np.r_[first, len(names)]))
 
 
-def ranked(number: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], int]:
+def ranks(number: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], int]:
     """Ranks from 0 of numbers [R] below `size`, equal ones sharing theirs, and how many ranks there are."""
-    if size > ROOM:
+    if size > MAX_TABLE:
         rank, different = pd.factorize(number, sort=True)
         return rank.astype(np.int64), len(different)
     there = np.zeros(size, dtype=bool)
@@ -44,7 +44,7 @@ def ranked(number: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], int
     return rank[number], int(rank[-1]) + 1
 
 
-def at_one_place(patient: pd.Series, place: NDArray[np.int64]) -> bool:
+def one_place_per_patient(patient: pd.Series, place: NDArray[np.int64]) -> bool:
     """Whether all rows of every patient have the same place, [R]."""
     number = patient.to_numpy()
     if number.dtype.kind in "iu" and len(number) and int(number.max()) - int(number.min()) < 4 * len(number):
@@ -57,7 +57,7 @@ def at_one_place(patient: pd.Series, place: NDArray[np.int64]) -> bool:
     return bool((home[code] == place).all())
 
 
-def moved(patient: pd.Series, place: pd.Series) -> pd.DataFrame:
+def at_several_places(patient: pd.Series, place: pd.Series) -> pd.DataFrame:
     """Patients that stand at several places: columns `patient` and `place`, a row for each; [0] if there is none."""
     if patient.is_unique:
         return pd.DataFrame({"patient": patient.iloc[:0], "place": place.iloc[:0]})

@@ -42,7 +42,7 @@ def writable_file(option: str, path: Path) -> None:
     writable(path.parent)
 
 
-def ready(folder: Path) -> Path:
+def make_folder(folder: Path) -> Path:
     """The folder, made if it is not there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def allowed(out: Path, overwrite: bool) -> None:
+def writable_parquet(out: Path, overwrite: bool) -> None:
     """Refuse at once what could not be written after reading for an hour."""
 
     if out.suffix != ".parquet":

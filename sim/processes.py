@@ -10,27 +10,29 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
-J = TypeVar("J")
-R = TypeVar("R")
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 
 
-def spread(work: Callable[[J], R], supply: Callable[[], J | None], workers: int) -> Iterator[tuple[J, R]]:
+def run_jobs(
+    work: Callable[[Job], Result], next_job: Callable[[], Job | None], workers: int
+) -> Iterator[tuple[Job, Result]]:
     """Jobs and their results as they come, each job in a process of its own; one worker needs no Ray.
 
-    `supply` is asked for the next job whenever a worker is free. It gives None while there is nothing to do, and is
+    `next_job` is asked for the next job whenever a worker is free. It gives None while there is nothing to do, and is
     asked again after the next result.
     """
     if workers <= 1:
-        while (job := supply()) is not None:
-            yield job, aside(work, job)
+        while (job := next_job()) is not None:
+            yield job, run_in_fresh_process(work, job)
         return
     import ray
 
     with ray_session(workers):
         distant = ray.remote(num_cpus=1, max_retries=3, max_calls=1)(work)
-        waiting: dict[Any, J] = {}  # by ray.ObjectRef
+        waiting: dict[Any, Job] = {}  # by ray.ObjectRef
         while True:
-            while len(waiting) < workers and (job := supply()) is not None:
+            while len(waiting) < workers and (job := next_job()) is not None:
                 waiting[distant.remote(job)] = job
             if not waiting:
                 return
@@ -38,11 +40,11 @@ def spread(work: Callable[[J], R], supply: Callable[[], J | None], workers: int)
             yield waiting.pop(done), ray.get(done)
 
 
-def aside(work: Callable[[J], R], job: J) -> R:
+def run_in_fresh_process(work: Callable[[Job], Result], job: Job) -> Result:
     """Result of a job that a fresh process computes; an exception of its own is raised here."""
     context = get_context("spawn")
     receive, send = context.Pipe(duplex=False)
-    child = context.Process(target=answer, args=(work, job, send), daemon=True)
+    child = context.Process(target=send_result, args=(work, job, send), daemon=True)
     heeded = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child inherits it: Ctrl-C is for this process to handle
     try:
         child.start()
@@ -62,7 +64,7 @@ def aside(work: Callable[[J], R], job: J) -> R:
     return result  # type: ignore[no-any-return]
 
 
-def answer(work: Callable[[J], R], job: J, send: Connection) -> None:
+def send_result(work: Callable[[Job], Result], job: Job, send: Connection) -> None:
     """The fresh process: send the result, or the exception."""
     try:
         send.send((work(job), None))

@@ -86,24 +86,24 @@ class Profile:
         return made
 
 
-_kept: Profile | None = None
+_active: Profile | None = None
 
 
 def stage(name: str) -> AbstractContextManager[None]:
     """Context whose time and memory are a stage's; does nothing unless the thread that runs it keeps a profile."""
-    if _kept is None or _kept.thread != threading.get_ident():
+    if _active is None or _active.thread != threading.get_ident():
         return nullcontext()
-    return _kept.stage(name)
+    return _active.stage(name)
 
 
 @contextmanager
 def profiled(wanted: bool, console: Console) -> Iterator[None]:
     """Keep a profile, from the start of the process on, and print it at the end; nothing unless wanted."""
-    global _kept
+    global _active
     if not wanted:
         yield
         return
-    profile = _kept = Profile(since=time.perf_counter() - age())
+    profile = _active = Profile(since=time.perf_counter() - process_age())
     watcher = threading.Thread(target=profile.watch, daemon=True)
     watcher.start()
     try:
@@ -111,13 +111,13 @@ def profiled(wanted: bool, console: Console) -> Iterator[None]:
         profile.charge()
         profile.look()
     finally:
-        _kept = None
+        _active = None
         profile.over.set()
         watcher.join()
     console.print(profile.table())
 
 
-def age() -> float:
+def process_age() -> float:
     """Seconds since this process started; 0 where the system does not tell."""
     try:
         ticks = float(fields(PROC / "self" / "stat")[19])  # starttime, field 22 of proc(5)

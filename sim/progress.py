@@ -11,7 +11,7 @@ from sim.jit import noticed
 
 Watch = Callable[[int], None]  # told the number of rounds that are done
 
-PATIENCE = 2.0  # seconds before a bar appears
+DELAY = 2.0  # seconds before a bar appears
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def bar(label: str, total: int) -> Iterator[Watch]:
     began = time.monotonic()
 
     def watch(done: int) -> None:
-        if console.is_terminal and not shown.live.is_started and time.monotonic() - began > PATIENCE:
+        if console.is_terminal and not shown.live.is_started and time.monotonic() - began > DELAY:
             shown.start()
         shown.update(task, completed=done)
 

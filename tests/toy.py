@@ -13,7 +13,7 @@ from sim.cohort.clinical.conform import conform
 from sim.cohort.table import Cohort
 from sim.federation.federation import Federation, build
 from sim.federation.split import Split, sides
-from sim.intake.bundles import Folder
+from sim.intake.bundles import BundleFolder
 from sim.intake.export import Export
 from sim.intake.fhir import read as read_fhir
 from sim.intake.reading import Reading
@@ -63,8 +63,8 @@ def clinical_table(**other: object) -> pd.DataFrame:
     return conform(frame.assign(**other), "test")
 
 
-def reading(folder: Path, odd: Counter[str] | None = None, block: int = 1 << 20) -> Reading:
+def reading(folder: Path, not_understood: Counter[str] | None = None, block: int = 1 << 20) -> Reading:
     """An export in one of the forms of tests/data."""
     if folder.name == "fhir":
-        return read_fhir(Folder(folder), odd, lambda done: None)
-    return read_csv(Export(folder, block), odd, lambda done: None)
+        return read_fhir(BundleFolder(folder), not_understood, lambda done: None)
+    return read_csv(Export(folder, block), not_understood, lambda done: None)

@@ -5,8 +5,8 @@ import pandas as pd
 
 from sim.analyses.sites import CANCER, Held
 from sim.analyses.sums import Floats
-from sim.checks import Refused, nearest
-from sim.cohort.encode import plain
+from sim.checks import Refused, did_you_mean
+from sim.cohort.encode import numeric
 
 YEARS = ("diagnosis_year", "dx_year", "year", "dx_date")  # columns taken for the year, in this order
 
@@ -19,7 +19,7 @@ def year_column(held: Held, year: str) -> str:
             return name
     raise Refused(
         f"Cohort {held.cohort.name!r} has no column {year or ' or '.join(YEARS)}, the year of diagnosis; it has "
-        f"{', '.join(names)}.{nearest(year or YEARS[0], names)} Name one with --year."
+        f"{', '.join(names)}.{did_you_mean(year or YEARS[0], names)} Name one with --year."
     )
 
 
@@ -27,7 +27,7 @@ def years(held: Held, column: str) -> Floats:
     """Whole years [R]; refuses gaps and fractions, and a span that no registry has."""
     series = held.table[column]
     dated = pd.api.types.is_datetime64_any_dtype(series)
-    values = plain(series.dt.year if dated else series).astype(np.float64)
+    values = numeric(series.dt.year if dated else series).astype(np.float64)
     if not np.isfinite(values).all() or (values != np.round(values)).any() or values.max() - values.min() > 200:
         raise Refused(
             f"Column {column!r} of cohort {held.cohort.name!r} must hold a whole year for every patient, such as "
@@ -40,7 +40,7 @@ def groups(held: Held, column: str) -> tuple[str, tuple[str, ...], Floats]:
     """Column and names of the groups, the rarest first, and the group of every row [R]; one where no column fits."""
     names = [str(name) for name in held.table.columns]
     if column and column not in names:
-        raise Refused(f"--group={column}: no such column; it has {', '.join(names)}.{nearest(column, names)}")
+        raise Refused(f"--group={column}: no such column; it has {', '.join(names)}.{did_you_mean(column, names)}")
     column = column or next((name for name in CANCER if name in names), "")
     if not column:
         return "", ("all",), np.zeros(len(held.table))

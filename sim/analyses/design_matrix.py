@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from sim.analyses.sites import CANCER, Held, covariates
 from sim.analyses.sums import Floats, Rows, Wire
-from sim.checks import Refused, nearest
-from sim.cohort.encode import plain
+from sim.checks import Refused, did_you_mean
+from sim.cohort.encode import numeric
 from sim.cohort.outcomes import Binary
 
 CORE = ("treated", "marker", "treated x marker")
@@ -67,13 +67,13 @@ def flag(held: Held, column: str, what: str) -> Floats:
     if column not in names:
         raise Refused(
             f"--{what}={column}: cohort {held.cohort.name!r} has no such column; it has {', '.join(names)}."
-            f"{nearest(column, names)} Name a yes-or-no column with --{what}."
+            f"{did_you_mean(column, names)} Name a yes-or-no column with --{what}."
         )
     series = held.table[column]
     if isinstance(series.dtype, pd.CategoricalDtype) and len(series.cat.categories) == 2:
         values: NDArray[np.generic] = series.cat.codes.to_numpy()
     else:
-        values = plain(series)
+        values = numeric(series)
     if not np.isin(values, (0.0, 1.0)).all():
         raise Refused(
             f"--{what}={column}: cohort {held.cohort.name!r} has gaps there, or other values than yes and no. "

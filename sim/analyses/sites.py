@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sim.analyses.sums import Exact, Floats, Message, Rows, State, Wire, solve
 from sim.cohort.encode import encode
 from sim.cohort.table import Cohort
-from sim.factorize import coded
+from sim.factorize import factorize
 
 CANCER = ("cancer", "cancer_type")  # columns that name a patient's cancer
 
@@ -38,7 +38,7 @@ class Held:
 
 def hold(cohort: Cohort, sites: NDArray[np.str_]) -> Held:
     """A cohort whose rows stand at `sites` (str [R])."""
-    names, site = coded(sites)
+    names, site = factorize(sites)
     patient = cohort.patients.word
     tie = (
         patient if len(cohort.patients.first) == len(patient) else pd.util.hash_pandas_object(cohort.table, index=False)

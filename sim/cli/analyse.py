@@ -64,7 +64,7 @@ def answer(
     """Compute, print, and write what was asked for."""
     from sim.analyses.run import Wishes, figure_path, report, save
     from sim.cli.analysis_tables import show
-    from sim.files import ready, writable_file
+    from sim.files import make_folder, writable_file
 
     figure_path(figure)
     if json_file:
@@ -72,8 +72,8 @@ def answer(
     found = report(name, overrides, Wishes(**wishes), seeds)  # type: ignore[arg-type]
     show(Console(width=None if sys.stdout.isatty() else 140, highlight=False), found)
     if json_file:
-        ready(json_file.parent)
+        make_folder(json_file.parent)
         json_file.write_text(json.dumps(found.json(), indent=2) + "\n")
     if figure:
-        ready(figure.parent)
+        make_folder(figure.parent)
         save(found.figure(), figure)

@@ -16,7 +16,7 @@ from sim.cohort.calibrated.marginals import marginals
 from sim.cohort.clinical.source import Clinical
 from sim.cohort.table import Cohort
 from sim.config.compose import experiment
-from sim.files import ready
+from sim.files import make_folder
 from sim.partition.affinity import Affinity
 from sim.partition.affinity_settings import Columns
 from sim.partition.base import digest
@@ -76,7 +76,7 @@ def per_site(made: Cohort) -> Table:
     parts = {}
     for outcome in made.outcomes:
         known = made.known(outcome)
-        frame = describe(made.about(outcome), outcome, sites[known]).set_index("site")
+        frame = describe(made.where_known(outcome), outcome, sites[known]).set_index("site")
         kind = "classes" if "classes" in frame else "events"
         parts[f"{outcome} {kind}"] = frame[kind]
     size = pd.Series(sites).value_counts(sort=False).rename("rows").rename_axis("site")
@@ -135,7 +135,7 @@ def partition(console: Console, overrides: Sequence[str], figure: Path | None) -
     mark = digest(made, sites)
     console.print(f"Partition: {mark}")
     path = figure or Path(wanted.results.dir) / f"partition-{mark[:12]}.svg"
-    ready(path.parent)
+    make_folder(path.parent)
     columns = wanted.partition.columns if isinstance(wanted.partition, Affinity) else Columns()
     partition_figure(made, outcome, sites, frame, columns.demographic).savefig(path)
     console.print(f"Figure: {path}", soft_wrap=True)

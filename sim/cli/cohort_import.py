@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sim.checks import Refused
-from sim.files import allowed
+from sim.files import writable_parquet
 from sim.intake.options import FollowUp, Unknown
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def synthea_csv(
     from sim.intake.synthea_csv import read
     from sim.progress import bar
 
-    allowed(out, overwrite)
+    writable_parquet(out, overwrite)
     export = Export(folder)
     with bar(f"reading {folder.name}, MB", export.megabytes) as watch:
         reading = read(export, skipped(unknown), watch)
@@ -55,11 +55,11 @@ def fhir(
     overwrite: Anew = False,
 ) -> None:
     """FHIR R4: a folder of JSON bundles (Synthea's output/fhir), or of NDJSON with a resource a line; also .gz."""
-    from sim.intake.bundles import Folder as Bundles
+    from sim.intake.bundles import BundleFolder as Bundles
     from sim.intake.fhir import read
     from sim.progress import bar
 
-    allowed(out, overwrite)
+    writable_parquet(out, overwrite)
     bundles = Bundles(folder)
     with bar(f"reading {folder.name}, MB", bundles.megabytes) as watch:
         reading = read(bundles, skipped(unknown), watch)
@@ -76,15 +76,15 @@ def publish(reading: "Reading", follow_up: FollowUp, folder: Path, out: Path) ->
     from rich.console import Console
 
     from sim.cohort.clinical.conform import write
-    from sim.files import ready
+    from sim.files import make_folder
     from sim.intake.assemble import assemble
-    from sim.intake.summary import card, lines, shown
+    from sim.intake.summary import card, gaps_table, summary_lines
 
     made = assemble(reading, follow_up)
     beside = out.with_suffix(".card.md")
     command = shlex.join(["fedtrial", *sys.argv[1:]])
     try:
-        with tempfile.TemporaryDirectory(dir=ready(out.parent), prefix=f".{out.stem}-") as draft:
+        with tempfile.TemporaryDirectory(dir=make_folder(out.parent), prefix=f".{out.stem}-") as draft:
             new = Path(draft) / out.name
             write(made.table, new)
             card_text = card(reading, made, follow_up, out.name, folder.resolve().name, command)
@@ -94,7 +94,7 @@ def publish(reading: "Reading", follow_up: FollowUp, folder: Path, out: Path) ->
     except OSError as error:
         raise Refused(f"--out {out}: cannot be written ({error.strerror}). Choose another place.") from None
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
-    console.print(*lines(reading, made, follow_up), sep="\n", markup=False)
-    console.print(shown(made))
+    console.print(*summary_lines(reading, made, follow_up), sep="\n", markup=False)
+    console.print(gaps_table(made))
     console.print(f"Table: {out}\nCard: {beside}", soft_wrap=True)
     console.print(f"Next: fedtrial cohort describe clinical cohort.file={out}", soft_wrap=True)

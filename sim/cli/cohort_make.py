@@ -9,36 +9,36 @@ import typer
 from rich.console import Console
 
 from sim.checks import one_of
-from sim.files import allowed
+from sim.files import writable_parquet
 from sim.intake.synthea_engine.engine import END, PACKAGE, VERSION, fingerprint
-from sim.intake.synthea_engine.make import Made, make
-from sim.intake.synthea_engine.plan import Making, settings
+from sim.intake.synthea_engine.make import MadeCohort, make_cohort
+from sim.intake.synthea_engine.plan import MakeSettings, parse_settings
 
 
-def told(console: Console, engine: str, words: Sequence[str], out: Path, overwrite: bool) -> None:
+def make(console: Console, engine: str, words: Sequence[str], out: Path, overwrite: bool) -> None:
     """Make the cohort and say what came out; ends with exit code 130 when the user stops it."""
     one_of("ENGINE", engine, ["synthea"])
-    making = settings(words)
-    allowed(out, overwrite)
+    making = parse_settings(words)
+    writable_parquet(out, overwrite)
     try:
-        made = make(making, out)
+        made = make_cohort(making, out)
     except KeyboardInterrupt:
         console.print(f"Stopped. What is finished lies in {out.name}.parts; the same command goes on from there.")
         raise typer.Exit(130) from None
     card = out.with_suffix(".card.md")
-    card.write_text(text(making, made, out), encoding="utf-8")
-    console.print(f"{counted(made)}: {out}", soft_wrap=True)
+    card.write_text(card_text(making, made, out), encoding="utf-8")
+    console.print(f"{patient_count(made)}: {out}", soft_wrap=True)
     console.print(f"Card: {card}", soft_wrap=True)
     console.print(f"Next: fedtrial cohort describe clinical cohort.file={out} cohort.site=city", soft_wrap=True)
 
 
-def counted(made: Made) -> str:
+def patient_count(made: MadeCohort) -> str:
     """How many patients of how many people."""
     failed = f"; left out, for a module of the package failed on them: {made.left_out}" if made.left_out else ""
     return f"{len(made.table)} patients of {made.people} people{failed}"
 
 
-def text(making: Making, made: Made, out: Path) -> str:
+def card_text(making: MakeSettings, made: MadeCohort, out: Path) -> str:
     """The card: who the patients are, and all it takes to make them again."""
     words = {name: ",".join(value) if isinstance(value, list) else value for name, value in asdict(making).items()}
     command = " ".join(f"{name}={shlex.quote(str(words[name]))}" for name in ("cancer", "patients", "cities", "seed"))
@@ -51,7 +51,7 @@ def text(making: Making, made: Made, out: Path) -> str:
         "```",
         f"fedtrial cohort make synthea {command} --out {out.name}",
         "```",
-        f"{counted(made)}.",
+        f"{patient_count(made)}.",
         f"Fingerprint of engine, patches and tables: {fingerprint()}.",
         "",
         "| cancer | city | patients | mean age | women | stage I, II, III, IV, not known | died | of it |",

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from sim.checks import Refused, tell
+from sim.checks import Refused, print_refusal
 from sim.cli.analyse import app as analyses
 from sim.cli.cohort_import import imports
 from sim.profiling import profiled, stage
@@ -51,7 +51,7 @@ def main() -> None:
     try:
         app()
     except Refused as refusal:
-        tell(refusal)
+        print_refusal(refusal)
         sys.exit(2)
 
 
@@ -138,9 +138,9 @@ def make(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
 ) -> None:
     """Make a cohort with the Synthea engine (extra `synthea`). Stop it whenever you like: the same command goes on."""
-    from sim.cli.cohort_make import told
+    from sim.cli.cohort_make import make
 
-    told(console, engine, context.args, out, overwrite)
+    make(console, engine, context.args, out, overwrite)
 
 
 @app.command(context_settings={"allow_extra_args": True})
@@ -161,7 +161,7 @@ def verify(
     """Prove every method against closed forms; exit 1 if one fails."""
     from dataclasses import asdict
 
-    from sim.files import ready, writable_file
+    from sim.files import make_folder, writable_file
     from sim.progress import compiling
     from sim.verify import certificates
 
@@ -183,6 +183,6 @@ def verify(
         rows = [asdict(one) | {"passed": one.passed} for one in done]
         for row in rows:
             row["error"] = row["error"] if math.isfinite(row["error"]) else None  # JSON has no infinity
-        ready(json_file.parent)
+        make_folder(json_file.parent)
         json_file.write_text(json.dumps(rows, indent=2) + "\n")
     raise typer.Exit(1 if failed else 0)

@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from sim.assets import root
-from sim.checks import Refused, tell
+from sim.checks import Refused, print_refusal
 from sim.config.compose import build, cells, experiment
 from sim.config.experiment import register
 from sim.profiling import stage
@@ -51,7 +51,7 @@ def one(config: DictConfig) -> None:
             home = keep(wanted, Path(wanted.results.dir), watch)
         show(read(home), home)
     except Refused as refusal:  # Hydra would print a traceback and exit with 1
-        tell(refusal)
+        print_refusal(refusal)
         sys.exit(2)
 
 

@@ -26,7 +26,7 @@ def encode(table: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str, N
             yield from ((f"{column}={word}", codes == at) for at, word in enumerate(series.cat.categories) if at)
             missing = codes < 0
         else:
-            number = plain(series)
+            number = numeric(series)
             yield column, number
             missing = np.isnan(number) if number.dtype.kind == "f" else np.zeros(0, dtype=bool)
         if missing.any():
@@ -36,7 +36,7 @@ def encode(table: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str, N
             told.add(gaps)
 
 
-def plain(series: pd.Series) -> NDArray[np.generic]:
+def numeric(series: pd.Series) -> NDArray[np.generic]:
     """Flags, whole numbers or floats of a column [R]; NaN where there is none, or something else."""
     if isinstance(series.dtype, np.dtype) and series.dtype.kind in "biuf":
         return series.to_numpy()

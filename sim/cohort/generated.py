@@ -14,7 +14,7 @@ from sim.random import stream
 Floats = NDArray[np.float64]
 
 DIMENSION = 60  # of synthetic(alpha, beta)
-CORNERS = 4  # of FCUBE: pairs of octants
+CUBE_SITES = 4  # of FCUBE: pairs of octants
 
 
 @dataclass
@@ -51,10 +51,10 @@ class Synthetic(Source):
         parts = [self.rows(number, seed) for number in range(self.sites)]
         x, y = np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts])
         site = np.repeat(np.arange(self.sites), [len(y) for _, y in parts])
-        table = pd.DataFrame({"patient": numbered(site), "site": named(site, self.sites)})
+        table = pd.DataFrame({"patient": patient_numbers(site), "site": site_names(site, self.sites)})
         table["class"] = pd.Categorical.from_codes(y, pd.Index([str(name) for name in range(self.classes)]))
         table["label"] = y >= (self.classes + 1) // 2
-        return cohort("synthetic", self, seed, table, x)
+        return build_cohort("synthetic", self, seed, table, x)
 
     def rows(self, number: int, seed: int) -> tuple[Floats, NDArray[np.int64]]:
         """Features [n, 60] and class [n] of a site; the first rows do not change when there are more."""
@@ -85,23 +85,23 @@ class Fcube(Source):
     rows: int = 4000  # 8..10^8, a row of either label a site; of all four sites together
 
     def __post_init__(self) -> None:
-        within("cohort.rows", self.rows, 2 * CORNERS, 10**8)
+        within("cohort.rows", self.rows, 2 * CUBE_SITES, 10**8)
 
     def load(self, seed: int) -> Cohort:
         """Rows of all sites."""
-        sizes = np.diff(np.arange(CORNERS + 1) * self.rows // CORNERS)
-        site = np.repeat(np.arange(CORNERS), sizes)
+        sizes = np.diff(np.arange(CUBE_SITES + 1) * self.rows // CUBE_SITES)
+        site = np.repeat(np.arange(CUBE_SITES), sizes)
         inside = np.arange(self.rows) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         x = np.concatenate([stream(seed, "fcube", k).random((int(n), 3)) for k, n in enumerate(sizes)])
         x[:, 1] *= np.where(site > 1, -1, 1)
         x[:, 2] *= np.where(site % 2 == 1, -1, 1)
         label = inside % 2 == 1
         x[label] *= -1
-        table = pd.DataFrame({"patient": numbered(site), "site": named(site, CORNERS), "label": label})
-        return cohort("fcube", self, seed, table, x)
+        table = pd.DataFrame({"patient": patient_numbers(site), "site": site_names(site, CUBE_SITES), "label": label})
+        return build_cohort("fcube", self, seed, table, x)
 
 
-def cohort(name: str, source: Synthetic | Fcube, seed: int, table: pd.DataFrame, x: Floats) -> Cohort:
+def build_cohort(name: str, source: Synthetic | Fcube, seed: int, table: pd.DataFrame, x: Floats) -> Cohort:
     """Cohort of a table and its features x1, x2, ...; the label follows from them without noise, which is the truth."""
     predictors = tuple(f"x{number}" for number in range(1, x.shape[1] + 1))
     settings = ", ".join(f"{key}={value}" for key, value in asdict(source).items())
@@ -115,13 +115,13 @@ def cohort(name: str, source: Synthetic | Fcube, seed: int, table: pd.DataFrame,
     )
 
 
-def numbered(site: NDArray[np.int64]) -> NDArray[np.int64]:
+def patient_numbers(site: NDArray[np.int64]) -> NDArray[np.int64]:
     """Number of every row, site x 2^32 + row within the site; rows come site by site; [R]."""
     size = np.bincount(site)
     return site * 2**32 + np.arange(len(site)) - (np.cumsum(size) - size)[site]
 
 
-def named(site: NDArray[np.int64], sites: int) -> NDArray[np.str_]:
+def site_names(site: NDArray[np.int64], sites: int) -> NDArray[np.str_]:
     """`device-01` and so on, [R]."""
     width = max(2, len(str(sites)))
     return np.array([f"device-{number:0{width}d}" for number in range(1, sites + 1)])[site]

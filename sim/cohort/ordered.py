@@ -18,10 +18,10 @@ def column_of(cohort: Cohort, name: str, setting: str) -> pd.Series:
 
 def ordered(cohort: Cohort, name: str, setting: str) -> NDArray[np.float64]:
     """Number of every row of a cohort's column, NaN where not recorded; [R]."""
-    return counted(column_of(cohort, name, setting), f"{setting}={name!r}")
+    return as_numbers(column_of(cohort, name, setting), f"{setting}={name!r}")
 
 
-def counted(series: pd.Series, what: str) -> NDArray[np.float64]:
+def as_numbers(series: pd.Series, what: str) -> NDArray[np.float64]:
     """Number of every row, NaN where not recorded; [R]. A refusal names `what` holds something else."""
     if isinstance(series.dtype, pd.CategoricalDtype):
         codes = series.cat.codes.to_numpy()

@@ -26,7 +26,7 @@ class Categorical:
 
 
 @dataclass(frozen=True)
-class Ground:
+class Unlearnable:
     """What an outcome rests on, where its maker tells: in the light of any other column it is chance."""
 
     columns: tuple[str, ...]  # none: the cohort cannot teach it, whatever predicts
@@ -35,3 +35,4 @@ class Ground:
 
 Outcome = Binary | Categorical | Survival
 SPLITS = ("train", "valid", "test")  # sides of a patient
+DAYS_PER_YEAR = 365.25  # times are recorded in days; a year is a mean Julian year

@@ -23,7 +23,7 @@ class Patients:
 
     word: Words
     first: Ints
-    back: Ints
+    inverse: Ints
 
     @classmethod
     def of(cls, word: Words) -> "Patients":
@@ -34,10 +34,10 @@ class Patients:
     def highest(self, values: NDArray[Number]) -> NDArray[Number]:
         """Highest of the values of every patient's rows; [R] -> [N]."""
         found = values[self.first]
-        np.maximum.at(found, self.back, values)
+        np.maximum.at(found, self.inverse, values)
         return found
 
     @property
     def order(self) -> Ints:
         """Rows by patient; a patient's rows in the order of the table; [R]."""
-        return self.first if len(self.first) == len(self.back) else np.argsort(self.back, kind="stable")
+        return self.first if len(self.first) == len(self.inverse) else np.argsort(self.inverse, kind="stable")

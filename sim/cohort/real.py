@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sim.cohort.outcomes import Ground, Survival
+from sim.cohort.outcomes import Survival, Unlearnable
 from sim.cohort.table import Cohort, Source
 
 PREDICTORS = {  # our name -> the package's
@@ -51,13 +51,13 @@ class Lung(Source):
                 "origin": "NCCTG lung cancer, Loprinzi et al., J Clin Oncol 1994, from lifelines.datasets.load_lung",
                 "left out": f"{len(raw) - len(kept)} patient without institution",
             },
-            grounds={
-                "mortality_5y": Ground(
+            unlearnable={
+                "mortality_5y": Unlearnable(
                     (), "nobody was followed for five years, the longest 1,022 days. Take task=hazard."
                 ),
-                "response": Ground((), "the trial's data do not record it. Take task=hazard."),
-                "stage": Ground((), "all patients have advanced disease. Take task=hazard."),
-                "cancer_type": Ground((), "all patients have lung cancer. Take task=hazard."),
-                "survival_cancer": Ground((), "the cause of death is not recorded. Take task=hazard."),
+                "response": Unlearnable((), "the trial's data do not record it. Take task=hazard."),
+                "stage": Unlearnable((), "all patients have advanced disease. Take task=hazard."),
+                "cancer_type": Unlearnable((), "all patients have lung cancer. Take task=hazard."),
+                "survival_cancer": Unlearnable((), "the cause of death is not recorded. Take task=hazard."),
             },
         )

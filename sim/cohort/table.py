@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.checks import Refused, one_of
-from sim.cohort.outcomes import Binary, Categorical, Ground, Outcome, Survival
+from sim.cohort.outcomes import Binary, Categorical, Outcome, Survival, Unlearnable
 from sim.cohort.patients import Patients
 from sim.cohort.validate import validate
 
@@ -41,7 +41,7 @@ class Cohort:
     truth: pd.DataFrame | None = None
     split: str | None = None
     notes: Mapping[str, str] = field(default_factory=dict)  # how it was made, for the run record
-    grounds: Mapping[str, Ground] = field(default_factory=dict)
+    unlearnable: Mapping[str, Unlearnable] = field(default_factory=dict)
     derived: Callable[[pd.DataFrame], Mapping[str, pd.Series]] | None = field(default=None, repr=False, compare=False)
     effects: pd.DataFrame | None = None
 
@@ -50,8 +50,10 @@ class Cohort:
 
     def outcome(self, name: str) -> Outcome:
         """The outcome of that name, or a refusal that lists those the cohort has."""
-        if name not in self.outcomes and name in self.grounds:
-            raise Refused(f"task.outcome={name!r} cannot be learned on cohort {self.name!r}: {self.grounds[name].why}")
+        if name not in self.outcomes and name in self.unlearnable:
+            raise Refused(
+                f"task.outcome={name!r} cannot be learned on cohort {self.name!r}: {self.unlearnable[name].why}"
+            )
         one_of("task.outcome", name, self.outcomes, f"These are the outcomes of cohort {self.name!r}.")
         return self.outcomes[name]
 
@@ -82,7 +84,7 @@ class Cohort:
             return np.ones(len(self.table), dtype=bool)
         return self.table[outcome.label].notna().to_numpy()
 
-    def about(self, name: str) -> "Cohort":
+    def where_known(self, name: str) -> "Cohort":
         """The patients of whom the outcome is known: whom a task can learn it from."""
         known = self.known(name)
         if known.all():

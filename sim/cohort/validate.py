@@ -8,12 +8,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from sim.checks import Refused, brief, nearest, one_of
+from sim.checks import Refused, brief, did_you_mean, one_of
 from sim.cohort.outcomes import SPLITS, Binary, Categorical, Outcome, Survival
-from sim.factorize import moved
+from sim.factorize import at_several_places
 
 
-class Described(Protocol):
+class CohortFields(Protocol):
     """What of a `Cohort` is checked here."""
 
     @property
@@ -47,12 +47,12 @@ class Described(Protocol):
         """Whether the outcome is known, [R]."""
 
 
-def validate(cohort: Described) -> None:
+def validate(cohort: CohortFields) -> None:
     """Raise Refused if a table cannot be learned from; rows are counted from 0."""
     if cohort.table.empty:
         raise Refused(f"Cohort {cohort.name!r} has no rows. Give a table with at least one patient.")
-    columns_exist(cohort)
-    patients_stay(cohort)
+    check_columns(cohort)
+    check_one_site_per_patient(cohort)
     for name, outcome in cohort.outcomes.items():
         if isinstance(outcome, Binary):
             if cohort.table[outcome.label].dtype != "boolean":  # a nullable one says who is not known
@@ -70,7 +70,7 @@ def validate(cohort: Described) -> None:
     check_truth(cohort)
 
 
-def columns_exist(cohort: Described) -> None:
+def check_columns(cohort: CohortFields) -> None:
     """Every column that the cohort speaks of is there, once, and no predictor is part of the outcome."""
     table, twice = cohort.table, cohort.table.columns.duplicated()
     if twice.any():
@@ -78,39 +78,39 @@ def columns_exist(cohort: Described) -> None:
     if not cohort.outcomes:
         raise Refused(f"Cohort {cohort.name!r} has no outcome. Name a label, or a time and an event.")
     for column in ("patient", "site"):
-        need(cohort, column, "every row names its patient and its site")
+        require_column(cohort, column, "every row names its patient and its site")
         refuse_first(cohort, column, table[column].isna().to_numpy(), "allowed any name", "Fill it in or drop the row.")
     for name, outcome in cohort.outcomes.items():
         parts = (outcome.time_days, outcome.event) if isinstance(outcome, Survival) else (outcome.label,)
         for column in parts:
-            need(cohort, column, f"it is part of outcome {name!r}")
+            require_column(cohort, column, f"it is part of outcome {name!r}")
         predictors = cohort.predictors.get(name, ())
         if not predictors:
             raise Refused(f"Cohort {cohort.name!r}: outcome {name!r} has no predictors. Name at least one column.")
         for column in predictors:
-            need(cohort, column, f"it is a predictor of outcome {name!r}")
+            require_column(cohort, column, f"it is a predictor of outcome {name!r}")
             if column in parts:
                 raise Refused(
                     f"Cohort {cohort.name!r}: column {column!r} is both outcome and predictor. Drop it from one."
                 )
     if cohort.split is not None:
-        need(cohort, cohort.split, "it holds the split")
+        require_column(cohort, cohort.split, "it holds the split")
 
 
-def need(cohort: Described, column: str, why: str) -> None:
+def require_column(cohort: CohortFields, column: str, why: str) -> None:
     """Refuse a column that the table lacks, with the nearest one."""
     names = sorted(map(str, cohort.table.columns))
     if column not in names:
-        has = f"it has {', '.join(names)}.{nearest(column, names)}"
+        has = f"it has {', '.join(names)}.{did_you_mean(column, names)}"
         raise Refused(f"Cohort {cohort.name!r} has no column {column!r}, but {why}; {has}")
 
 
-def refuse_first(cohort: Described, column: str, wrong: NDArray[np.bool_], allowed: str, remedy: str) -> None:
+def refuse_first(cohort: CohortFields, column: str, wrong: NDArray[np.bool_], allowed: str, remedy: str) -> None:
     """Refuse the first row marked `wrong` [R], naming column, row and value."""
     if not wrong.any():
         return
     row = int(np.argmax(wrong))
-    site, patient, value = (shown(cohort.table[name].iloc[row]) for name in ("site", "patient", column))
+    site, patient, value = (cell_text(cohort.table[name].iloc[row]) for name in ("site", "patient", column))
     more = f" ({int(wrong.sum())} such rows)" if wrong.sum() > 1 else ""
     raise Refused(
         f"Cohort {cohort.name!r}, column {column!r}, row {row} (site {site}, patient {patient}): "
@@ -118,14 +118,14 @@ def refuse_first(cohort: Described, column: str, wrong: NDArray[np.bool_], allow
     )
 
 
-def shown(value: object) -> str:
+def cell_text(value: object) -> str:
     """A cell as a reader knows it: words in quotes, numbers bare."""
     return brief(value) if isinstance(value, str) else str(value)
 
 
-def patients_stay(cohort: Described) -> None:
+def check_one_site_per_patient(cohort: CohortFields) -> None:
     """A patient may have several records, at one site; a federation cannot match patients across sites."""
-    several = moved(cohort.table["patient"], cohort.table["site"])
+    several = at_several_places(cohort.table["patient"], cohort.table["site"])
     if len(several):
         patient = several["patient"].iloc[0]
         sites = sorted(several["place"][several["patient"] == patient].astype(str))
@@ -136,7 +136,7 @@ def patients_stay(cohort: Described) -> None:
         )
 
 
-def check_flag(cohort: Described, column: str, role: str) -> None:
+def check_flag(cohort: CohortFields, column: str, role: str) -> None:
     """A label or event is a bool column without gaps."""
     series = cohort.table[column]
     refuse_first(cohort, column, series.isna().to_numpy(), f"a {role} is never missing", "Fill it in or drop the row.")
@@ -145,7 +145,7 @@ def check_flag(cohort: Described, column: str, role: str) -> None:
         refuse_first(cohort, column, wrong, f"a {role} is True or False", "Say which values mean True.")
 
 
-def check_levels(cohort: Described, name: str, outcome: Categorical) -> None:
+def check_levels(cohort: CohortFields, name: str, outcome: Categorical) -> None:
     """The label is a categorical of which at least two levels occur."""
     series = cohort.table[outcome.label]
     where = f"Cohort {cohort.name!r}, column {outcome.label!r}: outcome {name!r}"
@@ -159,7 +159,7 @@ def check_levels(cohort: Described, name: str, outcome: Categorical) -> None:
         )
 
 
-def check_survival(cohort: Described, outcome: Survival) -> None:
+def check_survival(cohort: CohortFields, outcome: Survival) -> None:
     """Every row has a positive, finite time and says whether the event happened then."""
     series = cohort.table[outcome.time_days]
     if not is_numeric_dtype(series) or is_bool_dtype(series):
@@ -172,7 +172,7 @@ def check_survival(cohort: Described, outcome: Survival) -> None:
     check_flag(cohort, outcome.event, "event")
 
 
-def check_classes(cohort: Described, name: str) -> None:
+def check_classes(cohort: CohortFields, name: str) -> None:
     """Both classes of a label occur, and at least one event."""
     if isinstance(cohort.outcomes[name], Categorical):
         return
@@ -188,7 +188,7 @@ def check_classes(cohort: Described, name: str) -> None:
         )
 
 
-def check_predictor(cohort: Described, column: str) -> None:
+def check_predictor(cohort: CohortFields, column: str) -> None:
     """A predictor is numbers without infinities, or a categorical, and recorded for someone."""
     series = cohort.table[column]
     if series.isna().all():
@@ -204,7 +204,7 @@ def check_predictor(cohort: Described, column: str) -> None:
     refuse_first(cohort, column, np.isinf(number), "allowed finite numbers", "Correct it, or leave it out as missing.")
 
 
-def check_truth(cohort: Described) -> None:
+def check_truth(cohort: CohortFields) -> None:
     """The truth of a synthetic cohort has the table's rows and a finite score for every outcome of one number."""
     if cohort.truth is None:
         return

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sim.assets import root
-from sim.checks import Refused, nearest
+from sim.checks import Refused, did_you_mean
 from sim.config.experiment import GROUPS, Experiment, register
 from sim.config.refusals import options, plain, scenario_key, unknown
 
@@ -106,7 +106,7 @@ def check(override: str, chosen: Sequence[str]) -> None:
         allowed = options(group)
         value = str(parsed.value())
         if value not in allowed:
-            hint = nearest(value, allowed, f"{group}={{}}")
+            hint = did_you_mean(value, allowed, f"{group}={{}}")
             raise Refused(f"{group}={value}: allowed {', '.join(allowed)}.{hint}")
 
 

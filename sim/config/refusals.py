@@ -7,7 +7,7 @@ from dataclasses import fields
 from omegaconf import DictConfig, OmegaConf
 
 from sim.assets import root
-from sim.checks import nearest
+from sim.checks import did_you_mean
 from sim.config.experiment import GROUPS
 
 
@@ -28,7 +28,7 @@ def plain(error: BaseException) -> str:
         wanted = {"Float": "a number", "Integer": "a whole number", "Boolean": "true or false"}
         return f"{key}={typed[1]}: allowed {wanted.get(typed[2], typed[2])}."
     if key and listed:
-        return f"{key}={listed[1]}: allowed {listed[2]}.{nearest(listed[1], listed[2].split(', '), f'{key}={{}}')}"
+        return f"{key}={listed[1]}: allowed {listed[2]}.{did_you_mean(listed[1], listed[2].split(', '), f'{key}={{}}')}"
     if key and "not Optional" in first:
         return f"{key}=null: allowed a value. Leave the setting out to have its default."
     if key and "is not a ListConfig" in first:
@@ -59,7 +59,7 @@ def unknown(override: str, config: DictConfig) -> str:
     allowed = sorted(str(name) for name in node)
     if not allowed:
         return f"{key}: the chosen {parent} has no settings; the {parent}s are {', '.join(options(parent))}."
-    hint = nearest(leaf, allowed, f"{parent}.{{}}" if parent else "{}")
+    hint = did_you_mean(leaf, allowed, f"{parent}.{{}}" if parent else "{}")
     place = f"{entry(parent, node)} has" if parent else "allowed are"
     return f"{key}: no such setting; {place} {', '.join(allowed)}.{hint or owners(parent, leaf)}"
 

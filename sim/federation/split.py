@@ -13,7 +13,7 @@ from sim.cohort.ordered import ordered
 from sim.cohort.outcomes import SPLITS
 from sim.cohort.patients import Patients
 from sim.cohort.table import Cohort
-from sim.factorize import coded
+from sim.factorize import factorize
 from sim.federation.standardise import Scaling
 from sim.random import Words, key, scatter, uniform
 
@@ -99,7 +99,7 @@ def sides(
 
     `external` names sites that do not train; the last rows of the table are copies of the rows `again` [n].
     """
-    names, site = coded(np.asarray(sites, dtype=str))
+    names, site = factorize(np.asarray(sites, dtype=str))
     patients, number = cohort.patients, cohort.patients.word
     outside = np.isin(names, external)
     own, time = len(number) - len(again), times(cohort, split)
@@ -167,14 +167,14 @@ def deal(
     order = np.argsort(scatter(key(seed, "split"), people))
     shares = (split.train, split.train + split.valid)
     if time is None:
-        return cut(stratum, people, order, shares, seed)[group.back]
+        return cut(stratum, people, order, shares, seed)[group.inverse]
     last = group.highest(time)[order]
     part = 2 * cut(home, people, order[np.argsort(last, kind="stable")], shares[1:], seed)
     early = part == 0
     place = np.cumsum(early) - 1  # of an early patient among those
     left = place[order[early[order]]]
     part[early] = cut(stratum[early], people[early], left, (shares[0] / shares[1],), seed)
-    return part[group.back]
+    return part[group.inverse]
 
 
 def cut(stratum: Ints, people: Words, order: Ints, shares: Sequence[float], seed: int) -> Ints:

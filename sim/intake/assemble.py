@@ -9,7 +9,8 @@ import pandas as pd
 from sim.checks import Refused
 from sim.cohort.clinical import codes
 from sim.cohort.clinical.conform import conform
-from sim.cohort.clinical.schema import SAME_DAY, TREATMENTS, YEAR, columns, most
+from sim.cohort.clinical.schema import SAME_DAY, TREATMENTS, columns, upper_bound
+from sim.cohort.outcomes import DAYS_PER_YEAR
 from sim.intake.charts import SLACK, Case, Charts
 from sim.intake.options import FollowUp
 from sim.intake.reading import Reading
@@ -21,8 +22,8 @@ SOURCES = {  # column of treatment -> tables that would show it
     "hormone": ("medications",),
     "targeted": ("medications",),
 }
-NEVER = {"ses": "no export holds it; income_usd may stand for it", "recurrence": "no Synthea module has it"}
-CUT = "before the records begin (Synthea: export with exporter.years_of_history = 0)"
+NOT_EXPORTED = {"ses": "no export holds it; income_usd may stand for it", "recurrence": "no Synthea module has it"}
+TRUNCATED = "before the records begin (Synthea: export with exporter.years_of_history = 0)"
 
 
 @dataclass
@@ -30,8 +31,8 @@ class Assembled:
     """The table and its gaps."""
 
     table: pd.DataFrame  # conforms to the schema
-    why: dict[str, Counter[str]] = field(default_factory=dict)  # column -> reason of a gap -> rows
-    cut: int = 0  # rows whose records begin after the diagnosis
+    gaps: dict[str, Counter[str]] = field(default_factory=dict)  # column -> reason of a gap -> rows
+    truncated: int = 0  # rows whose records begin after the diagnosis
 
 
 def assemble(reading: Reading, follow_up: FollowUp) -> Assembled:
@@ -44,32 +45,36 @@ def assemble(reading: Reading, follow_up: FollowUp) -> Assembled:
             rows.append(cells)
             for name in columns():
                 if cells.get(name) is None and not name.endswith("_days"):
-                    reason = gap(reading, name, patient, case, str(cells["cancer_type"]))
+                    reason = reason_for_gap(reading, name, patient, case, str(cells["cancer_type"]))
                     why.setdefault(name, Counter())[reason] += 1
-    older = sum(cut(reading.charts, patient, case) for patient, cases in reading.charts.cases.items() for case in cases)
+    older = sum(
+        left_truncated(reading.charts, patient, case)
+        for patient, cases in reading.charts.cases.items()
+        for case in cases
+    )
     return Assembled(conform(pd.DataFrame(rows), "the import"), why, older)
 
 
 def row(reading: Reading, patient: str, case: Case, follow_up: FollowUp) -> dict[str, object]:
     """Cells of one row; None = not recorded."""
     charts = reading.charts
-    person = charts.people[patient]
+    person = charts.demographics[patient]
     if person.birth > case.day:
         raise Refused(
-            f"{case.place}: diagnosis on {shown(case.day)}, before the birth on {shown(person.birth)} ({person.place})."
+            f"{case.place}: diagnosis on {iso_date(case.day)}, before the birth on {iso_date(person.birth)} ({person.place})."
             " Correct one of the two."
         )
-    if case.day - person.birth > most("age_at_dx") * YEAR:
+    if case.day - person.birth > upper_bound("age_at_dx") * DAYS_PER_YEAR:
         raise Refused(
-            f"{case.place}: diagnosis on {shown(case.day)}, more than {most('age_at_dx'):g} years after the birth on "
-            f"{shown(person.birth)} ({person.place}). Correct one of the two."
+            f"{case.place}: diagnosis on {iso_date(case.day)}, more than {upper_bound('age_at_dx'):g} years after the birth on "
+            f"{iso_date(person.birth)} ({person.place}). Correct one of the two."
         )
     cells: dict[str, object] = {
         "patient_id": patient,
         "source": reading.source,
         "cancer_type": "male_breast" if case.cancer == "breast" and person.sex == "male" else case.cancer,
         "dx_date": date.fromordinal(case.day),
-        "age_at_dx": (case.day - person.birth) / YEAR,
+        "age_at_dx": (case.day - person.birth) / DAYS_PER_YEAR,
         "sex": person.sex,
         "race": person.race,
         "ethnicity": person.ethnicity,
@@ -80,7 +85,7 @@ def row(reading: Reading, patient: str, case: Case, follow_up: FollowUp) -> dict
         "income_usd": person.income_usd,
         "histology": case.histology,
         "stage": case.stage,
-        "time_years": max(followed(charts, patient, case, follow_up), SAME_DAY) / YEAR,
+        "time_years": max(follow_up_days(charts, patient, case, follow_up), SAME_DAY) / DAYS_PER_YEAR,
         "event": person.death is not None,
     }
     cells |= {name: value for name, (_, value) in case.found.items()}
@@ -88,44 +93,44 @@ def row(reading: Reading, patient: str, case: Case, follow_up: FollowUp) -> dict
     for name in codes.table()["comorbidities"]:
         cells[name] = name in known and known[name] <= case.day + SLACK
     for name in TREATMENTS:
-        if name in case.treated and not cut(charts, patient, case):
+        if name in case.treated and not left_truncated(charts, patient, case):
             cells |= {f"tx_{name}": True, f"tx_{name}_days": float(case.treated[name])}
-        elif not cut(charts, patient, case) and all(table in reading.rows for table in SOURCES[name]):
+        elif not left_truncated(charts, patient, case) and all(table in reading.rows for table in SOURCES[name]):
             cells[f"tx_{name}"] = False
     if person.death is not None and charts.causes.get(patient):
         cells["death_cause_cancer"] = codes.died_of(case.cancer, charts.causes[patient])
     return cells
 
 
-def followed(charts: Charts, patient: str, case: Case, follow_up: FollowUp) -> int:
+def follow_up_days(charts: Charts, patient: str, case: Case, follow_up: FollowUp) -> int:
     """Days from diagnosis to death or to the end of follow-up."""
-    person = charts.people[patient]
+    person = charts.demographics[patient]
     if person.death is None:
         end = charts.end if follow_up is FollowUp.export else charts.last.get(patient, case.day)
         return max(end - case.day, 0)
     if person.death < case.day - SLACK:
         raise Refused(
-            f"{person.place}: death on {shown(person.death)}, before the diagnosis on {shown(case.day)} ({case.place})."
+            f"{person.place}: death on {iso_date(person.death)}, before the diagnosis on {iso_date(case.day)} ({case.place})."
             " Correct one of the two, or drop the patient."
         )
     return max(person.death - case.day, 0)
 
 
-def cut(charts: Charts, patient: str, case: Case) -> bool:
+def left_truncated(charts: Charts, patient: str, case: Case) -> bool:
     """Whether the records begin after the diagnosis, so that its work-up and treatment may have been left out."""
     first = charts.first.get(patient)
     return first is None or first > case.day + SLACK
 
 
-def gap(reading: Reading, name: str, patient: str, case: Case, cancer: str) -> str:
+def reason_for_gap(reading: Reading, name: str, patient: str, case: Case, cancer: str) -> str:
     """Why a cell is empty."""
-    charts, person = reading.charts, reading.charts.people[patient]
+    charts, person = reading.charts, reading.charts.demographics[patient]
     one = codes.columns().get(name)
     needs = SOURCES.get(name.removeprefix("tx_"), ("observations",) if one else ())
     needs = ("encounters",) if name == "facility_id" else needs
     lacking = [reading.tables[table] for table in needs if table not in reading.rows]
-    if name in reading.absent or name in NEVER:
-        return reading.absent.get(name) or NEVER[name]
+    if name in reading.absent or name in NOT_EXPORTED:
+        return reading.absent.get(name) or NOT_EXPORTED[name]
     if name == "histology" and cancer != "lung":
         return "Synthea has it for lung only"
     if name == "death_cause_cancer":
@@ -136,11 +141,11 @@ def gap(reading: Reading, name: str, patient: str, case: Case, cancer: str) -> s
         return f"no {' and no '.join(lacking)}"
     if name in case.late:
         return "recorded only later than the diagnosis and its work-up"
-    if (one or name.startswith("tx_")) and cut(charts, patient, case):
-        return CUT
+    if (one or name.startswith("tx_")) and left_truncated(charts, patient, case):
+        return TRUNCATED
     return "not recorded"
 
 
-def shown(day: int) -> str:
+def iso_date(day: int) -> str:
     """A day as people write it."""
     return date.fromordinal(day).isoformat()

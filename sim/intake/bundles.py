@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.checks import Refused
-from sim.cohort.tabular.unreadable import BROKEN, broken, opened
+from sim.cohort.tabular.unreadable import READ_ERRORS, open_binary, unreadable
 from sim.progress import Watch
 
 MEGABYTE = 20  # bits: progress is told in units of 2**20 bytes
@@ -33,7 +33,7 @@ class Resource:
         return key((self.body.get(name) or {}).get("reference") or "")
 
 
-class Folder:
+class BundleFolder:
     """The files of a folder."""
 
     def __init__(self, folder: Path) -> None:
@@ -68,13 +68,13 @@ class Folder:
 def texts(path: Path) -> Iterator[tuple[int, str]]:
     """JSON texts of a file with their lines: one for each line of NDJSON, else the whole file with line 0."""
     try:
-        with opened(path) as raw, TextIOWrapper(raw, "utf-8-sig", newline="\n") as file:
+        with open_binary(path) as raw, TextIOWrapper(raw, "utf-8-sig", newline="\n") as file:
             if path.name.lower().endswith(LINES):
                 yield from enumerate(file, 1)
             else:
                 yield 0, file.read()
-    except BROKEN as error:
-        raise Refused(broken(path, error)) from None
+    except READ_ERRORS as error:
+        raise Refused(unreadable(path, error)) from None
 
 
 def parse(path: Path, text: str, line: int) -> Iterator[Resource]:

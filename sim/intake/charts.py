@@ -18,7 +18,7 @@ Day = int  # date.toordinal()
 
 
 @dataclass
-class Person:
+class Demographics:
     """A patient; sex, race and ethnicity in the words of the schema, "" = not recorded."""
 
     birth: Day
@@ -34,7 +34,7 @@ class Person:
 
 
 @dataclass
-class Diagnosis:
+class RecordedDiagnosis:
     """A condition that is a cancer, as it was recorded."""
 
     day: Day
@@ -62,10 +62,10 @@ class Case:
 
 @dataclass
 class Charts:
-    """All charts; `odd` None = what is not understood is refused, else it is counted there and left out."""
+    """All charts; `not_understood` None = what is not understood is refused, else it is counted there and left out."""
 
-    odd: Counter[str] | None = None
-    people: dict[str, Person] = field(default_factory=dict)
+    not_understood: Counter[str] | None = None
+    demographics: dict[str, Demographics] = field(default_factory=dict)
     cases: dict[str, list[Case]] = field(default_factory=dict)  # patient -> cases
     comorbid: dict[str, dict[str, Day]] = field(default_factory=dict)  # patient -> column -> first day
     causes: dict[str, str] = field(default_factory=dict)  # patient -> cause of death, code or text
@@ -79,7 +79,7 @@ class Charts:
         if day is not None:
             mine[column] = min(day, mine.get(column, day))
 
-    def answer(self, patient: str, day: Day, one: Observation, value: Value) -> None:
+    def observe(self, patient: str, day: Day, one: Observation, value: Value) -> None:
         """An observation: the first of the work-up, the last up to diagnosis, or the last of all, see codes.yaml.
 
         Of several on one day the last read counts: Synthea tells the sub-stage first and then the stage.
@@ -114,12 +114,12 @@ class Charts:
             if facility and (its or day - case.day >= -SLACK) and (case.visited is None or at < case.visited):
                 case.facility, case.visited = facility, at
 
-    def record(self, patient: str, day: Day) -> None:
+    def note_day(self, patient: str, day: Day) -> None:
         """Any observation or procedure at all."""
         self.first[patient] = min(day, self.first.get(patient, day))
 
 
-def settle(found: dict[str, list[Diagnosis]]) -> dict[str, list[Case]]:
+def group_diagnoses(found: dict[str, list[RecordedDiagnosis]]) -> dict[str, list[Case]]:
     """Cases from all diagnoses of every patient, whatever the order they were read in.
 
     A cancer starts with its first code. Its stage is that of the first code with one, if the work-up was still on;
@@ -139,22 +139,24 @@ def settle(found: dict[str, list[Diagnosis]]) -> dict[str, list[Case]]:
     return made
 
 
-def understand(one: Observation, code: str, text: str, unit: str, place: str, odd: Counter[str] | None) -> Value | None:
+def interpret(
+    one: Observation, code: str, text: str, unit: str, place: str, not_understood: Counter[str] | None
+) -> Value | None:
     """Value of an answer in the unit of the schema, None if it says nothing.
 
-    What cannot be understood is refused with its place or, where `odd` is given, counted there.
+    What cannot be understood is refused with its place or, where `not_understood` is given, counted there.
     """
-    answer, column = one.answer(code, text, unit), columns()[one.column]
+    answer, column = one.interpret(code, text, unit), columns()[one.column]
     value = answer.value
     low, high = column.range or (float("-inf"), float("inf"))
     fits = value is None or isinstance(value, str | bool) or low <= value <= high
     if answer.understood and fits:
         return value
     shown = f"{text or code} {unit}".strip()
-    if odd is None:
+    if not_understood is None:
         raise Refused(
             f"{place}: {shown!r} is no {one.column}; {one.allowed if fits else column.bounds}. "
             "Correct it, or leave such cells out with --unknown skip, which counts them."
         )
-    odd[f"{one.column}: {shown}"] += 1
+    not_understood[f"{one.column}: {shown}"] += 1
     return None

@@ -8,11 +8,11 @@ import pandas as pd
 import pyarrow as pa
 
 from sim.checks import Refused
-from sim.intake.stream import BLOCK, Batch, batches, days
-from sim.intake.versions import TABLES, find
+from sim.intake.stream import BLOCK, Batch, batches, parse_days
+from sim.intake.versions import TABLES, find_tables
 from sim.progress import Watch
 
-CROWDED = ("encounters", "observations")  # tables that are empty only by mistake; few people may have no drugs
+NEVER_EMPTY = ("encounters", "observations")  # tables that are empty only by mistake; few people may have no drugs
 MEGABYTE = 20  # bits: progress is told in units of 2**20 bytes
 
 
@@ -21,7 +21,7 @@ class Export:
 
     def __init__(self, folder: Path, block: int = BLOCK) -> None:
         self.folder, self.block = folder, block
-        self.files = find(folder)
+        self.files = find_tables(folder)
         self.bytes = {table: file.path.stat().st_size for table, file in self.files.items()}
         self.megabytes = (sum(self.bytes.values()) + self.bytes["conditions"]) >> MEGABYTE  # conditions: read twice
         self.watch: Watch = lambda done: None
@@ -37,15 +37,15 @@ class Export:
         for batch in batches(file.path, file.columns, lambda at: self.watch((self.done + at) >> MEGABYTE), self.block):
             self.rows[table] += batch.cells.num_rows
             yield batch
-        if not self.rows[table] and table in CROWDED:
+        if not self.rows[table] and table in NEVER_EMPTY:
             raise Refused(f"{file.path}: no rows, and a population has some. Export it again, or take the file away.")
         self.done += self.bytes[table]
 
-    def mine(self, table: str, patients: pa.Array) -> Iterator[pd.DataFrame]:
+    def rows_of(self, table: str, patients: pa.Array) -> Iterator[pd.DataFrame]:
         """Rows of these patients by line, batch by batch; `day` a number, columns that the file lacks ""."""
         for batch in self.read(table):
-            held = batch.frame(batch.among("patient", patients))
-            held["day"] = ordinals(days(batch.path, "START or DATE", held["day"]))
+            held = batch.frame(batch.isin("patient", patients))
+            held["day"] = ordinals(parse_days(batch.path, "START or DATE", held["day"]))
             self.latest = max(self.latest, int(held["day"].max()) if len(held) else 0)
             absent = [name for name in TABLES[table].welcome if name not in held]
             yield held[held["day"] > 0].assign(**dict.fromkeys(absent, ""))
@@ -61,6 +61,6 @@ def ordinals(day: pd.Series) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return np.where(day.isna(), 0, number)
 
 
-def plain(code: pd.Series) -> pd.Series:
+def without_decimal(code: pd.Series) -> pd.Series:
     """Codes as text without the .0 of a spreadsheet or data frame that took them for numbers."""
     return code.str.removesuffix(".0")

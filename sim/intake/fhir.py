@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 
 from sim.checks import Refused
 from sim.cohort.clinical import codes
-from sim.intake.bundles import Folder, Json, Resource, key
-from sim.intake.charts import Charts, Day, Diagnosis, settle, understand
+from sim.intake.bundles import BundleFolder, Json, Resource, key
+from sim.intake.charts import Charts, Day, RecordedDiagnosis, group_diagnoses, interpret
 from sim.intake.reading import Reading, licence
-from sim.intake.resources import answered, began, coded, day, person, void
+from sim.intake.resources import codings, day, demographics, not_performed, observed_value, onset
 from sim.progress import Watch
 
 TABLES = {  # what a table is called here
@@ -23,21 +23,21 @@ TABLES = {  # what a table is called here
 MISSHAPEN = (AttributeError, TypeError, KeyError, IndexError)
 
 
-def read(bundles: Folder, odd: Counter[str] | None, watch: Watch) -> Reading:
+def read(bundles: BundleFolder, not_understood: Counter[str] | None, watch: Watch) -> Reading:
     """Everything about the patients with a cancer; raises Refused if there is none."""
     found, reasons = diagnoses(bundles, watch)
-    second = Second(Charts(odd, cases=settle(found)), reasons)
+    second = SecondPass(Charts(not_understood, cases=group_diagnoses(found)), reasons)
     for one in bundles.resources(watch):
         try:
-            second.take(one)
+            second.add(one)
         except MISSHAPEN as error:
             raise Refused(misshapen(one, error)) from error
-    for patient, at, drug, reason in second.waiting:
+    for patient, at, drug, reason in second.pending:
         if drug in second.drugs:
             second.charts.treat(patient, at, second.drugs[drug], reason)
     charts = second.charts
     for patient, cases in charts.cases.items():
-        if patient not in charts.people:
+        if patient not in charts.demographics:
             raise Refused(
                 f"{cases[0].place}: no Patient {patient!r} in {bundles.folder}. Put its bundle or file there too."
             )
@@ -51,7 +51,7 @@ def read(bundles: Folder, odd: Counter[str] | None, watch: Watch) -> Reading:
         rows=dict(second.rows),
         tables=TABLES,
         absent={"income_usd": "FHIR patients have no income"},
-        strangers=second.strangers,
+        unlisted=second.unlisted,
         licence=licence(bundles.folder),
     )
 
@@ -61,46 +61,48 @@ def misshapen(one: Resource, error: BaseException) -> str:
     return f"{one.place}: not shaped as FHIR R4 says ({error}). Export it as R4 (exporter.fhir.export = true)."
 
 
-def diagnoses(folder: Folder, watch: Watch) -> tuple[dict[str, list[Diagnosis]], dict[str, str]]:
+def diagnoses(folder: BundleFolder, watch: Watch) -> tuple[dict[str, list[RecordedDiagnosis]], dict[str, str]]:
     """Diagnoses of every patient who has one, and which Condition is which cancer."""
-    found: dict[str, list[Diagnosis]] = {}
+    found: dict[str, list[RecordedDiagnosis]] = {}
     reasons: dict[str, str] = {}
     for one in folder.resources(watch, re.compile("|".join(codes.diagnoses()))):
         try:
-            if one.kind != "Condition" or void(one.body):
+            if one.kind != "Condition" or not_performed(one.body):
                 continue
-            for code, _ in coded(one.body.get("code")):
+            for code, _ in codings(one.body.get("code")):
                 if code in codes.diagnoses():
-                    patient, at = one.ref("subject"), began(one.body)
+                    patient, at = one.ref("subject"), onset(one.body)
                     if not patient or at is None:
                         raise Refused(
                             f"{one.place}: a cancer ({code}) without {'a day' if patient else 'subject'}. Fill it in."
                         )
                     reasons[one.key] = code
-                    found.setdefault(patient, []).append(Diagnosis(at, code, one.ref("encounter"), one.place))
+                    found.setdefault(patient, []).append(RecordedDiagnosis(at, code, one.ref("encounter"), one.place))
         except MISSHAPEN as error:
             raise Refused(misshapen(one, error)) from error
     return found, reasons
 
 
 @dataclass
-class Second:
+class SecondPass:
     """The second reading: every resource goes into its patient's chart."""
 
     charts: Charts
     reasons: dict[str, str]  # key of a Condition -> its code, where that is a cancer
     patients: set[str] = field(default_factory=set)  # all
     rows: Counter[str] = field(default_factory=Counter)
-    strangers: Counter[str] = field(default_factory=Counter)
+    unlisted: Counter[str] = field(default_factory=Counter)
     drugs: dict[str, str] = field(default_factory=dict)  # key of a Medication -> its code, where that treats
-    waiting: list[tuple[str, Day, str, str]] = field(default_factory=list)  # patient, day, key of the drug, reason
+    pending: list[tuple[str, Day, str, str]] = field(default_factory=list)  # patient, day, key of the drug, reason
 
-    def take(self, one: Resource) -> None:
+    def add(self, one: Resource) -> None:
         """Note a resource in its patient's chart."""
         if one.kind == "Medication":
-            self.drugs.update((one.key, code) for code, _ in coded(one.body.get("code")) if code in codes.treatments())
-        elif one.kind in TAKERS and not void(one.body):
-            table, take = TAKERS[one.kind]
+            self.drugs.update(
+                (one.key, code) for code, _ in codings(one.body.get("code")) if code in codes.treatments()
+            )
+        elif one.kind in HANDLERS and not not_performed(one.body):
+            table, take = HANDLERS[one.kind]
             self.rows[table] += 1
             take(self, one, one.ref("subject"))
 
@@ -109,18 +111,18 @@ class Second:
         self.patients.add(one.key)
         if one.key not in self.charts.cases:
             return
-        found, known = person(one, self.charts.odd), self.charts.people.get(one.key)
+        found, known = demographics(one, self.charts.not_understood), self.charts.demographics.get(one.key)
         if known and known != replace(found, place=known.place):
             raise Refused(f"{one.place}: the patient of {known.place} again, and not the same. Keep one.")
-        self.charts.people[one.key] = found
+        self.charts.demographics[one.key] = found
 
     def condition(self, one: Resource, patient: str) -> None:
         """Comorbidities, and conditions that only sound like a cancer."""
-        for code, text in coded(one.body.get("code")):
+        for code, text in codings(one.body.get("code")):
             if code in codes.comorbidities():
-                self.charts.comorbidity(patient, began(one.body), codes.comorbidities()[code])
-            elif codes.stranger(code, text):
-                self.strangers[f"{code} {text}"] += 1
+                self.charts.comorbidity(patient, onset(one.body), codes.comorbidities()[code])
+            elif codes.unlisted_cancer(code, text):
+                self.unlisted[f"{code} {text}"] += 1
 
     def encounter(self, one: Resource, patient: str) -> None:
         """Encounters; the facility is the service provider."""
@@ -137,24 +139,24 @@ class Second:
         )
         if patient not in self.charts.cases or not at:
             return
-        self.charts.record(patient, at)
-        for code, _ in coded(body.get("code")):
-            if code == codes.certificate():
-                self.charts.causes[patient] = next((c or t for c, t in coded(body.get("valueCodeableConcept"))), "")
+        self.charts.note_day(patient, at)
+        for code, _ in codings(body.get("code")):
+            if code == codes.cause_of_death_code():
+                self.charts.causes[patient] = next((c or t for c, t in codings(body.get("valueCodeableConcept"))), "")
             elif code in codes.observations():
                 asked = codes.observations()[code]
-                given, text, unit = answered(body, set(asked.snomed))
-                value = understand(asked, given, text, unit, one.place, self.charts.odd)
+                given, text, unit = observed_value(body, set(asked.snomed))
+                value = interpret(asked, given, text, unit, one.place, self.charts.not_understood)
                 if value is not None:
-                    self.charts.answer(patient, at, asked, value)
+                    self.charts.observe(patient, at, asked, value)
 
     def procedure(self, one: Resource, patient: str) -> None:
         """Procedures that treat."""
         at = day(one.body.get("performedDateTime") or (one.body.get("performedPeriod") or {}).get("start"))
         if patient not in self.charts.cases or not at:
             return
-        self.charts.record(patient, at)
-        self.treat(one, patient, at, coded(one.body.get("code")))
+        self.charts.note_day(patient, at)
+        self.treat(one, patient, at, codings(one.body.get("code")))
 
     def medication(self, one: Resource, patient: str) -> None:
         """Drugs that treat; one that is told by reference waits until all are read."""
@@ -163,11 +165,13 @@ class Second:
         at = day(body.get("authoredOn") or body.get("effectiveDateTime") or period.get("start"))
         if patient not in self.charts.cases or not at:
             return
-        self.treat(one, patient, at, coded(body.get("medicationCodeableConcept")))
+        self.treat(one, patient, at, codings(body.get("medicationCodeableConcept")))
         for inner in body.get("contained") or []:
-            self.treat(one, patient, at, coded(inner.get("code")) if inner.get("resourceType") == "Medication" else [])
+            self.treat(
+                one, patient, at, codings(inner.get("code")) if inner.get("resourceType") == "Medication" else []
+            )
         if body.get("medicationReference"):
-            self.waiting.append((patient, at, one.ref("medicationReference"), self.reason(body)))
+            self.pending.append((patient, at, one.ref("medicationReference"), self.reason(body)))
 
     def treat(self, one: Resource, patient: str, at: Day, listed: list[tuple[str, str]]) -> None:
         """Note those codes that treat."""
@@ -177,18 +181,18 @@ class Second:
 
     def reason(self, body: Json) -> str:
         """Code of the cancer that something was done for, "" if it names none."""
-        named = [code for concept in body.get("reasonCode") or [] for code, _ in coded(concept)]
+        named = [code for concept in body.get("reasonCode") or [] for code, _ in codings(concept)]
         named += [self.reasons.get(key(one.get("reference") or ""), "") for one in body.get("reasonReference") or []]
         return next((code for code in named if code in codes.diagnoses()), "")
 
 
-TAKERS = {
-    "Patient": ("patients", Second.patient),
-    "Condition": ("conditions", Second.condition),
-    "Encounter": ("encounters", Second.encounter),
-    "Observation": ("observations", Second.observation),
-    "Procedure": ("procedures", Second.procedure),
-    "MedicationRequest": ("medications", Second.medication),
-    "MedicationAdministration": ("medications", Second.medication),
-    "MedicationStatement": ("medications", Second.medication),
+HANDLERS = {
+    "Patient": ("patients", SecondPass.patient),
+    "Condition": ("conditions", SecondPass.condition),
+    "Encounter": ("encounters", SecondPass.encounter),
+    "Observation": ("observations", SecondPass.observation),
+    "Procedure": ("procedures", SecondPass.procedure),
+    "MedicationRequest": ("medications", SecondPass.medication),
+    "MedicationAdministration": ("medications", SecondPass.medication),
+    "MedicationStatement": ("medications", SecondPass.medication),
 }

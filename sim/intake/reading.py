@@ -18,17 +18,17 @@ class Reading:
     rows: dict[str, int]  # table -> rows read; one that is not there is not named
     tables: dict[str, str]  # table -> what the user knows it as
     absent: dict[str, str] = field(default_factory=dict)  # column of the schema -> why no row can have it
-    strangers: Counter[str] = field(default_factory=Counter)  # conditions that sound like a cancer without a known code
+    unlisted: Counter[str] = field(default_factory=Counter)  # conditions that sound like a cancer without a known code
     licence: str = ""
 
     def __post_init__(self) -> None:
         if not self.charts.cases:
-            raise Refused(none(self.patients, self.strangers))
+            raise Refused(no_cancer(self.patients, self.unlisted))
 
 
-def none(patients: int, strangers: Counter[str]) -> str:
+def no_cancer(patients: int, unlisted: Counter[str]) -> str:
     """Refusal of data without a cancer that we know."""
-    others = ", ".join(f"{text} ({count})" for text, count in strangers.most_common(3))
+    others = ", ".join(f"{text} ({count})" for text, count in unlisted.most_common(3))
     return (
         f"{patients} patients read, none with a cancer of datasets/clinical/codes.yaml. "
         + (f"Conditions that sound like one: {others}. " if others else "")

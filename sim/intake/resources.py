@@ -8,7 +8,7 @@ from sim.checks import Refused
 from sim.cohort.clinical.schema import LIFETIMES
 from sim.intake import vocabulary as words
 from sim.intake.bundles import Json, Resource
-from sim.intake.charts import Day, Person
+from sim.intake.charts import Day, Demographics
 
 VOID = {"entered-in-error", "cancelled", "not-done", "not-taken", "refuted", "draft", "stopped-before-start"}
 PARTIAL = re.compile(r"\d{4}(-\d{2})?")  # a year, a month
@@ -29,13 +29,13 @@ def day(text: object) -> Day | None:
     return made.toordinal()
 
 
-def began(body: Json) -> Day | None:
+def onset(body: Json) -> Day | None:
     """Day a Condition began, or else was recorded."""
     onset = body.get("onsetDateTime") or (body.get("onsetPeriod") or {}).get("start")
     return day(onset) or day(body.get("recordedDate"))
 
 
-def coded(concept: Json | None) -> list[tuple[str, str]]:
+def codings(concept: Json | None) -> list[tuple[str, str]]:
     """Codes of a CodeableConcept and their displays; its text stands for a display that is missing."""
     concept = concept or {}
     text = str(concept.get("text") or "")
@@ -43,26 +43,26 @@ def coded(concept: Json | None) -> list[tuple[str, str]]:
     return listed or ([("", text)] if text else [])
 
 
-def void(body: Json) -> bool:
+def not_performed(body: Json) -> bool:
     """Whether the resource says that it did not happen, or not yet."""
-    verified = {code for code, _ in coded(body.get("verificationStatus"))}
+    verified = {code for code, _ in codings(body.get("verificationStatus"))}
     planned = body.get("doNotPerform") or body.get("intent") in ("proposal", "plan", "option")
     return bool(planned or body.get("status") in VOID or verified & VOID)
 
 
-def answered(body: Json, known: set[str]) -> tuple[str, str, str]:
+def observed_value(body: Json, known: set[str]) -> tuple[str, str, str]:
     """Code, text and unit of an Observation's value; of several codes one that is known."""
     if "valueQuantity" in body:
         quantity = body["valueQuantity"]
         return "", str(quantity.get("value", "")), str(quantity.get("unit") or quantity.get("code") or "")
     if "valueCodeableConcept" in body:
-        listed = coded(body["valueCodeableConcept"])
+        listed = codings(body["valueCodeableConcept"])
         code, text = next((one for one in listed if one[0] in known), listed[0] if listed else ("", ""))
         return code, text, ""
     return "", str(body.get("valueString") or ""), ""
 
 
-def person(one: Resource, odd: Counter[str] | None) -> Person:
+def demographics(one: Resource, not_understood: Counter[str] | None) -> Demographics:
     """Who a Patient is. A birth that names no day is put in the middle of its month or year."""
     body, told = one.body, str(one.body.get("birthDate") or "")
     birth = day(told + MIDDLE.get(len(told), ""))
@@ -76,12 +76,12 @@ def person(one: Resource, odd: Counter[str] | None) -> Person:
         )
     address = (body.get("address") or [{}])[0]
     race, ethnicity = extension(body, "us-core-race"), extension(body, "us-core-ethnicity")
-    return Person(
+    return Demographics(
         birth=birth,
         death=death,
-        sex=words.sex(str(body.get("gender") or ""), f"{one.place}, gender", odd),
-        race=words.race(race, f"{one.place}, race", odd),
-        ethnicity=words.ethnicity(ethnicity, "", f"{one.place}, ethnicity", odd),
+        sex=words.sex(str(body.get("gender") or ""), f"{one.place}, gender", not_understood),
+        race=words.race(race, f"{one.place}, race", not_understood),
+        ethnicity=words.ethnicity(ethnicity, "", f"{one.place}, ethnicity", not_understood),
         state=str(address.get("state") or ""),
         city=str(address.get("city") or ""),
         county=str(address.get("district") or ""),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sim.checks import Refused, brief
 from sim.cohort.clinical.schema import LIFETIMES
-from sim.cohort.tabular.unreadable import BROKEN, NUL, broken, not_text, opened
+from sim.cohort.tabular.unreadable import NUL_REMEDY, READ_ERRORS, not_text, open_binary, unreadable
 
 BLOCK = 4 << 20  # bytes read at a time; a line must fit
 
@@ -30,7 +30,7 @@ class Batch:
     def __init__(self, path: Path, cells: pa.RecordBatch, first: int) -> None:
         self.path, self.cells, self.first = path, cells, first
 
-    def among(self, column: str, values: pa.Array) -> NDArray[np.bool_]:
+    def isin(self, column: str, values: pa.Array) -> NDArray[np.bool_]:
         """Which rows hold one of the values, bool [n]."""
         return np.asarray(pc.is_in(self.cells[column], value_set=values).to_numpy(zero_copy_only=False), dtype=bool)
 
@@ -42,7 +42,7 @@ class Batch:
         return made.set_index(lines if kept is None else lines[kept])
 
 
-def days(path: Path, column: str, text: pd.Series) -> pd.Series:
+def parse_days(path: Path, column: str, text: pd.Series) -> pd.Series:
     """Days from text such as 2019-05-31T08:00:00Z, by its first ten letters; NaT where empty; index: lines."""
     day = pd.to_datetime(text.str.slice(0, 10), format="%Y-%m-%d", errors="coerce").astype("datetime64[s]")
     wrong = ((day.isna() | ~day.dt.year.between(*LIFETIMES)) & (text != "")).to_numpy()
@@ -59,13 +59,13 @@ def days(path: Path, column: str, text: pd.Series) -> pd.Series:
 def header(path: Path) -> list[str]:
     """Names in the first line, as they stand there."""
     try:
-        with opened(path) as file:
+        with open_binary(path) as file:
             first = file.readline()
         if b"\0" in first:
             raise Refused(not_text(path))
         names = next(csv.reader([first.decode("utf-8-sig")]), [])
-    except BROKEN as error:
-        raise Refused(broken(path, error)) from None
+    except READ_ERRORS as error:
+        raise Refused(unreadable(path, error)) from None
     if not any(name.strip() for name in names):
         raise Refused(f"{path}: empty, or its first line is. Export it again, or take the file away if it is optional.")
     return names
@@ -92,8 +92,8 @@ def batches(path: Path, columns: Mapping[str, str], progress: Progress, block: i
                 yield Batch(path, pa.RecordBatch.from_arrays(trimmed, names=list(columns)), line)
                 line += cells.num_rows
                 progress(raw.tell())
-    except BROKEN as error:
-        raise Refused(broken(path, error)) from error
+    except READ_ERRORS as error:
+        raise Refused(unreadable(path, error)) from error
 
 
 def refuse_nul(path: Path, column: str, cells: pa.Array, first: int) -> pa.Array:
@@ -102,6 +102,6 @@ def refuse_nul(path: Path, column: str, cells: pa.Array, first: int) -> pa.Array
     if pc.any(wrong).as_py():
         line = first + wrong.index(True).as_py()
         raise Refused(
-            f"{path}, line {line}, column {column}: {brief(cells[line - first].as_py())} holds a byte 0. {NUL}"
+            f"{path}, line {line}, column {column}: {brief(cells[line - first].as_py())} holds a byte 0. {NUL_REMEDY}"
         )
     return cells

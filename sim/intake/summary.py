@@ -12,7 +12,7 @@ from sim.intake.assemble import Assembled
 from sim.intake.options import FollowUp
 from sim.intake.reading import Reading
 
-MOST = 20  # sites that a card names
+MAX_SITES = 20  # sites that a card names
 
 SYNTHEA = """\
 Everything here is simulated by Synthea: no row is a person. Incidence, stages, treatment and death follow its modules.
@@ -29,7 +29,7 @@ CAUTION = """\
 - Nothing from a gap: an empty cell is what the export left out, for the reasons above, not a finding."""
 
 
-def lines(reading: Reading, made: Assembled, follow_up: FollowUp) -> list[str]:
+def summary_lines(reading: Reading, made: Assembled, follow_up: FollowUp) -> list[str]:
     """The story in a few sentences."""
     table, charts = made.table, reading.charts
     kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(Counter(table["cancer_type"].astype(str)).items()))
@@ -39,16 +39,16 @@ def lines(reading: Reading, made: Assembled, follow_up: FollowUp) -> list[str]:
         f"{int(table['event'].sum())} of {len(table)} died; the living are followed {until}, "
         f"{table['time_years'].median():.1f} years from diagnosis in the middle.",
     ]
-    if made.cut:
+    if made.truncated:
         told.append(
-            f"{made.cut} of {len(table)} were diagnosed before their records begin. Synthea exports such patients only "
+            f"{made.truncated} of {len(table)} were diagnosed before their records begin. Synthea exports such patients only "
             "if the condition still lasts, so they are a selection: export with exporter.years_of_history = 0."
         )
-    if charts.odd:
-        odd = ", ".join(f"{text} ({count})" for text, count in charts.odd.most_common(5))
-        told.append(f"Left out because not understood: {odd}.")
-    if reading.strangers:
-        others = ", ".join(f"{text} ({count})" for text, count in reading.strangers.most_common(5))
+    if charts.not_understood:
+        not_understood = ", ".join(f"{text} ({count})" for text, count in charts.not_understood.most_common(5))
+        told.append(f"Left out because not understood: {not_understood}.")
+    if reading.unlisted:
+        others = ", ".join(f"{text} ({count})" for text, count in reading.unlisted.most_common(5))
         told.append(f"Not imported, though they sound like a cancer: {others}.")
     return told
 
@@ -58,13 +58,13 @@ def gaps(made: Assembled) -> list[tuple[str, str, str]]:
     groups: dict[tuple[int, str], list[str]] = {}
     for name in columns():
         if not name.endswith("_days"):
-            reasons = made.why.get(name, Counter()).most_common()
+            reasons = made.gaps.get(name, Counter()).most_common()
             told = "; ".join(f"{reason} ({count})" for reason, count in reasons)
             groups.setdefault((int(made.table[name].notna().sum()), told), []).append(name)
     return [(", ".join(names), f"{filled} of {len(made.table)}", told) for (filled, told), names in groups.items()]
 
 
-def shown(made: Assembled) -> Table:
+def gaps_table(made: Assembled) -> Table:
     """The columns as a table for the terminal."""
     table = Table("columns", "filled", "not filled, and why")
     for names, filled, told in gaps(made):
@@ -74,7 +74,7 @@ def shown(made: Assembled) -> Table:
 
 def card(reading: Reading, made: Assembled, follow_up: FollowUp, name: str, folder: str, command: str) -> str:
     """The card in Markdown: provenance, licence, columns, sites, and what must not be concluded."""
-    told = lines(reading, made, follow_up)
+    told = summary_lines(reading, made, follow_up)
     read = ", ".join(f"{reading.tables[table]} {count}" for table, count in reading.rows.items())
     parts = [
         f"# {name}",
@@ -94,7 +94,7 @@ def card(reading: Reading, made: Assembled, follow_up: FollowUp, name: str, fold
             for names, filled, why in gaps(made)
         ),
         "\n## Sites",
-        *(line for column in ("facility_id", "county", "city", "state") for line in sites(made.table, column)),
+        *(line for column in ("facility_id", "county", "city", "state") for line in site_counts(made.table, column)),
         "\n## What is simulated",
         SYNTHEA if reading.source == "java_csv" else BUNDLES,
         "\n## What must not be concluded",
@@ -103,10 +103,14 @@ def card(reading: Reading, made: Assembled, follow_up: FollowUp, name: str, fold
     return "\n".join(parts) + "\n"
 
 
-def sites(table: pd.DataFrame, column: str) -> list[str]:
+def site_counts(table: pd.DataFrame, column: str) -> list[str]:
     """Rows of every site, if a column of places were the site."""
     count = table[column].value_counts()
-    named = ", ".join(f"{site} {rows}" for site, rows in count.head(MOST).items())
-    rest = f" and {len(count) - MOST} more with {int(count.iloc[MOST:].sum())} rows" if len(count) > MOST else ""
+    named = ", ".join(f"{site} {rows}" for site, rows in count.head(MAX_SITES).items())
+    rest = (
+        f" and {len(count) - MAX_SITES} more with {int(count.iloc[MAX_SITES:].sum())} rows"
+        if len(count) > MAX_SITES
+        else ""
+    )
     none = int(table[column].isna().sum())
     return [f"- `{column}`, {len(count)}: {named or 'none'}{rest}" + (f"; not recorded {none}" if none else "")]

@@ -9,12 +9,12 @@ import pyarrow as pa
 
 from sim.checks import Refused
 from sim.cohort.clinical import codes
-from sim.cohort.clinical.schema import most
+from sim.cohort.clinical.schema import upper_bound
 from sim.intake import vocabulary as words
-from sim.intake.charts import Charts, Day, Diagnosis, Person, settle, understand
-from sim.intake.export import Export, ordinals, plain
+from sim.intake.charts import Charts, Day, Demographics, RecordedDiagnosis, group_diagnoses, interpret
+from sim.intake.export import Export, ordinals, without_decimal
 from sim.intake.reading import Reading, licence
-from sim.intake.stream import days
+from sim.intake.stream import parse_days
 from sim.intake.versions import TABLES
 from sim.progress import Watch
 
@@ -26,13 +26,13 @@ SINCE = {  # columns of later exports
 }
 
 
-def read(export: Export, odd: Counter[str] | None, watch: Watch) -> Reading:
+def read(export: Export, not_understood: Counter[str] | None, watch: Watch) -> Reading:
     """Everything about the patients with a cancer; raises Refused if there is none."""
     export.watch = watch
-    found, strangers = diagnoses(export)
-    charts = Charts(odd, cases=settle(found))
+    found, unlisted = diagnoses(export)
+    charts = Charts(not_understood, cases=group_diagnoses(found))
     patients = pa.array(list(charts.cases), pa.string())
-    people(export, charts, patients)
+    read_patients(export, charts, patients)
     absent = {
         "income_usd" if column == "income" else column: f"patients.csv has no {name}, which exports have from {year} on"
         for column, (name, year) in SINCE.items()
@@ -47,7 +47,7 @@ def read(export: Export, odd: Counter[str] | None, watch: Watch) -> Reading:
         rows=export.rows,
         tables={table: f"{table}.csv" for table in TABLES},
         absent=absent,
-        strangers=strangers,
+        unlisted=unlisted,
         licence=licence(export.folder),
     )
     comorbidities(export, charts, patients)
@@ -58,42 +58,44 @@ def read(export: Export, odd: Counter[str] | None, watch: Watch) -> Reading:
     return made
 
 
-def diagnoses(export: Export) -> tuple[dict[str, list[Diagnosis]], Counter[str]]:
+def diagnoses(export: Export) -> tuple[dict[str, list[RecordedDiagnosis]], Counter[str]]:
     """Diagnoses of every patient who has one, and conditions that only sound like a cancer."""
-    found: dict[str, list[Diagnosis]] = {}
-    strangers: Counter[str] = Counter()
+    found: dict[str, list[RecordedDiagnosis]] = {}
+    unlisted: Counter[str] = Counter()
     for batch in export.read("conditions"):
         whole = batch.frame()
-        whole["code"] = plain(whole["code"])
+        whole["code"] = without_decimal(whole["code"])
         held = whole[whole["code"].isin(list(codes.diagnoses()))]
         encounter = held["encounter"] if "encounter" in held else pd.Series("", held.index)
-        day = ordinals(days(batch.path, "START", held["day"]))
+        day = ordinals(parse_days(batch.path, "START", held["day"]))
         for line, patient, at, code, visit in zip(
             held.index, held["patient"], day, held["code"], encounter, strict=True
         ):
             place = export.place("conditions", line)
             if not at:
                 raise Refused(f"{place}: a diagnosis ({code}) without START. Fill it in, or drop the row.")
-            found.setdefault(patient, []).append(Diagnosis(int(at), code, visit, place))
+            found.setdefault(patient, []).append(RecordedDiagnosis(int(at), code, visit, place))
         if "text" in whole:
             named = Counter(zip(whole["code"], whole["text"], strict=True))
-            strangers.update({f"{code} {text}": n for (code, text), n in named.items() if codes.stranger(code, text)})
-    return found, strangers
+            unlisted.update(
+                {f"{code} {text}": n for (code, text), n in named.items() if codes.unlisted_cancer(code, text)}
+            )
+    return found, unlisted
 
 
-def people(export: Export, charts: Charts, patients: pa.Array) -> None:
+def read_patients(export: Export, charts: Charts, patients: pa.Array) -> None:
     """Patients with a cancer; every patient of the file is counted, and stands there once."""
     path = export.files["patients"].path
     keys = [pd.Series(dtype="uint64")]
     for batch in export.read("patients"):
         ids = batch.frame()["id"]
         keys.append(pd.Series(pd.util.hash_array(ids.to_numpy(dtype=object)), index=ids.index))
-        held = batch.frame(batch.among("id", patients))
-        dated = {name: ordinals(days(path, f"{name.upper()}DATE", held[name])) for name in ("birth", "death")}
+        held = batch.frame(batch.isin("id", patients))
+        dated = {name: ordinals(parse_days(path, f"{name.upper()}DATE", held[name])) for name in ("birth", "death")}
         held = held.assign(**dated, **{name: "" for name in ("race", "ethnicity", *SINCE) if name not in held})
         for line, cells in zip(held.index, held.itertuples(index=False, name=None), strict=True):
             row = dict(zip(held.columns, cells, strict=True))
-            charts.people[row["id"]] = person(export.place("patients", line), row, charts.odd)
+            charts.demographics[row["id"]] = demographics(export.place("patients", line), row, charts.not_understood)
     key = pd.concat(keys)
     again = key.duplicated().to_numpy()
     if again.any():
@@ -103,28 +105,28 @@ def people(export: Export, charts: Charts, patients: pa.Array) -> None:
     if key.empty:
         raise Refused(f"{path}: no rows. Export a population first.")
     for patient, cases in charts.cases.items():
-        if patient not in charts.people:
+        if patient not in charts.demographics:
             raise Refused(f"{cases[0].place}: patient {patient!r} is not in {path.name}. Take both from one export.")
 
 
-def person(place: str, row: Mapping[str, str | Day], odd: Counter[str] | None) -> Person:
+def demographics(place: str, row: Mapping[str, str | Day], not_understood: Counter[str] | None) -> Demographics:
     """A patient from a row of patients.csv."""
     text = {name: str(value).strip() for name, value in row.items()}
     try:
         income = float(text["income"]) if text["income"] else None
     except ValueError:
         raise Refused(f"{place}, column INCOME: {text['income']!r} is no number. Correct it.") from None
-    if income is not None and not 0 <= income <= most("income_usd"):
-        allowed = f"allowed 0 to {most('income_usd'):.0f} USD a year"
+    if income is not None and not 0 <= income <= upper_bound("income_usd"):
+        allowed = f"allowed 0 to {upper_bound('income_usd'):.0f} USD a year"
         raise Refused(f"{place}, column INCOME: {text['income']!r}; {allowed}. Correct it.")
     if not row["birth"]:
         raise Refused(f"{place}: no BIRTHDATE, and an age at diagnosis needs one. Fill it in.")
-    return Person(
+    return Demographics(
         birth=int(row["birth"]),
         death=int(row["death"]) or None,
-        sex=words.sex(text["sex"], f"{place}, column GENDER", odd),
-        race=words.race(text["race"], f"{place}, column RACE", odd),
-        ethnicity=words.ethnicity(text["ethnicity"], text["race"], f"{place}, column ETHNICITY", odd),
+        sex=words.sex(text["sex"], f"{place}, column GENDER", not_understood),
+        race=words.race(text["race"], f"{place}, column RACE", not_understood),
+        ethnicity=words.ethnicity(text["ethnicity"], text["race"], f"{place}, column ETHNICITY", not_understood),
         state=text["state"],
         city=text["city"],
         county=text["county"],
@@ -136,8 +138,8 @@ def person(place: str, row: Mapping[str, str | Day], odd: Counter[str] | None) -
 def comorbidities(export: Export, charts: Charts, patients: pa.Array) -> None:
     """Conditions that are no cancer."""
     known = codes.comorbidities()
-    for held in export.mine("conditions", patients):
-        for patient, day, code in zip(held["patient"], held["day"], plain(held["code"]), strict=True):
+    for held in export.rows_of("conditions", patients):
+        for patient, day, code in zip(held["patient"], held["day"], without_decimal(held["code"]), strict=True):
             if code in known:
                 charts.comorbidity(patient, day, known[code])
 
@@ -146,9 +148,9 @@ def encounters(export: Export, charts: Charts, patients: pa.Array) -> None:
     """Encounters; the facility is the organisation or, where an export names none, the provider."""
     for batch in export.read("encounters"):
         whole = batch.frame()
-        whole["day"] = ordinals(days(batch.path, "START", whole["day"]))
+        whole["day"] = ordinals(parse_days(batch.path, "START", whole["day"]))
         charts.end = max(charts.end, int(whole["day"].max()) if len(whole) else 0)
-        held = whole[batch.among("patient", patients)]
+        held = whole[batch.isin("patient", patients)]
         facility = held["organization"] if "organization" in held else pd.Series("", held.index)
         if "provider" in held:
             facility = facility.where(facility != "", held["provider"])
@@ -158,29 +160,29 @@ def encounters(export: Export, charts: Charts, patients: pa.Array) -> None:
 
 def observations(export: Export, charts: Charts, patients: pa.Array) -> None:
     """Answers and causes of death."""
-    for held in export.mine("observations", patients):
+    for held in export.rows_of("observations", patients):
         for patient, day in held.groupby("patient")["day"].min().items():
-            charts.record(str(patient), day)
-        known = held[held["code"].isin([*codes.observations(), codes.certificate()])]
+            charts.note_day(str(patient), day)
+        known = held[held["code"].isin([*codes.observations(), codes.cause_of_death_code()])]
         for line, patient, day, code, text, unit in known[["patient", "day", "code", "value", "unit"]].itertuples():
-            if code == codes.certificate():
+            if code == codes.cause_of_death_code():
                 charts.causes[patient] = text
                 continue
             one, place = codes.observations()[code], f"{export.place('observations', line)}, column VALUE"
-            value = understand(one, "", text, unit, place, charts.odd)
+            value = interpret(one, "", text, unit, place, charts.not_understood)
             if value is not None:
-                charts.answer(patient, day, one, value)
+                charts.observe(patient, day, one, value)
 
 
 def treatments(export: Export, charts: Charts, patients: pa.Array) -> None:
     """Procedures and drugs that treat a cancer."""
     for table in ("procedures", "medications"):
-        for held in export.mine(table, patients):
+        for held in export.rows_of(table, patients):
             if table == "procedures":
                 for patient, day in held.groupby("patient")["day"].min().items():
-                    charts.record(str(patient), day)
-            code = plain(held["code"])
-            known = held.assign(code=code, reason=plain(held["reason"]))[code.isin(list(codes.treatments()))]
+                    charts.note_day(str(patient), day)
+            code = without_decimal(held["code"])
+            known = held.assign(code=code, reason=without_decimal(held["reason"]))[code.isin(list(codes.treatments()))]
             for patient, day, one, why in zip(
                 *(known[name] for name in ("patient", "day", "code", "reason")), strict=True
             ):

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sim.checks import Refused, nearest
+from sim.checks import Refused, did_you_mean
 from sim.intake.stream import header
 
 
 @dataclass(frozen=True)
-class Table:
+class TableColumns:
     """One table: our names of its columns -> theirs, whatever the case, the first that is there.
 
     2018 renamed DATE of encounters and medications to START, 2022 that of procedures.
@@ -21,8 +21,8 @@ class Table:
     optional: bool = True  # whether an export without it can be imported
 
 
-TABLES: Mapping[str, Table] = {
-    "patients": Table(
+TABLES: Mapping[str, TableColumns] = {
+    "patients": TableColumns(
         {"id": ("ID",), "birth": ("BIRTHDATE",), "death": ("DEATHDATE",), "sex": ("GENDER",)},
         {
             "race": ("RACE",),
@@ -34,48 +34,50 @@ TABLES: Mapping[str, Table] = {
         },
         optional=False,
     ),
-    "conditions": Table(
+    "conditions": TableColumns(
         {"day": ("START",), "patient": ("PATIENT",), "code": ("CODE",)},
         {"encounter": ("ENCOUNTER",), "text": ("DESCRIPTION",)},
         optional=False,
     ),
-    "encounters": Table(
+    "encounters": TableColumns(
         {"id": ("ID",), "day": ("START", "DATE"), "patient": ("PATIENT",)},
         {"organization": ("ORGANIZATION",), "provider": ("PROVIDER",)},
     ),
-    "observations": Table(
+    "observations": TableColumns(
         {"day": ("DATE", "START"), "patient": ("PATIENT",), "code": ("CODE",), "value": ("VALUE",)},
         {"unit": ("UNITS",)},
     ),
-    "procedures": Table(
+    "procedures": TableColumns(
         {"day": ("START", "DATE"), "patient": ("PATIENT",), "code": ("CODE",)}, {"reason": ("REASONCODE",)}
     ),
-    "medications": Table(
+    "medications": TableColumns(
         {"day": ("START", "DATE"), "patient": ("PATIENT",), "code": ("CODE",)}, {"reason": ("REASONCODE",)}
     ),
 }
 
 
 @dataclass(frozen=True)
-class File:
+class TableFile:
     """A table as it lies there."""
 
     path: Path
     columns: Mapping[str, str]  # our names -> those of its header
 
 
-def find(folder: Path) -> dict[str, File]:
+def find_tables(folder: Path) -> dict[str, TableFile]:
     """Tables of a folder, `.csv` or `.csv.gz`; raises Refused with the table or column that is missing."""
     if not os.path.isdir(folder):  # which takes names that are too long
         raise Refused(f"{folder}: no such folder. Name the one with patients.csv, such as synthea/output/csv.")
-    there = {name: locate(folder, name) for name in TABLES}
+    there = {name: find_table(folder, name) for name in TABLES}
     for name, table in TABLES.items():
         if there[name] is None and not table.optional:
-            raise Refused(f"{folder}: no {name}.csv or {name}.csv.gz.{elsewhere(folder, name)}")
-    return {name: File(path, match(path, TABLES[name])) for name, path in there.items() if path is not None}
+            raise Refused(f"{folder}: no {name}.csv or {name}.csv.gz.{hint(folder, name)}")
+    return {
+        name: TableFile(path, match_columns(path, TABLES[name])) for name, path in there.items() if path is not None
+    }
 
 
-def locate(folder: Path, name: str) -> Path | None:
+def find_table(folder: Path, name: str) -> Path | None:
     """File of a table, whatever the case of its name."""
     found = [path for path in sorted(folder.iterdir()) if path.name.lower() in (f"{name}.csv", f"{name}.csv.gz")]
     if len(found) > 1:
@@ -83,7 +85,7 @@ def locate(folder: Path, name: str) -> Path | None:
     return found[0] if found else None
 
 
-def elsewhere(folder: Path, name: str) -> str:
+def hint(folder: Path, name: str) -> str:
     """Hint at what the folder holds instead."""
     deeper = sorted(path.parent for pattern in ("csv", "csv.gz") for path in folder.glob(f"**/{name}.{pattern}"))
     if deeper:
@@ -93,7 +95,7 @@ def elsewhere(folder: Path, name: str) -> str:
     return " Export with exporter.csv.export = true, and check exporter.csv.included_files and excluded_files."
 
 
-def match(path: Path, table: Table) -> dict[str, str]:
+def match_columns(path: Path, table: TableColumns) -> dict[str, str]:
     """Our names -> those of the header."""
     names = header(path)
     given = [name.strip().upper() for name in names]
@@ -108,7 +110,7 @@ def match(path: Path, table: Table) -> dict[str, str]:
         elif ours in table.needed:
             has = ", ".join(theirs.values())
             raise Refused(
-                f"{path}: no column {' or '.join(wanted)}; it has {has}.{nearest(wanted[0], theirs)} "
+                f"{path}: no column {' or '.join(wanted)}; it has {has}.{did_you_mean(wanted[0], theirs)} "
                 "Synthea's own export has it; columns are separated by commas."
             )
     return found

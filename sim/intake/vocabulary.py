@@ -31,36 +31,36 @@ PEOPLES |= {"french_canadian"}
 LATIN = {"puerto_rican", "dominican", "mexican", "central_american", "south_american"}
 
 
-def sex(text: str, place: str, odd: Counter[str] | None) -> str:
+def sex(text: str, place: str, not_understood: Counter[str] | None) -> str:
     """female, male, other or unknown."""
-    return one("sex", SEX, text, place, odd)
+    return schema_word("sex", SEX, text, place, not_understood)
 
 
-def race(text: str, place: str, odd: Counter[str] | None) -> str:
+def race(text: str, place: str, not_understood: Counter[str] | None) -> str:
     """Race of the schema."""
-    return one("race", RACE, text, place, odd)
+    return schema_word("race", RACE, text, place, not_understood)
 
 
-def ethnicity(text: str, race_text: str, place: str, odd: Counter[str] | None) -> str:
+def ethnicity(text: str, race_text: str, place: str, not_understood: Counter[str] | None) -> str:
     """Ethnicity of the schema; the race word "hispanic" of old exports decides."""
     word = text.strip().lower()
     if race_text.strip().lower() == "hispanic" or word in LATIN:
         return "hispanic"
-    return "nonhispanic" if word in PEOPLES else one("ethnicity", ETHNICITY, text, place, odd)
+    return "nonhispanic" if word in PEOPLES else schema_word("ethnicity", ETHNICITY, text, place, not_understood)
 
 
-def one(column: str, words: dict[str, str], text: str, place: str, odd: Counter[str] | None) -> str:
-    """The schema's word; an empty one is unknown, a strange one is refused or, where `odd` is given, counted."""
+def schema_word(column: str, words: dict[str, str], text: str, place: str, not_understood: Counter[str] | None) -> str:
+    """The schema's word; an empty one is unknown, a strange one is refused or, where `not_understood` is given, counted."""
     word = text.strip().lower()
     allowed = columns()[column].allowed
     if not word or word in allowed:
         return word or "unknown"
     if word in words:
         return words[word]
-    if odd is None:
+    if not_understood is None:
         raise Refused(
             f"{place}: {text!r} is no {column}; allowed {', '.join(sorted({*allowed, *words}))}. "
             "Correct it, or count it as unknown with --unknown skip."
         )
-    odd[f"{column}: {text}"] += 1
+    not_understood[f"{column}: {text}"] += 1
     return "unknown"

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.cohort.table import Cohort
-from sim.factorize import at_one_place, coded
+from sim.factorize import factorize, one_place_per_patient
 from sim.partition.base import Partition, Sites
 from sim.partition.minimums import floors
 from sim.partition.overlap import copied
@@ -32,7 +32,7 @@ def settle(partition: Partition, cohort: Cohort, outcome: str, seed: int) -> Set
 def promised(partition: Partition, cohort: Cohort, outcome: str, sites: Sites) -> None:
     """Every row at a site, every patient at one, no site below a floor; a partition that breaks this is a mistake."""
     assert sites.shape == (len(cohort.table),), "not one site for every row"
-    names, site = coded(sites)
+    names, site = factorize(sites)
     assert all(names.tolist()), "a row without a site"
-    assert at_one_place(cohort.table["patient"], site), "a patient at several sites"
+    assert one_place_per_patient(cohort.table["patient"], site), "a patient at several sites"
     assert not floors(partition, cohort, outcome).lack(names, site, cohort.classes(outcome)).sites, "below a floor"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sim.checks import within
 from sim.cohort.table import Cohort
-from sim.factorize import coded
+from sim.factorize import factorize
 from sim.partition.external import External
 
 Sites = NDArray[np.str_]  # [R] name of the site of every row
@@ -36,7 +36,7 @@ class Partition:
 
 def digest(cohort: Cohort, sites: Sites) -> str:
     """Fingerprint of who holds what; the order of the rows does not matter."""
-    names, site = coded(sites)
+    names, site = factorize(sites)
     where = pd.Categorical.from_codes(site, pd.Index(names))
     held = pd.DataFrame({"patient": cohort.table["patient"].to_numpy(), "site": where})
     rows = np.sort(pd.util.hash_pandas_object(held, index=False).to_numpy())

@@ -9,7 +9,7 @@ from pandas.api.types import is_bool_dtype
 
 from sim.cohort.outcomes import Categorical
 from sim.cohort.table import Cohort
-from sim.factorize import coded as coded_names
+from sim.factorize import factorize as coded_names
 from sim.partition.base import Sites
 from sim.partition.columns import GAP, coded
 from sim.random import key, scatter
@@ -85,7 +85,7 @@ def skews(cohort: Cohort, outcome: str, sites: Sites) -> pd.DataFrame:
     names, site = coded_names(sites)
     whose = cohort.patients
     mixed = np.argsort(scatter(key(0, "partition", "chance"), whose.word[whose.first]), kind="stable")
-    chance = mixes(cohort, outcome, site[whose.first][mixed][whose.back], len(names))
+    chance = mixes(cohort, outcome, site[whose.first][mixed][whose.inverse], len(names))
     rows = [
         (mix.column, len(mix.levels), mix.total_variation(), luck.total_variation(), mix.jensen_shannon())
         for mix, luck in zip(mixes(cohort, outcome, site, len(names)), chance, strict=True)

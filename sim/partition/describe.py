@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.cohort.table import Cohort
-from sim.factorize import coded
+from sim.factorize import factorize
 from sim.partition.base import Sites
 from sim.partition.case_mix import divergence, variation
 
@@ -29,7 +29,7 @@ def describe(cohort: Cohort, outcome: str, sites: Sites) -> pd.DataFrame:
     age_mean_years                         where the cohort has a column `age_years`
     total_variation, jensen_shannon        between the site's shares of the event, or the classes, and the cohort's
     """
-    names, site = coded(sites)
+    names, site = factorize(sites)
     label, kinds = cohort.classes(outcome), len(cohort.levels(outcome)) or 2
     held = np.bincount(site * kinds + label, minlength=len(names) * kinds).reshape(len(names), kinds)
     size, events = held.sum(1), held[:, 1:].sum(1)

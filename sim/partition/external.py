@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sim.checks import Refused, one_of, within
 from sim.cohort.encode import encode
 from sim.cohort.table import Cohort
-from sim.factorize import coded
+from sim.factorize import factorize
 from sim.random import key, scatter, site_keys
 
 
@@ -33,7 +33,7 @@ class External:
 
     def reserve(self, cohort: Cohort, outcome: str, sites: NDArray[np.str_], seed: int) -> tuple[str, ...]:
         """Names of the reserved sites, sorted; the same whatever the order of the rows."""
-        names, site = coded(sites)
+        names, site = factorize(sites)
         for name in self.sites:
             one_of("partition.external.sites", name, names.tolist())
         left = ~np.isin(names, self.sites)

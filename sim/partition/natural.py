@@ -7,7 +7,7 @@ import pandas as pd
 
 from sim.checks import Refused, one_of
 from sim.cohort.table import Cohort
-from sim.factorize import moved
+from sim.factorize import at_several_places
 from sim.partition.base import Partition, Sites
 from sim.partition.minimums import floors
 
@@ -33,7 +33,7 @@ class Natural(Partition):
             raise Refused(
                 f"partition.column={self.column!r}: row {row} has none. Fill it in, or choose another column."
             )
-        several = moved(cohort.table["patient"], column)
+        several = at_several_places(cohort.table["patient"], column)
         if len(several):
             raise Refused(
                 f"partition.column={self.column!r}: patient {several['patient'].iloc[0]!r} has several values, so "

@@ -10,7 +10,7 @@ from pandas.api.types import is_integer_dtype
 
 from sim.checks import Refused
 from sim.cohort.table import Cohort
-from sim.factorize import coded
+from sim.factorize import factorize
 from sim.random import key, scatter, uniform
 
 AGAIN = "/again"  # ends the second number of a patient
@@ -33,7 +33,7 @@ def copied(cohort: Cohort, sites: NDArray[np.str_], share: float, seed: int) -> 
     """
     if share == 0:
         return Copied(cohort, sites, np.zeros(0, dtype=np.int64))
-    names, site = coded(sites)
+    names, site = factorize(sites)
     if len(names) < 2:
         raise Refused(f"partition.overlap={share:g}: a second site is needed, and there is one. Set it to 0.")
     patient, whose = cohort.table["patient"], cohort.patients
@@ -45,7 +45,7 @@ def copied(cohort: Cohort, sites: NDArray[np.str_], share: float, seed: int) -> 
     place += np.where(place >= start[home], size[home], 0)
     second = np.searchsorted(start, place, side="right") - 1
     chosen = uniform(scatter(key(seed, "partition", "overlap"), word)) < share
-    rows = np.flatnonzero(chosen[whose.back])
+    rows = np.flatnonzero(chosen[whose.inverse])
     again = cohort.table.iloc[rows].assign(patient=renumbered(patient.iloc[rows], cohort.name))
     if again["patient"].isin(patient).any():
         raise Refused(
@@ -58,7 +58,7 @@ def copied(cohort: Cohort, sites: NDArray[np.str_], share: float, seed: int) -> 
             table=pd.concat([cohort.table, again], ignore_index=True),
             truth=None if truth is None else pd.concat([truth, truth.iloc[rows]], ignore_index=True),
         ),
-        np.concatenate([sites, names[second[whose.back[rows]]]]),
+        np.concatenate([sites, names[second[whose.inverse[rows]]]]),
         rows,
     )
 

@@ -52,7 +52,7 @@ def people(cohort: Cohort, outcome: str) -> People:
     """Patients of a cohort; one with several rows counts with the highest class, so with the event if a row does."""
     label, whose = cohort.classes(outcome), cohort.patients
     names = cohort.levels(outcome) or NO_OR_YES
-    return People(whose.word[whose.first], whose.highest(label), whose.back, label, names)
+    return People(whose.word[whose.first], whose.highest(label), whose.inverse, label, names)
 
 
 def cut(order: NDArray[np.int64], shares: NDArray[np.float64], site: NDArray[np.int64]) -> None:

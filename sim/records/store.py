@@ -14,7 +14,7 @@ import pandas as pd
 from pandas.api.types import union_categoricals
 
 from sim.checks import Refused
-from sim.files import ready, sync
+from sim.files import make_folder, sync
 from sim.records.schema import SITES
 
 FILES = ("rounds.parquet", "sites.parquet", "run.json")
@@ -44,7 +44,7 @@ def together(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 def write(run: Run, folder: Path) -> Path:
     """Write `folder/<run id>`: files first, then DONE with their digests, then the folder gets its name."""
     home = folder / run.id
-    draft = Path(tempfile.mkdtemp(prefix=f".{run.id}-", dir=ready(folder)))
+    draft = Path(tempfile.mkdtemp(prefix=f".{run.id}-", dir=make_folder(folder)))
     try:
         run.rounds.to_parquet(draft / "rounds.parquet", index=False, compression="zstd")
         run.sites.to_parquet(draft / "sites.parquet", index=False, compression="zstd")

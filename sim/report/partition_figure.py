@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from sim.cohort.outcomes import Binary, Survival
 from sim.cohort.table import Cohort
-from sim.factorize import coded
+from sim.factorize import factorize
 from sim.partition.base import Sites
 from sim.partition.case_mix import mixes
 from sim.report.holdings import NAMED, height, holdings
@@ -20,7 +20,7 @@ def partition_figure(cohort: Cohort, outcome: str, sites: Sites, frame: pd.DataF
 
     All sites stand in the first panel. The others show up to 40: above, 40 evenly spaced by size.
     """
-    names, site = coded(sites)
+    names, site = factorize(sites)
     ranked = frame.sort_values(["rows", "site"], ascending=[False, True])["site"].to_numpy(dtype=str)
     picked = ranked[np.unique(np.linspace(0, len(ranked) - 1, min(len(ranked), NAMED)).round().astype(int))]
     shown = np.searchsorted(names, picked)

@@ -9,13 +9,12 @@ from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from sim.cohort.outcomes import Survival
+from sim.cohort.outcomes import DAYS_PER_YEAR, Survival
 from sim.partition.case_mix import Mix, tabled
 from sim.partition.columns import GAP
 from sim.partition.curves import kaplan_meier
 from sim.report.style import COLOURS, GREY
 
-YEAR = 365.25  # days
 SINGLE = 6  # sites up to which each survival curve has its colour and its name
 FOLD = 2.0  # log2 of the ratio at which the heat map's colour ends: a quarter, four times
 NUMBERS = 400  # cells up to which the heat map says its numbers
@@ -119,7 +118,7 @@ def survival(
     figure: Figure | SubFigure, table: pd.DataFrame, outcome: Survival, site: Ints, shown: Ints, names: list[str]
 ) -> None:
     """Kaplan-Meier curves of the shown sites, with names where they are few, and of all together in black."""
-    time = table[outcome.time_days].to_numpy(dtype=np.float64) / YEAR
+    time = table[outcome.time_days].to_numpy(dtype=np.float64) / DAYS_PER_YEAR
     event = table[outcome.event].to_numpy(dtype=bool)
     sites = int(site.max()) + 1
     each = kaplan_meier(time, event, site, sites)

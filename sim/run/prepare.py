@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sim.checks import Refused
 from sim.cohort.table import Cohort
 from sim.config.experiment import Experiment
-from sim.factorize import coded
+from sim.factorize import factorize
 from sim.federation.split import Sides, sides
 from sim.partition.assign import settle
 from sim.partition.minimums import floors
@@ -46,7 +46,7 @@ def gather(experiment: Experiment) -> Gathered:
 def still(experiment: Experiment, dealt: Cohort, cohort: Cohort, outcome: str, sites: NDArray[np.str_]) -> None:
     """Refuse a shift after which an outcome is not known, or a site is below a floor of the partition."""
     unknown = ~cohort.known(outcome)
-    names, site = coded(sites)
+    names, site = factorize(sites)
     lack = floors(experiment.partition, cohort, outcome).lack(names, site, cohort.classes(outcome))
     if not unknown.any() and not lack.sites:
         return

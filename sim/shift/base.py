@@ -12,7 +12,7 @@ from scipy.special import betaincinv, ndtri
 from sim.checks import Refused, one_of, within
 from sim.cohort.outcomes import Binary, Outcome, Survival
 from sim.cohort.table import Cohort
-from sim.factorize import coded
+from sim.factorize import factorize
 from sim.random import inside, key, scatter, site_keys
 
 Floats = NDArray[np.float64]
@@ -67,7 +67,7 @@ class Where:
     @classmethod
     def of(cls, cohort: Cohort, sites: NDArray[np.str_], seed: int) -> "Where":
         """Keys of a cohort's rows and sites."""
-        names, site = coded(sites)
+        names, site = factorize(sites)
         words = site_keys(tuple(str(name) for name in names))
         return cls(seed, names, site, words, cohort.patients.word)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from sim.checks import within
-from sim.cohort.ordered import counted
+from sim.cohort.ordered import as_numbers
 from sim.random import key, scatter, uniform
 from sim.shift.base import Changed, Dials, Floats, Values, Where, column, moments, named, numbers, recoded
 
@@ -88,7 +88,7 @@ class Missing(Dials):
         share = np.minimum(where.shares(rate, 2, 8, "missing", "rate", name), MOST)
         at = logit(share)[where.site] + driven
         if mnar := self.dial("mnar", het):
-            at += mnar * np.nan_to_num(standard(counted(table[name], f"shift.missing.blocks: {name!r}")), nan=0.0)
+            at += mnar * np.nan_to_num(standard(as_numbers(table[name], f"shift.missing.blocks: {name!r}")), nan=0.0)
         return np.asarray(expit(at))
 
 

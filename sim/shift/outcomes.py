@@ -8,10 +8,8 @@ import numpy as np
 import pandas as pd
 
 from sim.checks import Refused, one_of
-from sim.cohort.outcomes import Binary, Outcome, Survival
+from sim.cohort.outcomes import DAYS_PER_YEAR, Binary, Outcome, Survival
 from sim.shift.base import Changed, Dials, Where, happenings
-
-YEAR = 365.25  # days
 
 
 @dataclass
@@ -92,7 +90,7 @@ class FollowUp(Dials):
             end = time.max() * (1 - cutoff * where.sites("followup", "cutoff"))[where.site]
             rate = (loss * (3 + 5 * where.sites("followup", "loss")) / 8)[where.site]
             with np.errstate(divide="ignore"):
-                lost = -np.log(where.rows("followup", "loss")) / rate * YEAR
+                lost = -np.log(where.rows("followup", "loss")) / rate * DAYS_PER_YEAR
             seen = np.minimum(end, lost)
             changed[outcome.time_days] = np.minimum(time, seen)
             changed[outcome.event] = table[outcome.event].to_numpy(dtype=bool) & (time <= seen)

@@ -5,12 +5,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.cohort.table import Cohort
-from sim.factorize import coded
+from sim.factorize import factorize
 
 
 def changed(before: Cohort, after: Cohort, sites: NDArray[np.str_]) -> pd.DataFrame:
     """One row a column that differs; shares of rows. `missing` counts gaps after, `least` and `most` are over sites."""
-    names, site = coded(sites)
+    names, site = factorize(sites)
     size = np.bincount(site)
     rows = []
     for column in before.table.columns:

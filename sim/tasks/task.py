@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sim.checks import Refused, one_of
-from sim.cohort.clinical.unlearnable import tells
+from sim.cohort.clinical.unlearnable import varies
 from sim.cohort.table import Cohort
 from sim.federation.federation import Federation
 from sim.metrics.segments import segment_mean
@@ -131,12 +131,12 @@ class TaskSettings:
         for at, column in enumerate(self.without):
             if column not in usual:
                 one_of(f"task.without[{at}]", column, cohort.predictors[outcome])
-        cohort = cohort.about(outcome)
+        cohort = cohort.where_known(outcome)
         kept = tuple(column for column in cohort.predictors[outcome] if column not in self.without)
         if not kept:
             raise Refused(f"task.without={self.without}: no predictor of {outcome!r} is left. Shorten it.")
-        ground = cohort.grounds.get(outcome)
-        if ground and not any(column in kept and tells(cohort.table[column]) for column in ground.columns):
+        ground = cohort.unlearnable.get(outcome)
+        if ground and not any(column in kept and varies(cohort.table[column]) for column in ground.columns):
             raise Refused(f"{outcome!r} cannot be learned on cohort {cohort.name!r}: {ground.why}")
         if len(kept) == len(cohort.predictors[outcome]):
             return cohort

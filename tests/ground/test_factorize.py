@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.factorize import at_one_place, coded, moved
+from sim.factorize import at_several_places, factorize, one_place_per_patient
 
 
 @given(st.lists(st.sampled_from(["centre-2", "centre-10", "a", "Zürich", "centre-1"]), max_size=60))
 def test_coded_is_what_unique_says(names: list[str]) -> None:
     given_names = np.array(names, dtype="<U9")
-    different, code = coded(given_names)
+    different, code = factorize(given_names)
     expected, back = np.unique(given_names, return_inverse=True)
     assert different.tolist() == expected.tolist()
     assert code.tolist() == back.tolist()
@@ -25,7 +25,7 @@ def test_any_letters_will_do(names: list[str], room: int) -> None:
     given_names = np.array(names)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sim.factorize.ROOM", 10**room)
-        different, code = coded(given_names)
+        different, code = factorize(given_names)
     expected, back = np.unique(given_names, return_inverse=True)
     assert different.tolist() == expected.tolist()
     assert code.tolist() == back.tolist()
@@ -37,13 +37,13 @@ def test_a_patient_at_two_places_is_seen(pairs: list[tuple[int, int]], step: int
     patient = pd.Series([step * who - 2 for who, _ in pairs], dtype="int64")
     place = np.array([where for _, where in pairs], dtype=np.int64)
     expected = len({who for who, _ in pairs}) == len(set(pairs))
-    assert at_one_place(patient, place) is expected
-    assert at_one_place(patient.astype(str), place) is expected
+    assert one_place_per_patient(patient, place) is expected
+    assert one_place_per_patient(patient.astype(str), place) is expected
 
 
 def test_those_who_moved_are_named_with_their_places() -> None:
     patient, place = pd.Series(["p", "q", "q", "r", "r"]), pd.Series(["a", "a", "b", "c", "c"])
-    several = moved(patient, place)
+    several = at_several_places(patient, place)
     assert several["patient"].tolist() == ["q", "q"]
     assert several["place"].tolist() == ["a", "b"]
-    assert moved(patient.iloc[[0, 1, 3]], place.iloc[[0, 1, 3]]).empty
+    assert at_several_places(patient.iloc[[0, 1, 3]], place.iloc[[0, 1, 3]]).empty

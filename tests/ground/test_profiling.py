@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from sim import profiling
-from sim.profiling import Profile, age, memory, profiled, stage
+from sim.profiling import Profile, memory, process_age, profiled, stage
 
 
 def told(wanted: bool) -> str:
@@ -69,7 +69,7 @@ def test_memory_counts_the_processes_below() -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc")
 def test_the_start_of_the_process_counts() -> None:
-    assert age() > 0.1
+    assert process_age() > 0.1
 
 
 def test_the_table_names_stages_shares_and_memory() -> None:
@@ -84,4 +84,4 @@ def test_a_system_without_proc_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path
     text = told(True)
     assert "not known" in text
     assert "–" in text
-    assert age() == 0.0
+    assert process_age() == 0.0

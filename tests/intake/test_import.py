@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from sim.cohort.clinical import conform
-from sim.cohort.clinical.schema import SAME_DAY, TREATMENTS, YEAR, columns
+from sim.cohort.clinical.schema import SAME_DAY, TREATMENTS, columns
 from sim.cohort.clinical.source import Clinical, Site
+from sim.cohort.outcomes import DAYS_PER_YEAR
 from sim.intake.assemble import Assembled, assemble
 from sim.intake.options import FollowUp
 from sim.intake.stream import batches
@@ -78,13 +79,13 @@ def told(form: str) -> pd.DataFrame:
             "source": "fhir" if form == "fhir" else "java_csv",
             "cancer_type": cancer,
             "dx_date": dx,
-            "age_at_dx": (dx - birth).days / YEAR,
+            "age_at_dx": (dx - birth).days / DAYS_PER_YEAR,
             "state": "Massachusetts",
             "city": "Boston",
             "county": f"{county} County",
             "facility_id": facility,
             "income_usd": float(income),
-            "time_years": max(((death or END) - dx).days, SAME_DAY) / YEAR,
+            "time_years": max(((death or END) - dx).days, SAME_DAY) / DAYS_PER_YEAR,
             "event": death is not None,
         }
         cells |= dict.fromkeys((name for name in columns() if name.startswith("com_")), False)
@@ -111,7 +112,7 @@ def imported(folder: Path, block: int = 1 << 20) -> Assembled:
 def test_every_form_gives_the_table_of_the_stories(form: str) -> None:
     made = imported(DATA / form)
     pd.testing.assert_frame_equal(made.table, told(form))
-    assert made.cut == 1
+    assert made.truncated == 1
 
 
 @pytest.mark.parametrize("form", FORMS[:3])
@@ -121,7 +122,7 @@ def test_blocks_of_any_size_give_the_same_table(form: str) -> None:
 
 
 def test_gaps_have_their_reasons() -> None:
-    why = imported(DATA / "synthea_2017").why
+    why = imported(DATA / "synthea_2017").gaps
     for name, theirs, year in (("state", "STATE", 2018), ("county", "COUNTY", 2020), ("income_usd", "INCOME", 2023)):
         assert dict(why[name]) == {f"patients.csv has no {theirs}, which exports have from {year} on": 16}
     assert dict(why["facility_id"]) == {"encounters.csv has neither ORGANIZATION nor PROVIDER": 16}
@@ -156,7 +157,7 @@ def test_an_export_without_a_table_says_what_it_costs(table: str, empty: set[str
     for name in empty:
         assert made.table[name].isna().all()
         if name != "death_cause_cancer":
-            assert f"no {table}.csv" in made.why[name]
+            assert f"no {table}.csv" in made.gaps[name]
     if table == "medications":  # chemotherapy that a procedure tells is known; that there was none is not
         assert made.table["tx_chemo"].dropna().all()
 
@@ -166,15 +167,17 @@ def test_without_encounters_follow_up_ends_with_the_last_record(tmp_path: Path) 
     (tmp_path / "csv/encounters.csv").unlink()
     # Of any patient with a cancer: the death certificate of p08.
     lived = imported(tmp_path / "csv").table.query("patient_id == 'p09'")["time_years"].iloc[0]
-    assert lived == pytest.approx((date(2018, 6, 6) - date(2014, 5, 15)).days / YEAR)
+    assert lived == pytest.approx((date(2018, 6, 6) - date(2014, 5, 15)).days / DAYS_PER_YEAR)
 
 
 def test_the_living_may_be_followed_to_their_last_contact() -> None:
     made = assemble(reading(DATA / "synthea_2024"), FollowUp.contact).table.set_index(["patient_id", "cancer_type"])
-    assert made.loc[("p11", "breast"), "time_years"] == pytest.approx((date(2014, 9, 9) - date(2008, 3, 3)).days / YEAR)
-    assert made.loc[("p09", "prostate"), "time_years"] == pytest.approx(SAME_DAY / YEAR)
+    assert made.loc[("p11", "breast"), "time_years"] == pytest.approx(
+        (date(2014, 9, 9) - date(2008, 3, 3)).days / DAYS_PER_YEAR
+    )
+    assert made.loc[("p09", "prostate"), "time_years"] == pytest.approx(SAME_DAY / DAYS_PER_YEAR)
     assert made.loc[("p02", "breast"), "time_years"] == pytest.approx(
-        (date(2013, 3, 1) - date(2012, 1, 15)).days / YEAR
+        (date(2013, 3, 1) - date(2012, 1, 15)).days / DAYS_PER_YEAR
     )
 
 
@@ -204,10 +207,10 @@ def test_the_real_export() -> None:
     assert bool(dead["event"])
     assert bool(dead["death_cause_cancer"])
     assert dead["stage"] == 2
-    assert dead["time_years"] == pytest.approx((date(2020, 4, 28) - date(2015, 12, 7)).days / YEAR)
+    assert dead["time_years"] == pytest.approx((date(2020, 4, 28) - date(2015, 12, 7)).days / DAYS_PER_YEAR)
     # No breast cancer has its stage: the export keeps ten years, and they are older.
-    assert made.cut == 3
-    assert any("exporter.years_of_history = 0" in reason for reason in made.why["stage"])
+    assert made.truncated == 3
+    assert any("exporter.years_of_history = 0" in reason for reason in made.gaps["stage"])
 
 
 def fedtrial(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -223,9 +223,9 @@ def test_what_is_not_understood_may_be_skipped_and_is_counted(tmp_path: Path) ->
     shutil.copytree(DATA / "synthea_2020", folder)
     swap("observations.csv", "Stage 4 (qualifier value)", "Stage purple")(folder)
     swap("patients.csv", ",black,", ",blue,")(folder)
-    odd: Counter[str] = Counter()
-    made = assemble(reading(folder, odd), FollowUp.export)
-    assert dict(odd) == {"stage: Stage purple": 1, "race: blue": 1}
+    not_understood: Counter[str] = Counter()
+    made = assemble(reading(folder, not_understood), FollowUp.export)
+    assert dict(not_understood) == {"stage: Stage purple": 1, "race: blue": 1}
     row = made.table.set_index("patient_id").loc["p02"]
     assert row["race"] == "unknown"
     assert made.table["stage"].isna().sum() == 6

@@ -23,10 +23,10 @@ from sim.checks import Refused
 from sim.cohort.clinical.conform import conform, read
 from sim.cohort.clinical.schema import columns
 from sim.intake.synthea_engine import engine, make
-from sim.intake.synthea_engine.engine import CANCERS, CITIES, Harvest, Part
-from sim.intake.synthea_engine.person import SCHEDULER, Row, row
-from sim.intake.synthea_engine.plan import settings
-from sim.processes import spread
+from sim.intake.synthea_engine.engine import CANCERS, CITIES, Part, Simulated
+from sim.intake.synthea_engine.person import DEATH_MODULE, Row, row
+from sim.intake.synthea_engine.plan import parse_settings
+from sim.processes import run_jobs
 
 BORN, FOUND, END = datetime(1950, 3, 1, 9), datetime(2010, 3, 1, 10), datetime(2024, 1, 1)
 
@@ -88,7 +88,7 @@ def woman() -> Person:
         "breast_cancer_survival": "no",
         "death_date": FOUND + timedelta(days=1000),
         "death_time": FOUND + timedelta(days=1000),
-        SCHEDULER: "breast_cancer",
+        DEATH_MODULE: "breast_cancer",
     }
     record = Record(
         conditions=[
@@ -159,7 +159,7 @@ def changed(**about: object) -> Row:
 
 
 def test_the_cause_of_death_is_the_module_that_set_its_time() -> None:
-    assert changed(**{SCHEDULER: "stroke"})["death_cause_cancer"] is False
+    assert changed(**{DEATH_MODULE: "stroke"})["death_cause_cancer"] is False
     # Background mortality came before the death that the cancer had in store.
     assert changed(death_date=FOUND + timedelta(days=990))["death_cause_cancer"] is False
     assert changed(death_date=FOUND + timedelta(hours=2))["time_years"] == 0.5 / 365.25  # the same day is half a day
@@ -220,7 +220,7 @@ def test_stage_and_histology_by_conditions() -> None:
     assert (made.get("stage"), made["psa"], made["response"]) == (None, 25.9, None)
 
 
-def stand_in(part: Part) -> Harvest:
+def stand_in(part: Part) -> Simulated:
     """A part without the engine: a third of some cities, half of the others, none of the first 40; number 50 fails."""
     rate = 3 if part.city < "d" else 2
     rows: list[Row] = []
@@ -229,16 +229,16 @@ def stand_in(part: Part) -> Harvest:
             made = row(woman(), "breast", f"{part.city}-{part.cancer}-{number:06d}", END)
             assert made is not None
             rows.append(made | {"cancer_type": part.cancer})
-    return Harvest(rows, {50: "math domain error"} if part.first <= 50 < part.last else {})
+    return Simulated(rows, {50: "math domain error"} if part.first <= 50 < part.last else {})
 
 
 def in_order(
     seed: int, workers: int, stop: int = 10**6
-) -> Callable[[object, Callable[[], Part | None], int], Iterator[tuple[Part, Harvest]]]:
+) -> Callable[[object, Callable[[], Part | None], int], Iterator[tuple[Part, Simulated]]]:
     """A stand-in for sim.processes.spread: jobs end in an order of the seed's own; `stop` interrupts it."""
     draw = random.Random(seed)
 
-    def run(work: object, supply: Callable[[], Part | None], _: int) -> Iterator[tuple[Part, Harvest]]:
+    def run(work: object, supply: Callable[[], Part | None], _: int) -> Iterator[tuple[Part, Simulated]]:
         waiting: list[Part] = []
         for _done in range(stop):
             while len(waiting) < workers and (job := supply()) is not None:
@@ -254,7 +254,7 @@ def in_order(
 
 @pytest.fixture
 def engineless(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    monkeypatch.setattr(make, "require", lambda: None)
+    monkeypatch.setattr(make, "require_package", lambda: None)
     return monkeypatch
 
 
@@ -268,7 +268,7 @@ def test_the_same_bytes_whatever_the_parts_their_order_and_the_workers(
     for seed, workers, people in ((0, 1, 100), (1, 2, 30), (2, 5, 7), (3, 9, 1), (4, 3, 64)):
         out = tmp_path / f"{seed}.parquet"
         engineless.setattr(make, "spread", in_order(seed, workers))
-        made = make.make(settings([*ASKED, f"people={people}"]), out)
+        made = make.make_cohort(parse_settings([*ASKED, f"people={people}"]), out)
         seen.add((out.read_bytes(), made.people, made.left_out))
         assert len(made.table) == 100
         assert made.left_out == 6  # person 50 of every city and cancer
@@ -283,10 +283,10 @@ def test_the_same_bytes_whatever_the_parts_their_order_and_the_workers(
 def test_a_stopped_run_goes_on_and_broken_parts_are_made_again(engineless: pytest.MonkeyPatch, tmp_path: Path) -> None:
     whole, out = tmp_path / "whole.parquet", tmp_path / "out.parquet"
     engineless.setattr(make, "spread", in_order(0, 1))
-    make.make(settings([*ASKED, "people=20"]), whole)
+    make.make_cohort(parse_settings([*ASKED, "people=20"]), whole)
     engineless.setattr(make, "spread", in_order(1, 3, stop=7))
     with pytest.raises(KeyboardInterrupt):
-        make.make(settings([*ASKED, "people=20"]), out)
+        make.make_cohort(parse_settings([*ASKED, "people=20"]), out)
     assert not out.exists()
     (store,) = out.with_name("out.parquet.parts").iterdir()
     parts = sorted(store.iterdir())
@@ -294,14 +294,14 @@ def test_a_stopped_run_goes_on_and_broken_parts_are_made_again(engineless: pytes
     parts[2].write_bytes(parts[2].read_bytes()[:-9])
     kept = {path: path.stat().st_mtime_ns for path in parts if path != parts[2]}
     engineless.setattr(make, "spread", in_order(2, 2))
-    make.make(settings([*ASKED, "people=20"]), out)
+    make.make_cohort(parse_settings([*ASKED, "people=20"]), out)
     assert out.read_bytes() == whole.read_bytes()
     assert {path: path.stat().st_mtime_ns for path in kept} == kept  # finished parts were not made again
     assert arrow_parquet.read_metadata(parts[2]).num_rows == len(stand_in(part_of(parts[2])).rows)
     # More patients start from the parts that are there.
     before = set(store.iterdir())
     engineless.setattr(make, "spread", in_order(3, 2))
-    more = make.make(settings([*ASKED, "people=20", "patients=160"]), out)
+    more = make.make_cohort(parse_settings([*ASKED, "people=20", "patients=160"]), out)
     assert len(more.table) == 160
     assert before < set(store.iterdir())
 
@@ -312,20 +312,20 @@ def part_of(path: Path) -> Part:
 
 
 def test_an_engine_without_patients_is_given_up(engineless: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    engineless.setattr(make, "spread", lambda work, supply, _: ((job, Harvest([], {})) for job in iter(supply, None)))
+    engineless.setattr(make, "spread", lambda work, supply, _: ((job, Simulated([], {})) for job in iter(supply, None)))
     with pytest.raises(Refused, match="no patient among 2000 people"):
-        make.make(settings(["patients=16"]), tmp_path / "none.parquet")
+        make.make_cohort(parse_settings(["patients=16"]), tmp_path / "none.parquet")
 
 
 def test_an_engine_that_fails_often_is_given_up(engineless: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def failing(work: object, supply: Callable[[], Part | None], _: int) -> Iterator[tuple[Part, Harvest]]:
+    def failing(work: object, supply: Callable[[], Part | None], _: int) -> Iterator[tuple[Part, Simulated]]:
         for job in iter(supply, None):
             made = stand_in(job)
-            yield job, Harvest(made.rows, dict.fromkeys(range(job.first, job.first + 4), "no such state"))
+            yield job, Simulated(made.rows, dict.fromkeys(range(job.first, job.first + 4), "no such state"))
 
     engineless.setattr(make, "spread", failing)
     with pytest.raises(Refused, match=r"boston, breast: 4 of 100 people failed, such as: no such state"):
-        make.make(settings(["patients=1600"]), tmp_path / "none.parquet")
+        make.make_cohort(parse_settings(["patients=1600"]), tmp_path / "none.parquet")
 
 
 @pytest.mark.parametrize(
@@ -344,7 +344,7 @@ def test_an_engine_that_fails_often_is_given_up(engineless: pytest.MonkeyPatch, 
 )
 def test_settings_are_refused_where_they_enter(word: str, told: str) -> None:
     with pytest.raises(Refused, match=told):
-        settings([word])
+        parse_settings([word])
 
 
 def test_without_the_extra_the_refusal_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,10 +353,10 @@ def test_without_the_extra_the_refusal_says_how_to_get_it(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(engine.metadata, "version", missing)
     with pytest.raises(Refused, match=r"pip install 'fedtrial\[synthea\]'"):
-        engine.require()
+        engine.require_package()
     monkeypatch.setattr(engine.metadata, "version", lambda name: "1.6.0")
     with pytest.raises(Refused, match=r"1\.6\.0 is here; allowed 1\.5\.0"):
-        engine.require()
+        engine.require_package()
 
 
 def test_nothing_imports_the_engine_before_it_is_run() -> None:
@@ -380,14 +380,14 @@ def gone(job: int) -> int:
 
 def test_what_goes_wrong_in_another_process_is_told_here() -> None:
     with pytest.raises(Refused, match="7 is wrong"):
-        list(spread(wrong, iter([7, None]).__next__, 1))
+        list(run_jobs(wrong, iter([7, None]).__next__, 1))
     with pytest.raises(RuntimeError, match=r"worked on 3 died \(exit code 3\)"):
-        list(spread(gone, iter([3, None]).__next__, 1))
+        list(run_jobs(gone, iter([3, None]).__next__, 1))
 
 
 def test_jobs_run_one_by_one_in_processes_of_their_own() -> None:
     jobs = iter([3, 1, 2])
-    done = list(spread(where, lambda: next(jobs, None), 1))
+    done = list(run_jobs(where, lambda: next(jobs, None), 1))
     assert [(job, square) for job, (square, _) in done] == [(3, 9), (1, 1), (2, 4)]
     assert len({process for _, (_, process) in done} | {os.getpid()}) == 4
 
@@ -398,7 +398,7 @@ def test_jobs_run_on_ray_in_processes_of_their_own(ray_here: None) -> None:
         return job * job, os.getpid()
 
     jobs: list[int | None] = [3, 1, None, 2]  # nothing to do for a while, then another
-    done = dict(spread(near, lambda: jobs.pop(0) if jobs else None, 2))
+    done = dict(run_jobs(near, lambda: jobs.pop(0) if jobs else None, 2))
     assert {job: square for job, (square, _) in done.items()} == {3: 9, 1: 1, 2: 4}
     assert len({process for _, process in done.values()} | {os.getpid()}) == 4
 
@@ -434,7 +434,7 @@ def test_what_we_rely_on_in_the_package() -> None:
     from synthea.engine.state import DeathState
     from synthea.world.location import Location
 
-    engine.require()
+    engine.require_package()
     known = {(state.name, city.name) for state in Location().states.values() for city in state.cities}
     assert set(CITIES.values()) == known
     Module.set_state_patches({})
@@ -496,14 +496,14 @@ def test_our_rows_are_those_of_the_fhir_import(tmp_path: Path) -> None:
     from synthea.export.fhir import FHIRExporter
 
     from sim.intake.assemble import assemble
-    from sim.intake.bundles import Folder
+    from sim.intake.bundles import BundleFolder
     from sim.intake.fhir import read as read_fhir
     from sim.intake.options import FollowUp
 
     rows, bundles = [], tmp_path / "bundles"
     bundles.mkdir()
     for cancer in ("breast", "colorectal"):
-        with engine.undisturbed():
+        with engine.isolated():
             generator = engine.open_generator(Part(3, "worcester", cancer, 0, 6))
             exporter = FHIRExporter(generator.config, tmp_path, generator.locale)
             for number in range(6):
@@ -514,7 +514,7 @@ def test_our_rows_are_those_of_the_fhir_import(tmp_path: Path) -> None:
                     told = json.dumps(exporter.create_bundle(person))
                     (bundles / f"{cancer}-{number}.json").write_text(told)
     ours = conform(pd.DataFrame(rows), "the engine").set_index("patient_id")
-    reading = read_fhir(Folder(bundles), Counter(), lambda done: None)
+    reading = read_fhir(BundleFolder(bundles), Counter(), lambda done: None)
     theirs = assemble(reading, FollowUp.export).table.set_index("patient_id").loc[ours.index]
     assert len(ours) >= 4
     alike = [name for name in columns() if columns()[name].role in ("baseline", "treatment")]

@@ -8,10 +8,10 @@ from scipy.special import ndtri
 
 from sim.cohort.calibrated.centres import centres
 from sim.cohort.calibrated.course import phases
-from sim.cohort.calibrated.draws import Ask, even
-from sim.cohort.calibrated.genes import effects, spread
-from sim.cohort.calibrated.patients import MARKER_1, people
-from sim.cohort.calibrated.published import CERTAIN, Floats, law, population
+from sim.cohort.calibrated.draws import Ask, quasi_random
+from sim.cohort.calibrated.genes import effects, total_sd
+from sim.cohort.calibrated.patients import MARKER_1, draw_patients
+from sim.cohort.calibrated.published import MAX_SURVIVAL, Floats, law, population
 from sim.cohort.calibrated.world import Hard, World
 
 SAMPLE = 16_384  # patients who stand for the population
@@ -33,9 +33,9 @@ def baseline(name: str, hard: frozenset[Hard] = frozenset(), features: int = 0) 
     where each stage has its own patients. Genes enter by their sum, which is normal.
     """
     table, plain = law((name,)), centres(0, 1, het=0, tau=0, cancers=(name,))
-    u, world = even(SAMPLE), World(table, hard - {Hard.stage_effects})
-    sum_of_genes = spread(effects(features, (name,)))[0] * ndtri(u(Ask.GENES))
-    sample = people(u, np.zeros(SAMPLE, dtype=np.int64), world, plain, lambda cancer: sum_of_genes)
+    u, world = quasi_random(SAMPLE), World(table, hard - {Hard.stage_effects})
+    sum_of_genes = total_sd(effects(features, (name,)))[0] * ndtri(u(Ask.GENES))
+    sample = draw_patients(u, np.zeros(SAMPLE, dtype=np.int64), world, plain, lambda cancer: sum_of_genes)
     responders = np.log(population()["responder_hazard"].number)
 
     def hazard(more: float, stage: int) -> Floats:
@@ -57,7 +57,7 @@ def baseline(name: str, hard: frozenset[Hard] = frozenset(), features: int = 0) 
 
         def excess(log_h: float) -> float:
             survival = sum(chance * np.exp(-np.exp(log_h) * rate) for chance, rate in kind)
-            return float(np.mean(survival) - min(published, CERTAIN))
+            return float(np.mean(survival) - min(published, MAX_SURVIVAL))
 
         return float(np.exp(brentq(excess, np.log(1e-7), np.log(1e3), xtol=1e-10)))
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 BLOCK = 8192  # rows made at a time: what is in hand then fits the cache
 
-Columns = Mapping[str, NDArray[np.generic]]
+Arrays = Mapping[str, NDArray[np.generic]]
 
 
 def blocks(sizes: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
@@ -20,14 +20,14 @@ def blocks(sizes: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64], N
         yield first, centre, place - (ends - sizes)[centre]
 
 
-class Stack:
+class ColumnBuffers:
     """Columns of R rows that are filled block by block."""
 
     def __init__(self, rows: int) -> None:
         self.rows = rows
         self.columns: dict[str, NDArray[np.generic]] = {}
 
-    def put(self, first: int, block: Columns) -> None:
+    def put(self, first: int, block: Arrays) -> None:
         """Write a block from row `first` on."""
         for name, part in block.items():
             if name not in self.columns:
@@ -35,7 +35,7 @@ class Stack:
             self.columns[name][first : first + len(part)] = part
 
 
-def frame(columns: Columns, levels: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
+def to_frame(columns: Arrays, levels: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
     """Columns as a table; those in `levels` hold codes and become categoricals."""
     made = {
         name: pd.Categorical.from_codes(column.astype(np.int8, copy=False), pd.Index(levels[name]))

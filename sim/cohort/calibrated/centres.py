@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv, gammaincinv, ndtr, ndtri
 
-from sim.cohort.calibrated.published import RACES, Floats, Law, population, spread
+from sim.cohort.calibrated.published import RACES, Floats, Law, centre_variation, population
 from sim.cohort.calibrated.world import Hard
 from sim.random import inside, key, scatter, uniform
 
@@ -43,7 +43,7 @@ class Centres:
     per_stage: Floats  # [S] log hazard added for every stage above regional, and taken off below
     concept: Floats  # [S, 4] shift of: treated, score_z, treated * marker (logit of response); score_z (log hazard)
 
-    def only(self, first: int, last: int) -> "Centres":
+    def slice(self, first: int, last: int) -> "Centres":
         """Centres first, first + 1, ... last, as views."""
         return Centres(*(getattr(self, effect.name)[first : last + 1] for effect in fields(self)))
 
@@ -66,30 +66,30 @@ def centres(
     def normal(*effect: str | int) -> Floats:
         return np.asarray(ndtri(draw(*effect)))
 
-    vendor = np.floor(spread()["vendors"].number * draw("vendor")).astype(np.int64)
+    vendor = np.floor(centre_variation()["vendors"].number * draw("vendor")).astype(np.int64)
 
     def lacks(panel: int) -> NDArray[np.bool_]:
         of_vendor = ndtri(inside(scatter(key(consortium, "vendor", "panel", panel), vendor)))
-        common = spread()["vendor_share"].number
+        common = centre_variation()["vendor_share"].number
         both = np.sqrt(common) * of_vendor + np.sqrt(1 - common) * normal("panel", panel)
-        return np.asarray(ndtr(both) < het * spread()["panel"].number)
+        return np.asarray(ndtr(both) < het * centre_variation()["panel"].number)
 
     def sd(effect: str) -> Floats:
-        return het * spread()[effect].number * normal(effect)
+        return het * centre_variation()[effect].number * normal(effect)
 
     def beta(effect: str, *of: str) -> Floats:
-        return np.asarray(het * betaincinv(*spread()[effect].value, draw(effect, *of)))
+        return np.asarray(het * betaincinv(*centre_variation()[effect].value, draw(effect, *of)))
 
-    accrual, width = spread()["cutoff_years"].value
-    lost, excess = spread()["loss_per_year"].value
+    accrual, width = centre_variation()["cutoff_years"].value
+    lost, excess = centre_variation()["loss_per_year"].value
     tilts = [normal("case_mix", name) for name in cancers]
-    upstage = spread()["upstage_hard" if Hard.stage_migration in hard else "upstage"].number
+    upstage = centre_variation()["upstage_hard" if Hard.stage_migration in hard else "upstage"].number
     gaps = [beta("missing"), beta("missing", "marker_1"), beta("missing", "marker_2")]
     scale, own = np.ones((count, 6)), Hard.site_effects in hard
     for column, name in SCALED.items() if own else ():
         scale[:, column] += tau * normal("effect", name)
     return Centres(
-        case_mix=het * spread()["case_mix"].number * np.reshape(tilts, (len(cancers), count)).T,
+        case_mix=het * centre_variation()["case_mix"].number * np.reshape(tilts, (len(cancers), count)).T,
         race=race_shares(het, np.stack([draw("race", race) for race in RACES], axis=1)),
         age_years=sd("age_years"),
         stage=sd("stage"),
@@ -98,7 +98,7 @@ def centres(
         specificity=np.maximum(0.0, 1 - beta("unspecificity")),
         gain=np.exp(sd("gain")),
         offset=sd("offset"),
-        noise=np.full(count, het * spread()["noise"].number),
+        noise=np.full(count, het * centre_variation()["noise"].number),
         missing=np.minimum(np.stack(gaps, axis=1), MOST_MISSING),
         panels=np.stack([lacks(panel) for panel in range(1 + panels)], axis=1),
         practice=sd("practice"),
@@ -117,28 +117,28 @@ def race_shares(het: float, u: Floats) -> Floats:
     mean = population()["race"].value
     if het == 0:
         return np.tile(mean, (len(u), 1))
-    drawn = gammaincinv(spread()["race_concentration"].number / het**2 * mean, u)
+    drawn = gammaincinv(centre_variation()["race_concentration"].number / het**2 * mean, u)
     return np.asarray(drawn / drawn.sum(1, keepdims=True))
 
 
 def relative_sizes(consortium: int, sites: int, het: float) -> Floats:
     """Log-normal weights of the centres, [S]."""
     u = inside(scatter(key(consortium, "centre", "size"), np.arange(sites)))
-    return np.asarray(np.exp(het * spread()["size"].number * ndtri(u)))
+    return np.asarray(np.exp(het * centre_variation()["size"].number * ndtri(u)))
 
 
-def referred(consortium: int, sites: int, boost: float, law: Law) -> tuple[Floats, Floats]:
+def referral_factors(consortium: int, sites: int, boost: float, law: Law) -> tuple[Floats, Floats]:
     """How many times as many patients centres see because rare cancers are referred to them.
 
     By cancer [S, cancers], and in all [S]: `boost` times for rare ones at a centre of referral, 1 elsewhere.
     """
     u = uniform(scatter(key(consortium, "centre", "referral"), np.arange(sites)))
-    here = (u < spread()["referral"].number)[:, None] & law.rare
+    here = (u < centre_variation()["referral"].number)[:, None] & law.rare
     times = np.where(here, boost, 1.0)
     return times, times @ law.share
 
 
-def deal(patients: int, weights: Floats) -> NDArray[np.int64]:
+def apportion(patients: int, weights: Floats) -> NDArray[np.int64]:
     """Patients of each centre, int [S], at least one each: Jefferson's divisor rule.
 
     A divisor rule, unlike the largest remainder, never takes a patient from a centre when the total grows.

@@ -8,18 +8,18 @@ from scipy.special import expit, logit, ndtri
 
 from sim.cohort.calibrated.centres import Centres
 from sim.cohort.calibrated.draws import Ask, Uniforms
-from sim.cohort.calibrated.patients import Codes, Flags, People, Places
-from sim.cohort.calibrated.published import Floats, population, spread
+from sim.cohort.calibrated.patients import Codes, Flags, Indices, TruePatients
+from sim.cohort.calibrated.published import Floats, centre_variation, population
 from sim.cohort.calibrated.world import World
+from sim.cohort.outcomes import DAYS_PER_YEAR
 
-DAYS = 365.25  # a year
 DISTANT = 2  # code of the last stage
 END = 2026.0  # the data end with 2025, the year of the case counts
 FIRST_VISIT_YEARS = 0.05  # nobody is followed for less than that by the cut-off alone
 
 
 @dataclass(frozen=True)
-class Fate:
+class DiseaseCourse:
     """What became of the patients; every field [n]."""
 
     response: Flags
@@ -33,7 +33,7 @@ class Fate:
 
 
 @dataclass(frozen=True)
-class Record:
+class Measurements:
     """What the centre wrote down; every field [n]."""
 
     stage: Codes
@@ -42,7 +42,9 @@ class Record:
     score_z: Floats  # NaN = not recorded
 
 
-def fate(u: Uniforms, people: People, centre: Places, world: World, baseline: Floats, at: Centres) -> Fate:
+def disease_course(
+    u: Uniforms, people: TruePatients, centre: Indices, world: World, baseline: Floats, at: Centres
+) -> DiseaseCourse:
     """Response, death and censoring; centre [n] is the row of `at`, baseline [cancers, 3] that of `calibration`.
 
     Patients enter until `mature_years` before the data end, and the data end with END.
@@ -61,17 +63,17 @@ def fate(u: Uniforms, people: People, centre: Places, world: World, baseline: Fl
 
     young, distant = people.age_years < base["young"].number, people.stage == DISTANT
     change = law.trend[people.cancer, young.astype(np.intp), distant.astype(np.intp)]
-    before = entry(u(Ask.ENTRY), at.cutoff_years[centre], change)
+    before = years_since_entry(u(Ask.ENTRY), at.cutoff_years[centre], change)
     followed = before + FIRST_VISIT_YEARS + world.mature_years
     lost = -np.log(u(Ask.LOSS)) / at.loss_per_year[centre]
     seen, death = np.minimum(followed, lost), np.minimum(cancer_years, other_years)
-    return Fate(
+    return DiseaseCourse(
         response=response,
         log_risk=log_risk,
         other_risk=rate * np.expm1(5 * per_year) / per_year,
-        cancer_days=DAYS * cancer_years,
+        cancer_days=DAYS_PER_YEAR * cancer_years,
         by_cancer=cancer_years < other_years,
-        time_days=DAYS * np.minimum(death, seen),
+        time_days=DAYS_PER_YEAR * np.minimum(death, seen),
         died=death <= seen,
         diagnosis_year=(np.ceil(END - world.mature_years - before) - 1).astype(np.int16),
     )
@@ -97,20 +99,20 @@ def phases(log_hazard: Floats, fading: Floats, shape: Floats) -> tuple[Floats, F
     return np.exp(log_hazard + (more - 1) * fading), np.exp(log_hazard + (less - 1) * fading), (until / 5) ** shape
 
 
-def entry(u: Floats, accrual_years: Floats, change: Floats) -> Floats:
+def years_since_entry(u: Floats, accrual_years: Floats, change: Floats) -> Floats:
     """Years from diagnosis to the end of accrual, where new cases grow by e^change a year; [n]."""
     growing = np.where(change == 0, 1.0, change)
     past = -np.log1p(u * np.expm1(-growing * accrual_years)) / growing
     return np.where(change == 0, u * accrual_years, past)
 
 
-def record(u: Uniforms, people: People, centre: Places, world: World, at: Centres) -> Record:
+def measure(u: Uniforms, people: TruePatients, centre: Indices, world: World, at: Centres) -> Measurements:
     """Stage, markers and score as each centre measures and keeps them; centre [n] is the row of `at`."""
     upstaged = (u(Ask.UPSTAGE) < at.upstage[centre]) & (people.stage < DISTANT)
     with np.errstate(divide="ignore"):
         rate = logit(at.missing)  # minus infinity where nothing is missing; [S, 3]
-    more = spread()["missing_frail"].number * people.frail
-    more += spread()["missing_distant"].number * (people.stage == DISTANT) * world.law.staged[people.cancer]
+    more = centre_variation()["missing_frail"].number * people.frail
+    more += centre_variation()["missing_distant"].number * (people.stage == DISTANT) * world.law.staged[people.cancer]
 
     def gap(ask: Ask, column: int) -> Flags:
         missing: Flags = u(ask) < expit(rate[centre, column] + more)
@@ -123,7 +125,7 @@ def record(u: Uniforms, people: People, centre: Places, world: World, at: Centre
         assay(u(ask), marker, centre, at)
         for ask, marker in ((Ask.ASSAY_1, people.marker_1), (Ask.ASSAY_2, people.marker_2))
     )
-    return Record(
+    return Measurements(
         stage=(people.stage + upstaged).astype(np.int8),
         marker_1=np.where(gap(Ask.MISSING_1, 1), np.nan, marker_1) if world.marker_gaps else marker_1,
         marker_2=np.where(gap(Ask.MISSING_2, 2), np.nan, marker_2) if world.marker_gaps else marker_2,
@@ -131,6 +133,6 @@ def record(u: Uniforms, people: People, centre: Places, world: World, at: Centre
     )
 
 
-def assay(u: Floats, marker: Flags, centre: Places, at: Centres) -> Flags:
+def assay(u: Floats, marker: Flags, centre: Indices, at: Centres) -> Flags:
     """Result of a test with the centre's sensitivity and specificity, [n]."""
     return np.where(marker, u < at.sensitivity[centre], u >= at.specificity[centre])

@@ -61,13 +61,13 @@ class Draws:
         return inside(counted(self.starts[ask][self.centre], self.row))
 
 
-def starts(seed: int, centres: int) -> Mapping[Ask, Words]:
+def sequence_starts(seed: int, centres: int) -> Mapping[Ask, Words]:
     """Where the sequences of every question and centre start; question -> [S]."""
     numbers = np.arange(centres)
     return {ask: scatter(key(seed, "calibrated", ask), numbers) for ask in Ask}
 
 
-def even(rows: int) -> Uniforms:
+def quasi_random(rows: int) -> Uniforms:
     """Uniforms of a sample that stands for the population: as even as numbers get, the same for everyone.
 
     Row i of question d is the fractional part of i g^-d, where g^33 = g + 1: Roberts' R sequence in 32 dimensions, a

@@ -7,7 +7,7 @@ from scipy.special import ndtri
 from sim.cohort.calibrated.published import Floats, population
 from sim.random import counted, inside, key, scatter, stream
 
-MOST = 4096  # features a patient has numbers for
+MAX_FEATURES = 4096  # features a patient has numbers for
 PREFIX = "gene_"
 
 
@@ -45,7 +45,7 @@ def effects(count: int, cancers: tuple[str, ...]) -> Floats:
     return table
 
 
-def spread(beta: Floats) -> Floats:
+def total_sd(beta: Floats) -> Floats:
     """Standard deviation over patients of the sum of effects [cancers, p] times features; [cancers]."""
     correlation = population()["genes"].value[1]
     variance = np.zeros(len(beta))
@@ -56,7 +56,7 @@ def spread(beta: Floats) -> Floats:
     return np.sqrt(variance)
 
 
-def express(x: NDArray[np.float32], seed: int, centre: NDArray[np.int64], row: NDArray[np.int64]) -> None:
+def fill_expression(x: NDArray[np.float32], seed: int, centre: NDArray[np.int64], row: NDArray[np.int64]) -> None:
     """Fill x [n, p] with the features of n patients: standard normal, neighbours in a panel correlated as AR(1).
 
     Patient and feature decide a number: neither the other patients nor the number of features does.
@@ -64,14 +64,14 @@ def express(x: NDArray[np.float32], seed: int, centre: NDArray[np.int64], row: N
     correlation = population()["genes"].value[1]
     start = scatter(key(seed, "calibrated", "genes"), centre)
     for panel in panels(x.shape[1]):
-        place = row[:, None] * MOST + np.arange(panel.start, panel.stop)
+        place = row[:, None] * MAX_FEATURES + np.arange(panel.start, panel.stop)
         z = ndtri(inside(counted(start[:, None], place)))
         for at in range(1, z.shape[1]):
             z[:, at] = correlation * z[:, at - 1] + np.sqrt(1 - correlation**2) * z[:, at]
         x[:, panel] = z
 
 
-def action(x: NDArray[np.float32], beta: Floats, cancer: NDArray[np.int64]) -> Floats:
+def genetic_log_hazard(x: NDArray[np.float32], beta: Floats, cancer: NDArray[np.int64]) -> Floats:
     """What features x [n, p] add to patients' log hazards by the effects [cancers, p] in their cancer [n]; [n]."""
     total = np.zeros(len(x))
     for feature in np.flatnonzero(beta.any(axis=0)):
@@ -79,7 +79,7 @@ def action(x: NDArray[np.float32], beta: Floats, cancer: NDArray[np.int64]) -> F
     return total
 
 
-def lose(x: NDArray[np.float32], lacks: NDArray[np.bool_]) -> None:
+def mask_missing_panels(x: NDArray[np.float32], lacks: NDArray[np.bool_]) -> None:
     """Put NaN in x [n, p] where a patient's centre lacks a panel, [n, panels]."""
     for panel, gone in zip(panels(x.shape[1]), lacks.T, strict=True):
         x[gone, panel] = np.nan

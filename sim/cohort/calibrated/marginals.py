@@ -7,13 +7,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.checks import Refused
-from sim.cohort.calibrated.course import DAYS
 from sim.cohort.calibrated.published import STAGES, Law, cancers, law, stage_shares
+from sim.cohort.outcomes import DAYS_PER_YEAR
 from sim.cohort.table import Cohort
 
 COLUMNS = ("cancer", "quantity", "published", "simulated", "patients", "source")
 
-Row = tuple[str, str, float, float, int, str]
+Comparison = tuple[str, str, float, float, int, str]
 
 
 def marginals(cohort: Cohort) -> pd.DataFrame:
@@ -26,7 +26,7 @@ def marginals(cohort: Cohort) -> pd.DataFrame:
         raise Refused(f"cohort={cohort.name}: only cohort=calibrated has published numbers to compare with.")
     code = cohort.table["cancer"].cat.codes.to_numpy()
     table = law(tuple(cohort.table["cancer"].cat.categories))
-    rows: list[Row] = []
+    rows: list[Comparison] = []
     for number, name in enumerate(table.names):
         mine = code == number
         rows.append(row(name, "share", table.share[number], mine, "cases"))
@@ -34,7 +34,7 @@ def marginals(cohort: Cohort) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def quantities(published: Law, number: int, table: pd.DataFrame, truth: pd.DataFrame) -> Iterator[Row]:
+def quantities(published: Law, number: int, table: pd.DataFrame, truth: pd.DataFrame) -> Iterator[Comparison]:
     """Rows of one cancer; table and truth hold its patients only."""
     name = published.names[number]
     yield row(name, "age_years mean", published.age_years[number], table["age_years"].to_numpy(), "age_years")
@@ -45,7 +45,7 @@ def quantities(published: Law, number: int, table: pd.DataFrame, truth: pd.DataF
     if "marker_1_distant" in figures:
         there = figures["marker_1_distant"].number
         yield row(name, "marker_1 share, distant", there, truth["marker_1"].to_numpy()[distant], "marker_1_distant")
-    alive = truth["time_cancer_days"].to_numpy() > 5 * DAYS
+    alive = truth["time_cancer_days"].to_numpy() > 5 * DAYS_PER_YEAR
     stage = truth["stage"].cat.codes.to_numpy()
     if not published.staged[number]:
         yield row(name, "5-year survival", published.survival_5y[number, 0], alive, "survival_5y")
@@ -57,7 +57,9 @@ def quantities(published: Law, number: int, table: pd.DataFrame, truth: pd.DataF
         yield row(name, f"5-year survival {word}", target, alive[stage == code], "survival_5y", code)
 
 
-def row(cancer: str, quantity: str, published: float, values: NDArray[np.generic], field: str, at: int = 0) -> Row:
+def row(
+    cancer: str, quantity: str, published: float, values: NDArray[np.generic], field: str, at: int = 0
+) -> Comparison:
     """One comparison: the mean of `values` against the published number, value `at` of a field of the tables."""
     figure = cancers()[cancer][field]
     mark = figure.mark[min(at, len(figure.mark) - 1)]

@@ -5,20 +5,19 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from sim.cohort.calibrated.course import DAYS
 from sim.cohort.calibrated.published import Law
 from sim.cohort.clinical.mortality import YEARS, dead_by
-from sim.cohort.outcomes import Binary, Categorical, Ground, Outcome, Survival
+from sim.cohort.outcomes import DAYS_PER_YEAR, Binary, Categorical, Outcome, Survival, Unlearnable
 
 KNOWN = ("cancer", "age_years", "male", "race", "insurance", "stage", "frail", "marker_1", "marker_2", "score_z")
 TREATMENT = ("treated", "treated_marker")
 ANY_CANCER = ("age_years", "race", "insurance", "frail")  # neither decided by the sex nor another thing in every cancer
 
 
-def questions(table: pd.DataFrame, law: Law, mature_years: float) -> tuple[pd.DataFrame, dict[str, Outcome]]:
+def add_outcomes(table: pd.DataFrame, law: Law, mature_years: float) -> tuple[pd.DataFrame, dict[str, Outcome]]:
     """The table with the columns that its outcomes need, and the outcomes; those that do not vary are left out."""
     could_be_seen = np.full(len(table), mature_years >= YEARS)
-    died = dead_by(table["time_days"], table["died"], YEARS * DAYS, could_be_seen)
+    died = dead_by(table["time_days"], table["died"], YEARS * DAYS_PER_YEAR, could_be_seen)
     made = {"mortality_5y": died} if died.notna().any() else {}
     if not law.staged.all():
         made["staged"] = table["stage"].where(law.staged[table["cancer"].cat.codes.to_numpy()])
@@ -57,7 +56,7 @@ def predictors(law: Law, outcome: str, genes: Sequence[str] = ()) -> tuple[str, 
     return tuple(name for name in asked if name not in constant)
 
 
-def absent(law: Law, outcomes: Mapping[str, Outcome]) -> dict[str, Ground]:
+def unlearnable(law: Law, outcomes: Mapping[str, Outcome]) -> dict[str, Unlearnable]:
     """Why an outcome is not there."""
     why = {
         "survival_cancer": "nobody is known to have died of the cancer. Raise cohort.patients.",
@@ -66,4 +65,4 @@ def absent(law: Law, outcomes: Mapping[str, Outcome]) -> dict[str, Ground]:
         "stage": f"{', '.join(law.names)}: not staged, or all alike. Name a staged cancer, cohort.cancers=[lung].",
         "cancer_type": f"all patients have {law.names[0]}. Name several, cohort.cancers=[lung,colorectal,pancreas].",
     }
-    return {name: Ground((), text) for name, text in why.items() if name not in outcomes}
+    return {name: Unlearnable((), text) for name, text in why.items() if name not in outcomes}

@@ -14,7 +14,7 @@ from sim.cohort.calibrated.world import Hard, World
 
 Codes = NDArray[np.int8]
 Flags = NDArray[np.bool_]
-Places = NDArray[np.int64]
+Indices = NDArray[np.int64]
 
 BLACK = RACES.index("black")
 MARKER_1 = 3  # column of Law.log_hazard
@@ -23,7 +23,7 @@ PUBLIC = 2  # insurance codes from here on are Medicaid or none
 
 
 @dataclass(frozen=True)
-class People:
+class TruePatients:
     """Patients before anything is recorded about them; every field [n]."""
 
     cancer: Codes  # index in Law.names
@@ -48,18 +48,20 @@ class People:
         return np.where(self.treated, self.response_treated, self.response_control)
 
 
-def people(u: Uniforms, centre: Places, world: World, at: Centres, genes: Callable[[Places], Floats]) -> People:
+def draw_patients(
+    u: Uniforms, centre: Indices, world: World, at: Centres, genes: Callable[[Indices], Floats]
+) -> TruePatients:
     """Patients; centre [n] is the row of `at` that each belongs to.
 
     `genes` tells from the cancer [n] what a patient's add to the log hazard [n]; they take as much off the logit of
     response.
     """
     law, base = world.law, population()
-    cancer = chosen(u(Ask.CANCER), law.share * np.exp(at.case_mix), centre)
+    cancer = draw_category(u(Ask.CANCER), law.share * np.exp(at.case_mix), centre)
     genetic = genes(cancer)
-    age = ages(u(Ask.AGE), cancer, centre, law, at)
+    age = draw_age(u(Ask.AGE), cancer, centre, law, at)
     male = u(Ask.MALE) < law.male[cancer]
-    race = chosen(u(Ask.RACE), at.race, centre)
+    race = draw_category(u(Ask.RACE), at.race, centre)
     black = race == BLACK
     chance = np.array([base["public_others"].number, base["public_black"].number])
     public = u(Ask.INSURANCE) < chance[black.astype(np.intp)]
@@ -103,7 +105,7 @@ def people(u: Uniforms, centre: Places, world: World, at: Centres, genes: Callab
     for effect, value in zip(effects, known, strict=True):
         hazard = hazard + effect * value
     fading = np.sum([effects[column] * known[column] for column in FADING], axis=0)
-    return People(
+    return TruePatients(
         cancer=cancer.astype(np.int8),
         age_years=age,
         male=male,
@@ -122,7 +124,7 @@ def people(u: Uniforms, centre: Places, world: World, at: Centres, genes: Callab
     )
 
 
-def chosen(u: Floats, weights: Floats, centre: Places) -> Places:
+def draw_category(u: Floats, weights: Floats, centre: Indices) -> Indices:
     """Which of L things each patient gets, where the centres [S, L] weigh them; [n]."""
     ends = np.cumsum(weights, axis=1)
     ends /= ends[:, -1:]
@@ -132,7 +134,7 @@ def chosen(u: Floats, weights: Floats, centre: Places) -> Places:
     return place
 
 
-def ages(u: Floats, cancer: Places, centre: Places, law: Law, at: Centres) -> Floats:
+def draw_age(u: Floats, cancer: Indices, centre: Indices, law: Law, at: Centres) -> Floats:
     """Ages at diagnosis in years: truncated normal, by its inverse law; [n]."""
     location, scale = law.age_normal[:, 0] + at.age_years[:, None], law.age_normal[:, 1]  # [S, cancers], [cancers]
     low, high = ndtr((YOUNGEST - location) / scale), ndtr((OLDEST - location) / scale)

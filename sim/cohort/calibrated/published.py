@@ -18,7 +18,7 @@ STAGES = ("local", "regional", "distant")
 RACES = ("white", "black", "asian", "hispanic", "other")
 INSURANCES = ("private", "medicare", "public", "dual")  # public: Medicaid, or no insurance
 YOUNGEST, OLDEST = 18.0, 95.0  # years; ages are cut to adults
-CERTAIN = 0.999  # the highest 5-year survival that leaves a hazard to solve for
+MAX_SURVIVAL = 0.999  # the highest 5-year survival that leaves a hazard to solve for
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def population() -> Figures:
 
 
 @cache
-def spread() -> Figures:
+def centre_variation() -> Figures:
     """How far centres differ at het = 1."""
     return {field: figure(entry) for field, entry in load("centres.yaml").items()}
 
@@ -104,7 +104,7 @@ def law(names: tuple[str, ...]) -> Law:
     cases = np.array([row["cases"].number for row in rows])
     prevalence = np.array([[row["marker_1"].value[0], row["marker_2"].value[0]] for row in rows])
     share_black = float(population()["race"].value[RACES.index("black")])
-    near, distant = np.array([carriers(name) for name in names]).T
+    near, distant = np.array([carrier_shares(name) for name in names]).T
     marker = logit(prevalence)
     marker[:, 0] = [intercept(p, share_black, odds) for p, odds in zip(near, black, strict=True)]
     control, with_marker, without = logit(np.array([row["response"].value for row in rows])).T
@@ -112,7 +112,7 @@ def law(names: tuple[str, ...]) -> Law:
         names=names,
         share=cases / cases.sum(),
         age_years=np.array([row["age_years"].value[0] for row in rows]),
-        age_normal=np.array([untruncated(*row["age_years"].value) for row in rows]),
+        age_normal=np.array([parent_normal(*row["age_years"].value) for row in rows]),
         male=np.array([row["male"].number for row in rows]),
         staged=np.array(["stage" in row for row in rows]),
         stage=np.array([logit(np.cumsum(stage_shares(name))[:2]) for name in names]),
@@ -124,13 +124,13 @@ def law(names: tuple[str, ...]) -> Law:
         marker_distant=logit(distant) - logit(near),
         second=np.array([row["predictive"].number == 2 for row in rows]),
         response=np.stack([control, without - control, with_marker - without], axis=1),
-        trend=np.array([changes(row) for row in rows]).reshape(-1, 2, 2),
+        trend=np.array([log_annual_change(row) for row in rows]).reshape(-1, 2, 2),
         marker_by_stage=np.array([np.broadcast_to(np.log(by_stage(row)), 3) for row in rows]),
         rare=cases < population()["rare"].number,
     )
 
 
-def changes(row: Figures) -> Floats:
+def log_annual_change(row: Figures) -> Floats:
     """Log annual change of new cases: not young, young; not distant, distant; [2, 2]."""
     table = np.full((2, 2), row["trend"].number)
     if "trend_young" in row:
@@ -145,7 +145,7 @@ def by_stage(row: Figures) -> Floats:
     return row["marker_1_by_stage"].value if "marker_1_by_stage" in row else row["marker_1"].value[1:]
 
 
-def carriers(name: str) -> tuple[float, float]:
+def carrier_shares(name: str) -> tuple[float, float]:
     """Share of carriers of marker_1 among patients not in distant stage, and among those in it."""
     row, distant = cancers()[name], stage_shares(name)[2]
     every = float(row["marker_1"].value[0])
@@ -178,7 +178,7 @@ def intercept(prevalence: float, share: float, log_odds: float) -> float:
     return float(brentq(excess, middle - abs(log_odds) - 1e-9, middle + abs(log_odds) + 1e-9))
 
 
-def untruncated(mean: float, sd: float) -> tuple[float, float]:
+def parent_normal(mean: float, sd: float) -> tuple[float, float]:
     """Location and scale of the normal law that has this mean and sd when cut to YOUNGEST..OLDEST."""
 
     def excess(guess: Floats) -> Floats:

@@ -13,11 +13,11 @@ import pandas as pd
 from sim.checks import Refused, one_of, within
 from sim.cohort.calibrated import genes, published
 from sim.cohort.calibrated import known_effects as truths
-from sim.cohort.calibrated.blocks import frame
-from sim.cohort.calibrated.centres import centres, deal, referred, relative_sizes
-from sim.cohort.calibrated.outcomes import absent, predictors, questions
+from sim.cohort.calibrated.blocks import to_frame
+from sim.cohort.calibrated.centres import apportion, centres, referral_factors, relative_sizes
+from sim.cohort.calibrated.outcomes import add_outcomes, predictors, unlearnable
 from sim.cohort.calibrated.published import INSURANCES, RACES, STAGES
-from sim.cohort.calibrated.table import draw, products
+from sim.cohort.calibrated.table import derived_columns, draw_table
 from sim.cohort.calibrated.world import Hard, World
 from sim.cohort.table import Cohort, Source
 
@@ -97,19 +97,19 @@ class Calibrated(Source):
         law = published.law(names)
         hard, effects = frozenset(self.hard), genes.effects(self.discovery, names)
         world = World(law, hard, effects, self.randomised, self.mature_years, self.marker_gaps)
-        boosts, volume = referred(self.consortium, self.sites, self.rare_boost, law)
+        boosts, volume = referral_factors(self.consortium, self.sites, self.rare_boost, law)
         weights = relative_sizes(self.consortium, self.sites, self.het) * volume
-        sizes = deal(self.patients, np.array(self.sizes) if self.sizes else weights)
+        sizes = apportion(self.patients, np.array(self.sizes) if self.sizes else weights)
         every = centres(self.consortium, self.sites, self.het, self.tau, names, hard, len(genes.panels(self.discovery)))
         every = replace(every, case_mix=every.case_mix + np.log(boosts))
         if self.years:
             every = replace(every, cutoff_years=np.full(self.sites, float(self.years)))
         levels = {"cancer": names, "race": RACES, "insurance": INSURANCES, "stage": STAGES, "cause": CAUSES}
-        table, hidden, expression = draw(world, every, sizes, seed)
+        table, hidden, expression = draw_table(world, every, sizes, seed)
         sites = pd.Index([f"centre-{number + 1}" for number in range(self.sites)])
-        seen = frame(table, levels)
+        seen = to_frame(table, levels)
         seen.insert(1, "site", pd.Series(sites.take(np.repeat(np.arange(self.sites), sizes))))
-        whole, outcomes = questions(seen, law, self.mature_years)
+        whole, outcomes = add_outcomes(seen, law, self.mature_years)
         named = genes.names(self.discovery)
         if named:
             whole = pd.concat([whole, pd.DataFrame(expression, columns=named, copy=False)], axis=1)
@@ -118,16 +118,16 @@ class Calibrated(Source):
             table=whole,
             outcomes=outcomes,
             predictors={name: predictors(law, name, named) for name in outcomes},
-            truth=frame(hidden, levels),
+            truth=to_frame(hidden, levels),
             notes=self.notes(world, seed),
-            grounds=absent(law, outcomes),
-            derived=products,
+            unlearnable=unlearnable(law, outcomes),
+            derived=derived_columns,
             effects=truths.effects(world),
         )
 
     def notes(self, world: World, seed: int) -> dict[str, str]:
         """How the cohort was made, and truths that are not a number a patient."""
-        settings = {entry.name: told(getattr(self, entry.name)) for entry in fields(self)}
+        settings = {entry.name: as_setting(getattr(self, entry.name)) for entry in fields(self)}
         made = {
             "source": "synthetic patients, calibrated to datasets/calibrated; no real person",
             "settings": ", ".join(f"{name}={value}" for name, value in settings.items()),
@@ -140,8 +140,8 @@ class Calibrated(Source):
         return made
 
 
-def told(value: object) -> str:
+def as_setting(value: object) -> str:
     """A setting as it is written on the command line."""
     if isinstance(value, list):
-        return f"[{','.join(map(told, value))}]"
+        return f"[{','.join(map(as_setting, value))}]"
     return str(value.value if isinstance(value, Enum) else value)

@@ -8,38 +8,40 @@ from numpy.typing import NDArray
 
 from sim.cohort.calibrated import genes, published
 from sim.cohort.calibrated.baseline_hazards import baselines
-from sim.cohort.calibrated.blocks import Columns, Stack, blocks
+from sim.cohort.calibrated.blocks import Arrays, ColumnBuffers, blocks
 from sim.cohort.calibrated.centres import Centres
-from sim.cohort.calibrated.course import Fate, Record, fate, record
-from sim.cohort.calibrated.draws import Draws, starts
-from sim.cohort.calibrated.patients import People, people
+from sim.cohort.calibrated.course import DiseaseCourse, Measurements, disease_course, measure
+from sim.cohort.calibrated.draws import Draws, sequence_starts
+from sim.cohort.calibrated.patients import TruePatients, draw_patients
 from sim.cohort.calibrated.published import Law
 from sim.cohort.calibrated.world import World
 
 
-def draw(
+def draw_table(
     world: World, every: Centres, sizes: NDArray[np.int64], seed: int
-) -> tuple[Columns, Columns, NDArray[np.float32]]:
+) -> tuple[Arrays, Arrays, NDArray[np.float32]]:
     """Observed and true columns, and genes [R, p], of the centres [S] of these sizes, end to end."""
     rows, count = int(sizes.sum()), world.genes.shape[1]
-    baseline, begun = baselines(world.law.names, world.hard, count), starts(seed, len(sizes))
-    seen, hidden = Stack(rows), Stack(rows)
+    baseline, begun = baselines(world.law.names, world.hard, count), sequence_starts(seed, len(sizes))
+    seen, hidden = ColumnBuffers(rows), ColumnBuffers(rows)
     expression = np.empty((rows, count), dtype=np.float32)
     for first, centre, row in blocks(sizes):
-        u, at = Draws(begun, centre, row), every.only(int(centre[0]), int(centre[-1]))
+        u, at = Draws(begun, centre, row), every.slice(int(centre[0]), int(centre[-1]))
         here = centre - centre[0]
         x = expression[first : first + len(row)]
-        genes.express(x, seed, centre, row)
-        who = people(u, here, world, at, partial(genes.action, x, world.genes))
-        genes.lose(x, at.panels[here, 1:])
-        fated = fate(u, who, here, world, baseline, at)
+        genes.fill_expression(x, seed, centre, row)
+        who = draw_patients(u, here, world, at, partial(genes.genetic_log_hazard, x, world.genes))
+        genes.mask_missing_panels(x, at.panels[here, 1:])
+        fated = disease_course(u, who, here, world, baseline, at)
         patient = centre * 2**32 + row
-        seen.put(first, observed(patient, who, fated, record(u, who, here, world, at), world.law))
+        seen.put(first, observed(patient, who, fated, measure(u, who, here, world, at), world.law))
         hidden.put(first, truth(who, fated))
     return seen.columns, hidden.columns, expression
 
 
-def observed(patient: NDArray[np.int64], who: People, fated: Fate, noted: Record, law: Law) -> Columns:
+def observed(
+    patient: NDArray[np.int64], who: TruePatients, fated: DiseaseCourse, noted: Measurements, law: Law
+) -> Arrays:
     """What the consortium holds; `treated_marker` is treatment times the predictive marker as it was recorded.
 
     But for `hidden_cause_cancer`, the event of the outcome "survival_cancer": the cause that no registry knows so well.
@@ -67,7 +69,7 @@ def observed(patient: NDArray[np.int64], who: People, fated: Fate, noted: Record
     }
 
 
-def products(table: pd.DataFrame) -> dict[str, pd.Series]:
+def derived_columns(table: pd.DataFrame) -> dict[str, pd.Series]:
     """The derived column: treatment times the predictive marker as recorded, not recorded if the marker is not."""
     second = published.law(tuple(table["cancer"].cat.categories)).second[table["cancer"].cat.codes]
     marker = table["marker_1"].where(~second, table["marker_2"])
@@ -76,7 +78,7 @@ def products(table: pd.DataFrame) -> dict[str, pd.Series]:
     return {"treated_marker": table["treated"].astype(np.float64) * marker.astype(np.float64)}
 
 
-def truth(who: People, fated: Fate) -> Columns:
+def truth(who: TruePatients, fated: DiseaseCourse) -> Arrays:
     """What only the simulator knows; `cate` is what the new treatment adds to the chance of response, here."""
     return {
         "response": who.response,

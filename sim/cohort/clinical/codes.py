@@ -31,7 +31,7 @@ class Treatment:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Interpretation:
     """What one observation says."""
 
     understood: bool
@@ -50,20 +50,20 @@ class Observation:
     units: Mapping[str, float]
     cancers: tuple[str, ...] = ()  # that Synthea records it for; empty = any
 
-    def answer(self, code: str, text: str, unit: str) -> Answer:
+    def interpret(self, code: str, text: str, unit: str) -> Interpretation:
         """Meaning of a coded answer, a number with its unit or a display text; empty text stands for what is absent."""
         if code in self.snomed:
-            return Answer(True, self.snomed[code])
+            return Interpretation(True, self.snomed[code])
         if self.units:
             try:
                 factor = self.units[unit] if unit else 1.0
-                return Answer(True, float(text) * factor)
+                return Interpretation(True, float(text) * factor)
             except (KeyError, ValueError):
-                return Answer(False)
+                return Interpretation(False)
         for pattern, value in self.texts.items():
             if pattern.search(text):
-                return Answer(True, value)
-        return Answer(not text and not code)
+                return Interpretation(True, value)
+        return Interpretation(not text and not code)
 
     @property
     def allowed(self) -> str:
@@ -128,7 +128,7 @@ def treatments() -> Mapping[str, Treatment]:
     }
 
 
-def stranger(code: str, text: str) -> bool:
+def unlisted_cancer(code: str, text: str) -> bool:
     """Whether a condition sounds like a cancer and is none that the table can hold."""
     if code in diagnoses() or code in table()["not_a_case"]:
         return False
@@ -136,7 +136,7 @@ def stranger(code: str, text: str) -> bool:
     return bool(yes.search(text)) and not no.search(text)
 
 
-def certificate() -> str:
+def cause_of_death_code() -> str:
     """LOINC code of the cause on a death certificate."""
     return str(table()["cause_of_death"]["loinc"])
 

@@ -10,10 +10,10 @@ import pyarrow.parquet as arrow_parquet
 from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from sim.checks import Refused, brief, nearest
-from sim.cohort.clinical.mortality import YEARS, dead_by, seen_for
+from sim.checks import Refused, brief, did_you_mean
+from sim.cohort.clinical.mortality import YEARS, could_be_followed, dead_by
 from sim.cohort.clinical.schema import KEY, LIFETIMES, TREATMENTS, Column, columns
-from sim.cohort.tabular.unreadable import broken
+from sim.cohort.tabular.unreadable import unreadable
 
 ARROW = {
     "text": pa.string(),
@@ -35,7 +35,7 @@ def conform(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     for name in frame.columns:
         if name not in columns():
             raise Refused(
-                f"{where}: column {name!r} is no column of the clinical table.{nearest(str(name), columns())} "
+                f"{where}: column {name!r} is no column of the clinical table.{did_you_mean(str(name), columns())} "
                 "Its columns stand in datasets/clinical/schema.yaml; for other tables take cohort=tabular."
             )
     if frame.columns.duplicated().any():
@@ -46,22 +46,22 @@ def conform(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     if frame.empty:
         raise Refused(f"{where}: no rows. Give a table with at least one patient.")
     frame = frame.reset_index(drop=True)
-    made = pd.DataFrame({name: typed(frame, column, where) for name, column in columns().items()})
+    made = pd.DataFrame({name: typed_column(frame, column, where) for name, column in columns().items()})
     check_rows(made, where)
     return made
 
 
-def typed(frame: pd.DataFrame, column: Column, where: str) -> pd.Series:
+def typed_column(frame: pd.DataFrame, column: Column, where: str) -> pd.Series:
     """One column in its type, every value checked."""
     if column.name not in frame.columns:
         frame = frame.assign(**{column.name: None})
     raw = frame[column.name]
     given = raw.notna().to_numpy()
     if column.required:
-        refuse(frame, column.name, ~given, where, column.bounds, "Every row needs it.")
+        refuse_first(frame, column.name, ~given, where, column.bounds, "Every row needs it.")
     good = np.ones(len(raw), dtype=bool)
-    good[given] = READABLE[column.kind](raw[given], column)
-    refuse(
+    good[given] = VALID[column.kind](raw[given], column)
+    refuse_first(
         frame,
         column.name,
         ~good,
@@ -79,7 +79,7 @@ def typed(frame: pd.DataFrame, column: Column, where: str) -> pd.Series:
     return pd.Series(plain, dtype=PANDAS[column.kind])
 
 
-def numbers(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
+def valid_numbers(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
     """Which values are finite numbers inside the range; never text, never true or false."""
     if is_bool_dtype(raw) or not is_numeric_dtype(raw):
         plain = [isinstance(value, int | float | np.number) and not isinstance(value, bool) for value in raw]
@@ -92,18 +92,18 @@ def numbers(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
     return np.asarray(good & (value != low) if column.above else good)
 
 
-def texts(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
+def valid_texts(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
     """Which values are text, and one of the allowed words where there are such."""
     words = [value for value in raw.unique() if isinstance(value, str) and value and "\0" not in value]
     return raw.isin([word for word in words if not column.allowed or word in column.allowed]).to_numpy(dtype=bool)
 
 
-def flags(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
+def valid_flags(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
     """Which values are true or false; 0 and 1 are numbers."""
     return np.array([isinstance(value, bool | np.bool_) for value in raw], dtype=bool)
 
 
-def days(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
+def valid_days(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
     """Which values are days: dates, or text such as 2019-05-31."""
     if is_numeric_dtype(raw):
         return np.zeros(len(raw), dtype=bool)
@@ -111,17 +111,19 @@ def days(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
     return moment.dt.year.between(*LIFETIMES).to_numpy()
 
 
-READABLE: Mapping[str, Callable[[pd.Series, Column], NDArray[np.bool_]]] = {
-    "text": texts,
-    "choice": texts,
-    "number": numbers,
-    "whole": numbers,
-    "flag": flags,
-    "date": days,
+VALID: Mapping[str, Callable[[pd.Series, Column], NDArray[np.bool_]]] = {
+    "text": valid_texts,
+    "choice": valid_texts,
+    "number": valid_numbers,
+    "whole": valid_numbers,
+    "flag": valid_flags,
+    "date": valid_days,
 }
 
 
-def refuse(frame: pd.DataFrame, column: str, wrong: NDArray[np.bool_], where: str, allowed: str, remedy: str) -> None:
+def refuse_first(
+    frame: pd.DataFrame, column: str, wrong: NDArray[np.bool_], where: str, allowed: str, remedy: str
+) -> None:
     """Refuse the first row marked `wrong` [R]."""
     if not wrong.any():
         return
@@ -138,14 +140,18 @@ def refuse(frame: pd.DataFrame, column: str, wrong: NDArray[np.bool_], where: st
 def check_rows(table: pd.DataFrame, where: str) -> None:
     """What columns say together: one row a patient and cancer, a cause only of a death, a day for every treatment."""
     twice = table.duplicated(list(KEY)).to_numpy()
-    refuse(table, "patient_id", twice, where, "allowed one row a patient and cancer_type", "Keep the first diagnosis.")
+    refuse_first(
+        table, "patient_id", twice, where, "allowed one row a patient and cancer_type", "Keep the first diagnosis."
+    )
     cause = table["death_cause_cancer"].notna().to_numpy() & ~table["event"].to_numpy(dtype=bool)
-    refuse(table, "death_cause_cancer", cause, where, "allowed empty where event is false", "The living have no cause.")
+    refuse_first(
+        table, "death_cause_cancer", cause, where, "allowed empty where event is false", "The living have no cause."
+    )
     for name in TREATMENTS:
         given = table[f"tx_{name}"].fillna(False).to_numpy(dtype=bool)
         dated = table[f"tx_{name}_days"].notna().to_numpy()
         allowed = f"allowed a number of days if and only if tx_{name} is true"
-        refuse(table, f"tx_{name}_days", given != dated, where, allowed, "Say when it was first given.")
+        refuse_first(table, f"tx_{name}_days", given != dated, where, allowed, "Say when it was first given.")
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
@@ -160,12 +166,12 @@ def read(path: Path) -> pd.DataFrame:
     try:
         frame = arrow_parquet.read_table(path).to_pandas(ignore_metadata=True)
     except (pa.ArrowException, OSError) as error:
-        raise Refused(f"{broken(path, error)} `fedtrial cohort import` writes such a table.") from error
+        raise Refused(f"{unreadable(path, error)} `fedtrial cohort import` writes such a table.") from error
     return conform(frame, str(path))
 
 
 def labels(table: pd.DataFrame) -> pd.DataFrame:
     """Labels derived at load, boolean [R]: `mortality_5y` (empty where not known), `stage_late` (III, IV)."""
-    could_be_seen = seen_for(table["dx_date"], table["time_years"], YEARS)
+    could_be_seen = could_be_followed(table["dx_date"], table["time_years"], YEARS)
     died = dead_by(table["time_years"], table["event"], YEARS, could_be_seen)
     return pd.DataFrame({"mortality_5y": died, "stage_late": table["stage"] >= 3})

@@ -22,7 +22,7 @@ OF_THE_CANCER = frozenset(  # decided by the sex, or recorded for some cancers o
 )
 
 
-def leaks(outcome: str) -> frozenset[str]:
+def leaking_columns(outcome: str) -> frozenset[str]:
     """Columns that do not predict an outcome.
 
     Treatments follow the stage, and the day of a response is not kept: a treatment may have followed it too. So they

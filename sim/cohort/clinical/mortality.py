@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sim.cohort.outcomes import DAYS_PER_YEAR
+
 YEARS = 5  # the horizon of `mortality_5y`
-YEAR = 365.25  # days
 
 
 def dead_by(time: pd.Series, died: pd.Series, horizon: float, could_be_seen: NDArray[np.bool_]) -> pd.Series:
@@ -22,13 +23,13 @@ def dead_by(time: pd.Series, died: pd.Series, horizon: float, could_be_seen: NDA
     return within.astype("boolean").where((within | (time >= horizon)) & could_be_seen)
 
 
-def seen_for(day: pd.Series, time_years: pd.Series, years: float) -> NDArray[np.bool_]:
+def could_be_followed(day: pd.Series, time_years: pd.Series, years: float) -> NDArray[np.bool_]:
     """Whether a patient diagnosed on `day` could have been followed for so long; bool [R].
 
     The data end with the last day on which anyone in them was seen or died. Without a day of diagnosis: False.
     """
     if day.isna().all():
         return np.zeros(len(day), dtype=bool)
-    followed = pd.to_timedelta(time_years * YEAR, unit="D")
+    followed = pd.to_timedelta(time_years * DAYS_PER_YEAR, unit="D")
     end = (day + followed).max()
-    return np.asarray((day + pd.Timedelta(days=years * YEAR) <= end).to_numpy(dtype=bool))
+    return np.asarray((day + pd.Timedelta(days=years * DAYS_PER_YEAR) <= end).to_numpy(dtype=bool))

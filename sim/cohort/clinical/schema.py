@@ -11,7 +11,6 @@ from sim import assets
 
 KEY = ("patient_id", "cancer_type")
 TREATMENTS = ("surgery", "chemo", "radiation", "hormone", "targeted")  # columns tx_NAME and tx_NAME_days
-YEAR = 365.25  # days
 LIFETIMES = (1850, 2150)  # years: a day of a patient's life lies in one of them, the bounds included
 SAME_DAY = 0.5  # days from diagnosis to a death or an end of follow-up on the same day
 
@@ -57,12 +56,12 @@ def columns() -> Mapping[str, Column]:
     return made
 
 
-def most(name: str) -> float:
+def upper_bound(name: str) -> float:
     """Upper end of a column's range."""
     _, high = columns()[name].range or (-math.inf, math.inf)
     return high
 
 
-def names(role: str) -> tuple[str, ...]:
+def columns_with_role(role: str) -> tuple[str, ...]:
     """Columns of a role, in the order of the table."""
     return tuple(name for name, column in columns().items() if column.role == role)

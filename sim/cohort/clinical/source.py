@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from sim.assets import locate
 from sim.checks import Refused, one_of, within
 from sim.cohort.clinical.conform import labels, read
-from sim.cohort.clinical.leakage import leaks
-from sim.cohort.clinical.schema import TREATMENTS, YEAR, columns, names
-from sim.cohort.clinical.unlearnable import grounds
-from sim.cohort.outcomes import Binary, Categorical, Outcome, Survival
+from sim.cohort.clinical.leakage import leaking_columns
+from sim.cohort.clinical.schema import TREATMENTS, columns, columns_with_role
+from sim.cohort.clinical.unlearnable import unlearnable
+from sim.cohort.outcomes import DAYS_PER_YEAR, Binary, Categorical, Outcome, Survival
 from sim.cohort.table import Cohort, Source
 from sim.cohort.tabular.files import existing
 
@@ -82,9 +82,9 @@ class Clinical(Source):
     def load(self, seed: int) -> Cohort:
         """The cohort in the file; draws nothing."""
         whole = read(self.path())
-        held, left_out = self.keep(whole)
+        held, left_out = self.select_rows(whole)
         table = pd.DataFrame({"patient": held["patient_id"], "site": self.sites(held)})
-        table["time_days"] = held["time_years"] * YEAR
+        table["time_days"] = held["time_years"] * DAYS_PER_YEAR
         table["died"] = held["event"].astype(bool)
         if self.treatments is Treatments.landmark:
             table["time_days"] -= self.landmark_days
@@ -108,22 +108,25 @@ class Clinical(Source):
             table=table,
             outcomes=outcomes,
             predictors={
-                outcome: tuple(made for made in map(str, known) if made not in leaks(outcome)) for outcome in outcomes
+                outcome: tuple(made for made in map(str, known) if made not in leaking_columns(outcome))
+                for outcome in outcomes
             },
             notes={
                 "source": ", ".join(sorted(held["source"].astype(str).unique())),
-                "cancers": counts(held["cancer_type"].astype(str)),
+                "cancers": word_counts(held["cancer_type"].astype(str)),
                 "left out": ", ".join(f"{count} {why}" for why, count in left_out.items() if count) or "none",
             },
-            grounds=grounds(held["source"].astype(str).unique(), sorted(held["cancer_type"].unique()), outcomes),
+            unlearnable=unlearnable(
+                held["source"].astype(str).unique(), sorted(held["cancer_type"].unique()), outcomes
+            ),
         )
 
     @property
     def landmark_days(self) -> float:
         """Days from diagnosis to the landmark."""
-        return self.landmark_months * YEAR / 12
+        return self.landmark_months * DAYS_PER_YEAR / 12
 
-    def keep(self, whole: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
+    def select_rows(self, whole: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
         """Rows of the cohort, and how many are left out for which reason."""
         cancer = whole["cancer_type"].astype(str)
         for name in self.cancers:
@@ -133,7 +136,7 @@ class Clinical(Source):
             f"younger than {self.min_age:g}": (whole["age_at_dx"] < self.min_age).to_numpy(),
         }
         if self.treatments is Treatments.landmark:
-            gone = (whole["time_years"] * YEAR <= self.landmark_days).to_numpy()
+            gone = (whole["time_years"] * DAYS_PER_YEAR <= self.landmark_days).to_numpy()
             reasons[f"dead or lost by {self.landmark_months:g} months"] = gone
         left, counted = np.zeros(len(whole), dtype=bool), {}
         for why, wrong in reasons.items():
@@ -164,7 +167,7 @@ class Clinical(Source):
     def predictors(self, held: pd.DataFrame) -> pd.DataFrame:
         """What is known at diagnosis (or at the landmark) and differs between patients; [R, D]."""
         made: dict[str, pd.Series] = {}
-        for name in names("baseline"):
+        for name in columns_with_role("baseline"):
             series, kind = held[name], columns()[name].kind
             if name == "stage":
                 codes = series.fillna(0).to_numpy(dtype=np.int64) - 1
@@ -183,6 +186,6 @@ class Clinical(Source):
         return pd.DataFrame({name: series for name, series in made.items() if len(series.unique()) > 1})
 
 
-def counts(words: pd.Series) -> str:
+def word_counts(words: pd.Series) -> str:
     """`word count` of every word, in order of the words."""
     return ", ".join(f"{word} {count}" for word, count in sorted(Counter(words).items()))

@@ -11,11 +11,11 @@ import pandas as pd
 import yaml
 
 from sim import assets
-from sim.cohort.outcomes import Ground
+from sim.cohort.outcomes import Unlearnable
 
 SYNTHEA = {"engine", "java_csv"}  # values of `source` whose rows Synthea's modules made
 RARE = 0.02  # share of rows that must differ from the most frequent value, for a column to tell anything
-LACKING = {
+ABSENT = {
     "survival": "nobody died.",
     "mortality_5y": "it takes patients diagnosed five years before the data end (dx_date), some of whom died.",
     "response": "it is recorded of nobody, or the same of all.",
@@ -25,23 +25,25 @@ LACKING = {
 
 
 @cache
-def drawn() -> Mapping[str, Mapping[str, Mapping[str, object]]]:
-    """`datasets/synthea/grounds.yaml`: cancer -> outcome -> columns, why, measured."""
-    text = (assets.root() / "datasets" / "synthea" / "grounds.yaml").read_text(encoding="utf-8")
+def determinants() -> Mapping[str, Mapping[str, Mapping[str, object]]]:
+    """`datasets/synthea/determinants.yaml`: cancer -> outcome -> columns, why, measured."""
+    text = (assets.root() / "datasets" / "synthea" / "determinants.yaml").read_text(encoding="utf-8")
     laws: Mapping[str, Mapping[str, Mapping[str, object]]] = yaml.safe_load(text)
     return laws
 
 
-def grounds(sources: Collection[str], cancers: Collection[str], outcomes: Collection[str]) -> dict[str, Ground]:
+def unlearnable(
+    sources: Collection[str], cancers: Collection[str], outcomes: Collection[str]
+) -> dict[str, Unlearnable]:
     """Grounds of a cohort of rows from these sources and cancers; an outcome that no law binds has none.
 
     With several cancers the cancer itself predicts.
     """
-    found = {name: Ground((), why) for name, why in LACKING.items() if name not in outcomes}
+    found = {name: Unlearnable((), why) for name, why in ABSENT.items() if name not in outcomes}
     if not set(sources) <= SYNTHEA:
         return found
     for outcome in outcomes:
-        laws = [drawn()[cancer][outcome] for cancer in cancers if outcome in drawn().get(cancer, {})]
+        laws = [determinants()[cancer][outcome] for cancer in cancers if outcome in determinants().get(cancer, {})]
         if len(laws) < len(cancers):
             continue
         columns = ["cancer_type"] if len(cancers) > 1 else []
@@ -55,11 +57,11 @@ def grounds(sources: Collection[str], cancers: Collection[str], outcomes: Collec
         )
         needed = tuple(dict.fromkeys(columns))
         lack = f"Of {', '.join(needed)} none is left to predict and differs between these patients. " if needed else ""
-        found[outcome] = Ground(needed, f"{told}. {lack}Choose other patients or another outcome.")
+        found[outcome] = Unlearnable(needed, f"{told}. {lack}Choose other patients or another outcome.")
     return found
 
 
-def tells(column: pd.Series) -> bool:
+def varies(column: pd.Series) -> bool:
     """Whether a predictor differs between patients by more than an exception; gaps do not count."""
     given = column.dropna()
     if not len(given):

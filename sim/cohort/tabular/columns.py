@@ -39,14 +39,14 @@ def category(sheet: Sheet, column: str) -> pd.Categorical:
     return pd.Categorical(text, categories=levels)
 
 
-def truth(sheet: Sheet, column: str, rule: Rule, setting: str) -> NDArray[np.bool_]:
+def boolean(sheet: Sheet, column: str, rule: Rule, setting: str) -> NDArray[np.bool_]:
     """Whether the rule of `setting` holds, bool [R]; cells that are not recorded or not readable are refused."""
     text = sheet.cells[column]
     remedy = "Fill it in, or set cohort.unlabelled=drop to leave such rows out."
     sheet.refuse_first(column, (text == "").to_numpy(), "is not recorded, and an outcome must be", remedy)
     why = f"is neither true nor false by {setting}={rule.text!r}"
     most = ", ".join(f"{brief(word)} {count}" for word, count in text.value_counts().head(6).items())
-    named = f"to a rule such as {rule.naming(text)!r}" if rule.sign else "to a rule"
+    named = f"to a rule such as {rule.with_all_words(text)!r}" if rule.sign else "to a rule"
     remedy = f"The column holds {most}. Correct the cell, or set {setting} {named}; allowed {GRAMMAR}."
     sheet.refuse_first(column, ~rule.readable(text), why, remedy)
     return rule.holds(text)

@@ -13,11 +13,11 @@ import pyarrow.csv as arrow_csv
 import pyarrow.parquet as arrow_parquet
 
 from sim.checks import Refused, brief
-from sim.cohort.tabular.unreadable import BROKEN, NUL, broken, not_text, opened
+from sim.cohort.tabular.unreadable import NUL_REMEDY, READ_ERRORS, not_text, open_binary, unreadable
 
 
 @dataclass(frozen=True)
-class File:
+class TextFile:
     """A file that was read.
 
     cells  text [R, columns]
@@ -37,7 +37,7 @@ class File:
         """The file and, in a CSV, the line that row `row` (from 0) ends on; read again, for it is asked once."""
         if self.path.suffix in PARQUET:
             return str(self.path)
-        with opened(self.path) as file:
+        with open_binary(self.path) as file:
             lines = csv.reader(TextIOWrapper(file, "utf-8-sig", newline=""), delimiter=self.separator)
             try:
                 next(islice((line for line in lines if line), row + self.named, None))
@@ -50,29 +50,31 @@ PARQUET = (".parquet", ".pq")
 SEPARATORS = (";", "\t", "|", ",")
 
 
-def read(path: Path, columns: list[str], separator: str) -> File:
+def read(path: Path, columns: list[str], separator: str) -> TextFile:
     """Cells of one file as text: Parquet by its suffix, anything else as CSV, .gz unpacked.
 
     `columns` names the columns of a CSV without a header line; empty = its first line does.
     """
     try:
-        text = parquet(path) if path.suffix in PARQUET else delimited(path, columns, separator)
-    except BROKEN as error:
-        raise Refused(broken(path, error)) from error
+        text = read_parquet(path) if path.suffix in PARQUET else read_csv(path, columns, separator)
+    except READ_ERRORS as error:
+        raise Refused(unreadable(path, error)) from error
     if text.empty:
         raise Refused(f"{path}: no rows. Give a file with at least one patient.")
-    made = File(path, text, separator, not columns)
+    made = TextFile(path, text, separator, not columns)
     for column in text.columns:
         wrong = text[column].str.contains("\0", regex=False).to_numpy(dtype=bool)
         if wrong.any():
             at = int(np.argmax(wrong))
-            raise Refused(f"{made.place(at)}, column {column!r}: {brief(text[column].iloc[at])} holds a byte 0. {NUL}")
+            raise Refused(
+                f"{made.place(at)}, column {column!r}: {brief(text[column].iloc[at])} holds a byte 0. {NUL_REMEDY}"
+            )
     return made
 
 
-def delimited(path: Path, columns: list[str], separator: str) -> pd.DataFrame:
+def read_csv(path: Path, columns: list[str], separator: str) -> pd.DataFrame:
     """Cells of a CSV; a line with more or fewer cells than the first is an error."""
-    with opened(path) as file:
+    with open_binary(path) as file:
         first = next(csv.reader(TextIOWrapper(file, "utf-8-sig", newline=""), delimiter=separator), [])
     if any("\0" in cell for cell in first):
         raise Refused(not_text(path))
@@ -106,7 +108,7 @@ def delimited(path: Path, columns: list[str], separator: str) -> pd.DataFrame:
     return stripped(table.to_pandas())
 
 
-def parquet(path: Path) -> pd.DataFrame:
+def read_parquet(path: Path) -> pd.DataFrame:
     """Cells of a Parquet file as text; true and false become 1 and 0, as a CSV would say."""
     table = arrow_parquet.read_table(path)
     flags = [pa.field(field.name, pa.int8()) if pa.types.is_boolean(field.type) else field for field in table.schema]

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from sim.checks import Refused
 
-Order = Callable[[NDArray[np.float64], float], NDArray[np.bool_]]
+Comparison = Callable[[NDArray[np.float64], float], NDArray[np.bool_]]
 
-ORDERS: dict[str, Order] = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
+COMPARISONS: dict[str, Comparison] = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 GRAMMAR = '"== value", "!= value", "> number", ">= number", "< number", "<= number", "in [value, value]", '
 GRAMMAR += 'of words with those of the other answer: "== dead else [alive, lost]"'
 WORDS = {"1": True, "true": True, "0": False, "false": False, "1.0": True, "0.0": False}
@@ -40,7 +40,7 @@ class Rule:
         if not self.sign:
             return text.str.lower().isin(WORDS).to_numpy()
         number = pd.to_numeric(text, errors="coerce").notna().to_numpy()
-        if self.sign in ORDERS:
+        if self.sign in COMPARISONS:
             return number
         named = self.same(text, (*self.values, *self.others))
         if self.others:
@@ -50,9 +50,9 @@ class Rule:
         unnamed = text[~named].value_counts()
         return named | text.isin(unnamed.index[:1]).to_numpy()
 
-    def naming(self, text: pd.Series) -> str:
+    def with_all_words(self, text: pd.Series) -> str:
         """This rule with all words of a column named, as a user would write it; an order as it is."""
-        if self.sign in ORDERS:
+        if self.sign in COMPARISONS:
             return self.text
         rest = text[~self.same(text, self.values)].unique()
         return f"{self.text.partition(' else ')[0]} else [{', '.join(map(str, rest[:6]))}]"
@@ -66,9 +66,9 @@ class Rule:
         """Whether the rule holds, bool [R]; False where the cell is not readable."""
         if not self.sign:
             return text.str.lower().map(WORDS).eq(True).to_numpy(dtype=bool)
-        if self.sign in ORDERS:
+        if self.sign in COMPARISONS:
             number = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64)
-            return ORDERS[self.sign](number, float(self.values[0]))
+            return COMPARISONS[self.sign](number, float(self.values[0]))
         same = self.same(text, self.values)
         return ~same if self.sign == "!=" else same
 
@@ -86,24 +86,24 @@ def parse(setting: str, text: str) -> Rule:
     found = re.fullmatch(r"(==|!=|>=|<=|>|<|in)\s*(\S.*)", text)
     if found:
         sign, rest = found[1], found[2].strip()
-        rest, told, others = rest.partition(" else ") if sign not in ORDERS else (rest, "", "")
-        values = listed(rest) if sign == "in" else (bare(rest),)
-        both = (*values, *listed(others)) if told else values
+        rest, told, others = rest.partition(" else ") if sign not in COMPARISONS else (rest, "", "")
+        values = bracketed(rest) if sign == "in" else (unquoted(rest),)
+        both = (*values, *bracketed(others)) if told else values
         whole = bool(values) and all(both) and (not told or len(both) > len(values))
-        if whole and (sign not in ORDERS or is_number(values[0])):
+        if whole and (sign not in COMPARISONS or is_number(values[0])):
             return Rule(sign, values, text, both[len(values) :])
     raise Refused(
         f"{setting}={text!r}: not a rule; allowed {GRAMMAR}, or nothing if the column holds 0/1 or true/false."
     )
 
 
-def listed(text: str) -> tuple[str, ...]:
+def bracketed(text: str) -> tuple[str, ...]:
     """Values between brackets; none if there are no brackets."""
     inner = re.fullmatch(r"\[(.*)\]", text.strip())
-    return tuple(bare(part) for part in inner[1].split(",")) if inner else ()
+    return tuple(unquoted(part) for part in inner[1].split(",")) if inner else ()
 
 
-def bare(value: str) -> str:
+def unquoted(value: str) -> str:
     """A value without surrounding blanks and quotes."""
     value = value.strip()
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value

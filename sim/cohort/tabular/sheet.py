@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.checks import Refused, brief, one_of
-from sim.cohort.tabular.read import File
+from sim.cohort.tabular.read import TextFile
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,10 @@ class Sheet:
     cells: pd.DataFrame
     site: NDArray[np.str_]
     row: NDArray[np.int64]
-    files: tuple[File, ...]
+    files: tuple[TextFile, ...]
     read: NDArray[np.int64]
 
-    def keep(self, chosen: NDArray[np.bool_]) -> "Sheet":
+    def filter(self, chosen: NDArray[np.bool_]) -> "Sheet":
         """The rows where `chosen` [R] is true; they keep their row numbers."""
         cells = self.cells[chosen].reset_index(drop=True)
         return replace(self, cells=cells, site=self.site[chosen], row=self.row[chosen], read=self.read[chosen])
@@ -55,7 +55,7 @@ class Sheet:
             )
 
 
-def stack(files: Mapping[str, File]) -> Sheet:
+def concatenate(files: Mapping[str, TextFile]) -> Sheet:
     """One sheet from one file a site; all must have the same columns."""
     frames = {name: file.cells for name, file in files.items()}
     (first, model), *others = frames.items()
@@ -73,10 +73,10 @@ def stack(files: Mapping[str, File]) -> Sheet:
     return Sheet(cells, site, row, tuple(files.values()), np.arange(len(cells)))
 
 
-def by_column(file: File, column: str) -> Sheet:
+def split_by_column(file: TextFile, column: str) -> Sheet:
     """One sheet from one file whose column names the site; an empty column name makes it one site, `all`."""
     if not column:
-        return stack({"all": file})
+        return concatenate({"all": file})
     frame = file.cells
     one_of("cohort.site", column, frame.columns)
     row = np.asarray(frame.groupby(column).cumcount(), dtype=np.int64)
@@ -85,7 +85,7 @@ def by_column(file: File, column: str) -> Sheet:
     return sheet
 
 
-def beside(sheet: Sheet, extra: File) -> Sheet:
+def join_side_file(sheet: Sheet, extra: TextFile) -> Sheet:
     """A sheet with the further columns of a side file keyed by `site` and `row`; rows it does not name get ""."""
     side, path = extra.cells, extra.path
     for column in ("site", "row"):

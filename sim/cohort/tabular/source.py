@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from sim.assets import locate
 from sim.checks import Refused, one_of
-from sim.cohort.outcomes import Binary, Categorical, Outcome, Survival
+from sim.cohort.outcomes import DAYS_PER_YEAR, Binary, Categorical, Outcome, Survival
 from sim.cohort.table import Cohort, Source
-from sim.cohort.tabular.columns import category, number, truth
-from sim.cohort.tabular.files import existing, starred
+from sim.cohort.tabular.columns import boolean, category, number
+from sim.cohort.tabular.files import existing, matching_files
 from sim.cohort.tabular.read import read
 from sim.cohort.tabular.rule import parse
-from sim.cohort.tabular.sheet import Sheet, beside, by_column, stack
+from sim.cohort.tabular.sheet import Sheet, concatenate, join_side_file, split_by_column
 
 OWN = (
     "patient",
@@ -40,9 +40,9 @@ class Unit(Enum):
     years = "years"
 
 
-LONGEST = 120 * 365.25  # days that anyone is followed
+LONGEST = 120 * DAYS_PER_YEAR  # days that anyone is followed
 TAB = "\\t"  # as it is written in a setting
-DAYS = {Unit.days: 1.0, Unit.weeks: 7.0, Unit.months: 365.25 / 12, Unit.years: 365.25}
+DAYS = {Unit.days: 1.0, Unit.weeks: 7.0, Unit.months: DAYS_PER_YEAR / 12, Unit.years: DAYS_PER_YEAR}
 
 
 class Incomplete(Enum):
@@ -116,7 +116,7 @@ class Tabular(Source):
         table = pd.DataFrame({"patient": self.patients(held), "site": held.site})
         outcomes: dict[str, Outcome] = {}
         if self.label:
-            table["label"] = truth(held, self.label, parse("", self.positive), "cohort.positive")
+            table["label"] = boolean(held, self.label, parse("", self.positive), "cohort.positive")
             outcomes["label"] = Binary("label")
         if self.classes:
             gaps = held.missing([self.classes])
@@ -132,7 +132,7 @@ class Tabular(Source):
             why = f"is no time above 0 and up to {LONGEST / DAYS[self.unit]:.0f} {self.unit.value}, a life"
             remedy = "Correct it or cohort.unit, or leave the row out (without a time: cohort.unlabelled=drop)."
             held.refuse_first(self.time, wrong, why, remedy)
-            table["event"] = truth(held, self.event, parse("", self.happened), "cohort.happened")
+            table["event"] = boolean(held, self.event, parse("", self.happened), "cohort.happened")
             outcomes["survival"] = Survival("time_days", "event")
         if self.split:
             table["split"] = held.cells[self.split]
@@ -147,14 +147,14 @@ class Tabular(Source):
         """Cells of all files, gaps as ""."""
         files = {site: self.file(name) for site, name in self.files.items()}
         if "*" in self.path:
-            files = starred(self.dir, self.path)
+            files = matching_files(self.dir, self.path)
         if files:
-            sheet = stack({site: read(path, self.columns, self.separator) for site, path in files.items()})
+            sheet = concatenate({site: read(path, self.columns, self.separator) for site, path in files.items()})
         else:
-            sheet = by_column(read(self.file(self.path), self.columns, self.separator), self.site)
+            sheet = split_by_column(read(self.file(self.path), self.columns, self.separator), self.site)
         if self.extra:
             path = existing(locate(self.extra), "cohort.extra", "")
-            sheet = beside(sheet, read(path, [], ","))
+            sheet = join_side_file(sheet, read(path, [], ","))
         return replace(sheet, cells=sheet.cells.where(~sheet.cells.isin(self.missing_marks), ""))
 
     def file(self, name: str) -> Path:
@@ -204,7 +204,7 @@ class Tabular(Source):
             keep &= ~sheet.missing([column for column in (self.label, self.classes, self.time, self.event) if column])
         if not keep.any():
             raise Refused(f"None of {len(keep)} rows is complete: set cohort.incomplete=keep, or drop sparse columns.")
-        return sheet.keep(keep)
+        return sheet.filter(keep)
 
     def patients(self, sheet: Sheet) -> NDArray[np.str_]:
         """Name of every row's patient, str [R]; the site is part of it where hospitals number their own."""

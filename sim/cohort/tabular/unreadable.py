@@ -9,23 +9,25 @@ from typing import IO, cast
 
 import pyarrow as pa
 
-BROKEN = (pa.ArrowException, UnicodeDecodeError, OSError, EOFError, zlib.error, csv.Error)
-KINDS = {  # first bytes -> what such a file is, and what to do
+READ_ERRORS = (pa.ArrowException, UnicodeDecodeError, OSError, EOFError, zlib.error, csv.Error)
+MAGIC_BYTES = {  # first bytes -> what such a file is, and what to do
     b"PAR1": "It is a Parquet file: give it a name that ends in .parquet where Parquet is read, or save it as CSV.",
     b"\x1f\x8b": "It is packed by gzip: give it a name that ends in .gz, or unpack it.",
     b"PK\x03\x04": "It is a zip archive, as spreadsheets are too: unpack it, or save it as CSV in UTF-8.",
     b"\xff\xfe": "It is UTF-16: convert it (iconv -f utf-16 -t utf-8).",
     b"\xfe\xff": "It is UTF-16: convert it (iconv -f utf-16 -t utf-8).",
 }
-NUL = "A crash leaves such bytes, and UTF-16 has them: copy the file again, or convert it (iconv -f utf-16le -t utf-8)."
+NUL_REMEDY = (
+    "A crash leaves such bytes, and UTF-16 has them: copy the file again, or convert it (iconv -f utf-16le -t utf-8)."
+)
 
 
-def opened(path: Path) -> IO[bytes]:
+def open_binary(path: Path) -> IO[bytes]:
     """The bytes of a file, .gz unpacked."""
     return cast(IO[bytes], (gzip.open if path.suffix == ".gz" else open)(path, "rb"))
 
 
-def broken(path: Path, error: BaseException) -> str:
+def unreadable(path: Path, error: BaseException) -> str:
     """Refusal of a file that is not text or cannot be read to its end, or of a line with too many or too few cells."""
     if isinstance(error, UnicodeDecodeError) or (isinstance(error, pa.ArrowException) and "UTF8" in str(error)):
         return not_text(path)
@@ -55,23 +57,23 @@ def not_text(path: Path) -> str:
     """Refusal of a file that is not UTF-8 text, with the first byte that is not."""
     before, head = 0, b""
     try:
-        with opened(path) as file:
+        with open_binary(path) as file:
             for line, text in enumerate(file, 1):
                 head = head or text[:4]
-                wrong = fault(text)
+                wrong = first_bad_byte(text)
                 if wrong is not None:
-                    kind = next((told for magic, told in KINDS.items() if head.startswith(magic)), "")
+                    kind = next((told for magic, told in MAGIC_BYTES.items() if head.startswith(magic)), "")
                     other = "Convert the file (iconv -f latin1 -t utf-8), or save or export it again as UTF-8."
-                    remedy = kind or (other if text[wrong] else NUL)
+                    remedy = kind or (other if text[wrong] else NUL_REMEDY)
                     byte = f"byte {before + wrong} is 0x{text[wrong]:02x}"
                     return f"{path}, line {line}: {byte}, which is not UTF-8 text. {remedy}"
                 before += len(text)
-    except BROKEN as error:
-        return broken(path, error)
+    except READ_ERRORS as error:
+        return unreadable(path, error)
     return f"{path}: not UTF-8 text. Convert the file (iconv -f latin1 -t utf-8), then try again."
 
 
-def fault(text: bytes) -> int | None:
+def first_bad_byte(text: bytes) -> int | None:
     """Where a line first holds what UTF-8 text does not; None if nowhere."""
     nul = text.find(b"\0")
     try:

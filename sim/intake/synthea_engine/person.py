@@ -8,11 +8,12 @@ from datetime import date, datetime
 from typing import Protocol
 
 from sim.cohort.clinical.codes import Diagnosis, Observation, Value, comorbidities, diagnoses, observations, treatments
-from sim.cohort.clinical.schema import SAME_DAY, TREATMENTS, YEAR
+from sim.cohort.clinical.schema import SAME_DAY, TREATMENTS
+from sim.cohort.outcomes import DAYS_PER_YEAR
 
 ADULT = 18  # years; the breast module also gives cancer to children
 WORKUP = range(-1, 184)  # days around the diagnosis in which what the work-up finds is written down
-SCHEDULER = (
+DEATH_MODULE = (
     "death_scheduled_by"  # attribute that sim.intake.synthea_engine.engine adds: the module that set `death_time`
 )
 WORDS = {"M": "male", "F": "female", "non_hispanic": "nonhispanic"}
@@ -54,7 +55,7 @@ class Measured(Entry, Protocol):
     unit: str | None
 
 
-class Record(Protocol):
+class HealthRecord(Protocol):
     """All that was written down."""
 
     conditions: Sequence[Entry]
@@ -63,14 +64,14 @@ class Record(Protocol):
     observations: Sequence[Measured]
 
 
-class Person(Protocol):
+class SimulatedPerson(Protocol):
     """A simulated person."""
 
     attributes: Mapping[str, object]
-    record: Record | None
+    record: HealthRecord | None
 
 
-def row(person: Person, cancer: str, patient: str, end: datetime) -> Row | None:
+def row(person: SimulatedPerson, cancer: str, patient: str, end: datetime) -> Row | None:
     """The patient's row as of the first diagnosis of this cancer; None for who has none, or has it as a child.
 
     `end` is the day the simulation stops. Days are calendar days. Raises ValueError if the engine wrote down an answer
@@ -83,7 +84,7 @@ def row(person: Person, cancer: str, patient: str, end: datetime) -> Row | None:
         return None
     case, meant = min(cases, key=lambda found: found[0].time)
     day = case.time.date()
-    age = (day - moment(about, "birth_date").date()).days / YEAR
+    age = (day - time_attribute(about, "birth_date").date()).days / DAYS_PER_YEAR
     if age < ADULT or case.time > end:
         return None
     made: Row = {
@@ -92,13 +93,13 @@ def row(person: Person, cancer: str, patient: str, end: datetime) -> Row | None:
         "cancer_type": cancer,
         "dx_date": day,
         "age_at_dx": age,
-        "sex": word(about, "gender"),
-        "race": word(about, "race"),
-        "ethnicity": word(about, "ethnicity"),
-        "state": word(about, "state"),
-        "city": word(about, "city"),
+        "sex": word_attribute(about, "gender"),
+        "race": word_attribute(about, "race"),
+        "ethnicity": word_attribute(about, "ethnicity"),
+        "state": word_attribute(about, "state"),
+        "city": word_attribute(about, "city"),
         "facility_id": facility(case, about),
-        "ses": word(about, "socioeconomic_status"),
+        "ses": word_attribute(about, "socioeconomic_status"),
         "smoking": "never" if about.get("quit smoking age") is None and not about.get("smoker") else "ever",
         "histology": meant.histology,
     }
@@ -107,17 +108,17 @@ def row(person: Person, cancer: str, patient: str, end: datetime) -> Row | None:
     made |= known_conditions(record.conditions, day)
     made |= treated([*record.procedures, *record.medications], cancer, day)
     succeeded = about.get(f"{cancer}_cancer_survival")  # the breast module alone sets it, to "yes" or "no"
-    return made | {"response": None if succeeded is None else succeeded == "yes"} | fate(about, cancer, day, end)
+    return made | {"response": None if succeeded is None else succeeded == "yes"} | follow_up(about, cancer, day, end)
 
 
-def moment(about: Mapping[str, object], name: str) -> datetime:
+def time_attribute(about: Mapping[str, object], name: str) -> datetime:
     """A time among the attributes."""
     value = about[name]
     assert isinstance(value, datetime), name
     return value
 
 
-def word(about: Mapping[str, object], name: str) -> str:
+def word_attribute(about: Mapping[str, object], name: str) -> str:
     """A word among the attributes, as schema.yaml spells it."""
     value = str(about[name])
     return WORDS.get(value, value)
@@ -162,17 +163,17 @@ def observed(written: Sequence[Measured], day: date) -> Row:
         at = days(entry, day)
         first, _ = kept.get(column.column, (at, None))
         if (at in WORKUP and at == first) if column.when == "workup" else at <= 0:
-            value = answer(column, entry)
+            value = interpreted(column, entry)
             if value is not None:
                 kept[column.column] = (at, value)
     return {name: value for name, (_, value) in kept.items()}
 
 
-def answer(column: Observation, entry: Measured) -> Value | None:
+def interpreted(column: Observation, entry: Measured) -> Value | None:
     """What an observation says; raises ValueError for an answer that is not in the table of codes."""
     code = getattr(entry.value, "code", "")
     text = "" if code or entry.value is None else str(entry.value)
-    read = column.answer(str(code), text, entry.unit or "")
+    read = column.interpret(str(code), text, entry.unit or "")
     if not read.understood:
         raise ValueError(f"{column.column} ({code_of(entry)}): {entry.value!r} {entry.unit}: {column.allowed}")
     return read.value
@@ -199,13 +200,13 @@ def treated(given: Sequence[Entry], cancer: str, day: date) -> Row:
     return made
 
 
-def fate(about: Mapping[str, object], cancer: str, day: date, end: datetime) -> Row:
+def follow_up(about: Mapping[str, object], cancer: str, day: date, end: datetime) -> Row:
     """Death or end of follow-up. This cancer is the cause if its module set the time at which death came."""
     died = about.get("death_date") is not None
-    last = moment(about, "death_date") if died else end
-    by_cancer = about.get("death_time") == last and about.get(SCHEDULER) == f"{cancer}_cancer"
+    last = time_attribute(about, "death_date") if died else end
+    by_cancer = about.get("death_time") == last and about.get(DEATH_MODULE) == f"{cancer}_cancer"
     return {
-        "time_years": max(float((last.date() - day).days), SAME_DAY) / YEAR,
+        "time_years": max(float((last.date() - day).days), SAME_DAY) / DAYS_PER_YEAR,
         "event": died,
         "death_cause_cancer": by_cancer if died else None,
     }

@@ -12,16 +12,18 @@ from itertools import count, takewhile
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sim.checks import Refused, nearest, one_of, within
+from sim.checks import Refused, did_you_mean, one_of, within
 from sim.config.refusals import plain
 from sim.intake.synthea_engine.engine import CANCERS, CITIES, PACKAGE, VERSION, Part
 
-BARREN = 2000  # people of a city without one patient, after which something is wrong
-FAULTY = 0.02  # share of people on whom a module failed, above which something is wrong; 1.5.0: one of some thousands
+MAX_BARREN = 2000  # people of a city without one patient, after which something is wrong
+MAX_FAULTY = (
+    0.02  # share of people on whom a module failed, above which something is wrong; 1.5.0: one of some thousands
+)
 
 
 @dataclass
-class Making:
+class MakeSettings:
     """What is asked of the engine."""
 
     cancer: list[str] = field(default_factory=lambda: list(CANCERS))
@@ -43,30 +45,30 @@ class Making:
         within("patients", self.patients, len(self.cancer) * len(self.cities))
 
 
-def settings(words: Sequence[str]) -> Making:
+def parse_settings(words: Sequence[str]) -> MakeSettings:
     """From words such as `cancer=breast,lung patients=4000`; raises Refused."""
-    known = {one.name: one for one in fields(Making)}
+    known = {one.name: one for one in fields(MakeSettings)}
     given: dict[str, object] = {}
     for word in words:
         name, equals, value = word.partition("=")
         if not equals:
             raise Refused(f"{word}: not a setting. Write key=value, such as patients=4000.")
         if name not in known:
-            raise Refused(f"{name}: no such setting; allowed are {', '.join(known)}.{nearest(name, known)}")
+            raise Refused(f"{name}: no such setting; allowed are {', '.join(known)}.{did_you_mean(name, known)}")
         listed = [part.strip() for part in value.strip("[]").split(",") if part.strip()]
         given[name] = listed if name in ("cancer", "cities") else value
     try:
-        made = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Making), given))
+        made = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(MakeSettings), given))
     except OmegaConfBaseException as error:
         raise Refused(plain(error)) from None
-    assert isinstance(made, Making)
+    assert isinstance(made, MakeSettings)
     return made
 
 
-class Arm:
+class Stratum:
     """One city and cancer: its share of the patients and the parts that hold them."""
 
-    def __init__(self, city: str, cancer: str, quota: int, making: Making) -> None:
+    def __init__(self, city: str, cancer: str, quota: int, making: MakeSettings) -> None:
         self.city, self.cancer, self.quota = city, cancer, quota
         self.seed, self.people = making.seed, making.people
         self.rows: dict[int, int] = {}  # number of a finished part -> patients in it
@@ -100,23 +102,23 @@ class Arm:
         there = self.rows.keys() | self.busy
         first = next(number for number in count() if number not in there)
         found, simulated = sum(self.rows.values()), len(self.rows) * self.people
-        if simulated >= BARREN and not found:
+        if simulated >= MAX_BARREN and not found:
             raise Refused(f"{self.city}, {self.cancer}: no patient among {simulated} people; see {PACKAGE} {VERSION}.")
-        if len(self.faults) > max(FAULTY * simulated, 3):
+        if len(self.faults) > max(MAX_FAULTY * simulated, 3):
             why = f"{len(self.faults)} of {simulated} people failed, such as: {next(iter(self.faults.values()))}"
             raise Refused(f"{self.city}, {self.cancer}: {why}. Install {PACKAGE} {VERSION} anew.")
         coming = len(self.busy) * self.people * (found + 1) / (simulated + 3)  # three people a patient until we know
         return first if found + coming < self.quota or max(there) > first else None
 
 
-def arms(making: Making) -> list[Arm]:
+def strata(making: MakeSettings) -> list[Stratum]:
     """Every city and cancer, sorted; the first ones take what does not divide evenly."""
     pairs = [(city, cancer) for city in sorted(making.cities) for cancer in sorted(making.cancer)]
     share, rest = divmod(making.patients, len(pairs))
-    return [Arm(*pair, share + (at < rest), making) for at, pair in enumerate(pairs)]
+    return [Stratum(*pair, share + (at < rest), making) for at, pair in enumerate(pairs)]
 
 
-def deal(wanted: Sequence[Arm]) -> Part | None:
+def next_part(wanted: Sequence[Stratum]) -> Part | None:
     """The next part of the first arm that lacks patients."""
     for arm in wanted:
         number = arm.next()

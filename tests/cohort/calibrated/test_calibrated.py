@@ -15,7 +15,7 @@ from sim.checks import Refused
 from sim.cohort.calibrated import published
 from sim.cohort.calibrated.baseline_hazards import baselines
 from sim.cohort.calibrated.blocks import BLOCK
-from sim.cohort.calibrated.centres import centres, deal
+from sim.cohort.calibrated.centres import apportion, centres
 from sim.cohort.calibrated.marginals import marginals
 from sim.cohort.calibrated.published import law
 from sim.cohort.calibrated.source import Calibrated
@@ -107,7 +107,7 @@ def test_dials_keep_the_draw_of_a_patient():
 @pytest.mark.parametrize("weights", [[1, 1, 1], [8, 4, 2, 1], [1e-3, 1, 7.3]])
 def test_sizes_add_up_and_never_shrink(weights):
     weights = np.array(weights, dtype=float)
-    sizes = np.array([deal(total, weights) for total in range(len(weights), 400)])
+    sizes = np.array([apportion(total, weights) for total in range(len(weights), 400)])
     assert (sizes.sum(1) == np.arange(len(weights), 400)).all()
     assert (sizes >= 1).all()
     assert (np.diff(sizes, axis=0) >= 0).all()
@@ -115,7 +115,7 @@ def test_sizes_add_up_and_never_shrink(weights):
 
 def test_sizes_follow_the_weights():
     # 6000 in the proportion 8 : 4 : 2 : 1
-    assert deal(6000, np.array([8.0, 4.0, 2.0, 1.0])).tolist() == [3200, 1600, 800, 400]
+    assert apportion(6000, np.array([8.0, 4.0, 2.0, 1.0])).tolist() == [3200, 1600, 800, 400]
 
 
 # --- published margins ------------------------------------------------------------------------------------------------
@@ -492,7 +492,7 @@ def test_the_settings_are_a_typed_config():
 
 def test_every_number_has_a_mark_and_a_source():
     sources = published.load("sources.yaml")
-    tables = [*published.cancers().values(), published.population(), published.spread()]
+    tables = [*published.cancers().values(), published.population(), published.centre_variation()]
     assert len(published.cancers()) == 12
     for table in tables:
         for name, figure in table.items():

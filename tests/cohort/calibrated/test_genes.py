@@ -12,8 +12,8 @@ from sim.checks import Refused
 from sim.cohort.calibrated import genes
 from sim.cohort.calibrated.blocks import BLOCK
 from sim.cohort.calibrated.centres import centres
-from sim.cohort.calibrated.course import DAYS
 from sim.cohort.calibrated.source import Calibrated
+from sim.cohort.outcomes import DAYS_PER_YEAR
 from sim.cohort.table import Cohort
 
 
@@ -73,7 +73,7 @@ def test_the_spread_of_the_sum_is_exact() -> None:
     cohort = made(["breast"], 40_000, 50)
     beta = genes.effects(50, ("breast",))
     total = features(cohort).to_numpy(dtype=float) @ beta[0]
-    assert total.std() == pytest.approx(genes.spread(beta)[0], rel=0.02)  # se of an sd: 1 / sqrt(2 n) = .35 %
+    assert total.std() == pytest.approx(genes.total_sd(beta)[0], rel=0.02)  # se of an sd: 1 / sqrt(2 n) = .35 %
 
 
 def test_cox_finds_the_genes_that_matter_and_no_others() -> None:
@@ -120,7 +120,7 @@ def test_survival_stays_the_published_one() -> None:
     assert truth is not None
     for stage, published in (("local", 0.91), ("regional", 0.74), ("distant", 0.16)):  # cancers.yaml
         mine = truth["stage"] == stage
-        alive = (truth["time_cancer_days"][mine] > 5 * DAYS).mean()
+        alive = (truth["time_cancer_days"][mine] > 5 * DAYS_PER_YEAR).mean()
         assert abs(alive - published) < 3.5 * np.sqrt(published * (1 - published) / mine.sum()) + 0.0005
 
 

@@ -9,11 +9,11 @@ from lifelines import CoxPHFitter
 from scipy.stats import kstest, norm
 
 from sim.checks import Refused
-from sim.cohort.calibrated.centres import centres, referred
-from sim.cohort.calibrated.course import DAYS
+from sim.cohort.calibrated.centres import centres, referral_factors
 from sim.cohort.calibrated.published import cancers, law
 from sim.cohort.calibrated.source import Calibrated
 from sim.cohort.calibrated.world import Hard
+from sim.cohort.outcomes import DAYS_PER_YEAR
 from sim.cohort.table import Cohort
 from sim.config.compose import experiment
 from sim.run.run import rehearse
@@ -42,14 +42,16 @@ def test_published_survival_holds_whatever_is_hard(name: str) -> None:
     for stage, published in enumerate(survival):
         mine = truth["stage"].cat.codes == stage
         if mine.any():
-            alive = (truth["time_cancer_days"][mine] > 5 * DAYS).mean()
+            alive = (truth["time_cancer_days"][mine] > 5 * DAYS_PER_YEAR).mean()
             assert abs(alive - published) < 3.5 * np.sqrt(published * (1 - published) / mine.sum()) + 0.0005
 
 
 def test_frailty_and_score_act_more_early_than_late() -> None:
     data = known(made("lung", 40_000, Hard.time_varying))
-    early = data.assign(event=data["event"] & (data["time"] < 2 * DAYS), time=np.minimum(data["time"], 2 * DAYS))
-    late = data[data["time"] > 2 * DAYS]
+    early = data.assign(
+        event=data["event"] & (data["time"] < 2 * DAYS_PER_YEAR), time=np.minimum(data["time"], 2 * DAYS_PER_YEAR)
+    )
+    late = data[data["time"] > 2 * DAYS_PER_YEAR]
     # population.yaml: up to two years 1.5 times, then .5 times; lung: frail .8, score .20, marker_1 ln .60 all along
     for part, factor in ((early, 1.5), (late, 0.5)):
         found = CoxPHFitter().fit(part, "time", "event", strata=["stage"]).summary
@@ -64,7 +66,7 @@ def test_frailty_and_score_act_more_early_than_late() -> None:
 def test_the_risk_at_five_years_is_that_of_the_times() -> None:
     truth = made("aml", 40_000, Hard.time_varying).truth
     assert truth is not None
-    alive = (truth["time_cancer_days"] > 5 * DAYS).to_numpy()
+    alive = (truth["time_cancer_days"] > 5 * DAYS_PER_YEAR).to_numpy()
     chance = np.exp(-np.exp(truth["survival_cancer"].to_numpy()))
     # In tenths of the predicted chance the observed share agrees: 4,000 patients each, 4 binomial standard errors.
     for tenth in np.array_split(np.argsort(chance), 10):
@@ -117,7 +119,7 @@ def test_rare_cancers_are_referred() -> None:
     assert [name for name, rare in zip(names, law(names).rare, strict=True) if rare] == [
         *("ovary", "aml", "glioblastoma", "sarcoma", "male_breast", "merkel")  # below 25,000 cases a year
     ]
-    times, volume = referred(0, 4000, 5.0, law(names))
+    times, volume = referral_factors(0, 4000, 5.0, law(names))
     here = volume > 1
     assert abs(here.mean() - 0.25) < 4 * np.sqrt(0.25 * 0.75 / 4000)  # centres.yaml
     np.testing.assert_array_equal(times[here][:, law(names).rare], 5.0)
@@ -132,7 +134,9 @@ def test_rare_cancers_are_referred() -> None:
     share = [
         table["cancer"].isin(["merkel", "sarcoma", "ovary"]).groupby(table["site"]).mean() for table in (plain, boosted)
     ]
-    names_here = [f"centre-{number + 1}" for number in np.flatnonzero(referred(0, 8, 5.0, law(names))[0].max(1) > 1)]
+    names_here = [
+        f"centre-{number + 1}" for number in np.flatnonzero(referral_factors(0, 8, 5.0, law(names))[0].max(1) > 1)
+    ]
     assert 0 < len(names_here) < 8
     ratio = (share[1] / share[0]).loc[names_here]
     assert (np.abs(ratio - 5 / (1 + 4 * rare)) < 0.9).all()  # 300 of 10,000: a ratio's se is near .3
@@ -196,8 +200,8 @@ def test_years_are_those_of_the_follow_up() -> None:
         table = made("pancreas", 4000, years=6, mature_years=mature).table
         assert set(table["diagnosis_year"]) == set(range(2020 - int(mature), 2026 - int(mature)))
         left = 2026 - table["diagnosis_year"]
-        assert (table["time_days"] <= (left + 0.05 + 1e-9) * DAYS).all()
-        followed = table["time_days"] > (left - 1 - 1e-9) * DAYS
+        assert (table["time_days"] <= (left + 0.05 + 1e-9) * DAYS_PER_YEAR).all()
+        followed = table["time_days"] > (left - 1 - 1e-9) * DAYS_PER_YEAR
         assert followed[~table["died"]].mean() > 0.5  # the others were lost
 
 

@@ -14,9 +14,9 @@ from sim.checks import Refused
 from sim.cohort.calibrated import published
 from sim.cohort.clinical import codes
 from sim.cohort.clinical.conform import conform, labels, read, write
-from sim.cohort.clinical.schema import TREATMENTS, YEAR, columns, names
+from sim.cohort.clinical.schema import TREATMENTS, columns, columns_with_role
 from sim.cohort.clinical.source import Clinical, Site, Treatments
-from sim.cohort.outcomes import Binary
+from sim.cohort.outcomes import DAYS_PER_YEAR, Binary
 from sim.cohort.table import Cohort
 from sim.config.compose import experiment
 from sim.federation.split import Split
@@ -42,7 +42,7 @@ def test_the_schema_is_sound() -> None:
         assert not column.reveals or column.reveals in columns(), name
         assert column.unit or column.kind != "number", name
     for name in TREATMENTS:
-        assert {f"tx_{name}", f"tx_{name}_days"} <= set(names("treatment"))
+        assert {f"tx_{name}", f"tx_{name}_days"} <= set(columns_with_role("treatment"))
 
 
 def test_the_codes_fill_columns_of_the_schema_with_values_that_fit() -> None:
@@ -92,13 +92,13 @@ def test_the_codes_fill_columns_of_the_schema_with_values_that_fit() -> None:
     ],
 )
 def test_display_texts_are_understood(loinc: str, text: str, value: object) -> None:
-    assert codes.observations()[loinc].answer("", text, "") == codes.Answer(True, value)  # type: ignore[arg-type]
+    assert codes.observations()[loinc].interpret("", text, "") == codes.Interpretation(True, value)  # type: ignore[arg-type]
 
 
 def test_units_are_converted() -> None:
-    assert codes.observations()["33728-7"].answer("", "25", "mm").value == pytest.approx(2.5)
-    assert codes.observations()["33756-8"].answer("", "1.2", "cm").value == pytest.approx(12.0)
-    assert not codes.observations()["33728-7"].answer("", "25", "inch").understood
+    assert codes.observations()["33728-7"].interpret("", "25", "mm").value == pytest.approx(2.5)
+    assert codes.observations()["33756-8"].interpret("", "1.2", "cm").value == pytest.approx(12.0)
+    assert not codes.observations()["33728-7"].interpret("", "25", "inch").understood
 
 
 def test_causes_of_death() -> None:
@@ -213,7 +213,7 @@ def test_outcomes_and_predictors_at_diagnosis(tmp_path: Path) -> None:
     known = {"cancer_type", "age_years", "stage", "t", "er", "com_copd"}
     assert set(made.predictors["survival"]) == known
     assert set(made.predictors["stage_late"]) == known - {"stage", "t"}  # T gives the stage away
-    assert made.table["time_days"].iloc[0] == pytest.approx(YEAR / 12)
+    assert made.table["time_days"].iloc[0] == pytest.approx(DAYS_PER_YEAR / 12)
     assert made.table["site"].value_counts().to_dict() == {"south": 26, "north": 14}
     assert made.notes["left out"] == "none"
 
@@ -223,7 +223,14 @@ def test_no_outcome_and_no_treatment_ever_predicts_at_diagnosis(tmp_path: Path) 
         tmp_path, clinical_table(response=np.arange(PATIENTS) % 2 == 0, recurrence=np.arange(PATIENTS) % 3 == 0)
     )
     assert set(made.outcomes) == {"survival", "response", "stage", "stage_late", "recurrence", "cancer_type"}
-    forbidden = {*names("outcome"), *names("treatment"), *names("key"), *names("place"), "mortality_5y", "stage_late"}
+    forbidden = {
+        *columns_with_role("outcome"),
+        *columns_with_role("treatment"),
+        *columns_with_role("key"),
+        *columns_with_role("place"),
+        "mortality_5y",
+        "stage_late",
+    }
     for used in made.predictors.values():
         assert not forbidden & (set(used) - {"cancer_type"})
 
@@ -232,7 +239,7 @@ def test_a_landmark_moves_the_clock_and_knows_only_what_was_begun(tmp_path: Path
     made = cohort(tmp_path, treatments=Treatments.landmark, landmark_months=6.0)
     # Patient i is followed for i + 1 months: those of months 1 to 6 are not at risk at the landmark.
     assert made.table["patient"].tolist() == [f"p{i:02d}" for i in range(6, PATIENTS)]
-    assert made.table["time_days"].iloc[0] == pytest.approx(YEAR / 12)
+    assert made.table["time_days"].iloc[0] == pytest.approx(DAYS_PER_YEAR / 12)
     assert made.notes["left out"] == "6 dead or lost by 6 months"
     # Even patients are operated on day 10 i; the landmark is day 182.6.
     begun = made.table.set_index("patient")["tx_surgery"]
@@ -315,11 +322,11 @@ def test_unknown_labels_never_reach_a_federation() -> None:
     )
     whole = Cohort("toy", frame, {"y": Binary("y")}, {"y": ("x",)}, truth=pd.DataFrame({"y": [0.1, 0.2, 0.3, 0.4]}))
     assert whole.events("y").tolist() == [True, False, False, True]
-    about = whole.about("y")
+    about = whole.where_known("y")
     assert about.table["patient"].tolist() == ["a", "c", "d"]
     assert about.truth is not None
     assert about.truth["y"].tolist() == [0.1, 0.3, 0.4]
-    assert about.about("y") is about
+    assert about.where_known("y") is about
     sites = Natural().assign(about, "y", 0)
     assert sorted(federated(about, "y", sites, Split(), 0).y["label"].tolist()) == [False, True, True]
     with pytest.raises(Refused, match="known of nobody"):

@@ -15,10 +15,10 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, r
 from sim.checks import Refused
 from sim.cohort.calibrated.source import Calibrated
 from sim.cohort.clinical.conform import conform, write
-from sim.cohort.clinical.mortality import dead_by, seen_for
+from sim.cohort.clinical.mortality import could_be_followed, dead_by
 from sim.cohort.clinical.schema import columns
 from sim.cohort.clinical.source import Clinical, Site
-from sim.cohort.clinical.unlearnable import drawn, grounds, tells
+from sim.cohort.clinical.unlearnable import determinants, unlearnable, varies
 from sim.cohort.outcomes import Binary, Categorical, Survival
 from sim.cohort.table import Cohort
 from sim.config.compose import experiment
@@ -172,7 +172,7 @@ def test_labels_of_classes_are_checked() -> None:
     cohort = classed(pd.Series(pd.Categorical(["b", None, "c", "b"], categories=["a", "b", "c"])))
     assert cohort.classes("kind").tolist() == [1, 0, 2, 1]
     assert cohort.known("kind").tolist() == [True, False, True, True]
-    about = cohort.about("kind")
+    about = cohort.where_known("kind")
     assert about.notes["not known"] == "kind of 1 of 4 rows, left out"
     assert about.levels("kind") == ("a", "b", "c")
     with pytest.raises(Refused, match=r"'kind' is .*allowed a pandas categorical"):
@@ -196,7 +196,7 @@ def test_death_within_five_years_by_hand() -> None:
     assert dead_by(time, died, 5.0, could).to_list() == [True, False, True, pd.NA, False, False, pd.NA]
     day = pd.to_datetime(pd.Series(["2010-01-01", "2015-02-01", "2016-06-01", None]))
     # The last day anyone was seen is 1 January 2020: the second could not be seen for five years.
-    seen = seen_for(day, pd.Series([10.0, 1.0, 3.0, 2.0]), 5)
+    seen = could_be_followed(day, pd.Series([10.0, 1.0, 3.0, 2.0]), 5)
     assert seen.tolist() == [True, False, False, False]
 
 
@@ -374,17 +374,17 @@ def test_mortality_leaves_out_those_who_could_not_be_followed(tmp_path: Path) ->
 
 def test_the_table_of_grounds_speaks_of_columns_that_exist() -> None:
     known = {"age_years" if name == "age_at_dx" else name for name in columns()}
-    for cancer, laws in drawn().items():
+    for cancer, laws in determinants().items():
         assert cancer in columns()["cancer_type"].allowed
         for outcome, law in laws.items():
             assert set(law) == {"columns", "why", "measured"}, (cancer, outcome)
             assert set(law["columns"]) <= known
-    both = grounds({"engine"}, ["lung", "prostate"], ["survival"])["survival"]
+    both = unlearnable({"engine"}, ["lung", "prostate"], ["survival"])["survival"]
     assert both.columns == ("cancer_type", "stage", "t", "n", "m", "age_years")
-    assert "survival" not in grounds({"engine", "fhir"}, ["lung"], ["survival"])
-    assert tells(pd.Series([1.0] * 97 + [2.0] * 3))
-    assert not tells(pd.Series([1.0] * 99 + [2.0] + [np.nan] * 50))
-    assert not tells(pd.Series([np.nan]))
+    assert "survival" not in unlearnable({"engine", "fhir"}, ["lung"], ["survival"])
+    assert varies(pd.Series([1.0] * 97 + [2.0] * 3))
+    assert not varies(pd.Series([1.0] * 99 + [2.0] + [np.nan] * 50))
+    assert not varies(pd.Series([np.nan]))
 
 
 def test_a_cohort_says_why_it_lacks_an_outcome() -> None:
@@ -393,4 +393,4 @@ def test_a_cohort_says_why_it_lacks_an_outcome() -> None:
     with pytest.raises(Refused, match="not staged"):
         cohort.outcome("stage")
     with pytest.raises(Refused, match=r"task\.outcome='stge': allowed"):
-        replace(cohort, grounds={}).outcome("stge")
+        replace(cohort, unlearnable={}).outcome("stge")

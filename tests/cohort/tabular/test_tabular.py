@@ -17,9 +17,9 @@ from sim.checks import Refused
 from sim.cohort.outcomes import Survival
 from sim.cohort.real import Lung
 from sim.cohort.tabular.columns import category
-from sim.cohort.tabular.read import File
+from sim.cohort.tabular.read import TextFile
 from sim.cohort.tabular.rule import parse
-from sim.cohort.tabular.sheet import stack
+from sim.cohort.tabular.sheet import concatenate
 from sim.cohort.tabular.source import Incomplete, Tabular, Unit, Unlabelled
 from sim.federation.split import Split
 from sim.partition import Natural
@@ -150,13 +150,13 @@ def test_a_star_names_the_sites(tmp_path: Path) -> None:
 
 
 def test_a_level_written_1_and_one_written_1_0_are_one_level_but_01_is_a_name() -> None:
-    def coded(*codes: str) -> File:
-        return File(Path("x.csv"), pd.DataFrame({"code": codes}))
+    def coded(*codes: str) -> TextFile:
+        return TextFile(Path("x.csv"), pd.DataFrame({"code": codes}))
 
-    sheet = stack({"a": coded("1", "2"), "b": coded("1.0", "10")})
+    sheet = concatenate({"a": coded("1", "2"), "b": coded("1.0", "10")})
     assert category(sheet, "code").tolist() == ["1", "2", "1", "10"]
     assert category(sheet, "code").categories.tolist() == ["1", "2", "10"]
-    sheet = stack({"a": coded("1", "01")})
+    sheet = concatenate({"a": coded("1", "01")})
     assert category(sheet, "code").tolist() == ["1", "01"]
 
 
