@@ -1,4 +1,4 @@
-"""`fedtrial cohort make synthea`: settings from words, the cohort, and its card beside it."""
+"""`fedtrial cohort make synthea`: simulate a cohort with the Synthea engine and write its card beside it."""
 
 import shlex
 from collections.abc import Sequence
@@ -15,32 +15,32 @@ from sim.intake.synthea_engine.make import MadeCohort, make_cohort
 from sim.intake.synthea_engine.plan import MakeSettings, parse_settings
 
 
-def make(console: Console, engine: str, words: Sequence[str], out: Path, overwrite: bool) -> None:
-    """Make the cohort and say what came out; ends with exit code 130 when the user stops it."""
+def make_and_report(console: Console, engine: str, words: Sequence[str], out: Path, overwrite: bool) -> None:
+    """Make the cohort, write its card and print a summary; exit code 130 if the user stops it with Ctrl-C."""
     one_of("ENGINE", engine, ["synthea"])
-    making = parse_settings(words)
+    settings = parse_settings(words)
     writable_parquet(out, overwrite)
     try:
-        made = make_cohort(making, out)
+        made = make_cohort(settings, out)
     except KeyboardInterrupt:
         console.print(f"Stopped. What is finished lies in {out.name}.parts; the same command goes on from there.")
         raise typer.Exit(130) from None
     card = out.with_suffix(".card.md")
-    card.write_text(card_text(making, made, out), encoding="utf-8")
+    card.write_text(card_text(settings, made, out), encoding="utf-8")
     console.print(f"{patient_count(made)}: {out}", soft_wrap=True)
     console.print(f"Card: {card}", soft_wrap=True)
     console.print(f"Next: fedtrial cohort describe clinical cohort.file={out} cohort.site=city", soft_wrap=True)
 
 
 def patient_count(made: MadeCohort) -> str:
-    """How many patients of how many people."""
+    """How many patients came of how many simulated people."""
     failed = f"; left out, for a module of the package failed on them: {made.left_out}" if made.left_out else ""
     return f"{len(made.table)} patients of {made.people} people{failed}"
 
 
-def card_text(making: MakeSettings, made: MadeCohort, out: Path) -> str:
-    """The card: who the patients are, and all it takes to make them again."""
-    words = {name: ",".join(value) if isinstance(value, list) else value for name, value in asdict(making).items()}
+def card_text(settings: MakeSettings, made: MadeCohort, out: Path) -> str:
+    """The card in Markdown: who the patients are, and the command that makes them again."""
+    words = {name: ",".join(value) if isinstance(value, list) else value for name, value in asdict(settings).items()}
     command = " ".join(f"{name}={shlex.quote(str(words[name]))}" for name in ("cancer", "patients", "cities", "seed"))
     lines = [
         f"# {out.name}: patients of the Synthea engine",

@@ -125,9 +125,9 @@ def describe(
     name: Annotated[str, typer.Argument(help="An entry of the cohort group; then key=value overrides.")],
 ) -> None:
     """Print a cohort: card, columns, patients per site and, if calibrated, its marginals beside the published ones."""
-    from sim.cli.cohort import cohort
+    from sim.cli.cohort_describe import describe_cohort
 
-    cohort(console, name, context.args)
+    describe_cohort(console, name, context.args)
 
 
 @cohorts.command(context_settings={"allow_extra_args": True})
@@ -138,9 +138,9 @@ def make(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
 ) -> None:
     """Make a cohort with the Synthea engine (extra `synthea`). Stop it whenever you like: the same command goes on."""
-    from sim.cli.cohort_make import make
+    from sim.cli.cohort_make import make_and_report
 
-    make(console, engine, context.args, out, overwrite)
+    make_and_report(console, engine, context.args, out, overwrite)
 
 
 @app.command(context_settings={"allow_extra_args": True})
@@ -149,9 +149,9 @@ def partition(
     figure: Annotated[Path | None, typer.Option(help="Where the figure goes (.svg, .png or .pdf).")] = None,
 ) -> None:
     """Print and plot who holds what, for key=value overrides such as partition=dirichlet partition.alpha=0.1."""
-    from sim.cli.cohort import partition
+    from sim.cli.partition import describe_partition
 
-    partition(console, context.args, figure)
+    describe_partition(console, context.args, figure)
 
 
 @app.command()

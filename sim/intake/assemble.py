@@ -61,13 +61,13 @@ def row(reading: Reading, patient: str, case: Case, follow_up: FollowUp) -> dict
     person = charts.demographics[patient]
     if person.birth > case.day:
         raise Refused(
-            f"{case.place}: diagnosis on {iso_date(case.day)}, before the birth on {iso_date(person.birth)} ({person.place})."
-            " Correct one of the two."
+            f"{case.place}: diagnosis on {iso_date(case.day)}, before the birth on {iso_date(person.birth)} "
+            f"({person.place}). Correct one of the two."
         )
     if case.day - person.birth > upper_bound("age_at_dx") * DAYS_PER_YEAR:
         raise Refused(
-            f"{case.place}: diagnosis on {iso_date(case.day)}, more than {upper_bound('age_at_dx'):g} years after the birth on "
-            f"{iso_date(person.birth)} ({person.place}). Correct one of the two."
+            f"{case.place}: diagnosis on {iso_date(case.day)}, more than {upper_bound('age_at_dx'):g} years after the "
+            f"birth on {iso_date(person.birth)} ({person.place}). Correct one of the two."
         )
     cells: dict[str, object] = {
         "patient_id": patient,
@@ -110,8 +110,8 @@ def follow_up_days(charts: Charts, patient: str, case: Case, follow_up: FollowUp
         return max(end - case.day, 0)
     if person.death < case.day - SLACK:
         raise Refused(
-            f"{person.place}: death on {iso_date(person.death)}, before the diagnosis on {iso_date(case.day)} ({case.place})."
-            " Correct one of the two, or drop the patient."
+            f"{person.place}: death on {iso_date(person.death)}, before the diagnosis on {iso_date(case.day)} "
+            f"({case.place}). Correct one of the two, or drop the patient."
         )
     return max(person.death - case.day, 0)
 

@@ -1,4 +1,4 @@
-"""Words of sex, race and ethnicity, as exports of different years write them, to those of the schema."""
+"""Vocabulary of sex, race and ethnicity: the words of exports of different years -> those of the schema."""
 
 from collections import Counter
 
@@ -24,11 +24,11 @@ ETHNICITY = {
     "asked but no answer": "unknown",
     "asked but unknown": "unknown",
 }
-# Exports of 2017 name a people; a Hispanic one goes with the race "hispanic".
-PEOPLES = {"irish", "italian", "english", "french", "german", "polish", "portuguese", "american", "scottish", "russian"}
-PEOPLES |= {"swedish", "greek", "african", "west_indian", "chinese", "asian_indian", "arab", "american_indian"}
-PEOPLES |= {"french_canadian"}
-LATIN = {"puerto_rican", "dominican", "mexican", "central_american", "south_american"}
+# Exports of 2017 give an ancestry as ethnicity; Hispanic ancestries come with the race "hispanic".
+ANCESTRIES = {"irish", "italian", "english", "french", "german", "polish", "portuguese", "american", "scottish", "russian"}
+ANCESTRIES |= {"swedish", "greek", "african", "west_indian", "chinese", "asian_indian", "arab", "american_indian"}
+ANCESTRIES |= {"french_canadian"}
+HISPANIC_ANCESTRIES = {"puerto_rican", "dominican", "mexican", "central_american", "south_american"}
 
 
 def sex(text: str, place: str, not_understood: Counter[str] | None) -> str:
@@ -44,13 +44,16 @@ def race(text: str, place: str, not_understood: Counter[str] | None) -> str:
 def ethnicity(text: str, race_text: str, place: str, not_understood: Counter[str] | None) -> str:
     """Ethnicity of the schema; the race word "hispanic" of old exports decides."""
     word = text.strip().lower()
-    if race_text.strip().lower() == "hispanic" or word in LATIN:
+    if race_text.strip().lower() == "hispanic" or word in HISPANIC_ANCESTRIES:
         return "hispanic"
-    return "nonhispanic" if word in PEOPLES else schema_word("ethnicity", ETHNICITY, text, place, not_understood)
+    return "nonhispanic" if word in ANCESTRIES else schema_word("ethnicity", ETHNICITY, text, place, not_understood)
 
 
 def schema_word(column: str, words: dict[str, str], text: str, place: str, not_understood: Counter[str] | None) -> str:
-    """The schema's word; an empty one is unknown, a strange one is refused or, where `not_understood` is given, counted."""
+    """The schema's word for `text`; empty text is "unknown".
+
+    Text that is no known word is refused with its place or, if `not_understood` is given, counted there as "unknown".
+    """
     word = text.strip().lower()
     allowed = columns()[column].allowed
     if not word or word in allowed:

@@ -24,7 +24,7 @@ def test_any_letters_will_do(names: list[str], room: int) -> None:
     """Also where the numbers outgrow the table that ranks them."""
     given_names = np.array(names)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sim.factorize.ROOM", 10**room)
+        patch.setattr("sim.factorize.MAX_TABLE", 10**room)
         different, code = factorize(given_names)
     expected, back = np.unique(given_names, return_inverse=True)
     assert different.tolist() == expected.tolist()

@@ -238,10 +238,10 @@ def in_order(
     """A stand-in for sim.processes.spread: jobs end in an order of the seed's own; `stop` interrupts it."""
     draw = random.Random(seed)
 
-    def run(work: object, supply: Callable[[], Part | None], _: int) -> Iterator[tuple[Part, Simulated]]:
+    def run(work: object, next_job: Callable[[], Part | None], _: int) -> Iterator[tuple[Part, Simulated]]:
         waiting: list[Part] = []
         for _done in range(stop):
-            while len(waiting) < workers and (job := supply()) is not None:
+            while len(waiting) < workers and (job := next_job()) is not None:
                 waiting.append(job)
             if not waiting:
                 return
@@ -267,7 +267,7 @@ def test_the_same_bytes_whatever_the_parts_their_order_and_the_workers(
     seen = set()
     for seed, workers, people in ((0, 1, 100), (1, 2, 30), (2, 5, 7), (3, 9, 1), (4, 3, 64)):
         out = tmp_path / f"{seed}.parquet"
-        engineless.setattr(make, "spread", in_order(seed, workers))
+        engineless.setattr(make, "run_jobs", in_order(seed, workers))
         made = make.make_cohort(parse_settings([*ASKED, f"people={people}"]), out)
         seen.add((out.read_bytes(), made.people, made.left_out))
         assert len(made.table) == 100
@@ -282,9 +282,9 @@ def test_the_same_bytes_whatever_the_parts_their_order_and_the_workers(
 
 def test_a_stopped_run_goes_on_and_broken_parts_are_made_again(engineless: pytest.MonkeyPatch, tmp_path: Path) -> None:
     whole, out = tmp_path / "whole.parquet", tmp_path / "out.parquet"
-    engineless.setattr(make, "spread", in_order(0, 1))
+    engineless.setattr(make, "run_jobs", in_order(0, 1))
     make.make_cohort(parse_settings([*ASKED, "people=20"]), whole)
-    engineless.setattr(make, "spread", in_order(1, 3, stop=7))
+    engineless.setattr(make, "run_jobs", in_order(1, 3, stop=7))
     with pytest.raises(KeyboardInterrupt):
         make.make_cohort(parse_settings([*ASKED, "people=20"]), out)
     assert not out.exists()
@@ -293,14 +293,14 @@ def test_a_stopped_run_goes_on_and_broken_parts_are_made_again(engineless: pytes
     assert len(parts) == 7
     parts[2].write_bytes(parts[2].read_bytes()[:-9])
     kept = {path: path.stat().st_mtime_ns for path in parts if path != parts[2]}
-    engineless.setattr(make, "spread", in_order(2, 2))
+    engineless.setattr(make, "run_jobs", in_order(2, 2))
     make.make_cohort(parse_settings([*ASKED, "people=20"]), out)
     assert out.read_bytes() == whole.read_bytes()
     assert {path: path.stat().st_mtime_ns for path in kept} == kept  # finished parts were not made again
     assert arrow_parquet.read_metadata(parts[2]).num_rows == len(stand_in(part_of(parts[2])).rows)
     # More patients start from the parts that are there.
     before = set(store.iterdir())
-    engineless.setattr(make, "spread", in_order(3, 2))
+    engineless.setattr(make, "run_jobs", in_order(3, 2))
     more = make.make_cohort(parse_settings([*ASKED, "people=20", "patients=160"]), out)
     assert len(more.table) == 160
     assert before < set(store.iterdir())
@@ -312,18 +312,20 @@ def part_of(path: Path) -> Part:
 
 
 def test_an_engine_without_patients_is_given_up(engineless: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    engineless.setattr(make, "spread", lambda work, supply, _: ((job, Simulated([], {})) for job in iter(supply, None)))
+    engineless.setattr(
+        make, "run_jobs", lambda work, next_job, _: ((job, Simulated([], {})) for job in iter(next_job, None))
+    )
     with pytest.raises(Refused, match="no patient among 2000 people"):
         make.make_cohort(parse_settings(["patients=16"]), tmp_path / "none.parquet")
 
 
 def test_an_engine_that_fails_often_is_given_up(engineless: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def failing(work: object, supply: Callable[[], Part | None], _: int) -> Iterator[tuple[Part, Simulated]]:
-        for job in iter(supply, None):
+    def failing(work: object, next_job: Callable[[], Part | None], _: int) -> Iterator[tuple[Part, Simulated]]:
+        for job in iter(next_job, None):
             made = stand_in(job)
             yield job, Simulated(made.rows, dict.fromkeys(range(job.first, job.first + 4), "no such state"))
 
-    engineless.setattr(make, "spread", failing)
+    engineless.setattr(make, "run_jobs", failing)
     with pytest.raises(Refused, match=r"boston, breast: 4 of 100 people failed, such as: no such state"):
         make.make_cohort(parse_settings(["patients=1600"]), tmp_path / "none.parquet")
 
@@ -360,7 +362,7 @@ def test_without_the_extra_the_refusal_says_how_to_get_it(monkeypatch: pytest.Mo
 
 
 def test_nothing_imports_the_engine_before_it_is_run() -> None:
-    commands = "sim.cli.main, sim.cli.cohort, sim.cli.cohort_make, sim.config.experiment"
+    commands = "sim.cli.main, sim.cli.cohort_describe, sim.cli.cohort_make, sim.config.experiment"
     words = f"import sys, {commands}; sys.exit('synthea' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", words], cwd=root(), timeout=120).returncode == 0
 
