@@ -1,4 +1,4 @@
-"""Where configs/, datasets/ and experiments/ lie: beside the package in a checkout, inside it in a wheel."""
+"""Location of configs/, datasets/ and experiments/: beside the package in a checkout, inside it in a wheel."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,8 @@ def root() -> Path:
 
 
 def locate(path: str) -> Path:
-    """A path from the current folder, or from `root()` if it is only there; an absolute path stays as it is."""
+    """`path` relative to the current folder or, if it exists only there, to `root()`; an absolute path is unchanged."""
     given = Path(path).expanduser()
     ours = root() / given  # given itself, where that is absolute
-    return ours if os.path.exists(ours) and not os.path.exists(given) else given  # which take names that are too long
+    # os.path.exists, unlike Path.exists, is False for a name that is too long for the file system.
+    return ours if os.path.exists(ours) and not os.path.exists(given) else given

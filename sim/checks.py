@@ -1,11 +1,11 @@
-"""Refusals: every value from a user is checked where it enters, and the message says what, allowed and what to do."""
+"""Refusals: values from a user are checked where they enter; a message gives the value, what is allowed, a remedy."""
 
 import difflib
 import math
 import sys
 from collections.abc import Iterable
 
-MAX_LETTERS, MAX_WORDS = 100, 60  # letters of a value and words of a list that a refusal shows
+MAX_LETTERS, MAX_WORDS = 100, 60  # characters of a value and words of a list that a refusal shows
 
 
 class Refused(ValueError):
@@ -13,14 +13,14 @@ class Refused(ValueError):
 
 
 def print_refusal(refusal: Refused) -> None:
-    """Print a refusal the way every command does."""
+    """Print a refusal to standard error, as every command does."""
     print(f"Refused: {refusal}", file=sys.stderr)
 
 
 def within(
     name: str, value: float, low: float, high: float = math.inf, *, open_low: bool = False, open_high: bool = False
 ) -> None:
-    """Refuse a number outside its range; `open_low`/`open_high` exclude the bound itself."""
+    """Refuse a number outside `low`..`high`, NaN and infinity; `open_low`/`open_high` exclude the bound itself."""
     above = value > low if open_low else value >= low
     below = value < high if open_high else value <= high
     if above and below and math.isfinite(value):
@@ -33,7 +33,7 @@ def within(
 
 
 def one_of(name: str, value: str, allowed: Iterable[str], remedy: str = "") -> None:
-    """Refuse a word that is not in the allowed set, with the nearest ones."""
+    """Refuse a word that is not in the allowed set; the message lists the set and the nearest word."""
     words = sorted(allowed)
     if value in words:
         return
@@ -44,12 +44,12 @@ def one_of(name: str, value: str, allowed: Iterable[str], remedy: str = "") -> N
 
 
 def brief(value: object) -> str:
-    """A value as it would be written in code, cut where it is long."""
+    """repr of a value, cut after MAX_LETTERS characters."""
     written = repr(value)
     return written if len(written) <= MAX_LETTERS else f"{written[:MAX_LETTERS]}... ({len(written)} letters)"
 
 
-def did_you_mean(word: str, words: Iterable[str], shown: str = "{!r}") -> str:
-    """` Did you mean 'x'?` with the nearest of the words, written as `shown` says; empty if none is near."""
+def did_you_mean(word: str, words: Iterable[str], template: str = "{!r}") -> str:
+    """` Did you mean 'x'?` with the nearest of the words, formatted by `template`; empty if none is near."""
     near = difflib.get_close_matches(word, list(words), n=1)
-    return f" Did you mean {shown.format(near[0])}?" if near else ""
+    return f" Did you mean {template.format(near[0])}?" if near else ""

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and refused early where they could not be written."""
+"""Output files: refused before any work if they cannot be written; flushed to disk before they are renamed."""
 
 import mmap
 import os
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from sim.checks import Refused
 
-LONGEST_NAME = 200  # bytes of a file; with what is put around it while it is written, file systems take 255
+LONGEST_NAME = 200  # bytes of a file name; file systems take 255, and drafts add a prefix and a suffix
 
 
 def mapped(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> NDArray[np.floating]:
-    """Array on a file that every process of this machine may map; zeros where nothing was written yet."""
+    """Array on a memory-mapped file that every process of this machine may share; zeros where nothing was written."""
     size = int(np.prod(shape)) * dtype.itemsize
     if not size:
         return np.zeros(shape, dtype)
@@ -24,17 +24,17 @@ def mapped(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> 
 
 
 def writable(folder: Path) -> Path:
-    """The folder, not made yet; refuses at once what could not be written hours later."""
-    there = next(one for one in (folder, *folder.parents) if one.exists())
+    """`folder`, not made yet; refuses one that could not be written to hours later."""
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
     try:
-        tempfile.TemporaryFile(dir=there).close()
+        tempfile.TemporaryFile(dir=nearest).close()
     except OSError as error:
         raise Refused(f"{folder}: cannot be written to ({error.strerror}); choose another.") from None
     return folder
 
 
 def writable_file(option: str, path: Path) -> None:
-    """Refuse at once a file that could not be written after all was computed."""
+    """Refuse a file that could not be written once everything is computed; `option` names it in the message."""
     if len(os.fsencode(path.name)) > LONGEST_NAME:
         raise Refused(f"{option}: a name of {len(path.name)} letters; allowed {LONGEST_NAME}. Choose another.")
     if path.is_dir():
@@ -43,7 +43,7 @@ def writable_file(option: str, path: Path) -> None:
 
 
 def make_folder(folder: Path) -> Path:
-    """The folder, made if it is not there."""
+    """`folder`, made if it does not exist; refuses one that cannot be written to."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -52,7 +52,7 @@ def make_folder(folder: Path) -> Path:
 
 
 def sync(path: Path) -> None:
-    """Have the disk hold what was written."""
+    """Flush a file to disk (fsync), so that it survives a crash of the machine."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -61,10 +61,9 @@ def sync(path: Path) -> None:
 
 
 def writable_parquet(out: Path, overwrite: bool) -> None:
-    """Refuse at once what could not be written after reading for an hour."""
-
+    """Refuse an --out that is no writable .parquet file, or that exists unless `overwrite`."""
     if out.suffix != ".parquet":
         raise Refused(f"--out {out}: allowed a name that ends in .parquet.")
     writable_file("--out", out)
     if out.exists() and not overwrite:
-        raise Refused(f"--out {out}: is there already. Choose another name, or add --overwrite.")
+        raise Refused(f"--out {out}: exists already. Choose another name, or add --overwrite.")

@@ -1,4 +1,4 @@
-"""Processes beside this one: a Ray session of our own, and jobs that each get a process."""
+"""Child processes: jobs that each run in a process of their own, and a private Ray session."""
 
 import logging
 import os
@@ -17,10 +17,10 @@ Result = TypeVar("Result")
 def run_jobs(
     work: Callable[[Job], Result], next_job: Callable[[], Job | None], workers: int
 ) -> Iterator[tuple[Job, Result]]:
-    """Jobs and their results as they come, each job in a process of its own; one worker needs no Ray.
+    """Jobs with their results in order of completion, each job in a process of its own; one worker needs no Ray.
 
-    `next_job` is asked for the next job whenever a worker is free. It gives None while there is nothing to do, and is
-    asked again after the next result.
+    `next_job` is called whenever a worker is free. It returns None while there is nothing to do, and is called again
+    after the next result; when it returns None and no job is running, the iterator ends.
     """
     if workers <= 1:
         while (job := next_job()) is not None:
@@ -29,11 +29,11 @@ def run_jobs(
     import ray
 
     with ray_session(workers):
-        distant = ray.remote(num_cpus=1, max_retries=3, max_calls=1)(work)
+        remote = ray.remote(num_cpus=1, max_retries=3, max_calls=1)(work)
         waiting: dict[Any, Job] = {}  # by ray.ObjectRef
         while True:
             while len(waiting) < workers and (job := next_job()) is not None:
-                waiting[distant.remote(job)] = job
+                waiting[remote.remote(job)] = job
             if not waiting:
                 return
             done = ray.wait(list(waiting), num_returns=1)[0][0]
@@ -41,15 +41,16 @@ def run_jobs(
 
 
 def run_in_fresh_process(work: Callable[[Job], Result], job: Job) -> Result:
-    """Result of a job that a fresh process computes; an exception of its own is raised here."""
+    """Result of `work(job)` in a fresh process; an exception there is raised here, RuntimeError if the process dies."""
     context = get_context("spawn")
     receive, send = context.Pipe(duplex=False)
     child = context.Process(target=send_result, args=(work, job, send), daemon=True)
-    heeded = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child inherits it: Ctrl-C is for this process to handle
+    # The child inherits this setting: Ctrl-C is for this process to handle.
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         child.start()
     finally:
-        signal.signal(signal.SIGINT, heeded)
+        signal.signal(signal.SIGINT, handler)
     send.close()
     try:
         result, error = receive.recv()
@@ -65,16 +66,16 @@ def run_in_fresh_process(work: Callable[[Job], Result], job: Job) -> Result:
 
 
 def send_result(work: Callable[[Job], Result], job: Job, send: Connection) -> None:
-    """The fresh process: send the result, or the exception."""
+    """Body of the fresh process: send (result, None), or (None, exception)."""
     try:
         send.send((work(job), None))
-    except Exception as error:  # whatever it is, it belongs to who asked
+    except Exception as error:  # whatever it is, it is raised in the parent
         send.send((None, error))
 
 
 @contextmanager
 def ray_session(workers: int) -> Iterator[None]:
-    """A Ray of our own, loopback only, unless the caller's process already has one; ours is ended on the way out."""
+    """A private Ray session on the loopback interface, shut down on exit; a session that already runs is used as is."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray

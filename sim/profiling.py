@@ -1,7 +1,7 @@
-"""Where a command's time and memory went, stage by stage: `--profile`.
+"""Time and peak memory of a command, stage by stage: `--profile`.
 
-Code says `with stage("training"):` around what it does; that costs nothing unless a profile is being kept. A second
-is counted once: an inner stage's seconds are not the outer one's.
+Code wraps its work in `with stage("training"):`, which costs nothing unless a profile is kept. Stages may be nested;
+every second is counted once, in the innermost open stage.
 """
 
 import os
@@ -16,17 +16,17 @@ from rich import filesize
 from rich.console import Console
 from rich.table import Column, Table
 
-PERIOD = 0.2  # seconds between looks at memory; a look takes some milliseconds
-REST = "rest"  # what no stage claims
+PERIOD = 0.2  # seconds between samples of memory; a sample takes some milliseconds
+REST = "rest"  # time outside every stage
 PROC = Path("/proc")
 
 
 @dataclass
 class Profile:
-    """Seconds and peak memory of stages, in the order in which they were first met."""
+    """Seconds and peak memory of stages, in the order in which they first began."""
 
     seconds: dict[str, float] = field(default_factory=dict)
-    peak: dict[str, int] = field(default_factory=dict)  # bytes, this process and all below it
+    peak: dict[str, int] = field(default_factory=dict)  # bytes, this process and all its descendants
     stack: list[str] = field(default_factory=list)
     since: float = field(default_factory=time.perf_counter)
     thread: int = field(default_factory=threading.get_ident)
@@ -39,37 +39,37 @@ class Profile:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Charge what happens inside to a stage."""
+        """Attribute time and memory inside to a stage."""
         self.seconds.setdefault(name, 0.0)
-        self.charge()
+        self.add_time()
         self.stack = [*self.stack, name]  # a new list, since the other thread reads it
         try:
             yield
         finally:
-            self.charge()
-            if name not in self.peak:  # too short for the other thread to have looked
-                self.look()
+            self.add_time()
+            if name not in self.peak:  # too short for a sample by the other thread
+                self.sample_memory()
             self.stack = self.stack[:-1]
 
-    def charge(self) -> None:
-        """Add the time since the last change to the stage that is open."""
+    def add_time(self) -> None:
+        """Add the time since the last call to the innermost open stage."""
         moment = time.perf_counter()
         self.seconds[self.now] = self.seconds.get(self.now, 0.0) + moment - self.since
         self.since = moment
 
-    def look(self) -> None:
-        """Note the memory in use against the stage that is open."""
+    def sample_memory(self) -> None:
+        """Record the memory now in use for the innermost open stage."""
         used = memory(os.getpid())
         if used:
             self.peak[self.now] = max(self.peak.get(self.now, 0), used)
 
     def watch(self) -> None:
-        """Look until the profile is over; body of a thread."""
+        """Sample memory every PERIOD until the profile is over; body of a thread."""
         while not self.over.wait(PERIOD):
-            self.look()
+            self.sample_memory()
 
     def table(self) -> Table:
-        """Stage, seconds, share of the whole and peak memory; the rest and the whole last."""
+        """Seconds, share of the total and peak memory, one row per stage; the rest and the total last."""
         whole = sum(self.seconds.values())
         known = bool(self.peak)
         made = Table(
@@ -90,7 +90,7 @@ _active: Profile | None = None
 
 
 def stage(name: str) -> AbstractContextManager[None]:
-    """Context whose time and memory are a stage's; does nothing unless the thread that runs it keeps a profile."""
+    """Context whose time and memory belong to a stage; does nothing unless this thread keeps a profile."""
     if _active is None or _active.thread != threading.get_ident():
         return nullcontext()
     return _active.stage(name)
@@ -98,7 +98,7 @@ def stage(name: str) -> AbstractContextManager[None]:
 
 @contextmanager
 def profiled(wanted: bool, console: Console) -> Iterator[None]:
-    """Keep a profile, from the start of the process on, and print it at the end; nothing unless wanted."""
+    """If `wanted`, keep a profile from the start of the process and print it at the end."""
     global _active
     if not wanted:
         yield
@@ -108,8 +108,8 @@ def profiled(wanted: bool, console: Console) -> Iterator[None]:
     watcher.start()
     try:
         yield
-        profile.charge()
-        profile.look()
+        profile.add_time()
+        profile.sample_memory()
     finally:
         _active = None
         profile.over.set()
@@ -118,7 +118,7 @@ def profiled(wanted: bool, console: Console) -> Iterator[None]:
 
 
 def process_age() -> float:
-    """Seconds since this process started; 0 where the system does not tell."""
+    """Seconds since this process started; 0 on a system without /proc."""
     try:
         ticks = float(fields(PROC / "self" / "stat")[19])  # starttime, field 22 of proc(5)
         return float((PROC / "uptime").read_text().split()[0]) - ticks / os.sysconf("SC_CLK_TCK")
@@ -127,18 +127,18 @@ def process_age() -> float:
 
 
 def fields(path: Path) -> list[str]:
-    """Fields of a stat file from the state on; the name before it may hold blanks and brackets."""
+    """Fields of a stat file from the state on; the process name before it may hold blanks and brackets."""
     return path.read_text().rpartition(")")[2].split()
 
 
 def memory(root: int) -> int:
-    """Proportional set size of a process and all its descendants, bytes; 0 where the system does not tell."""
+    """Proportional set size of a process and all its descendants, bytes; 0 on a system without /proc."""
     below: dict[int, list[int]] = {}
     for path in PROC.glob("[0-9]*/stat"):
         try:
             below.setdefault(int(fields(path)[1]), []).append(int(path.parent.name))
         except (OSError, ValueError, IndexError):
-            continue  # it ended while we looked
+            continue  # the process has ended meanwhile
     total, waiting = 0, [root]
     while waiting:
         process = waiting.pop()

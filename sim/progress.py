@@ -1,4 +1,4 @@
-"""Progress on the terminal: nothing for two seconds, nothing at all when the output is not a terminal."""
+"""Progress bars: shown after two seconds, and never if the output is not a terminal."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,14 +9,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from sim.jit import noticed
 
-Watch = Callable[[int], None]  # told the number of rounds that are done
+Watch = Callable[[int], None]  # called with the amount that is done: rounds, runs, megabytes, patients
 
 DELAY = 2.0  # seconds before a bar appears
 
 
 @contextmanager
 def bar(label: str, total: int) -> Iterator[Watch]:
-    """A function to be told how much is done, behind which a bar appears if it takes long."""
+    """A callback for the amount done out of `total`; the bar appears after DELAY seconds."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     shown = Progress(*columns, console=console, transient=True)
@@ -37,7 +37,7 @@ def bar(label: str, total: int) -> Iterator[Watch]:
 
 @contextmanager
 def compiling() -> Iterator[None]:
-    """Says so when loops are compiled for this machine, which happens once and takes some seconds."""
+    """Inside, prints a notice when loops are compiled for this machine, which takes some seconds, once."""
     console = Console(stderr=True, highlight=False)
     with noticed(lambda: console.print("Compiling loops for this machine; they are kept for later runs.")):
         yield

@@ -1,4 +1,4 @@
-"""Random numbers by key: the same (seed, path) gives the same numbers, whoever asks and in whatever order.
+"""Random numbers by key: a (seed, path) gives the same numbers in any process and in any order of calls.
 
 `stream` is a numpy Generator on Philox, a counter-based generator (Salmon et al., SC 2011): draw j of a stream
 depends on the key and on j alone, so the first n draws never change when more are asked for.
@@ -21,7 +21,7 @@ def key(seed: int, *path: int | str) -> int:
 
 
 def stream(seed: int, *path: int | str) -> np.random.Generator:
-    """Generator that belongs to a path alone."""
+    """Generator whose numbers depend on the seed and the path alone."""
     return np.random.Generator(np.random.Philox(key=key(seed, *path)))
 
 
@@ -57,5 +57,5 @@ def inside(words: Words) -> NDArray[np.float64]:
 
 
 def site_keys(names: tuple[str, ...]) -> NDArray[np.uint64]:
-    """Random-number key of each site, from its name, so that other sites may come and go."""
+    """Random-number key of each site, from its name alone, so that sites may come and go; [S]."""
     return np.array([key(0, "site", name) & 0xFFFF_FFFF_FFFF_FFFF for name in names], dtype=np.uint64)

@@ -1,4 +1,4 @@
-"""Cohorts: who the patients are. By the name they have in a config."""
+"""Cohorts: who the patients are. COHORTS maps the name in a config to its source."""
 
 from sim.cohort.calibrated.source import Calibrated
 from sim.cohort.clinical.source import Clinical

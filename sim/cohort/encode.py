@@ -1,4 +1,4 @@
-"""Encoding: from recorded columns to numbers and flags, before any scaling."""
+"""Encoding of predictors: recorded columns to numbers and indicators, before any scaling."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,12 +13,12 @@ Floats = NDArray[np.float64]
 
 
 def encode(table: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str, NDArray[np.generic]]]:
-    """Features from predictors, each a name and numbers or flags [R]; a number is NaN where it is not recorded.
+    """Features of the predictors `columns`: name and numbers or indicators [R]; NaN = not recorded.
 
-    Categoricals become one flag a level but for the first. A column with gaps gets a flag for them, unless an earlier
-    column has the very same gaps: two equal columns tell no more than one, and a regression could not part them.
+    A categorical becomes one indicator per level but the first. A column with gaps gets an indicator of them, unless an
+    earlier column has the very same gaps: two equal indicators carry no more than one and are collinear.
     """
-    told: set[bytes] = set()  # gaps that have a flag, a bit a row
+    flagged: set[bytes] = set()  # gaps that have an indicator, packed to one bit per row
     for column in columns:
         series = table[column]
         if isinstance(series.dtype, pd.CategoricalDtype):
@@ -31,13 +31,13 @@ def encode(table: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str, N
             missing = np.isnan(number) if number.dtype.kind == "f" else np.zeros(0, dtype=bool)
         if missing.any():
             gaps = np.packbits(missing).tobytes()
-            if gaps not in told:
+            if gaps not in flagged:
                 yield f"{column} missing", missing
-            told.add(gaps)
+            flagged.add(gaps)
 
 
 def numeric(series: pd.Series) -> NDArray[np.generic]:
-    """Flags, whole numbers or floats of a column [R]; NaN where there is none, or something else."""
+    """A column as booleans, integers or floats [R]; NaN where a cell is missing or not a number."""
     if isinstance(series.dtype, np.dtype) and series.dtype.kind in "biuf":
         return series.to_numpy()
     if not pd.api.types.is_numeric_dtype(series):
@@ -46,7 +46,7 @@ def numeric(series: pd.Series) -> NDArray[np.generic]:
 
 
 def refuse_huge(name: str, column: Floats) -> None:
-    """Refuse a column that single precision cannot hold once it is squared; [R]."""
+    """Refuse a column [R] whose square would overflow single precision."""
     most = float(np.fmax.reduce(np.abs(column), initial=0.0))
     if most > HUGE:
         raise Refused(

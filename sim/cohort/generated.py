@@ -1,4 +1,4 @@
-"""Generated benchmarks: data sets that partition papers draw from a law, site by site; no patients, no disease."""
+"""Generated benchmarks: data that papers on federated learning draw site by site; no patients, no disease."""
 
 from dataclasses import asdict, dataclass
 
@@ -14,24 +14,25 @@ from sim.random import stream
 Floats = NDArray[np.float64]
 
 DIMENSION = 60  # of synthetic(alpha, beta)
-CUBE_SITES = 4  # of FCUBE: pairs of octants
+CUBE_SITES = 4  # of FCUBE, one per pair of opposite octants
 
 
 @dataclass
 class Synthetic(Source):
-    """synthetic(alpha, beta): 60 features, a softmax model of its own at every site.
+    """synthetic(alpha, beta): 60 features, and a softmax model that differs by site.
 
     Li et al., Federated optimization in heterogeneous networks, MLSys 2020, after Shamir et al., ICML 2014. Site k:
-    W, b ~ N(u, 1), u ~ N(0, alpha^2); x ~ N(v, diag(j^-1.2)), v ~ N(B, 1), B ~ N(0, beta^2); class = argmax(W x + b);
-    50 + LogNormal(4, 2) rows. alpha and beta are standard deviations, as in the paper's code. The law has a flaw that
-    is kept: u moves all classes alike, so that alpha changes no class (datasets/synthetic/card.md).
+    `W, b ~ N(u, 1)`, `u ~ N(0, alpha^2)`; `x ~ N(v, diag(j^-1.2))`, `v ~ N(B, 1)`, `B ~ N(0, beta^2)`;
+    `class = argmax(W x + b)`; 50 + LogNormal(4, 2) rows. alpha and beta are standard deviations, as in the paper's
+    code. A flaw of the definition is kept: u shifts all classes alike, so alpha changes no class
+    (datasets/synthetic/card.md).
     """
 
     alpha: float = 1.0  # >= 0; sd between sites of the mean of the coefficients
     beta: float = 1.0  # >= 0; sd between sites of the mean of the features' means
     iid: bool = False  # one W and b for all sites, and v = 0: synthetic_iid
     sites: int = 30  # 1..10^6
-    classes: int = 10  # 2..1000; outcome `label` is whether the class stands in the upper half of them
+    classes: int = 10  # 2..1000; outcome `label` is whether the class is in their upper half
     consortium: int = 0  # >= 0; which draw of sites; the seed of a run draws the rows
 
     def __post_init__(self) -> None:
@@ -47,7 +48,7 @@ class Synthetic(Source):
             )
 
     def load(self, seed: int) -> Cohort:
-        """Rows of all sites; `class` is no predictor, and partition.by can deal by it."""
+        """Rows of all sites; the column `class` is not a predictor, but partition.by may name it."""
         parts = [self.rows(number, seed) for number in range(self.sites)]
         x, y = np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts])
         site = np.repeat(np.arange(self.sites), [len(y) for _, y in parts])
@@ -57,7 +58,7 @@ class Synthetic(Source):
         return build_cohort("synthetic", self, seed, table, x)
 
     def rows(self, number: int, seed: int) -> tuple[Floats, NDArray[np.int64]]:
-        """Features [n, 60] and class [n] of a site; the first rows do not change when there are more."""
+        """Features [n, 60] and class [n] of a site; drawing more rows does not change the first ones."""
 
         def law(*path: int | str) -> np.random.Generator:
             return stream(self.consortium, "synthetic", *path)
@@ -75,14 +76,14 @@ class Synthetic(Source):
 
 @dataclass
 class Fcube(Source):
-    """FCUBE: points of a cube, four sites, each with two opposite octants. Feature skew without label skew.
+    """FCUBE: points of a cube; each of four sites holds two opposite octants. Feature skew without label skew.
 
-    Li et al., Federated learning on non-IID data silos, ICDE 2022. Site k draws x1, x2, x3 ~ U(0, 1), turns the sign of
-    x2 for k = 2, 3 and of x3 for k = 1, 3, and of all three in every second row; the label is whether x1 < 0. The same
-    plane separates the classes at every site.
+    Li et al., Federated learning on non-IID data silos, ICDE 2022. Site k draws `x1, x2, x3 ~ U(0, 1)`, negates x2 for
+    k = 2, 3 and x3 for k = 1, 3, and all three in every second row; the label is `x1 < 0`. The same plane separates the
+    classes at every site.
     """
 
-    rows: int = 4000  # 8..10^8, a row of either label a site; of all four sites together
+    rows: int = 4000  # 8..10^8, of all four sites together; at least one row of either label per site
 
     def __post_init__(self) -> None:
         within("cohort.rows", self.rows, 2 * CUBE_SITES, 10**8)
@@ -102,7 +103,7 @@ class Fcube(Source):
 
 
 def build_cohort(name: str, source: Synthetic | Fcube, seed: int, table: pd.DataFrame, x: Floats) -> Cohort:
-    """Cohort of a table and its features x1, x2, ...; the label follows from them without noise, which is the truth."""
+    """Cohort of a table and its features x1, x2, ... [R, D]; the label is a noiseless function of them: the truth."""
     predictors = tuple(f"x{number}" for number in range(1, x.shape[1] + 1))
     settings = ", ".join(f"{key}={value}" for key, value in asdict(source).items())
     return Cohort(
@@ -116,12 +117,12 @@ def build_cohort(name: str, source: Synthetic | Fcube, seed: int, table: pd.Data
 
 
 def patient_numbers(site: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Number of every row, site x 2^32 + row within the site; rows come site by site; [R]."""
+    """Patient number of every row, `site * 2^32 + row within the site`; rows are ordered by site; int [R]."""
     size = np.bincount(site)
     return site * 2**32 + np.arange(len(site)) - (np.cumsum(size) - size)[site]
 
 
 def site_names(site: NDArray[np.int64], sites: int) -> NDArray[np.str_]:
-    """`device-01` and so on, [R]."""
+    """Site name of every row, `device-01` and so on; str [R]."""
     width = max(2, len(str(sites)))
     return np.array([f"device-{number:0{width}d}" for number in range(1, sites + 1)])[site]

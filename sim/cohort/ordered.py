@@ -1,4 +1,4 @@
-"""Columns that have an order, as numbers: dates in days, ordered levels as 0, 1, 2."""
+"""Columns with an order as numbers: dates in days since 1970-01-01, levels of a categorical as 0, 1, 2, ..."""
 
 import numpy as np
 import pandas as pd
@@ -10,19 +10,19 @@ from sim.cohort.table import Cohort
 
 
 def column_of(cohort: Cohort, name: str, setting: str) -> pd.Series:
-    """A column of the cohort's table, or a refusal with those that are there."""
+    """A column of the cohort's table; a refusal lists the columns it has and names `setting`."""
     one_of(setting, name, map(str, cohort.table.columns), f"These are the columns of cohort {cohort.name!r}.")
     series: pd.Series = cohort.table[name]
     return series
 
 
 def ordered(cohort: Cohort, name: str, setting: str) -> NDArray[np.float64]:
-    """Number of every row of a cohort's column, NaN where not recorded; [R]."""
+    """A column of the cohort as numbers, NaN where not recorded; float [R]."""
     return as_numbers(column_of(cohort, name, setting), f"{setting}={name!r}")
 
 
 def as_numbers(series: pd.Series, what: str) -> NDArray[np.float64]:
-    """Number of every row, NaN where not recorded; [R]. A refusal names `what` holds something else."""
+    """A column as numbers, NaN where not recorded; float [R]. Refuses text, and names `what` in the message."""
     if isinstance(series.dtype, pd.CategoricalDtype):
         codes = series.cat.codes.to_numpy()
         return np.asarray(np.where(codes < 0, np.nan, codes), dtype=np.float64)

@@ -1,13 +1,13 @@
-"""Outcomes: what is known of a patient that a task may learn."""
+"""Outcomes: what a task may learn to predict, and why some cannot be learned."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Binary:
-    """An outcome that happened or not."""
+    """A yes-or-no outcome."""
 
-    label: str  # bool column; or pandas' nullable boolean, where NA = not known of this patient
+    label: str  # bool column; or pandas' nullable boolean, where NA = not known
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,16 @@ class Categorical:
 
 @dataclass(frozen=True)
 class Unlearnable:
-    """What an outcome rests on, where its maker tells: in the light of any other column it is chance."""
+    """Why an outcome cannot be learned, unless one of `columns` is among the predictors and varies.
 
-    columns: tuple[str, ...]  # none: the cohort cannot teach it, whatever predicts
-    why: str  # and what to do; said where none of the columns predicts
+    Two cases: the cohort lacks the outcome (no `columns`), or a simulator draws it from `columns` alone, so that given
+    any other column it is chance.
+    """
+
+    columns: tuple[str, ...]  # columns that the outcome depends on; empty = no column helps
+    why: str  # the reason, and what to do instead
 
 
 Outcome = Binary | Categorical | Survival
-SPLITS = ("train", "valid", "test")  # sides of a patient
+SPLITS = ("train", "valid", "test")  # the side of the split that a patient is on
 DAYS_PER_YEAR = 365.25  # times are recorded in days; a year is a mean Julian year

@@ -1,4 +1,4 @@
-"""Real cohorts that a package we depend on already ships, so that they need no download."""
+"""Real cohorts that a dependency ships, so that they need no download."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ import pandas as pd
 from sim.cohort.outcomes import Survival, Unlearnable
 from sim.cohort.table import Cohort, Source
 
-PREDICTORS = {  # our name -> the package's
+PREDICTORS = {  # our name -> that of lifelines
     "age_years": "age",
     "ecog": "ph.ecog",  # 0 (well) to 4, by the physician
     "karnofsky_physician": "ph.karno",  # 0 to 100 (well)
     "karnofsky_patient": "pat.karno",
-    "meal_kcal": "meal.cal",  # a day
+    "meal_kcal": "meal.cal",  # per day
     "weight_loss_lb": "wt.loss",  # pounds in the last six months, negative = gain
 }
 
@@ -26,8 +26,8 @@ class Lung(Source):
     """
 
     def load(self, seed: int) -> Cohort:
-        """The cohort; draws nothing. Gaps are kept: meals are not recorded for a fifth of the patients."""
-        # Here because the import takes seconds and only this source pays them.
+        """The cohort; draws nothing. Gaps are kept: `meal_kcal` is missing for a fifth of the patients."""
+        # Imported here because it takes seconds that only this source should cost.
         from lifelines.datasets import load_lung
 
         raw = load_lung()

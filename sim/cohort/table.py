@@ -1,4 +1,4 @@
-"""A cohort: one table of patients as the hospitals recorded them, and, if synthetic, the truth kept apart."""
+"""Cohort: one table of patients as the hospitals recorded them and, if synthetic, the truth in another."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -20,18 +20,18 @@ from sim.cohort.validate import validate
 class Cohort:
     """Patients, what is predicted about them, and from which columns.
 
-    table       one row a record: `patient` (unique unless a patient has several records), `site` (str), the columns of
-                `outcomes` and of `predictors`. Predictors are float, int or bool (NaN = not recorded) or pandas
-                categoricals whose levels are the same at every site.
-    outcomes    name -> columns of the outcome
-    predictors  name of the outcome -> predictor columns, none of which is known only after the outcome
-    truth       same rows, synthetic cohorts only; holds for each Binary or Survival a column of its name with the best
-                score there is (probability, log-risk). No algorithm sees it.
-    split       column with "train", "valid" or "test" per row when the cohort brings its own split
-    grounds     name of an outcome -> what it rests on: for one that a simulator draws from little, and for one that the
-                cohort lacks, with the reason
-    derived     columns that follow from others as they are recorded, from a table; None = no such columns
-    effects     what truly acts on whom, synthetic cohorts only: one row a (cancer, term), see `truths.effects`
+    table        one row per record: `patient` (unique unless a patient has several records), `site` (str), the columns
+                 of `outcomes` and of `predictors`. Predictors are float, int or bool (NaN = not recorded) or pandas
+                 categoricals whose levels are the same at every site.
+    outcomes     name -> columns of the outcome
+    predictors   name of the outcome -> predictor columns, none of which is known only after the outcome
+    truth        synthetic cohorts only, same rows: for each Binary or Survival outcome a column of its name with the
+                 best possible score (probability, log-risk). No algorithm sees it.
+    split        column with "train", "valid" or "test" per row when the cohort brings its own split
+    unlearnable  name of an outcome -> why it cannot be learned: one that the cohort lacks, or that a simulator draws
+                 from few columns
+    derived      function of a table that computes the columns derived from others; None = no such columns
+    effects      synthetic cohorts only: the true effects, one row per (cancer, term), see `known_effects.effects`
     """
 
     name: str
@@ -49,7 +49,7 @@ class Cohort:
         validate(self)
 
     def outcome(self, name: str) -> Outcome:
-        """The outcome of that name, or a refusal that lists those the cohort has."""
+        """The outcome of that name; a refusal says why it cannot be learned, or lists the outcomes there are."""
         if name not in self.outcomes and name in self.unlearnable:
             raise Refused(
                 f"task.outcome={name!r} cannot be learned on cohort {self.name!r}: {self.unlearnable[name].why}"
@@ -58,9 +58,9 @@ class Cohort:
         return self.outcomes[name]
 
     def classes(self, name: str) -> NDArray[np.int64]:
-        """Class of every row, from 0: the level of a Categorical, else 1 where the event happened; int [R].
+        """Class of every row, int [R]: the level of a Categorical from 0, else 1 if the event happened and 0 if not.
 
-        Where that is not known: 0, see `about`.
+        0 where it is not known; `where_known` leaves such rows out.
         """
         outcome = self.outcome(name)
         if isinstance(outcome, Categorical):
@@ -69,7 +69,7 @@ class Cohort:
         return self.table[column].to_numpy(dtype=bool, na_value=False).astype(np.int64)
 
     def levels(self, name: str) -> tuple[str, ...]:
-        """Names of the classes of a Categorical; none for another outcome."""
+        """Names of the classes of a Categorical; empty for another outcome."""
         outcome = self.outcome(name)
         return tuple(map(str, self.table[outcome.label].cat.categories)) if isinstance(outcome, Categorical) else ()
 
@@ -85,7 +85,7 @@ class Cohort:
         return self.table[outcome.label].notna().to_numpy()
 
     def where_known(self, name: str) -> "Cohort":
-        """The patients of whom the outcome is known: whom a task can learn it from."""
+        """The cohort restricted to rows whose outcome is known, with this outcome alone."""
         known = self.known(name)
         if known.all():
             return self
@@ -97,17 +97,17 @@ class Cohort:
         return replace(self, table=table, truth=truth, outcomes=outcomes, predictors=predictors, notes=notes)
 
     def derive(self, table: pd.DataFrame) -> pd.DataFrame:
-        """A changed table of this cohort with the derived columns made anew."""
+        """A changed table of this cohort with its derived columns computed again."""
         return table if self.derived is None else table.assign(**self.derived(table))
 
     @cached_property
     def patients(self) -> Patients:
-        """Whose row is whose; hashed and sorted once, for partition, skew, split and analyses ask."""
+        """Which rows belong to the same patient; hashed and sorted once, as many stages need it."""
         return Patients.of(pd.util.hash_array(self.table["patient"].to_numpy()))
 
     @cached_property
     def digest(self) -> str:
-        """Fingerprint of every observed cell, for the run id; the order of the rows does not matter."""
+        """Fingerprint of every observed cell, for the run id; independent of the order of the rows."""
         rows = np.sort(pd.util.hash_pandas_object(self.table, index=False).to_numpy())
         head = repr(
             (self.name, sorted(self.outcomes.items()), sorted(self.predictors.items()), list(self.table.columns))
@@ -117,12 +117,12 @@ class Cohort:
 
 @dataclass
 class Source:
-    """Where a cohort comes from: the settings of one entry of the `cohort` config group."""
+    """Settings of one entry of the `cohort` config group, from which the cohort is loaded."""
 
     def card(self) -> Path | None:
-        """The card beside the user's own data; the cards of what ships lie in datasets/."""
+        """Path of the card beside the user's own data, if any; cards of what ships are in datasets/."""
         return None
 
     def load(self, seed: int) -> Cohort:
-        """Patients of this source; a source that draws nothing ignores the seed."""
+        """The cohort; a source that draws nothing ignores the seed."""
         raise NotImplementedError

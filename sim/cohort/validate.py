@@ -1,4 +1,4 @@
-"""What every cohort must satisfy before anything is computed from it; the first breach is refused, with its row."""
+"""Validation of a cohort before anything is computed from it; the first violation is refused, with its row."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -14,11 +14,11 @@ from sim.factorize import at_several_places
 
 
 class CohortFields(Protocol):
-    """What of a `Cohort` is checked here."""
+    """The fields of a `Cohort` that are checked here (a protocol, as table.py imports this file)."""
 
     @property
     def name(self) -> str:
-        """As in a config."""
+        """Name of the cohort in a config."""
 
     @property
     def table(self) -> pd.DataFrame:
@@ -26,36 +26,36 @@ class CohortFields(Protocol):
 
     @property
     def outcomes(self) -> Mapping[str, Outcome]:
-        """By name."""
+        """Name -> outcome."""
 
     @property
     def predictors(self) -> Mapping[str, tuple[str, ...]]:
-        """Columns by outcome."""
+        """Name of an outcome -> its predictor columns."""
 
     @property
     def split(self) -> str | None:
-        """Column of a split that the cohort brings."""
+        """Column of the split that the cohort brings, if any."""
 
     @property
     def truth(self) -> pd.DataFrame | None:
-        """What the generator knows."""
+        """True scores, synthetic cohorts only."""
 
     def events(self, name: str) -> NDArray[np.bool_]:
-        """Whether the outcome happened, [R]."""
+        """Whether the outcome happened, bool [R]."""
 
     def known(self, name: str) -> NDArray[np.bool_]:
-        """Whether the outcome is known, [R]."""
+        """Whether the outcome is known, bool [R]."""
 
 
 def validate(cohort: CohortFields) -> None:
-    """Raise Refused if a table cannot be learned from; rows are counted from 0."""
+    """Raise Refused if the cohort cannot be learned from; messages count rows from 0."""
     if cohort.table.empty:
         raise Refused(f"Cohort {cohort.name!r} has no rows. Give a table with at least one patient.")
     check_columns(cohort)
     check_one_site_per_patient(cohort)
     for name, outcome in cohort.outcomes.items():
         if isinstance(outcome, Binary):
-            if cohort.table[outcome.label].dtype != "boolean":  # a nullable one says who is not known
+            if cohort.table[outcome.label].dtype != "boolean":  # a nullable column may have gaps: NA = not known
                 check_flag(cohort, outcome.label, "label")
         elif isinstance(outcome, Categorical):
             check_levels(cohort, name, outcome)
@@ -71,7 +71,7 @@ def validate(cohort: CohortFields) -> None:
 
 
 def check_columns(cohort: CohortFields) -> None:
-    """Every column that the cohort speaks of is there, once, and no predictor is part of the outcome."""
+    """Every column that the cohort names exists, once, and no predictor is part of its outcome."""
     table, twice = cohort.table, cohort.table.columns.duplicated()
     if twice.any():
         raise Refused(f"Cohort {cohort.name!r}: column {table.columns[twice][0]!r} stands twice. Rename or drop one.")
@@ -98,7 +98,7 @@ def check_columns(cohort: CohortFields) -> None:
 
 
 def require_column(cohort: CohortFields, column: str, why: str) -> None:
-    """Refuse a column that the table lacks, with the nearest one."""
+    """Refuse a column that the table lacks; the message lists the columns and the nearest name."""
     names = sorted(map(str, cohort.table.columns))
     if column not in names:
         has = f"it has {', '.join(names)}.{did_you_mean(column, names)}"
@@ -119,12 +119,12 @@ def refuse_first(cohort: CohortFields, column: str, wrong: NDArray[np.bool_], al
 
 
 def cell_text(value: object) -> str:
-    """A cell as a reader knows it: words in quotes, numbers bare."""
+    """A cell as text: words in quotes, numbers bare."""
     return brief(value) if isinstance(value, str) else str(value)
 
 
 def check_one_site_per_patient(cohort: CohortFields) -> None:
-    """A patient may have several records, at one site; a federation cannot match patients across sites."""
+    """All records of a patient are at one site: a federation cannot match patients across sites."""
     several = at_several_places(cohort.table["patient"], cohort.table["site"])
     if len(several):
         patient = several["patient"].iloc[0]
@@ -179,7 +179,7 @@ def check_classes(cohort: CohortFields, name: str) -> None:
     events = cohort.events(name)[cohort.known(name)]
     binary = isinstance(cohort.outcomes[name], Binary)
     if not len(events):
-        raise Refused(f"Cohort {cohort.name!r}: outcome {name!r} is known of nobody. Leave it out.")
+        raise Refused(f"Cohort {cohort.name!r}: outcome {name!r} is not known for anybody. Leave it out.")
     if not events.any() or (binary and events.all()):
         word = "label" if binary else "event"
         raise Refused(
@@ -189,7 +189,7 @@ def check_classes(cohort: CohortFields, name: str) -> None:
 
 
 def check_predictor(cohort: CohortFields, column: str) -> None:
-    """A predictor is numbers without infinities, or a categorical, and recorded for someone."""
+    """A predictor is finite numbers or a categorical, and recorded in at least one row."""
     series = cohort.table[column]
     if series.isna().all():
         raise Refused(
@@ -205,7 +205,7 @@ def check_predictor(cohort: CohortFields, column: str) -> None:
 
 
 def check_truth(cohort: CohortFields) -> None:
-    """The truth of a synthetic cohort has the table's rows and a finite score for every outcome of one number."""
+    """The truth has as many rows as the table, and a finite score for every Binary and Survival outcome."""
     if cohort.truth is None:
         return
     if len(cohort.truth) != len(cohort.table):

@@ -41,8 +41,9 @@ def summary_lines(reading: Reading, made: Assembled, follow_up: FollowUp) -> lis
     ]
     if made.truncated:
         told.append(
-            f"{made.truncated} of {len(table)} were diagnosed before their records begin. Synthea exports such patients "
-            "only if the condition still lasts, so they are a selection: export with exporter.years_of_history = 0."
+            f"{made.truncated} of {len(table)} were diagnosed before their records begin. Synthea exports such "
+            "patients only if the condition still lasts, so they are a selection: "
+            "export with exporter.years_of_history = 0."
         )
     if charts.not_understood:
         not_understood = ", ".join(f"{text} ({count})" for text, count in charts.not_understood.most_common(5))

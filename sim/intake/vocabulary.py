@@ -25,9 +25,20 @@ ETHNICITY = {
     "asked but unknown": "unknown",
 }
 # Exports of 2017 give an ancestry as ethnicity; Hispanic ancestries come with the race "hispanic".
-ANCESTRIES = {"irish", "italian", "english", "french", "german", "polish", "portuguese", "american", "scottish", "russian"}
-ANCESTRIES |= {"swedish", "greek", "african", "west_indian", "chinese", "asian_indian", "arab", "american_indian"}
-ANCESTRIES |= {"french_canadian"}
+ANCESTRIES = {
+    "irish",
+    "italian",
+    "english",
+    "french",
+    "german",
+    "polish",
+    "portuguese",
+    "american",
+    "scottish",
+    "russian",
+}
+ANCESTRIES |= {"swedish", "greek", "african", "west_indian", "chinese", "asian_indian", "arab"}
+ANCESTRIES |= {"american_indian", "french_canadian"}
 HISPANIC_ANCESTRIES = {"puerto_rican", "dominican", "mexican", "central_american", "south_american"}
 
 

@@ -236,7 +236,7 @@ def test_the_command_writes_a_table_and_a_card_that_the_cohort_reads(tmp_path: P
         assert part in card
     again = fedtrial(*words, cwd=tmp_path)
     assert again.returncode == 2
-    assert "is there already" in again.stderr
+    assert "--overwrite" in again.stderr
     assert fedtrial(*words, "--overwrite", cwd=tmp_path).returncode == 0
     shown = fedtrial("cohort", "describe", "clinical", "cohort.file=mine.parquet", cwd=tmp_path)
     assert shown.returncode == 0, shown.stderr

@@ -387,7 +387,7 @@ def test_a_second_copy_of_a_bundle_changes_nothing(tmp_path: Path) -> None:
         ("x.csv", ["allowed a name that ends in .parquet"]),
         ("file/x.parquet", ["cannot be written to", "choose another"]),
         ("folder.parquet", ["is a folder"]),
-        ("there.parquet", ["is there already", "--overwrite"]),
+        ("there.parquet", ["exists", "--overwrite"]),
     ],
 )
 def test_where_it_cannot_be_written_is_told_before_reading(out: str, words: list[str], tmp_path: Path) -> None:

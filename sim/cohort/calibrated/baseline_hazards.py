@@ -1,4 +1,4 @@
-"""Calibration: the baseline hazards that reproduce published survival by stage."""
+"""Baseline hazards that reproduce published survival by stage."""
 
 from functools import cache
 
@@ -14,23 +14,26 @@ from sim.cohort.calibrated.patients import MARKER_1, draw_patients
 from sim.cohort.calibrated.published import MAX_SURVIVAL, Floats, law, population
 from sim.cohort.calibrated.world import Hard, World
 
-SAMPLE = 16_384  # patients who stand for the population
-MATTERS = frozenset({Hard.time_varying, Hard.stage_effects})  # the rest leaves centres without effects as they are
+SAMPLE = 16_384  # patients of the sample that represents the population
+AFFECTS_BASELINE = frozenset(
+    {Hard.time_varying, Hard.stage_effects}
+)  # the other modes do not change a centre without effects
 
 
 def baselines(names: tuple[str, ...], hard: frozenset[Hard] = frozenset(), features: int = 0) -> Floats:
     """Cumulative hazard of death from cancer at five years when the log hazard is zero, [cancers, 3]."""
-    return np.stack([baseline(name, hard & MATTERS, features) for name in names])
+    return np.stack([baseline(name, hard & AFFECTS_BASELINE, features) for name in names])
 
 
 @cache
 def baseline(name: str, hard: frozenset[Hard] = frozenset(), features: int = 0) -> Floats:
-    """H by stage, [3]: the mean over patients of exp(-H exp(log hazard)) is the published 5-year survival of the stage.
+    """Baseline hazard H by stage, [3]: the mean over patients of `exp(-H exp(log hazard))` is the published survival.
 
-    Solved on one evenly spread sample of patients treated by common practice at a centre without effects. The chance of
-    response is a weight, so that who responds adds no sampling error. The whole sample serves for every stage, as stage
-    depends on insurance and race only, and the hazard hardly depends on those; unless a marker depends on the stage,
-    where each stage has its own patients. Genes enter by their sum, which is normal.
+    Solved by Brent's method on one quasi-random sample of patients who are treated by average practice at a centre
+    without effects. Responders and others are weighted by the probability of response, so that drawing the response
+    adds no sampling error. All stages share the sample, as stage depends on insurance and race only and the hazard
+    hardly depends on those; where a marker depends on the stage, each stage uses its own patients. Genes enter through
+    their sum, which is normal.
     """
     table, plain = law((name,)), centres(0, 1, het=0, tau=0, cancers=(name,))
     u, world = quasi_random(SAMPLE), World(table, hard - {Hard.stage_effects})
@@ -39,7 +42,7 @@ def baseline(name: str, hard: frozenset[Hard] = frozenset(), features: int = 0) 
     responders = np.log(population()["responder_hazard"].number)
 
     def hazard(more: float, stage: int) -> Floats:
-        """Of those who respond or not, where log H is zero; [n]."""
+        """Hazard for H = 1, [n]; `more` is the log hazard ratio of response: that of responders, or 0."""
         log_hazard = sample.log_hazard + more
         if Hard.stage_effects in hard:
             log_hazard = (
@@ -51,6 +54,7 @@ def baseline(name: str, hard: frozenset[Hard] = frozenset(), features: int = 0) 
         return early * passed + late * (1 - passed)
 
     def solve(published: float, stage: int) -> float:
+        """H of a stage with this published 5-year survival."""
         here = sample.stage == stage if table.marker_distant.any() else slice(None)
         chance, other = sample.response[here], 1 - sample.response[here]
         kind = ((chance, hazard(responders, stage)[here]), (other, hazard(0.0, stage)[here]))

@@ -1,4 +1,4 @@
-"""Columns of many rows, filled block by block and then a table."""
+"""Columns of many rows, filled block by block and then turned into a table."""
 
 from collections.abc import Iterator, Mapping
 
@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-BLOCK = 8192  # rows made at a time: what is in hand then fits the cache
+BLOCK = 8192  # rows drawn at a time, so that intermediate arrays fit the cache
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
 
 def blocks(sizes: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
-    """Number of the first row of a block, and the centre and the row within it [n] of all its rows."""
+    """Blocks of rows: number of the first row, and centre and row within the centre of every row, int [n] each."""
     ends = np.cumsum(sizes)
     for first in range(0, int(ends[-1]), BLOCK):
         place = np.arange(first, min(first + BLOCK, int(ends[-1])))
@@ -21,14 +21,14 @@ def blocks(sizes: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64], N
 
 
 class ColumnBuffers:
-    """Columns of R rows that are filled block by block."""
+    """Columns of R rows, filled block by block."""
 
     def __init__(self, rows: int) -> None:
         self.rows = rows
         self.columns: dict[str, NDArray[np.generic]] = {}
 
     def put(self, first: int, block: Arrays) -> None:
-        """Write a block from row `first` on."""
+        """Write the columns of a block, [n] each, from row `first` on."""
         for name, part in block.items():
             if name not in self.columns:
                 self.columns[name] = np.empty(self.rows, dtype=part.dtype)
@@ -36,7 +36,7 @@ class ColumnBuffers:
 
 
 def to_frame(columns: Arrays, levels: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
-    """Columns as a table; those in `levels` hold codes and become categoricals."""
+    """Columns as a table; those in `levels` hold codes and become categoricals with these levels."""
     made = {
         name: pd.Categorical.from_codes(column.astype(np.int8, copy=False), pd.Index(levels[name]))
         if name in levels

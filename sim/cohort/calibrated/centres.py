@@ -1,7 +1,7 @@
-"""Centres: what makes one hospital differ from the next.
+"""Centres: how hospitals differ.
 
-Every effect of a centre has its own random number, keyed by (consortium, effect, centre). It depends neither on how
-many centres there are, nor on the patients, nor on the seed of the run; `het` and `tau` scale it without a new draw.
+Every effect of a centre has its own random number, keyed by (consortium, effect, centre). It depends neither on the
+number of centres, nor on the patients, nor on the seed of the run; `het` and `tau` scale it without a new draw.
 """
 
 from dataclasses import dataclass, fields
@@ -15,36 +15,36 @@ from sim.cohort.calibrated.world import Hard
 from sim.random import inside, key, scatter, uniform
 
 SCALED = {0: "age", 2: "frail", 3: "marker_1", 4: "marker_2"}  # columns of Law.log_hazard that hard=site_effects moves
-MOST_MISSING = 0.8  # share of patients; a marker recorded less often would not be in a consortium's form
+MOST_MISSING = 0.8  # share of patients; a consortium would not collect a marker that is missing more often
 
 
 @dataclass(frozen=True)
 class Centres:
-    """The effects of S centres, one row each; at het = 0 and tau = 0 all are equal and record without error."""
+    """Effects of S centres, one row each; at het = 0 and tau = 0 all are equal and record without error."""
 
     case_mix: Floats  # [S, cancers] log tilt of the shares
     race: Floats  # [S, 5] shares
     age_years: Floats  # [S] shift of the location
-    stage: Floats  # [S] logit towards a later true stage
-    upstage: Floats  # [S] chance that a stage is recorded one too high
-    sensitivity: Floats  # [S] of the tests of both markers
+    stage: Floats  # [S] shift of the logit towards a later true stage
+    upstage: Floats  # [S] probability that a stage is recorded one too high
+    sensitivity: Floats  # [S] of the tests for both markers
     specificity: Floats  # [S]
     gain: Floats  # [S] score_z recorded = offset + gain * score_z + noise * N(0, 1)
     offset: Floats  # [S]
     noise: Floats  # [S]
-    missing: Floats  # [S, 3] share without score_z, marker_1, marker_2 among patients neither frail nor distant
-    panels: NDArray[np.bool_]  # [S, 1 + panels of genes] whether the centre lacks the biomarkers; a panel of genes
-    practice: Floats  # [S] logit of treating
-    cutoff_years: Floats  # [S] patients enter evenly over this time, and it ends with the cut-off
+    missing: Floats  # [S, 3] share missing of score_z, marker_1, marker_2 among patients neither frail nor distant
+    panels: NDArray[np.bool_]  # [S, 1 + gene panels] whether the centre lacks the biomarkers; each panel of genes
+    practice: Floats  # [S] shift of the logit of being treated
+    cutoff_years: Floats  # [S] accrual: patients enter over this time, up to the cut-off
     loss_per_year: Floats  # [S] rate of loss to follow-up
-    hazard: Floats  # [S] log hazard of death from cancer
-    response: Floats  # [S] logit of response
+    hazard: Floats  # [S] added to the log hazard of death from cancer
+    response: Floats  # [S] added to the logit of response
     scale: Floats  # [S, 6] factors on the log hazard ratios of Law.log_hazard
-    per_stage: Floats  # [S] log hazard added for every stage above regional, and taken off below
+    per_stage: Floats  # [S] log hazard per stage, relative to regional
     concept: Floats  # [S, 4] shift of: treated, score_z, treated * marker (logit of response); score_z (log hazard)
 
     def slice(self, first: int, last: int) -> "Centres":
-        """Centres first, first + 1, ... last, as views."""
+        """Centres `first` to `last`, both included, as views."""
         return Centres(*(getattr(self, effect.name)[first : last + 1] for effect in fields(self)))
 
 
@@ -57,7 +57,7 @@ def centres(
     hard: frozenset[Hard] = frozenset(),
     panels: int = 0,
 ) -> Centres:
-    """The first `count` centres of a consortium; `panels` of genes."""
+    """The first `count` centres of a consortium; `panels` is the number of gene panels."""
     numbers = np.arange(count)
 
     def draw(*effect: str | int) -> Floats:
@@ -113,7 +113,7 @@ def centres(
 
 
 def race_shares(het: float, u: Floats) -> Floats:
-    """Dirichlet shares by the inverse laws of their gamma variables, so that they move smoothly with `het`; [S, 5]."""
+    """Dirichlet shares from uniforms u [S, 5] by gamma quantiles, so that they change smoothly with `het`; [S, 5]."""
     mean = population()["race"].value
     if het == 0:
         return np.tile(mean, (len(u), 1))
@@ -122,15 +122,15 @@ def race_shares(het: float, u: Floats) -> Floats:
 
 
 def relative_sizes(consortium: int, sites: int, het: float) -> Floats:
-    """Log-normal weights of the centres, [S]."""
+    """Log-normal relative sizes of the centres, [S]."""
     u = inside(scatter(key(consortium, "centre", "size"), np.arange(sites)))
     return np.asarray(np.exp(het * centre_variation()["size"].number * ndtri(u)))
 
 
 def referral_factors(consortium: int, sites: int, boost: float, law: Law) -> tuple[Floats, Floats]:
-    """How many times as many patients centres see because rare cancers are referred to them.
+    """Factors on the number of patients of each centre because rare cancers are referred: by cancer, and in total.
 
-    By cancer [S, cancers], and in all [S]: `boost` times for rare ones at a centre of referral, 1 elsewhere.
+    [S, cancers] and [S]; `boost` for rare cancers at a referral centre, 1 elsewhere.
     """
     u = uniform(scatter(key(consortium, "centre", "referral"), np.arange(sites)))
     here = (u < centre_variation()["referral"].number)[:, None] & law.rare
@@ -139,16 +139,16 @@ def referral_factors(consortium: int, sites: int, boost: float, law: Law) -> tup
 
 
 def apportion(patients: int, weights: Floats) -> NDArray[np.int64]:
-    """Patients of each centre, int [S], at least one each: Jefferson's divisor rule.
+    """Patients per centre, int [S], at least one each, in proportion to `weights`: Jefferson's divisor method.
 
-    A divisor rule, unlike the largest remainder, never takes a patient from a centre when the total grows.
+    A divisor method, unlike the largest remainder, never takes a patient from a centre when the total grows.
     """
     share = weights / weights.sum()
 
     def whole(times: float) -> NDArray[np.int64]:
         return np.asarray(np.maximum(1, np.floor(share * times).astype(np.int64)))
 
-    # The most that deals no patient too many; what is left are ties, one by one.
+    # The largest multiplier that does not exceed the total; ties are then settled one by one.
     low, high = float(patients - len(share)), 2.0 * patients
     while low < (middle := (low + high) / 2) < high:
         low, high = (middle, high) if whole(middle).sum() <= patients else (low, middle)

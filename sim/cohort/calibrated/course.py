@@ -1,4 +1,4 @@
-"""The course of the disease after diagnosis, and what the centre writes down about it."""
+"""The course of the disease after diagnosis, and what the centre measures of it."""
 
 from dataclasses import dataclass
 
@@ -14,19 +14,19 @@ from sim.cohort.calibrated.world import World
 from sim.cohort.outcomes import DAYS_PER_YEAR
 
 DISTANT = 2  # code of the last stage
-END = 2026.0  # the data end with 2025, the year of the case counts
-FIRST_VISIT_YEARS = 0.05  # nobody is followed for less than that by the cut-off alone
+END = 2026.0  # end of the data: the close of 2025, the year of the case counts
+FIRST_VISIT_YEARS = 0.05  # shortest follow-up at the cut-off
 
 
 @dataclass(frozen=True)
 class DiseaseCourse:
-    """What became of the patients; every field [n]."""
+    """Response, death and follow-up of n patients; every field [n]."""
 
     response: Flags
     log_risk: Floats  # log cumulative hazard of death from cancer at five years
     other_risk: Floats  # cumulative hazard of death from other causes at five years
-    cancer_days: Floats  # to death from cancer, were there no other cause and no end of follow-up
-    by_cancer: Flags  # cancer kills before anything else does
+    cancer_days: Floats  # to death from cancer, had there been no other cause of death and no censoring
+    by_cancer: Flags  # death from cancer comes before death from other causes
     time_days: Floats  # to death or censoring
     died: Flags
     diagnosis_year: NDArray[np.int16]
@@ -34,10 +34,10 @@ class DiseaseCourse:
 
 @dataclass(frozen=True)
 class Measurements:
-    """What the centre wrote down; every field [n]."""
+    """Stage, markers and score as the centre recorded them; every field [n]."""
 
     stage: Codes
-    marker_1: Flags | Floats  # as numbers where some are missing: NaN = not recorded
+    marker_1: Flags | Floats  # float where some are missing: NaN = not recorded
     marker_2: Flags | Floats
     score_z: Floats  # NaN = not recorded
 
@@ -45,11 +45,13 @@ class Measurements:
 def disease_course(
     u: Uniforms, people: TruePatients, centre: Indices, world: World, baseline: Floats, at: Centres
 ) -> DiseaseCourse:
-    """Response, death and censoring; centre [n] is the row of `at`, baseline [cancers, 3] that of `calibration`.
+    """Response, death and censoring of patients.
 
-    Patients enter until `mature_years` before the data end, and the data end with END.
+    centre    int [n]: row of `at`
+    baseline  [cancers, 3]: cumulative hazard at five years, of `baseline_hazards`
 
-    Death from cancer: Weibull, cumulative hazard exp(log_risk) (t / 5)^k, t in years. Other causes: Gompertz in age.
+    Death from cancer is Weibull with cumulative hazard `exp(log_risk) (t / 5)^k`, t in years; death from other causes
+    is Gompertz in age. Patients enter until `mature_years` before END, where the data end.
     """
     base, law = population(), world.law
     response = u(Ask.RESPONSE) < people.response
@@ -82,32 +84,34 @@ def disease_course(
 def cancer_death(u: Floats, log_hazard: Floats, fading: Floats | None, shape: Floats) -> tuple[Floats, Floats]:
     """Log cumulative hazard at five years, and years to death from cancer; each [n].
 
-    Where a part of the log hazard fades, it acts more up to some year and less from then on.
+    `fading` [n] is the part of the log hazard that acts more in an early phase and less afterwards; None = none.
     """
     threshold = -np.log(u)  # a unit exponential
     if fading is None:
         return log_hazard, 5 * np.exp((np.log(threshold) - log_hazard) / shape)
     early, late, passed = phases(log_hazard, fading, shape)
     spent = early * passed
-    time = np.where(threshold < spent, threshold / early, passed + (threshold - spent) / late)  # (t / 5)^k
+    time = np.where(
+        threshold < spent, threshold / early, passed + (threshold - spent) / late
+    )  # the value of (t / 5)^k at death
     return np.log(spent + late * (1 - passed)), 5 * time ** (1 / shape)
 
 
 def phases(log_hazard: Floats, fading: Floats, shape: Floats) -> tuple[Floats, Floats, Floats]:
-    """Hazards of the early and the late phase, and the share of (t / 5)^k of five years that is early; each [n]."""
+    """Hazards of the early and the late phase, and `(t / 5)^k` at the time t between them; each [n]."""
     until, more, less = population()["fading"].value
     return np.exp(log_hazard + (more - 1) * fading), np.exp(log_hazard + (less - 1) * fading), (until / 5) ** shape
 
 
 def years_since_entry(u: Floats, accrual_years: Floats, change: Floats) -> Floats:
-    """Years from diagnosis to the end of accrual, where new cases grow by e^change a year; [n]."""
+    """Years from diagnosis to the end of accrual, where new cases grow by `exp(change)` per year; [n]."""
     growing = np.where(change == 0, 1.0, change)
     past = -np.log1p(u * np.expm1(-growing * accrual_years)) / growing
     return np.where(change == 0, u * accrual_years, past)
 
 
 def measure(u: Uniforms, people: TruePatients, centre: Indices, world: World, at: Centres) -> Measurements:
-    """Stage, markers and score as each centre measures and keeps them; centre [n] is the row of `at`."""
+    """Stage, markers and score as each centre records them; centre [n] is the row of `at`."""
     upstaged = (u(Ask.UPSTAGE) < at.upstage[centre]) & (people.stage < DISTANT)
     with np.errstate(divide="ignore"):
         rate = logit(at.missing)  # minus infinity where nothing is missing; [S, 3]
@@ -134,5 +138,5 @@ def measure(u: Uniforms, people: TruePatients, centre: Indices, world: World, at
 
 
 def assay(u: Floats, marker: Flags, centre: Indices, at: Centres) -> Flags:
-    """Result of a test with the centre's sensitivity and specificity, [n]."""
+    """Result of a test with the centre's sensitivity and specificity, bool [n]."""
     return np.where(marker, u < at.sensitivity[centre], u >= at.specificity[centre])

@@ -1,8 +1,9 @@
-"""Draws: every question about a patient is answered by a uniform of its own, found by key and not by order.
+"""Draws: every random variable of a patient has a uniform of its own, found by key and not by order.
 
-A patient is a row of a centre. The uniform for a question is number `row` of the SplitMix64 sequence that starts at
-(seed, question, centre). So a patient does not change when the cohort grows, when centres join, when rows are drawn in
-other blocks or by other processes, or when a new question is asked; a question that is not asked costs nothing.
+A patient is a row of a centre. The uniform of a variable is number `row` of the SplitMix64 sequence (Steele, Lea and
+Flood, OOPSLA 2014) that starts at (seed, variable, centre). So a patient does not change when the cohort grows, when
+centres join, when rows are drawn in other blocks or by other processes, or when a variable is added; a variable that is
+not used costs nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ from sim.random import Words, counted, inside, key, scatter
 
 
 class Ask(StrEnum):
-    """Questions about a patient; the word is part of the key, so a word is never given to another question."""
+    """Random variables of a patient. The words, and the name of this class, are part of the key: never change them."""
 
     CANCER = "cancer"
     AGE = "age"
@@ -42,36 +43,36 @@ class Ask(StrEnum):
     MISSING = "missing"
     MISSING_1 = "missing marker 1"
     MISSING_2 = "missing marker 2"
-    GENES = "genes"  # of the sample that stands for the population; patients have a number a gene
+    GENES = "genes"  # of the sample that represents the population; real rows have one number per gene
 
 
-Uniforms = Callable[[Ask], Floats]  # question -> one number in (0, 1) a patient, [n]
+Uniforms = Callable[[Ask], Floats]  # variable -> one number in (0, 1) per patient, [n]
 
 
 @dataclass(frozen=True)
 class Draws:
-    """Uniforms of n patients of a cohort; called with a question."""
+    """Uniforms of n patients of a cohort; called with a variable."""
 
     starts: Mapping[Ask, Words]  # [S] where each centre's sequence starts
     centre: NDArray[np.int64]  # [n]
     row: NDArray[np.int64]  # [n] from 0 within the centre
 
     def __call__(self, ask: Ask) -> Floats:
-        """One number in (0, 1) a patient, [n]."""
+        """One number in (0, 1) per patient, [n]."""
         return inside(counted(self.starts[ask][self.centre], self.row))
 
 
 def sequence_starts(seed: int, centres: int) -> Mapping[Ask, Words]:
-    """Where the sequences of every question and centre start; question -> [S]."""
+    """Start of the sequence of every variable and centre; variable -> uint64 [S]."""
     numbers = np.arange(centres)
     return {ask: scatter(key(seed, "calibrated", ask), numbers) for ask in Ask}
 
 
 def quasi_random(rows: int) -> Uniforms:
-    """Uniforms of a sample that stands for the population: as even as numbers get, the same for everyone.
+    """Uniforms of a sample that represents the population: a low-discrepancy sequence without a seed.
 
-    Row i of question d is the fractional part of i g^-d, where g^33 = g + 1: Roberts' R sequence in 32 dimensions, a
-    Kronecker sequence of the generalised golden ratio. Means over 16,384 rows are off by .0005 at most.
+    Row i of variable d is the fractional part of `i g^-d`, where `g^33 = g + 1`: Roberts' R sequence (2018) in 32
+    dimensions, a Kronecker sequence of the generalised golden ratio. Means over 16,384 rows are off by .0005 at most.
     """
     place, golden = {ask: float(number) for number, ask in enumerate(Ask, start=1)}, 1.0
     for _ in range(64):

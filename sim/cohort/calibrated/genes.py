@@ -1,4 +1,4 @@
-"""Genes: many features like expression, few of which matter, in panels that some centres lack."""
+"""Genes: many features like gene expression, few of them prognostic, in panels that some centres lack."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,25 +7,25 @@ from scipy.special import ndtri
 from sim.cohort.calibrated.published import Floats, population
 from sim.random import counted, inside, key, scatter, stream
 
-MAX_FEATURES = 4096  # features a patient has numbers for
+MAX_FEATURES = 4096  # most features per patient that have random numbers of their own
 PREFIX = "gene_"
 
 
 def names(count: int) -> list[str]:
-    """`gene_0001`, `gene_0002`, ...; [p]."""
+    """Names of p features: `gene_0001`, `gene_0002`, ..."""
     return [f"{PREFIX}{number:04d}" for number in range(1, count + 1)]
 
 
 def panels(count: int) -> list[slice]:
-    """Features of each panel: neighbours inside are correlated, and a centre lacks all of a panel or none."""
+    """Features of each panel: neighbours within it are correlated, and a centre lacks the whole panel or nothing."""
     size = int(population()["genes"].value[0])
     return [slice(first, min(first + size, count)) for first in range(0, count, size)]
 
 
 def effects(count: int, cancers: tuple[str, ...]) -> Floats:
-    """True log hazard ratios, [cancers, p]: some are those of every cancer, as many belong to one; the rest are 0.
+    """True log hazard ratios [cancers, p]: some genes act in every cancer, as many in one only; the rest are 0.
 
-    They are part of nature: the same for every seed and consortium.
+    The same for every seed and consortium.
     """
     table = np.zeros((len(cancers), count))
     if not count:
@@ -46,7 +46,7 @@ def effects(count: int, cancers: tuple[str, ...]) -> Floats:
 
 
 def total_sd(beta: Floats) -> Floats:
-    """Standard deviation over patients of the sum of effects [cancers, p] times features; [cancers]."""
+    """Standard deviation over patients of `beta x`, for effects beta [cancers, p] and features x [p]; [cancers]."""
     correlation = population()["genes"].value[1]
     variance = np.zeros(len(beta))
     for panel in panels(beta.shape[1]):
@@ -59,7 +59,7 @@ def total_sd(beta: Floats) -> Floats:
 def fill_expression(x: NDArray[np.float32], seed: int, centre: NDArray[np.int64], row: NDArray[np.int64]) -> None:
     """Fill x [n, p] with the features of n patients: standard normal, neighbours in a panel correlated as AR(1).
 
-    Patient and feature decide a number: neither the other patients nor the number of features does.
+    A number is keyed by patient and feature, so it depends neither on other patients nor on the number of features.
     """
     correlation = population()["genes"].value[1]
     start = scatter(key(seed, "calibrated", "genes"), centre)
@@ -72,7 +72,7 @@ def fill_expression(x: NDArray[np.float32], seed: int, centre: NDArray[np.int64]
 
 
 def genetic_log_hazard(x: NDArray[np.float32], beta: Floats, cancer: NDArray[np.int64]) -> Floats:
-    """What features x [n, p] add to patients' log hazards by the effects [cancers, p] in their cancer [n]; [n]."""
+    """Log hazard from features x [n, p], by the effects beta [cancers, p] in each patient's cancer [n]; [n]."""
     total = np.zeros(len(x))
     for feature in np.flatnonzero(beta.any(axis=0)):
         total += beta[cancer, feature] * x[:, feature]
@@ -80,6 +80,6 @@ def genetic_log_hazard(x: NDArray[np.float32], beta: Floats, cancer: NDArray[np.
 
 
 def mask_missing_panels(x: NDArray[np.float32], lacks: NDArray[np.bool_]) -> None:
-    """Put NaN in x [n, p] where a patient's centre lacks a panel, [n, panels]."""
+    """Set x [n, p] to NaN, in place, where a patient's centre lacks the panel; `lacks` is bool [n, panels]."""
     for panel, gone in zip(panels(x.shape[1]), lacks.T, strict=True):
         x[gone, panel] = np.nan

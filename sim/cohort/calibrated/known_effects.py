@@ -1,4 +1,4 @@
-"""Truths of a calibrated cohort that are not a number a patient: effects, features that matter, trends."""
+"""True effects, prognostic features and trends of a calibrated cohort: truths that are not per patient."""
 
 from collections.abc import Iterator
 
@@ -14,20 +14,20 @@ Term = tuple[str, str, float, float]
 
 
 def effects(world: World) -> pd.DataFrame:
-    """What acts on whom at a centre without effects of its own, one row a (cancer, term).
+    """True effects at a centre without effects of its own, one row per (cancer, term).
 
-    cancer, term    term: a column of the table, or a level of it as `column=level`
-    log_hazard      of death from the cancer, per unit; 0 = none
-    log_odds        of response
+    term        a column of the table, or a level of it as `column=level`
+    log_hazard  log hazard ratio of death from the cancer per unit; 0 = no effect
+    log_odds    log odds ratio of response per unit
 
-    Treatment acts on survival through response alone. A gene that is not named has no effect.
+    Treatment acts on survival through response alone. A gene without a row has no effect.
     """
     rows = [row for at in range(len(world.law.names)) for row in terms(world, at)]
     return pd.DataFrame(rows, columns=["cancer", "term", "log_hazard", "log_odds"])
 
 
 def terms(world: World, at: int) -> Iterator[Term]:
-    """Effects in cancer number `at`."""
+    """Rows of `effects` for cancer number `at`."""
     law, base = world.law, population()
     name, hazard = law.names[at], law.log_hazard[at]
     on_frail, on_age, on_score = base["response"].value
@@ -50,13 +50,13 @@ def terms(world: World, at: int) -> Iterator[Term]:
 
 
 def true_features(world: World) -> str:
-    """Names of the genes with an effect in some cancer, parted by commas."""
+    """Names of the genes with an effect in some cancer, separated by commas."""
     named = genes.names(world.genes.shape[1])
     return ", ".join(named[place] for place in np.flatnonzero(world.genes.any(axis=0)))
 
 
 def annual_changes(law: Law) -> str:
-    """True annual percent change of every cancer, `merkel=3, lung=-2`; the mean where ages or stages differ."""
+    """True annual percent change per cancer, `merkel=3, lung=-2`; the mean where ages or stages differ."""
     pairs = zip(law.names, mean_change(law), strict=True)
     return ", ".join(f"{name}={100 * np.expm1(change):.3g}" for name, change in pairs)
 

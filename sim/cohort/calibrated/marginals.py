@@ -1,4 +1,4 @@
-"""Marginals: a calibrated cohort beside the published numbers it was made from."""
+"""Marginals of a calibrated cohort beside the published numbers it was calibrated to."""
 
 from collections.abc import Iterator
 
@@ -17,10 +17,10 @@ Comparison = tuple[str, str, float, float, int, str]
 
 
 def marginals(cohort: Cohort) -> pd.DataFrame:
-    """Published and simulated numbers, one a row, with the columns of COLUMNS.
+    """Published and simulated numbers, one comparison per row, with the columns of COLUMNS.
 
-    `patients` is how many the simulated number rests on; `source` is a mark (R read, D derived, M memory or design) and
-    a key of sources.yaml. 5-year survival counts death from the cancer alone, by true stage, as relative survival does.
+    `patients` is the number behind the simulated value; `source` is a mark (R read, D derived, M memory or design) and
+    a key of sources.yaml. 5-year survival is of death from the cancer alone, by true stage, as relative survival is.
     """
     if cohort.name != "calibrated" or cohort.truth is None:
         raise Refused(f"cohort={cohort.name}: only cohort=calibrated has published numbers to compare with.")
@@ -35,7 +35,7 @@ def marginals(cohort: Cohort) -> pd.DataFrame:
 
 
 def quantities(published: Law, number: int, table: pd.DataFrame, truth: pd.DataFrame) -> Iterator[Comparison]:
-    """Rows of one cancer; table and truth hold its patients only."""
+    """Comparisons of one cancer; `table` and `truth` hold its patients only."""
     name = published.names[number]
     yield row(name, "age_years mean", published.age_years[number], table["age_years"].to_numpy(), "age_years")
     yield row(name, "male share", published.male[number], table["male"].to_numpy(), "male")
@@ -60,7 +60,7 @@ def quantities(published: Law, number: int, table: pd.DataFrame, truth: pd.DataF
 def row(
     cancer: str, quantity: str, published: float, values: NDArray[np.generic], field: str, at: int = 0
 ) -> Comparison:
-    """One comparison: the mean of `values` against the published number, value `at` of a field of the tables."""
+    """The mean of `values` beside the published number; `at` is the position of its mark within the field."""
     figure = cancers()[cancer][field]
     mark = figure.mark[min(at, len(figure.mark) - 1)]
     simulated = float(values.mean()) if len(values) else np.nan

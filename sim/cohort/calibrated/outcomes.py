@@ -1,4 +1,4 @@
-"""What can be asked of calibrated patients: the outcomes, and what may predict each without giving it away."""
+"""Outcomes of the calibrated cohort, and the predictors of each that do not leak it."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,11 +11,16 @@ from sim.cohort.outcomes import DAYS_PER_YEAR, Binary, Categorical, Outcome, Sur
 
 KNOWN = ("cancer", "age_years", "male", "race", "insurance", "stage", "frail", "marker_1", "marker_2", "score_z")
 TREATMENT = ("treated", "treated_marker")
-ANY_CANCER = ("age_years", "race", "insurance", "frail")  # neither decided by the sex nor another thing in every cancer
+ANY_CANCER = (
+    "age_years",
+    "race",
+    "insurance",
+    "frail",
+)  # neither tied to the sex nor of a different meaning in every cancer
 
 
 def add_outcomes(table: pd.DataFrame, law: Law, mature_years: float) -> tuple[pd.DataFrame, dict[str, Outcome]]:
-    """The table with the columns that its outcomes need, and the outcomes; those that do not vary are left out."""
+    """The table with the columns of its outcomes added, and the outcomes; those that do not vary are left out."""
     could_be_seen = np.full(len(table), mature_years >= YEARS)
     died = dead_by(table["time_days"], table["died"], YEARS * DAYS_PER_YEAR, could_be_seen)
     made = {"mortality_5y": died} if died.notna().any() else {}
@@ -39,10 +44,10 @@ def add_outcomes(table: pd.DataFrame, law: Law, mature_years: float) -> tuple[pd
 
 
 def predictors(law: Law, outcome: str, genes: Sequence[str] = ()) -> tuple[str, ...]:
-    """What is known when treatment starts, without the columns that these cancers leave constant.
+    """Columns known when treatment starts, without those that are constant for these cancers.
 
-    Response is seen later, so it predicts nothing. Treatment follows the stage, so it does not predict it; the cancer
-    is told apart neither by the sex nor by columns whose meaning is that of the cancer.
+    Response is observed later, so it is no predictor. Treatment follows the stage and is no predictor of it. The cancer
+    is predicted from ANY_CANCER alone, as the sex and columns whose meaning depends on the cancer would leak it.
     """
     constant = {"cancer"} if len(law.names) == 1 else set()
     if np.all(law.male == law.male[0]) and law.male[0] in (0, 1):
@@ -57,9 +62,9 @@ def predictors(law: Law, outcome: str, genes: Sequence[str] = ()) -> tuple[str, 
 
 
 def unlearnable(law: Law, outcomes: Mapping[str, Outcome]) -> dict[str, Unlearnable]:
-    """Why an outcome is not there."""
+    """Outcomes that this cohort lacks, with the reason and the remedy."""
     why = {
-        "survival_cancer": "nobody is known to have died of the cancer. Raise cohort.patients.",
+        "survival_cancer": "nobody is recorded as dead from the cancer. Raise cohort.patients.",
         "mortality_5y": "the data end with accrual, so few could have been followed for five years, and to learn from "
         "those of whom it is known would be to select the dead. Set cohort.mature_years=5, or take task=hazard.",
         "stage": f"{', '.join(law.names)}: not staged, or all alike. Name a staged cancer, cohort.cancers=[lung].",

@@ -1,4 +1,4 @@
-"""Patients as they are: uniforms in, everything about each of them out."""
+"""Patients before anything is recorded: uniforms in, true characteristics out."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ PUBLIC = 2  # insurance codes from here on are Medicaid or none
 
 @dataclass(frozen=True)
 class TruePatients:
-    """Patients before anything is recorded about them; every field [n]."""
+    """True characteristics of n patients, before a centre records them; every field [n]."""
 
     cancer: Codes  # index in Law.names
     age_years: Floats
@@ -37,24 +37,25 @@ class TruePatients:
     marker_2: Flags
     score_z: Floats
     treated: Flags
-    response_control: Floats  # chance of response without the new treatment
+    response_control: Floats  # probability of response without the new treatment
     response_treated: Floats  # and with it
     log_hazard: Floats  # of death from cancer, without the effect of response and without the baseline
-    fading: Floats | None  # the part of it that acts more early than late; None = no part
+    fading: Floats | None  # part of the log hazard that acts more early than late; None = no such part
 
     @property
     def response(self) -> Floats:
-        """Chance of response under the treatment that was given."""
+        """Probability of response under the treatment that was given, [n]."""
         return np.where(self.treated, self.response_treated, self.response_control)
 
 
 def draw_patients(
     u: Uniforms, centre: Indices, world: World, at: Centres, genes: Callable[[Indices], Floats]
 ) -> TruePatients:
-    """Patients; centre [n] is the row of `at` that each belongs to.
+    """True characteristics of patients.
 
-    `genes` tells from the cancer [n] what a patient's add to the log hazard [n]; they take as much off the logit of
-    response.
+    centre  int [n]: row of `at`
+    genes   function of the cancer [n] that gives the genetic log hazard [n], which is also subtracted from the logit
+            of response
     """
     law, base = world.law, population()
     cancer = draw_category(u(Ask.CANCER), law.share * np.exp(at.case_mix), centre)
@@ -66,7 +67,7 @@ def draw_patients(
     chance = np.array([base["public_others"].number, base["public_black"].number])
     public = u(Ask.INSURANCE) < chance[black.astype(np.intp)]
 
-    # Less its mean over the population, so that centres without effects have the published mix of stages.
+    # Centred at its population mean, so that centres without effects have the published mix of stages.
     share_black = base["race"].value[BLACK]
     if_public, if_black = base["stage_public"].number, base["stage_black"].number
     mean = if_public * (chance @ [1 - share_black, share_black]) + if_black * share_black
@@ -125,7 +126,7 @@ def draw_patients(
 
 
 def draw_category(u: Floats, weights: Floats, centre: Indices) -> Indices:
-    """Which of L things each patient gets, where the centres [S, L] weigh them; [n]."""
+    """Category 0..L-1 of each patient, int [n], from uniforms u [n] and the weights [S, L] of the centres."""
     ends = np.cumsum(weights, axis=1)
     ends /= ends[:, -1:]
     place = np.zeros(len(u), dtype=np.int64)
@@ -135,7 +136,7 @@ def draw_category(u: Floats, weights: Floats, centre: Indices) -> Indices:
 
 
 def draw_age(u: Floats, cancer: Indices, centre: Indices, law: Law, at: Centres) -> Floats:
-    """Ages at diagnosis in years: truncated normal, by its inverse law; [n]."""
+    """Ages at diagnosis in years: truncated normal, by its quantile function; [n]."""
     location, scale = law.age_normal[:, 0] + at.age_years[:, None], law.age_normal[:, 1]  # [S, cancers], [cancers]
     low, high = ndtr((YOUNGEST - location) / scale), ndtr((OLDEST - location) / scale)
     inside = low[centre, cancer] + u * (high - low)[centre, cancer]

@@ -1,4 +1,4 @@
-"""The published numbers behind the calibrated cohort: `datasets/calibrated/*.yaml` as typed values."""
+"""Published numbers of the calibrated cohort: `datasets/calibrated/*.yaml` as typed values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ Floats = NDArray[np.float64]
 STAGES = ("local", "regional", "distant")
 RACES = ("white", "black", "asian", "hispanic", "other")
 INSURANCES = ("private", "medicare", "public", "dual")  # public: Medicaid, or no insurance
-YOUNGEST, OLDEST = 18.0, 95.0  # years; ages are cut to adults
-MAX_SURVIVAL = 0.999  # the highest 5-year survival that leaves a hazard to solve for
+YOUNGEST, OLDEST = 18.0, 95.0  # years; ages at diagnosis are truncated to adults
+MAX_SURVIVAL = 0.999  # highest 5-year survival; above it the baseline hazard cannot be solved for
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One published number, or a few, and where it comes from."""
+    """One or more published numbers and their source."""
 
     value: Floats  # [n]
     mark: str  # R read, D derived, M from memory or design; one letter, or one for each value
@@ -31,7 +31,7 @@ class Figure:
 
     @property
     def number(self) -> float:
-        """The only value."""
+        """The value of a figure with one value."""
         (only,) = self.value
         return float(only)
 
@@ -61,12 +61,12 @@ def population() -> Figures:
 
 @cache
 def centre_variation() -> Figures:
-    """How far centres differ at het = 1."""
+    """Figures of how far centres differ at het = 1."""
     return {field: figure(entry) for field, entry in load("centres.yaml").items()}
 
 
 def load(name: str) -> Mapping[str, Mapping[str, Mapping[str, object]]]:
-    """One of the YAML tables, as it is written."""
+    """One of the YAML tables, unconverted."""
     text = (assets.root() / "datasets" / "calibrated" / name).read_text(encoding="utf-8")
     table: Mapping[str, Mapping[str, Mapping[str, object]]] = yaml.safe_load(text)
     return table
@@ -74,31 +74,33 @@ def load(name: str) -> Mapping[str, Mapping[str, Mapping[str, object]]]:
 
 @dataclass(frozen=True)
 class Law:
-    """What patients of some cancers are like; the first axis of every array is the cancer."""
+    """Parameters of the distribution of patients of n cancers; the first axis of every array is the cancer."""
 
     names: tuple[str, ...]
     share: Floats  # [n] of all patients
     age_years: Floats  # [n] published mean
-    age_normal: Floats  # [n, 2] location and scale of the normal law that has the published moments once truncated
+    age_normal: Floats  # [n, 2] location and scale of the normal that has the published moments once truncated
     male: Floats  # [n]
     staged: NDArray[np.bool_]  # [n]
     stage: Floats  # [n, 2] logit of "local" and of "local or regional"
     survival_5y: Floats  # [n, 3] by stage; an unstaged cancer repeats its one number
     shape: Floats  # [n] Weibull k
     log_hazard: Floats  # [n, 6] per 10 years, male, frail, marker_1, marker_2, score_z
-    marker: Floats  # [n, 2] logit of the prevalence; of patients not Black, not distant, where that matters
+    marker: (
+        Floats  # [n, 2] logit of the prevalence; where it depends on race or stage, of patients not Black, not distant
+    )
     marker_black: Floats  # [n] added to the logit of marker_1 for Black patients
     marker_distant: Floats  # [n] added to the logit of marker_1 in distant stage
     second: NDArray[np.bool_]  # [n] whether the predictive marker is marker_2
-    response: Floats  # [n, 3] logit: control, added by the new treatment, added by it if the marker is there
+    response: Floats  # [n, 3] logit: control, added by the new treatment, added by it if the marker is positive
     trend: Floats  # [n, 2, 2] log annual change of new cases: not young, young; not distant, distant
-    marker_by_stage: Floats  # [n, 3] log hazard ratio of marker_1 where it depends on the stage, else that of all
+    marker_by_stage: Floats  # [n, 3] log hazard ratio of marker_1 by stage; equal where it does not depend on it
     rare: NDArray[np.bool_]  # [n]
 
 
 @cache
 def law(names: tuple[str, ...]) -> Law:
-    """The law of some cancers of the table."""
+    """The parameters of some cancers of the table."""
     rows = [cancers()[name] for name in names]
     black = np.array([np.log(population()["triple_negative_black"].number) * (name == "breast") for name in names])
     cases = np.array([row["cases"].number for row in rows])
@@ -141,12 +143,12 @@ def log_annual_change(row: Figures) -> Floats:
 
 
 def by_stage(row: Figures) -> Floats:
-    """Hazard ratio of marker_1 by stage, [3]; or the one of all stages, [1]."""
+    """Hazard ratio of marker_1 by stage, [3], or the same for all, [1]."""
     return row["marker_1_by_stage"].value if "marker_1_by_stage" in row else row["marker_1"].value[1:]
 
 
 def carrier_shares(name: str) -> tuple[float, float]:
-    """Share of carriers of marker_1 among patients not in distant stage, and among those in it."""
+    """Prevalence of marker_1 among patients not in distant stage, and among those in it."""
     row, distant = cancers()[name], stage_shares(name)[2]
     every = float(row["marker_1"].value[0])
     if "marker_1_distant" not in row:
@@ -156,7 +158,7 @@ def carrier_shares(name: str) -> tuple[float, float]:
 
 
 def stage_shares(name: str) -> Floats:
-    """Shares of local, regional, distant among staged patients, [3]; a cancer without stages is all distant."""
+    """Shares of local, regional, distant among staged patients, [3]; a cancer without stages counts as distant."""
     row = cancers()[name]
     shares = row["stage"].value if "stage" in row else np.array([0.0, 0.0, 1.0])
     return np.asarray(shares / shares.sum())
@@ -169,7 +171,7 @@ def effects(row: Figures) -> Floats:
 
 
 def intercept(prevalence: float, share: float, log_odds: float) -> float:
-    """Logit of those outside a group, so that all together have the prevalence; `share` are in the group."""
+    """Logit of the prevalence outside a group of share `share`, such that the overall prevalence is as given."""
 
     def excess(at: float) -> float:
         return float((1 - share) * expit(at) + share * expit(at + log_odds) - prevalence)
@@ -179,7 +181,7 @@ def intercept(prevalence: float, share: float, log_odds: float) -> float:
 
 
 def parent_normal(mean: float, sd: float) -> tuple[float, float]:
-    """Location and scale of the normal law that has this mean and sd when cut to YOUNGEST..OLDEST."""
+    """Location and scale of the normal that has this mean and sd once truncated to YOUNGEST..OLDEST."""
 
     def excess(guess: Floats) -> Floats:
         location, scale = guess[0], np.exp(guess[1])
@@ -192,5 +194,5 @@ def parent_normal(mean: float, sd: float) -> tuple[float, float]:
 
     found = root(excess, np.array([mean, np.log(sd)]), tol=1e-10)
     if not found.success:
-        raise ArithmeticError(f"no normal law on [{YOUNGEST:g}, {OLDEST:g}] has mean {mean:g} and sd {sd:g}")
+        raise ArithmeticError(f"no truncated normal on [{YOUNGEST:g}, {OLDEST:g}] has mean {mean:g} and sd {sd:g}")
     return float(found.x[0]), float(np.exp(found.x[1]))

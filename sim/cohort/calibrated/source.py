@@ -1,7 +1,7 @@
-"""The calibrated cohort: synthetic patients whose margins are the published ones and whose truth is known.
+"""The calibrated cohort: synthetic patients with published margins and known truth.
 
-How it is made stands in `datasets/calibrated/card.md`; `published` holds the numbers, `centres` what differs between
-hospitals, `patients` and `course` the law of a patient, `calibration` the baseline hazards.
+`datasets/calibrated/card.md` describes how it is made; `published` holds the numbers, `centres` the differences between
+hospitals, `patients` and `course` the distribution of a patient, `baseline_hazards` the calibration to survival.
 """
 
 from dataclasses import dataclass, field, fields, replace
@@ -28,25 +28,25 @@ MOST_VALUES = 2**28  # of genes: 1 GiB in single precision, and as much again in
 
 @dataclass
 class Calibrated(Source):
-    """Cancer patients of a consortium, calibrated to registries; truth known.
+    """Synthetic cancer patients of a consortium, calibrated to registries; truth known.
 
-    The seed of a run draws the patients, `consortium` the centres, so one consortium can be met with fresh patients.
-    The dials keep every draw: a patient of `het=0.7` is the patient of `het=0` at a hospital with effects.
+    The seed of a run draws the patients, `consortium` the centres, so a consortium can be simulated with new patients.
+    `het` and `tau` keep every draw: a patient of `het=0.7` is the patient of `het=0` at a hospital with effects.
     """
 
     cancers: list[str] = field(default_factory=lambda: ["breast"])  # of datasets/calibrated/cancers.yaml, or [all]
-    patients: int = 6000  # sites..10^8; of all centres together
+    patients: int = 6000  # sites..10^8; total of all centres
     sites: int = 4  # >= 1
     sizes: list[float] = field(default_factory=list)  # > 0, relative; empty = log-normal, drawn with the centres
-    het: float = 0.7  # 0..1.5; scales how centres differ: 0 not at all, 1 as in centres.yaml
+    het: float = 0.7  # 0..1.5; how much centres differ: 0 not at all, 1 as in centres.yaml
     tau: float = 0.3  # 0..2; sd of a centre's shift of the effects of treatment, score and treatment x marker
     consortium: int = 0  # >= 0; which draw of centres
-    randomised: bool = False  # treatment by a fair coin instead of by the practice of the centre
-    mature_years: float = 0.0  # 0..20; from the last entry to the end of the data; 5 lets mortality_5y be known
+    randomised: bool = False  # treatment at random, probability 1/2, instead of by the practice of the centre
+    mature_years: float = 0.0  # 0..20; from the last entry to the end of the data; mortality_5y takes 5
     years: int = 0  # 0, or 3..40 years that every centre's patients come from; 0 = each centre's own accrual
-    rare_boost: float = 1.0  # 1..20; how many times as many rare cancers a centre of referral sees
-    discovery: int = 0  # 0, or 20..4000 features like gene expression; ten of them matter to a cancer
-    marker_gaps: bool = False  # markers have gaps too, and some centres lack all biomarkers; then they are numbers
+    rare_boost: float = 1.0  # 1..20; factor on the number of rare cancers at a referral centre
+    discovery: int = 0  # 0, or 20..4000 features like gene expression; ten of them act in each cancer
+    marker_gaps: bool = False  # markers have gaps too, and some centres lack all biomarkers; they are then float
     hard: list[Hard] = field(default_factory=list)  # time_varying, site_effects, stage_effects, stage_migration
 
     def __post_init__(self) -> None:
@@ -61,13 +61,13 @@ class Calibrated(Source):
             within("cohort.patients", self.patients, self.sites, MOST_PATIENTS)
         if self.patients < self.sites:
             raise Refused(
-                f"cohort.patients={self.patients}: allowed >= cohort.sites={self.sites}, a patient a centre. "
+                f"cohort.patients={self.patients}: allowed >= cohort.sites={self.sites}, one patient per centre. "
                 "Raise cohort.patients or lower cohort.sites."
             )
         if self.sizes and len(self.sizes) != self.sites:
             raise Refused(
                 f"cohort.sizes={self.sizes}: {len(self.sizes)} sizes for cohort.sites={self.sites}. "
-                "Give one relative size a centre, or none to draw them."
+                "Give one relative size per centre, or none to draw them."
             )
         for at, size in enumerate(self.sizes):
             within(f"cohort.sizes[{at}]", size, 0, open_low=True)
@@ -87,11 +87,11 @@ class Calibrated(Source):
             )
 
     def load(self, seed: int) -> Cohort:
-        """Patients of this consortium; see `observed` and `truth` for the columns.
+        """Patients of this consortium; `table.observed` and `table.truth` list the columns.
 
-        Truth of "survival" is the log cumulative hazard of death of any cause at 5 years, of "survival_cancer" that of
-        death from the cancer, of "mortality_5y" the chance to be dead by then: in all patients, not in those only of
-        whom it is known, who are dead more often.
+        The truth of "survival" is the log cumulative hazard of death from any cause at 5 years, of "survival_cancer"
+        that of death from the cancer, of "mortality_5y" the probability of death by then. The latter is that of all
+        patients, not only of those whose outcome is known, who are dead more often.
         """
         names = tuple(published.cancers()) if self.cancers == ["all"] else tuple(self.cancers)
         law = published.law(names)
@@ -126,7 +126,7 @@ class Calibrated(Source):
         )
 
     def notes(self, world: World, seed: int) -> dict[str, str]:
-        """How the cohort was made, and truths that are not a number a patient."""
+        """Settings, seed, and truths that are not per patient."""
         settings = {entry.name: as_setting(getattr(self, entry.name)) for entry in fields(self)}
         made = {
             "source": "synthetic patients, calibrated to datasets/calibrated; no real person",
@@ -141,7 +141,7 @@ class Calibrated(Source):
 
 
 def as_setting(value: object) -> str:
-    """A setting as it is written on the command line."""
+    """A value as it is written on the command line."""
     if isinstance(value, list):
         return f"[{','.join(map(as_setting, value))}]"
     return str(value.value if isinstance(value, Enum) else value)

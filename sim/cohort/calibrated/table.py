@@ -1,4 +1,4 @@
-"""Columns of the calibrated cohort: what its hospitals record of a patient, and what only the simulator knows."""
+"""Columns of the calibrated cohort: what hospitals record of a patient, and what only the simulator knows."""
 
 from functools import partial
 
@@ -20,7 +20,7 @@ from sim.cohort.calibrated.world import World
 def draw_table(
     world: World, every: Centres, sizes: NDArray[np.int64], seed: int
 ) -> tuple[Arrays, Arrays, NDArray[np.float32]]:
-    """Observed and true columns, and genes [R, p], of the centres [S] of these sizes, end to end."""
+    """Observed columns, true columns and genes [R, p] of centres of these sizes [S], one centre after another."""
     rows, count = int(sizes.sum()), world.genes.shape[1]
     baseline, begun = baselines(world.law.names, world.hard, count), sequence_starts(seed, len(sizes))
     seen, hidden = ColumnBuffers(rows), ColumnBuffers(rows)
@@ -42,9 +42,10 @@ def draw_table(
 def observed(
     patient: NDArray[np.int64], who: TruePatients, fated: DiseaseCourse, noted: Measurements, law: Law
 ) -> Arrays:
-    """What the consortium holds; `treated_marker` is treatment times the predictive marker as it was recorded.
+    """Columns that the consortium holds; `treated_marker` is treatment times the predictive marker as recorded.
 
-    But for `hidden_cause_cancer`, the event of the outcome "survival_cancer": the cause that no registry knows so well.
+    One column goes beyond that: `hidden_cause_cancer`, the event of the outcome "survival_cancer", is the true cause
+    of death, which registries know less well.
     """
     marker = np.where(law.second[who.cancer], noted.marker_2, noted.marker_1)
     return {
@@ -70,7 +71,7 @@ def observed(
 
 
 def derived_columns(table: pd.DataFrame) -> dict[str, pd.Series]:
-    """The derived column: treatment times the predictive marker as recorded, not recorded if the marker is not."""
+    """The derived column `treated_marker`: treatment times the predictive marker; NaN where the marker is missing."""
     second = published.law(tuple(table["cancer"].cat.categories)).second[table["cancer"].cat.codes]
     marker = table["marker_1"].where(~second, table["marker_2"])
     if marker.dtype == bool and table["treated"].dtype == bool:
@@ -79,7 +80,7 @@ def derived_columns(table: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def truth(who: TruePatients, fated: DiseaseCourse) -> Arrays:
-    """What only the simulator knows; `cate` is what the new treatment adds to the chance of response, here."""
+    """True columns; `cate` is the gain in the probability of response from the new treatment at this centre."""
     return {
         "response": who.response,
         "survival": np.logaddexp(fated.log_risk, np.log(fated.other_risk)),
@@ -90,6 +91,6 @@ def truth(who: TruePatients, fated: DiseaseCourse) -> Arrays:
         "marker_2": who.marker_2,
         "score_z": who.score_z,
         "cate": who.response_treated - who.response_control,
-        "cause": fated.by_cancer.astype(np.int8),  # of the first death, whether or not follow-up saw it
+        "cause": fated.by_cancer.astype(np.int8),  # of death, whether or not it was observed
         "time_cancer_days": fated.cancer_days,
     }

@@ -1,4 +1,4 @@
-"""World: what holds at every centre of a calibrated cohort."""
+"""Parameters and settings that all centres of a calibrated cohort share."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -9,17 +9,17 @@ from sim.cohort.calibrated.published import Floats, Law
 
 
 class Hard(Enum):
-    """What makes a cohort hard beyond `het` and `tau`: the words of `cohort.hard`."""
+    """Difficulties beyond `het` and `tau`: the words of `cohort.hard`."""
 
-    time_varying = "time_varying"  # frailty and score tell of early deaths more than of late ones
-    site_effects = "site_effects"  # age, frailty, markers and stage weigh differently at every centre, as far as tau
-    stage_effects = "stage_effects"  # a triple-negative tumour is worst when it has spread to the region
+    time_varying = "time_varying"  # frailty and score act on early deaths more than on late ones
+    site_effects = "site_effects"  # effects of age, frailty, markers and stage differ by centre, with sd tau
+    stage_effects = "stage_effects"  # the effect of a triple-negative tumour is largest in regional stage
     stage_migration = "stage_migration"  # twice as many stages are recorded one too high
 
 
 @dataclass(frozen=True)
 class World:
-    """Laws and settings that centres share."""
+    """Parameters and settings that centres share."""
 
     law: Law
     hard: frozenset[Hard] = frozenset()

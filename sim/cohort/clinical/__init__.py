@@ -1,1 +1,1 @@
-"""The clinical table: imported records of patients."""
+"""The clinical table: imported records of patients with a cancer."""

@@ -1,4 +1,4 @@
-"""What SNOMED, LOINC and RxNorm codes mean in the clinical table, from `datasets/clinical/codes.yaml`."""
+"""Meaning of SNOMED, LOINC and RxNorm codes in the clinical table, from `datasets/clinical/codes.yaml`."""
 
 import re
 from collections.abc import Mapping
@@ -26,21 +26,21 @@ class Diagnosis:
 class Treatment:
     """A procedure or drug that treats a cancer."""
 
-    columns: tuple[str, ...]  # of sim.cohort.schema.TREATMENTS
+    columns: tuple[str, ...]  # of sim.cohort.clinical.schema.TREATMENTS
     cancers: tuple[str, ...] = ()  # that it treats; empty = any
 
 
 @dataclass(frozen=True)
 class Interpretation:
-    """What one observation says."""
+    """Result of reading the answer of an observation."""
 
     understood: bool
-    value: Value | None = None  # None = it says nothing
+    value: Value | None = None  # None = no information
 
 
 @dataclass(frozen=True)
 class Observation:
-    """One column that observations fill."""
+    """A column of the table and how observations fill it."""
 
     column: str
     when: str  # workup | latest | ever
@@ -51,7 +51,7 @@ class Observation:
     cancers: tuple[str, ...] = ()  # that Synthea records it for; empty = any
 
     def interpret(self, code: str, text: str, unit: str) -> Interpretation:
-        """Meaning of a coded answer, a number with its unit or a display text; empty text stands for what is absent."""
+        """Value of a coded answer, of a number with its unit or of a display text; "" = absent."""
         if code in self.snomed:
             return Interpretation(True, self.snomed[code])
         if self.units:
@@ -67,7 +67,7 @@ class Observation:
 
     @property
     def allowed(self) -> str:
-        """What is understood, in words."""
+        """Answers that are understood, for a refusal."""
         if self.units:
             return f"allowed a number in {' or '.join(self.units)}"
         said = ", ".join(sorted({str(value).lower() for value in self.texts.values() if value is not None}))
@@ -76,7 +76,7 @@ class Observation:
 
 @cache
 def table() -> Mapping[str, Any]:
-    """The YAML file as it is written."""
+    """The YAML file, unconverted."""
     text = (assets.root() / "datasets" / "clinical" / "codes.yaml").read_text(encoding="utf-8")
     made: Mapping[str, Any] = yaml.safe_load(text)
     return made
@@ -84,19 +84,19 @@ def table() -> Mapping[str, Any]:
 
 @cache
 def diagnoses() -> Mapping[str, Diagnosis]:
-    """SNOMED code -> cancer."""
+    """SNOMED code -> diagnosis."""
     return {code: Diagnosis(**entry) for code, entry in table()["diagnoses"].items()}
 
 
 @cache
 def comorbidities() -> Mapping[str, str]:
-    """SNOMED code -> column com_..."""
+    """SNOMED code -> comorbidity column com_..."""
     return {code: column for column, listed in table()["comorbidities"].items() for code in listed}
 
 
 @cache
 def observations() -> Mapping[str, Observation]:
-    """LOINC code -> column and how its answers are read."""
+    """LOINC code -> column, and how its answers are read."""
     made: dict[str, Observation] = {}
     for column, entry in table()["observations"].items():
         one = Observation(
@@ -114,13 +114,13 @@ def observations() -> Mapping[str, Observation]:
 
 @cache
 def columns() -> Mapping[str, Observation]:
-    """Column -> the observations that fill it."""
+    """Column -> how observations fill it."""
     return {one.column: one for one in observations().values()}
 
 
 @cache
 def treatments() -> Mapping[str, Treatment]:
-    """SNOMED or RxNorm code -> treatment; the two systems share no code of this table."""
+    """SNOMED or RxNorm code -> treatment; no code of this table occurs in both systems."""
     return {
         code: Treatment(tuple(entry["columns"]), tuple(entry.get("cancers", ())))
         for entry in table()["treatments"]
@@ -129,7 +129,7 @@ def treatments() -> Mapping[str, Treatment]:
 
 
 def unlisted_cancer(code: str, text: str) -> bool:
-    """Whether a condition sounds like a cancer and is none that the table can hold."""
+    """Whether the text of a condition sounds like a cancer whose code the table does not have."""
     if code in diagnoses() or code in table()["not_a_case"]:
         return False
     yes, no = (re.compile(table()[f"looks_like_{word}"], re.I) for word in ("cancer", "none"))

@@ -1,4 +1,4 @@
-"""The clinical table brought to its schema: every column typed, every value checked, refusals with row and column."""
+"""Conversion of a table to the clinical schema: columns typed, values checked, refusals with row and column."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,16 +27,16 @@ PANDAS = {"text": "str", "number": "float64", "whole": "Int8", "flag": "boolean"
 
 
 def conform(frame: pd.DataFrame, where: str) -> pd.DataFrame:
-    """The table in the schema's columns, order and types; raises Refused with the row (from 0) and the column.
+    """The table with the columns, order and types of the schema; raises Refused with the row (from 0) and the column.
 
-    Columns that are absent and not required are added, empty. text becomes str, choice Categorical, number float64,
-    whole Int8, flag boolean, date datetime64. `where` names the table in a refusal: a file or a source.
+    Optional columns that are absent are added, empty. Kinds become dtypes: text str, choice Categorical, number
+    float64, whole Int8, flag boolean, date datetime64. `where` names the table in a refusal: a file or a source.
     """
     for name in frame.columns:
         if name not in columns():
             raise Refused(
                 f"{where}: column {name!r} is no column of the clinical table.{did_you_mean(str(name), columns())} "
-                "Its columns stand in datasets/clinical/schema.yaml; for other tables take cohort=tabular."
+                "Its columns are listed in datasets/clinical/schema.yaml; for other tables take cohort=tabular."
             )
     if frame.columns.duplicated().any():
         raise Refused(f"{where}: column {frame.columns[frame.columns.duplicated()][0]!r} stands twice. Drop one.")
@@ -52,7 +52,7 @@ def conform(frame: pd.DataFrame, where: str) -> pd.DataFrame:
 
 
 def typed_column(frame: pd.DataFrame, column: Column, where: str) -> pd.Series:
-    """One column in its type, every value checked."""
+    """One column in its dtype, every value checked."""
     if column.name not in frame.columns:
         frame = frame.assign(**{column.name: None})
     raw = frame[column.name]
@@ -80,7 +80,7 @@ def typed_column(frame: pd.DataFrame, column: Column, where: str) -> pd.Series:
 
 
 def valid_numbers(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
-    """Which values are finite numbers inside the range; never text, never true or false."""
+    """Which values are finite numbers in the range, bool [R]; text and booleans are not."""
     if is_bool_dtype(raw) or not is_numeric_dtype(raw):
         plain = [isinstance(value, int | float | np.number) and not isinstance(value, bool) for value in raw]
         raw = raw.where(np.array(plain, dtype=bool), np.nan)
@@ -93,18 +93,18 @@ def valid_numbers(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
 
 
 def valid_texts(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
-    """Which values are text, and one of the allowed words where there are such."""
+    """Which values are text, bool [R]; one of the allowed words where the schema lists them."""
     words = [value for value in raw.unique() if isinstance(value, str) and value and "\0" not in value]
     return raw.isin([word for word in words if not column.allowed or word in column.allowed]).to_numpy(dtype=bool)
 
 
 def valid_flags(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
-    """Which values are true or false; 0 and 1 are numbers."""
+    """Which values are True or False, bool [R]; 0 and 1 are not."""
     return np.array([isinstance(value, bool | np.bool_) for value in raw], dtype=bool)
 
 
 def valid_days(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
-    """Which values are days: dates, or text such as 2019-05-31."""
+    """Which values are days, bool [R]: dates, or text such as 2019-05-31."""
     if is_numeric_dtype(raw):
         return np.zeros(len(raw), dtype=bool)
     moment = pd.to_datetime(raw.astype(str), format="ISO8601", utc=True, errors="coerce")
@@ -124,7 +124,7 @@ VALID: Mapping[str, Callable[[pd.Series, Column], NDArray[np.bool_]]] = {
 def refuse_first(
     frame: pd.DataFrame, column: str, wrong: NDArray[np.bool_], where: str, allowed: str, remedy: str
 ) -> None:
-    """Refuse the first row marked `wrong` [R]."""
+    """Refuse the first row marked in `wrong`, bool [R]."""
     if not wrong.any():
         return
     row = int(np.argmax(wrong))
@@ -138,10 +138,10 @@ def refuse_first(
 
 
 def check_rows(table: pd.DataFrame, where: str) -> None:
-    """What columns say together: one row a patient and cancer, a cause only of a death, a day for every treatment."""
+    """Checks across columns: one row per patient and cancer, a cause only of a death, a day for every treatment."""
     twice = table.duplicated(list(KEY)).to_numpy()
     refuse_first(
-        table, "patient_id", twice, where, "allowed one row a patient and cancer_type", "Keep the first diagnosis."
+        table, "patient_id", twice, where, "allowed one row per patient and cancer_type", "Keep the first diagnosis."
     )
     cause = table["death_cause_cancer"].notna().to_numpy() & ~table["event"].to_numpy(dtype=bool)
     refuse_first(
@@ -155,14 +155,14 @@ def check_rows(table: pd.DataFrame, where: str) -> None:
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
-    """Write a conforming table as Parquet."""
+    """Write a table that conforms to the schema as Parquet."""
     fields = pa.schema([pa.field(name, ARROW[column.kind]) for name, column in columns().items()])
     plain = table.astype({name: object for name, column in columns().items() if column.kind == "choice"})
     arrow_parquet.write_table(pa.Table.from_pandas(plain, schema=fields, preserve_index=False), path)
 
 
 def read(path: Path) -> pd.DataFrame:
-    """The conforming table of a Parquet file; raises Refused with row and column."""
+    """Read and check a Parquet file of the clinical table; raises Refused with row and column."""
     try:
         frame = arrow_parquet.read_table(path).to_pandas(ignore_metadata=True)
     except (pa.ArrowException, OSError) as error:
@@ -171,7 +171,7 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def labels(table: pd.DataFrame) -> pd.DataFrame:
-    """Labels derived at load, boolean [R]: `mortality_5y` (empty where not known), `stage_late` (III, IV)."""
+    """Labels derived from a table, boolean [R]: `mortality_5y` (NA where not known), `stage_late` (stages III, IV)."""
     could_be_seen = could_be_followed(table["dx_date"], table["time_years"], YEARS)
     died = dead_by(table["time_years"], table["event"], YEARS, could_be_seen)
     return pd.DataFrame({"mortality_5y": died, "stage_late": table["stage"] >= 3})

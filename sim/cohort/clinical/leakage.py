@@ -1,9 +1,9 @@
-"""Which columns of the clinical table give an outcome away, and so do not predict it."""
+"""Leakage: columns of the clinical table that reveal an outcome and so must not predict it."""
 
 from sim.cohort.clinical.schema import TREATMENTS, columns
 
-WHEN_TREATED = frozenset(f"tx_{name}" for name in TREATMENTS)
-OF_THE_CANCER = frozenset(  # decided by the sex, or recorded for some cancers only
+TREATMENT_COLUMNS = frozenset(f"tx_{name}" for name in TREATMENTS)
+REVEAL_CANCER = frozenset(  # tied to the sex, or recorded for some cancers only
     {
         "sex",
         "histology",
@@ -23,13 +23,12 @@ OF_THE_CANCER = frozenset(  # decided by the sex, or recorded for some cancers o
 
 
 def leaking_columns(outcome: str) -> frozenset[str]:
-    """Columns that do not predict an outcome.
+    """Columns that must not predict an outcome.
 
-    Treatments follow the stage, and the day of a response is not kept: a treatment may have followed it too. So they
-    predict death only.
+    Treatments follow the stage, and may follow a response, whose day is not recorded; so they may predict death only.
     """
     if outcome in ("survival", "mortality_5y"):
         return frozenset()
     if outcome in ("stage", "stage_late"):
-        return WHEN_TREATED | {"stage", *(name for name, column in columns().items() if column.reveals == "stage")}
-    return WHEN_TREATED | OF_THE_CANCER if outcome == "cancer_type" else WHEN_TREATED
+        return TREATMENT_COLUMNS | {"stage", *(name for name, column in columns().items() if column.reveals == "stage")}
+    return TREATMENT_COLUMNS | REVEAL_CANCER if outcome == "cancer_type" else TREATMENT_COLUMNS

@@ -1,8 +1,8 @@
-"""Death within some years of diagnosis, of those of whom follow-up tells.
+"""Mortality within a horizon, NA where follow-up is too short.
 
-To keep the dead and leave out the living who were not followed to the horizon would select on the outcome: of 6,000
-calibrated patients with breast cancer, 20 % of whom die within five years, the rest would be 51 % dead. So a patient
-counts only if follow-up could have reached the horizon, dead or alive; those lost to follow-up before it are left out.
+Keeping the dead but not the living who were followed for less than the horizon would select on the outcome: of 6,000
+calibrated patients with breast cancer, 20 % of whom die within five years, 51 % of those kept would be dead. So a
+patient, dead or alive, counts only if follow-up could have reached the horizon; those lost before it are NA.
 """
 
 import numpy as np
@@ -11,22 +11,22 @@ from numpy.typing import NDArray
 
 from sim.cohort.outcomes import DAYS_PER_YEAR
 
-YEARS = 5  # the horizon of `mortality_5y`
+YEARS = 5  # horizon of `mortality_5y`
 
 
 def dead_by(time: pd.Series, died: pd.Series, horizon: float, could_be_seen: NDArray[np.bool_]) -> pd.Series:
-    """Whether a patient died by the horizon, in the unit of `time`; boolean [R], NA where that is not known.
+    """Whether each patient died by the horizon, which has the unit of `time`; boolean [R], NA where not known.
 
-    Who dies on the last day of the horizon died within it; who is followed to that day and lives did not.
+    A death on the last day of the horizon counts; a patient alive on that day counts as a survivor.
     """
     within = died.astype(bool) & (time <= horizon)
     return within.astype("boolean").where((within | (time >= horizon)) & could_be_seen)
 
 
 def could_be_followed(day: pd.Series, time_years: pd.Series, years: float) -> NDArray[np.bool_]:
-    """Whether a patient diagnosed on `day` could have been followed for so long; bool [R].
+    """Whether a patient diagnosed on `day` could have been followed for `years`; bool [R], False without a day.
 
-    The data end with the last day on which anyone in them was seen or died. Without a day of diagnosis: False.
+    The data end on the last day on which any patient was seen or died.
     """
     if day.isna().all():
         return np.zeros(len(day), dtype=bool)

@@ -1,4 +1,4 @@
-"""The one table of all clinical sources: its columns, as `datasets/clinical/schema.yaml` describes them."""
+"""Schema of the clinical table, shared by all clinical sources: `datasets/clinical/schema.yaml`."""
 
 import math
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ from sim import assets
 
 KEY = ("patient_id", "cancer_type")
 TREATMENTS = ("surgery", "chemo", "radiation", "hormone", "targeted")  # columns tx_NAME and tx_NAME_days
-LIFETIMES = (1850, 2150)  # years: a day of a patient's life lies in one of them, the bounds included
-SAME_DAY = 0.5  # days from diagnosis to a death or an end of follow-up on the same day
+LIFETIMES = (1850, 2150)  # years, inclusive, that a date may lie in
+SAME_DAY = 0.5  # days of follow-up of a death or last contact on the day of diagnosis
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,13 @@ class Column:
     required: bool = False
     unit: str = ""
     range: tuple[float, float] | None = None
-    above: bool = False  # the lower end itself is not allowed
+    above: bool = False  # the lower bound itself is excluded
     allowed: tuple[str, ...] = ()
-    reveals: str = ""  # column that this one gives away
+    reveals: str = ""  # column that this one reveals
 
     @property
     def bounds(self) -> str:
-        """What is allowed, in words."""
+        """Allowed values, for a refusal."""
         if self.allowed:
             return f"allowed {', '.join(self.allowed)}"
         if self.range is None:
@@ -57,11 +57,11 @@ def columns() -> Mapping[str, Column]:
 
 
 def upper_bound(name: str) -> float:
-    """Upper end of a column's range."""
+    """Upper bound of a column's range; infinity if it has none."""
     _, high = columns()[name].range or (-math.inf, math.inf)
     return high
 
 
 def columns_with_role(role: str) -> tuple[str, ...]:
-    """Columns of a role, in the order of the table."""
+    """Names of the columns of a role, in the order of the table."""
     return tuple(name for name, column in columns().items() if column.role == role)

@@ -1,4 +1,4 @@
-"""A cohort from a file of the clinical table: what `fedtrial cohort import` writes, whatever it was imported from."""
+"""A cohort from a file of the clinical table, which `fedtrial cohort import` writes."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -25,20 +25,20 @@ CLASSES = ("stage", "cancer_type")  # outcomes of several classes, where at leas
 
 
 class Site(Enum):
-    """What a hospital of the federation is."""
+    """Column that defines the sites of the federation."""
 
     facility = "facility_id"  # the organisation that made the diagnosis
     city = "city"
     county = "county"
     state = "state"
-    one = "one"  # all patients together, for a partition to deal
+    one = "one"  # all patients at one site, for a partition to assign
 
 
 class Treatments(Enum):
-    """Whether treatments predict."""
+    """Whether treatments are predictors."""
 
     exclude = "exclude"  # predict at diagnosis
-    landmark = "landmark"  # predict at the landmark, for those alive and followed then, from treatments begun by then
+    landmark = "landmark"  # predict at the landmark, for those alive and under follow-up, from treatments begun by then
 
 
 @dataclass
@@ -48,9 +48,9 @@ class Clinical(Source):
     Outcomes, where recorded: `survival`, `mortality_5y`, `response`, `recurrence`, `stage`, `stage_late`,
     `cancer_type`.
 
-    Nothing that became known after the prediction predicts. A treatment that is known to have been given tells that
-    the patient lived to get it (immortal-time bias), so treatments are left out, or only those begun by a landmark
-    predict and the clock of `survival` starts there (Anderson, Cain, Gelber, J Clin Oncol 1983).
+    Predictors are known at the time of prediction. That a treatment was given implies that the patient lived to get it
+    (immortal-time bias), so treatments are left out, or only those begun by a landmark predict and the time of
+    `survival` starts there (Anderson, Cain and Gelber, J Clin Oncol 1983).
     """
 
     name: str = "clinical"  # name of the cohort in records
@@ -71,37 +71,37 @@ class Clinical(Source):
         within("cohort.landmark_months", self.landmark_months, 0, 60, open_low=True)
 
     def path(self) -> Path:
-        """Where the file lies."""
+        """Path of the file; refuses one that does not exist."""
         return existing(locate(str(Path(self.dir) / self.file)), "cohort.file", "`fedtrial cohort import`")
 
     def card(self) -> Path | None:
-        """The card that the import wrote beside the file, if it is there."""
+        """The card that the import wrote beside the file, if it exists."""
         card = self.path().with_suffix(".card.md")
         return card if card.is_file() else None
 
     def load(self, seed: int) -> Cohort:
         """The cohort in the file; draws nothing."""
         whole = read(self.path())
-        held, left_out = self.select_rows(whole)
-        table = pd.DataFrame({"patient": held["patient_id"], "site": self.sites(held)})
-        table["time_days"] = held["time_years"] * DAYS_PER_YEAR
-        table["died"] = held["event"].astype(bool)
+        kept, left_out = self.select_rows(whole)
+        table = pd.DataFrame({"patient": kept["patient_id"], "site": self.sites(kept)})
+        table["time_days"] = kept["time_years"] * DAYS_PER_YEAR
+        table["died"] = kept["event"].astype(bool)
         if self.treatments is Treatments.landmark:
             table["time_days"] -= self.landmark_days
-        table[["mortality_5y", "stage_late"]] = labels(held)
-        table[["response", "recurrence"]] = held[["response", "recurrence"]]
+        table[["mortality_5y", "stage_late"]] = labels(kept)
+        table[["response", "recurrence"]] = kept[["response", "recurrence"]]
         table = table.dropna(axis=1, how="all")
         outcomes: dict[str, Outcome] = {}
         if table["died"].any():
             outcomes["survival"] = Survival("time_days", "died")
         outcomes |= {label: Binary(label) for label in LABELS if label in table and table[label].nunique() == 2}
-        known = self.predictors(held)
+        known = self.predictors(kept)
         if not len(known.columns):
-            raise Refused(f"{self.path()}: {len(held)} rows that differ in nothing that predicts. Import more.")
+            raise Refused(f"{self.path()}: {len(kept)} rows that differ in nothing that predicts. Import more.")
         outcomes |= {name: Categorical(name) for name in CLASSES if name in known and known[name].nunique() >= 2}
         if not outcomes:
-            raise Refused(f"{self.path()}: nobody of {len(held)} died and no label has both answers. Import more.")
-        places = held[["state", "city", "county"]].assign(dx_year=held["dx_date"].dt.year).dropna(axis=1, how="all")
+            raise Refused(f"{self.path()}: nobody of {len(kept)} died and no label has both answers. Import more.")
+        places = kept[["state", "city", "county"]].assign(dx_year=kept["dx_date"].dt.year).dropna(axis=1, how="all")
         table = pd.concat([table, known, places], axis=1)
         return Cohort(
             name=self.name,
@@ -112,12 +112,12 @@ class Clinical(Source):
                 for outcome in outcomes
             },
             notes={
-                "source": ", ".join(sorted(held["source"].astype(str).unique())),
-                "cancers": word_counts(held["cancer_type"].astype(str)),
+                "source": ", ".join(sorted(kept["source"].astype(str).unique())),
+                "cancers": word_counts(kept["cancer_type"].astype(str)),
                 "left out": ", ".join(f"{count} {why}" for why, count in left_out.items() if count) or "none",
             },
             unlearnable=unlearnable(
-                held["source"].astype(str).unique(), sorted(held["cancer_type"].unique()), outcomes
+                kept["source"].astype(str).unique(), sorted(kept["cancer_type"].unique()), outcomes
             ),
         )
 
@@ -127,7 +127,7 @@ class Clinical(Source):
         return self.landmark_months * DAYS_PER_YEAR / 12
 
     def select_rows(self, whole: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
-        """Rows of the cohort, and how many are left out for which reason."""
+        """Rows of the cohort, and how many are left out by reason; a row counts for its first reason only."""
         cancer = whole["cancer_type"].astype(str)
         for name in self.cancers:
             one_of("cohort.cancers", name, cancer.unique(), f"These are the cancers of {self.path().name}.")
@@ -143,32 +143,32 @@ class Clinical(Source):
             counted[why] = int((wrong & ~left).sum())
             left |= wrong
         if left.all():
-            told = ", ".join(f"{count} {why}" for why, count in counted.items() if count)
+            listed = ", ".join(f"{count} {why}" for why, count in counted.items() if count)
             raise Refused(
-                f"{self.path()}: none of {len(whole)} rows is kept ({told}). Widen cohort.cancers or min_age."
+                f"{self.path()}: none of {len(whole)} rows is kept ({listed}). Widen cohort.cancers or min_age."
             )
         return whole[~left].reset_index(drop=True), counted
 
-    def sites(self, held: pd.DataFrame) -> NDArray[np.str_]:
-        """Site of every row, str [R]: that of the patient's first diagnosis, for a patient belongs to one hospital."""
+    def sites(self, rows: pd.DataFrame) -> NDArray[np.str_]:
+        """Site of every row, str [R]: that of the patient's first diagnosis, as a patient belongs to one site."""
         if self.site is Site.one:
-            return np.full(len(held), "all")
-        column = held[self.site.value]
+            return np.full(len(rows), "all")
+        column = rows[self.site.value]
         if column.isna().any():
             row = int(np.argmax(column.isna()))
             others = ", ".join(f"cohort.site={other.name}" for other in Site if other is not self.site)
             raise Refused(
-                f"{self.path()}: patient {held['patient_id'].iloc[row]!r} has no {self.site.value} "
-                f"({int(column.isna().sum())} of {len(held)} rows). Choose {others}."
+                f"{self.path()}: patient {rows['patient_id'].iloc[row]!r} has no {self.site.value} "
+                f"({int(column.isna().sum())} of {len(rows)} rows). Choose {others}."
             )
-        first = held.sort_values("age_at_dx", kind="stable").groupby("patient_id")[self.site.value].first()
-        return held["patient_id"].map(first).to_numpy(dtype=str)
+        first = rows.sort_values("age_at_dx", kind="stable").groupby("patient_id")[self.site.value].first()
+        return rows["patient_id"].map(first).to_numpy(dtype=str)
 
-    def predictors(self, held: pd.DataFrame) -> pd.DataFrame:
-        """What is known at diagnosis (or at the landmark) and differs between patients; [R, D]."""
+    def predictors(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Columns known at diagnosis (or at the landmark) that differ between patients; [R, D]."""
         made: dict[str, pd.Series] = {}
         for name in columns_with_role("baseline"):
-            series, kind = held[name], columns()[name].kind
+            series, kind = rows[name], columns()[name].kind
             if name == "stage":
                 codes = series.fillna(0).to_numpy(dtype=np.int64) - 1
                 made[name] = pd.Series(pd.Categorical.from_codes(codes, pd.Index(STAGES)))
@@ -180,12 +180,12 @@ class Clinical(Source):
                 made["age_years" if name == "age_at_dx" else name] = series.astype("Float64").astype("float64")
         if self.treatments is Treatments.landmark:
             for name in TREATMENTS:
-                begun = (held[f"tx_{name}_days"] <= self.landmark_days).astype("float64")
-                made[f"tx_{name}"] = begun.where(held[f"tx_{name}"].notna())
-        # A column that is the same in all rows, gaps counted as a value, tells nothing.
+                begun = (rows[f"tx_{name}_days"] <= self.landmark_days).astype("float64")
+                made[f"tx_{name}"] = begun.where(rows[f"tx_{name}"].notna())
+        # A column that is the same in all rows, gaps counted as a value, carries no information.
         return pd.DataFrame({name: series for name, series in made.items() if len(series.unique()) > 1})
 
 
 def word_counts(words: pd.Series) -> str:
-    """`word count` of every word, in order of the words."""
+    """`word count` of every word, in alphabetical order."""
     return ", ".join(f"{word} {count}" for word, count in sorted(Counter(words).items()))

@@ -1,7 +1,7 @@
-"""Why an outcome of clinical rows cannot be learned: what Synthea draws it from, or that nobody recorded it.
+"""Why an outcome of the clinical table cannot be learned: Synthea draws it at random, or nobody recorded it.
 
-The law of a module is a fact of the data, not a setting: no option makes a coin predictable. What a plain model can do
-on the patients at hand is measured by `sim.analyses.learnable`; this says what to expect, and refuses chance by name.
+How a Synthea module draws an outcome is a fact of the data that no setting changes. `sim.analyses.learnable` measures
+what a plain model learns from the patients at hand; this file says what to expect, and why.
 """
 
 from collections.abc import Collection, Mapping
@@ -13,13 +13,13 @@ import yaml
 from sim import assets
 from sim.cohort.outcomes import Unlearnable
 
-SYNTHEA = {"engine", "java_csv"}  # values of `source` whose rows Synthea's modules made
-RARE = 0.02  # share of rows that must differ from the most frequent value, for a column to tell anything
+SYNTHEA = {"engine", "java_csv"}  # values of `source` whose rows were simulated by Synthea's modules
+RARE = 0.02  # least share of rows that differ from the most frequent value, for a column to be informative
 ABSENT = {
     "survival": "nobody died.",
     "mortality_5y": "it takes patients diagnosed five years before the data end (dx_date), some of whom died.",
-    "response": "it is recorded of nobody, or the same of all.",
-    "stage": "it is recorded of nobody, or the same of all.",
+    "response": "it is recorded for nobody, or the same for all.",
+    "stage": "it is recorded for nobody, or the same for all.",
     "cancer_type": "all patients have the same cancer. Keep several with cohort.cancers.",
 }
 
@@ -35,9 +35,10 @@ def determinants() -> Mapping[str, Mapping[str, Mapping[str, object]]]:
 def unlearnable(
     sources: Collection[str], cancers: Collection[str], outcomes: Collection[str]
 ) -> dict[str, Unlearnable]:
-    """Grounds of a cohort of rows from these sources and cancers; an outcome that no law binds has none.
+    """Outcomes that rows of these sources and cancers cannot teach: absent ones, and those that Synthea draws.
 
-    With several cancers the cancer itself predicts.
+    The latter carry the columns that they depend on; with several cancers the cancer itself is one. An outcome without
+    an entry in determinants.yaml for every cancer is left out, and so are all if any source is not Synthea.
     """
     found = {name: Unlearnable((), why) for name, why in ABSENT.items() if name not in outcomes}
     if not set(sources) <= SYNTHEA:
@@ -51,18 +52,18 @@ def unlearnable(
             listed = law["columns"]
             assert isinstance(listed, list)
             columns += listed
-        told = "; ".join(
+        reasons = "; ".join(
             f"in Synthea's {cancer}, {law['why']} ({law['measured']})"
             for cancer, law in zip(cancers, laws, strict=True)
         )
         needed = tuple(dict.fromkeys(columns))
         lack = f"Of {', '.join(needed)} none is left to predict and differs between these patients. " if needed else ""
-        found[outcome] = Unlearnable(needed, f"{told}. {lack}Choose other patients or another outcome.")
+        found[outcome] = Unlearnable(needed, f"{reasons}. {lack}Choose other patients or another outcome.")
     return found
 
 
 def varies(column: pd.Series) -> bool:
-    """Whether a predictor differs between patients by more than an exception; gaps do not count."""
+    """Whether at least RARE of the recorded values of a predictor differ from the most frequent one."""
     given = column.dropna()
     if not len(given):
         return False

@@ -1,1 +1,1 @@
-"""The user's own table: CSV or Parquet."""
+"""Cohorts from the user's own tables: CSV or Parquet."""

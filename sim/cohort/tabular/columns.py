@@ -1,4 +1,4 @@
-"""Columns of a sheet as what they mean: numbers, categories, true or false."""
+"""Typed columns from the text of a sheet: numbers, categories, booleans."""
 
 import re
 
@@ -11,12 +11,12 @@ from sim.cohort.encode import HUGE
 from sim.cohort.tabular.rule import GRAMMAR, Rule
 from sim.cohort.tabular.sheet import Sheet
 
-# Not "01": a code with a leading zero is a name. Not 16 digits: beyond 2**53 two codes could become one number.
+# Not "01": a code with a leading zero is a name. Not 16 digits: above 2**53 two codes could become one number.
 PLAIN_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,6})?")
 
 
 def number(sheet: Sheet, column: str, remedy: str) -> NDArray[np.float64]:
-    """Numbers of a column, NaN where not recorded; float [R]. What is no finite number is refused."""
+    """A column as numbers, NaN where not recorded; float [R]. Refuses text and infinities."""
     text = sheet.cells[column]
     value = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64)
     sheet.refuse_first(column, np.isnan(value) & (text != "").to_numpy(), "is not a number", remedy)
@@ -27,9 +27,9 @@ def number(sheet: Sheet, column: str, remedy: str) -> NDArray[np.float64]:
 
 
 def category(sheet: Sheet, column: str) -> pd.Categorical:
-    """Categories of a column [R]: levels are those of all sites together, sorted, as numbers if all of them are.
+    """A column as categories [R]; the levels are those of all sites together, sorted (numerically if all are numbers).
 
-    Numbers are written one way, because one hospital writes 1 and another 1.0 for the same level.
+    Numbers are written in one form, because one hospital writes 1 and another 1.0 for the same level.
     """
     text = sheet.cells[column]
     levels = sorted(level for level in text.unique() if level)
@@ -40,7 +40,7 @@ def category(sheet: Sheet, column: str) -> pd.Categorical:
 
 
 def boolean(sheet: Sheet, column: str, rule: Rule, setting: str) -> NDArray[np.bool_]:
-    """Whether the rule of `setting` holds, bool [R]; cells that are not recorded or not readable are refused."""
+    """Whether the rule of `setting` holds, bool [R]; refuses cells that are missing or that the rule cannot judge."""
     text = sheet.cells[column]
     remedy = "Fill it in, or set cohort.unlabelled=drop to leave such rows out."
     sheet.refuse_first(column, (text == "").to_numpy(), "is not recorded, and an outcome must be", remedy)

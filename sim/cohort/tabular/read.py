@@ -1,4 +1,4 @@
-"""One file as text: every cell as it stands there, whatever the format, and a refusal where it cannot be read."""
+"""One file as text: every cell as written, CSV or Parquet; refuses a file that cannot be read, with line or byte."""
 
 import csv
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from sim.cohort.tabular.unreadable import NUL_REMEDY, READ_ERRORS, not_text, ope
 
 @dataclass(frozen=True)
 class TextFile:
-    """A file that was read.
+    """The cells of a file.
 
     cells  text [R, columns]
     """
@@ -26,22 +26,22 @@ class TextFile:
     path: Path
     cells: pd.DataFrame
     separator: str = ","
-    named: bool = True  # whether its first line names the columns
+    named: bool = True  # whether its first line is a header
 
     @property
     def rows(self) -> int:
-        """R."""
+        """Number of rows, R."""
         return len(self.cells)
 
     def place(self, row: int) -> str:
-        """The file and, in a CSV, the line that row `row` (from 0) ends on; read again, for it is asked once."""
+        """The file and, in a CSV, the line where row `row` (from 0) ends; read again, as only one refusal needs it."""
         if self.path.suffix in PARQUET:
             return str(self.path)
         with open_binary(self.path) as file:
             lines = csv.reader(TextIOWrapper(file, "utf-8-sig", newline=""), delimiter=self.separator)
             try:
                 next(islice((line for line in lines if line), row + self.named, None))
-            except csv.Error:  # a cell longer than this reader takes
+            except csv.Error:  # a cell is longer than the csv module takes
                 return str(self.path)
             return f"{self.path}, line {lines.line_num}"
 
@@ -53,7 +53,7 @@ SEPARATORS = (";", "\t", "|", ",")
 def read(path: Path, columns: list[str], separator: str) -> TextFile:
     """Cells of one file as text: Parquet by its suffix, anything else as CSV, .gz unpacked.
 
-    `columns` names the columns of a CSV without a header line; empty = its first line does.
+    `columns` are the names of the columns of a CSV without a header line; empty = the first line is the header.
     """
     try:
         text = read_parquet(path) if path.suffix in PARQUET else read_csv(path, columns, separator)
@@ -73,7 +73,7 @@ def read(path: Path, columns: list[str], separator: str) -> TextFile:
 
 
 def read_csv(path: Path, columns: list[str], separator: str) -> pd.DataFrame:
-    """Cells of a CSV; a line with more or fewer cells than the first is an error."""
+    """Cells of a CSV; refuses a bad header, raises one of READ_ERRORS for a line with too many or too few cells."""
     with open_binary(path) as file:
         first = next(csv.reader(TextIOWrapper(file, "utf-8-sig", newline=""), delimiter=separator), [])
     if any("\0" in cell for cell in first):
@@ -95,12 +95,12 @@ def read_csv(path: Path, columns: list[str], separator: str) -> pd.DataFrame:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice or "" in names:
         raise Refused(
-            f"{path}: columns {', '.join(map(repr, twice)) or 'without a name'} stand in the header"
+            f"{path}: columns {', '.join(map(repr, twice)) or 'without a name'} appear in the header"
             f"{' twice' if twice else ''}. Name every column once; for a file without a header set cohort.columns."
         )
     table = arrow_csv.read_csv(
         path,
-        # One thread, so that an error names the row.
+        # One thread, so that an error message has the row.
         read_options=arrow_csv.ReadOptions(use_threads=False, column_names=names, skip_rows=0 if columns else 1),
         parse_options=arrow_csv.ParseOptions(delimiter=separator, newlines_in_values=True),
         convert_options=arrow_csv.ConvertOptions(column_types={name: pa.string() for name in names}),
@@ -109,7 +109,7 @@ def read_csv(path: Path, columns: list[str], separator: str) -> pd.DataFrame:
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
-    """Cells of a Parquet file as text; true and false become 1 and 0, as a CSV would say."""
+    """Cells of a Parquet file as text; true and false become 1 and 0, as in a CSV."""
     table = arrow_parquet.read_table(path)
     flags = [pa.field(field.name, pa.int8()) if pa.types.is_boolean(field.type) else field for field in table.schema]
     frame = table.cast(pa.schema(flags)).to_pandas(ignore_metadata=True)
@@ -117,5 +117,5 @@ def read_parquet(path: Path) -> pd.DataFrame:
 
 
 def stripped(frame: pd.DataFrame) -> pd.DataFrame:
-    """Cells without surrounding blanks."""
+    """Cells without surrounding white space."""
     return pd.DataFrame({name: frame[name].str.strip() for name in frame.columns})

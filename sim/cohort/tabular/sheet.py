@@ -1,4 +1,4 @@
-"""Rows of all sites as their hospitals wrote them: every cell as text, with the site and the row it came from."""
+"""Rows of all sites as text, each with its site and its row in the site's file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,13 +13,13 @@ from sim.cohort.tabular.read import TextFile
 
 @dataclass(frozen=True)
 class Sheet:
-    """Rows of all sites, end to end.
+    """Rows of all sites, one site after another.
 
     cells  text [R, columns]; "" = not recorded
     site   str [R]
     row    int [R]: number of the row among its site's rows, from 0, header not counted
-    files  where the rows stand: files, each the next rows of all that were read
-    read   int [R]: number of the row among all that were read
+    files  files that were read, in order
+    read   int [R]: number of the row among the rows of all files, from 0
     """
 
     cells: pd.DataFrame
@@ -29,23 +29,23 @@ class Sheet:
     read: NDArray[np.int64]
 
     def filter(self, chosen: NDArray[np.bool_]) -> "Sheet":
-        """The rows where `chosen` [R] is true; they keep their row numbers."""
+        """The rows where `chosen`, bool [R], is true; they keep their row numbers."""
         cells = self.cells[chosen].reset_index(drop=True)
         return replace(self, cells=cells, site=self.site[chosen], row=self.row[chosen], read=self.read[chosen])
 
     def place(self, at: int) -> str:
-        """File and, in a CSV, line of row `at`."""
+        """File and, in a CSV, line of row `at` of this sheet."""
         ends = np.cumsum([file.rows for file in self.files])
         number = int(np.searchsorted(ends, self.read[at], side="right"))
         file = self.files[number]
         return file.place(int(self.read[at] - ends[number] + file.rows))
 
     def missing(self, columns: list[str]) -> NDArray[np.bool_]:
-        """Whether any of these columns is not recorded, bool [R]."""
+        """Whether any of these columns is missing, bool [R]."""
         return np.asarray((self.cells[columns] == "").any(axis=1), dtype=bool)
 
     def refuse_first(self, column: str, wrong: NDArray[np.bool_], why: str, remedy: str) -> None:
-        """Refuse the first row marked `wrong` [R]."""
+        """Refuse the first row marked in `wrong`, bool [R], with file, line, site and value."""
         if wrong.any():
             at = int(np.argmax(wrong))
             raise Refused(
@@ -56,15 +56,15 @@ class Sheet:
 
 
 def concatenate(files: Mapping[str, TextFile]) -> Sheet:
-    """One sheet from one file a site; all must have the same columns."""
+    """One sheet from one file per site; refuses files with different columns."""
     frames = {name: file.cells for name, file in files.items()}
     (first, model), *others = frames.items()
     for name, frame in others:
-        odd = sorted(set(model.columns) ^ set(frame.columns))
-        if odd:
-            holder = first if odd[0] in model.columns else name
+        differing = sorted(set(model.columns) ^ set(frame.columns))
+        if differing:
+            holder = first if differing[0] in model.columns else name
             raise Refused(
-                f"Columns differ between sites {first!r} and {name!r}: {odd[0]!r} stands at {holder!r} only. "
+                f"Columns differ between sites {first!r} and {name!r}: {differing[0]!r} is in {holder!r} only. "
                 "Give every site's file the same columns."
             )
     cells = pd.concat([frame[model.columns] for frame in frames.values()], ignore_index=True)
@@ -74,7 +74,7 @@ def concatenate(files: Mapping[str, TextFile]) -> Sheet:
 
 
 def split_by_column(file: TextFile, column: str) -> Sheet:
-    """One sheet from one file whose column names the site; an empty column name makes it one site, `all`."""
+    """One sheet from one file; `column` names the site of each row, "" = one site, `all`."""
     if not column:
         return concatenate({"all": file})
     frame = file.cells
@@ -86,13 +86,13 @@ def split_by_column(file: TextFile, column: str) -> Sheet:
 
 
 def join_side_file(sheet: Sheet, extra: TextFile) -> Sheet:
-    """A sheet with the further columns of a side file keyed by `site` and `row`; rows it does not name get ""."""
+    """A sheet with the further columns of a side file keyed by `site` and `row`; rows it lacks get ""."""
     side, path = extra.cells, extra.path
     for column in ("site", "row"):
         one_of(f"{path}: column", column, side.columns, "A side file is keyed by the columns site and row.")
     clash = sorted((set(side.columns) - {"site", "row"}) & set(sheet.cells.columns))
     if clash:
-        raise Refused(f"{path}: column {clash[0]!r} stands in the sites' files too. Rename one.")
+        raise Refused(f"{path}: column {clash[0]!r} is in the sites' files too. Rename one.")
     keys = pd.MultiIndex.from_arrays([side["site"], pd.to_numeric(side["row"], errors="coerce")])
     own = pd.MultiIndex.from_arrays([sheet.site, sheet.row])
     wrong = ~keys.isin(own) | keys.duplicated()

@@ -1,4 +1,4 @@
-"""A cohort from the user's own tables, described in config alone: one file a hospital, or one with a site column."""
+"""A cohort from the user's own tables, described in config alone: one file per hospital, or one with a site column."""
 
 import re
 from collections import Counter
@@ -11,38 +11,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.assets import locate
-from sim.checks import Refused, one_of
-from sim.cohort.outcomes import DAYS_PER_YEAR, Binary, Categorical, Outcome, Survival
+from sim.checks import Refused
+from sim.cohort.outcomes import Binary, Categorical, Outcome, Survival
 from sim.cohort.table import Cohort, Source
-from sim.cohort.tabular.columns import boolean, category, number
+from sim.cohort.tabular.columns import category, number
 from sim.cohort.tabular.files import existing, matching_files
+from sim.cohort.tabular.outcomes import Unit, classes, event, label, time_days
+from sim.cohort.tabular.predictors import choose_predictors
 from sim.cohort.tabular.read import read
 from sim.cohort.tabular.rule import parse
 from sim.cohort.tabular.sheet import Sheet, concatenate, join_side_file, split_by_column
 
-OWN = (
-    "patient",
-    "site",
-    "split",
-    "label",
-    "classes",
-    "time_days",
-    "event",
-)  # columns that the cohort's table makes itself
-
-
-class Unit(Enum):
-    """What a time is counted in."""
-
-    days = "days"
-    weeks = "weeks"
-    months = "months"
-    years = "years"
-
-
-LONGEST = 120 * DAYS_PER_YEAR  # days that anyone is followed
 TAB = "\\t"  # as it is written in a setting
-DAYS = {Unit.days: 1.0, Unit.weeks: 7.0, Unit.months: DAYS_PER_YEAR / 12, Unit.years: DAYS_PER_YEAR}
 
 
 class Incomplete(Enum):
@@ -64,10 +44,10 @@ class Tabular(Source):
     """CSV (also .gz) or Parquet. Outcomes are `label` (yes or no), `classes` (several), `survival` (time and event)."""
 
     name: str = "tabular"  # name of the cohort in records
-    origin: str = ""  # where the data come from: kept with every run, and told when a file is not found
+    origin: str = ""  # where the data come from: kept with every run, and named when a file is not found
     dir: str = ""  # folder that relative files are in
     files: dict[str, str] = field(default_factory=dict)  # site -> its file
-    path: str = ""  # instead of files: one file with all sites, or "visits-*.csv": a file a site, named by what * is
+    path: str = ""  # instead of files: one file with all sites, or "visits-*.csv": one per site, named by what * is
     site: str = ""  # column of one file that names the site; empty = one site, for a partition to deal
     columns: list[str] = field(default_factory=list)  # names of the columns where CSVs have no header line
     separator: str = ","  # one character between the cells of a CSV, or \t for a tab
@@ -82,7 +62,7 @@ class Tabular(Source):
     happened: str = ""  # rule of a true event, as for `positive`
     patient: str = ""  # column of the patient's number; empty = every row is a patient
     local_patients: bool = False  # true = hospitals number their own patients, so equal numbers are not one person
-    split: str = ""  # column with train, valid or test; empty = the federation deals rows itself
+    split: str = ""  # column with train, valid or test; empty = the federation splits the rows itself
     features: list[str] = field(default_factory=list)  # predictors; empty = every column not used otherwise
     categorical: list[str] = field(default_factory=list)  # predictors that are names or codes, not numbers
     drop: list[str] = field(default_factory=list)  # columns to leave out
@@ -92,7 +72,7 @@ class Tabular(Source):
     def __post_init__(self) -> None:
         if bool(self.files) == bool(self.path):
             raise Refused(
-                "Name either cohort.files (site: file, one file a hospital) or cohort.path (one file for all)."
+                "Name either cohort.files (site: file, one file per hospital) or cohort.path (one file for all)."
             )
         if self.site and (self.files or "*" in self.path):
             raise Refused(f"cohort.site={self.site!r}: the files name the sites already. Leave cohort.site empty.")
@@ -112,36 +92,27 @@ class Tabular(Source):
         """The cohort in the files; draws nothing."""
         whole = self.sheet()
         predictors = self.predictors(whole)
-        held = self.complete(whole, predictors)
-        table = pd.DataFrame({"patient": self.patients(held), "site": held.site})
+        kept = self.complete(whole, predictors)
+        table = pd.DataFrame({"patient": self.patients(kept), "site": kept.site})
         outcomes: dict[str, Outcome] = {}
         if self.label:
-            table["label"] = boolean(held, self.label, parse("", self.positive), "cohort.positive")
+            table["label"] = label(kept, self.label, self.positive)
             outcomes["label"] = Binary("label")
         if self.classes:
-            gaps = held.missing([self.classes])
-            remedy = "Fill it in, or set cohort.unlabelled=drop to leave such rows out."
-            held.refuse_first(self.classes, gaps, "is not recorded, and an outcome must be", remedy)
-            table["classes"] = category(held, self.classes)
+            table["classes"] = classes(kept, self.classes)
             outcomes["classes"] = Categorical("classes")
         if self.time:
-            remedy = "Correct it, or add its mark of a gap to cohort.missing_marks."
-            time = number(held, self.time, remedy)
-            table["time_days"] = time * DAYS[self.unit]
-            wrong = ~((time > 0) & (table["time_days"] <= LONGEST).to_numpy())
-            why = f"is no time above 0 and up to {LONGEST / DAYS[self.unit]:.0f} {self.unit.value}, a life"
-            remedy = "Correct it or cohort.unit, or leave the row out (without a time: cohort.unlabelled=drop)."
-            held.refuse_first(self.time, wrong, why, remedy)
-            table["event"] = boolean(held, self.event, parse("", self.happened), "cohort.happened")
+            table["time_days"] = time_days(kept, self.time, self.unit)
+            table["event"] = event(kept, self.event, self.happened)
             outcomes["survival"] = Survival("time_days", "event")
         if self.split:
-            table["split"] = held.cells[self.split]
+            table["split"] = kept.cells[self.split]
         remedy = "Add the column to cohort.categorical, or the mark of a gap to cohort.missing_marks."
-        values = {c: category(held, c) if c in self.categorical else number(held, c, remedy) for c in predictors}
+        values = {c: category(kept, c) if c in self.categorical else number(kept, c, remedy) for c in predictors}
         table = pd.concat([table, pd.DataFrame(values, index=table.index)], axis=1)
-        used = dict.fromkeys(outcomes, tuple(predictors))
         split = "split" if self.split else None
-        return Cohort(self.name, table, outcomes, used, split=split, notes=self.notes(whole, held))
+        by_outcome = dict.fromkeys(outcomes, tuple(predictors))
+        return Cohort(self.name, table, outcomes, by_outcome, split=split, notes=self.notes(whole, kept))
 
     def sheet(self) -> Sheet:
         """Cells of all files, gaps as ""."""
@@ -158,45 +129,17 @@ class Tabular(Source):
         return replace(sheet, cells=sheet.cells.where(~sheet.cells.isin(self.missing_marks), ""))
 
     def file(self, name: str) -> Path:
-        """Where a file of `files` or `path` lies."""
+        """Path of a file of `files` or `path`; refuses one that does not exist."""
         return existing(locate(str(Path(self.dir) / name)), "cohort.dir", self.origin)
 
     def predictors(self, sheet: Sheet) -> list[str]:
         """Columns that predict, in the order of `features` or else of the files."""
-        roles = {
-            "site": self.site,
-            "label": self.label,
-            "classes": self.classes,
-            "time": self.time,
-            "event": self.event,
-        }
-        roles |= {"patient": self.patient, "split": self.split}
-        used = {column: f"cohort.{role}" for role, column in roles.items() if column}
-        for role, column in roles.items():
-            if column:
-                one_of(f"cohort.{role}", column, sheet.cells.columns)
-        for setting in ("features", "categorical", "drop"):
-            for column in getattr(self, setting):
-                one_of(f"cohort.{setting}", column, sheet.cells.columns)
-        left_out = {*used, *self.drop}
-        chosen = list(dict.fromkeys(self.features)) or [c for c in sheet.cells.columns if c not in left_out]
-        for column in chosen:
-            if column in left_out:
-                raise Refused(
-                    f"cohort.features: {column!r} is {used.get(column, 'cohort.drop')} too. Name it in one place."
-                )
-            if column in OWN:
-                raise Refused(
-                    f"Column {column!r} cannot be a predictor: the cohort has a column of that name. Rename it."
-                )
-        for column in self.categorical:
-            one_of("cohort.categorical", column, chosen, "Only predictors can be categorical.")
-        if not chosen:
-            raise Refused("No predictors are left. Shorten cohort.drop, or name cohort.features.")
-        return chosen
+        roles = {"site": self.site, "label": self.label, "classes": self.classes, "time": self.time}
+        roles |= {"event": self.event, "patient": self.patient, "split": self.split}
+        return choose_predictors(list(sheet.cells.columns), roles, self.features, self.categorical, self.drop)
 
     def complete(self, sheet: Sheet, predictors: list[str]) -> Sheet:
-        """Rows that the settings keep."""
+        """Rows that `incomplete` and `unlabelled` keep; refuses if none is left."""
         keep = np.ones(len(sheet.row), dtype=bool)
         if self.incomplete is Incomplete.drop:
             keep &= ~sheet.missing(predictors)
@@ -210,20 +153,20 @@ class Tabular(Source):
         """Name of every row's patient, str [R]; the site is part of it where hospitals number their own."""
         if not self.patient:
             return joined(sheet.site, sheet.row.astype(str))
-        sheet.refuse_first(
-            self.patient, sheet.missing([self.patient]), "names no patient", "Fill it in or drop the row."
-        )
+        missing = sheet.missing([self.patient])
+        sheet.refuse_first(self.patient, missing, "names no patient", "Fill it in or drop the row.")
         own = sheet.cells[self.patient].to_numpy(dtype=str)
         return joined(sheet.site, own) if self.local_patients else own
 
-    def notes(self, whole: Sheet, held: Sheet) -> dict[str, str]:
-        """Origin, and rows kept and left out at every site."""
-        before, after = Counter(whole.site.tolist()), Counter(held.site.tolist())
+    def notes(self, whole: Sheet, kept: Sheet) -> dict[str, str]:
+        """Origin, patients, and rows kept and left out per site."""
+        before, after = Counter(whole.site.tolist()), Counter(kept.site.tolist())
         lost = {site: count - after[site] for site, count in before.items() if count > after[site]}
+        rows = np.unique(self.patients(kept), return_counts=True)[1]
         return {
             "origin": self.origin,
             "rows": ", ".join(f"{site} {after[site]}" for site in before),
-            "patients": people(self.patients(held)),
+            "patients": f"{len(rows)}, of whom {int((rows > 1).sum())} have several rows",
             "left out": ", ".join(f"{site} {count}" for site, count in lost.items()) or "none",
         }
 
@@ -231,9 +174,3 @@ class Tabular(Source):
 def joined(site: NDArray[np.str_], own: NDArray[np.str_]) -> NDArray[np.str_]:
     """`site/own` of every row, str [R]."""
     return np.strings.add(np.strings.add(site, "/"), own)
-
-
-def people(patient: NDArray[np.str_]) -> str:
-    """How many patients the rows [R] are of, and how many have several."""
-    rows = np.unique(patient, return_counts=True)[1]
-    return f"{len(rows)}, of whom {int((rows > 1).sum())} have several rows"

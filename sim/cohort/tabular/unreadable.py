@@ -1,4 +1,4 @@
-"""Files that cannot be read: what is wrong with which line or byte, and what to do."""
+"""Refusals of files that cannot be read: which line or byte is wrong, and what to do."""
 
 import csv
 import gzip
@@ -10,7 +10,7 @@ from typing import IO, cast
 import pyarrow as pa
 
 READ_ERRORS = (pa.ArrowException, UnicodeDecodeError, OSError, EOFError, zlib.error, csv.Error)
-MAGIC_BYTES = {  # first bytes -> what such a file is, and what to do
+MAGIC_BYTES = {  # first bytes of a file -> its kind, and what to do
     b"PAR1": "It is a Parquet file: give it a name that ends in .parquet where Parquet is read, or save it as CSV.",
     b"\x1f\x8b": "It is packed by gzip: give it a name that ends in .gz, or unpack it.",
     b"PK\x03\x04": "It is a zip archive, as spreadsheets are too: unpack it, or save it as CSV in UTF-8.",
@@ -23,12 +23,12 @@ NUL_REMEDY = (
 
 
 def open_binary(path: Path) -> IO[bytes]:
-    """The bytes of a file, .gz unpacked."""
+    """A file opened for reading bytes, .gz decompressed."""
     return cast(IO[bytes], (gzip.open if path.suffix == ".gz" else open)(path, "rb"))
 
 
 def unreadable(path: Path, error: BaseException) -> str:
-    """Refusal of a file that is not text or cannot be read to its end, or of a line with too many or too few cells."""
+    """Text of the refusal of a file for a reading error, or for a line with too many or too few cells."""
     if isinstance(error, UnicodeDecodeError) or (isinstance(error, pa.ArrowException) and "UTF8" in str(error)):
         return not_text(path)
     why = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -38,7 +38,7 @@ def unreadable(path: Path, error: BaseException) -> str:
     if ragged:
         return (
             f"{path}, line {ragged[1]}: {ragged[3]} cells where the others have {ragged[2]}. Correct it: a cell that "
-            "holds the separator or a quote stands in quotes, and every quote is closed."
+            "holds the separator or a quote must be in quotes, and every quote closed."
         )
     if "straddl" in why:
         return f"{path}: a line is longer than megabytes. Is there a quote that is never closed? Export it again."
@@ -54,7 +54,7 @@ def unreadable(path: Path, error: BaseException) -> str:
 
 
 def not_text(path: Path) -> str:
-    """Refusal of a file that is not UTF-8 text, with the first byte that is not."""
+    """Text of the refusal of a file that is not UTF-8 text, with the position of the first wrong byte."""
     before, head = 0, b""
     try:
         with open_binary(path) as file:
@@ -62,7 +62,7 @@ def not_text(path: Path) -> str:
                 head = head or text[:4]
                 wrong = first_bad_byte(text)
                 if wrong is not None:
-                    kind = next((told for magic, told in MAGIC_BYTES.items() if head.startswith(magic)), "")
+                    kind = next((advice for magic, advice in MAGIC_BYTES.items() if head.startswith(magic)), "")
                     other = "Convert the file (iconv -f latin1 -t utf-8), or save or export it again as UTF-8."
                     remedy = kind or (other if text[wrong] else NUL_REMEDY)
                     byte = f"byte {before + wrong} is 0x{text[wrong]:02x}"
@@ -74,7 +74,7 @@ def not_text(path: Path) -> str:
 
 
 def first_bad_byte(text: bytes) -> int | None:
-    """Where a line first holds what UTF-8 text does not; None if nowhere."""
+    """Position of the first byte of a line that UTF-8 text does not have; None if there is none."""
     nul = text.find(b"\0")
     try:
         text.decode("utf-8")

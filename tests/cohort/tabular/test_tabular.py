@@ -17,10 +17,11 @@ from sim.checks import Refused
 from sim.cohort.outcomes import Survival
 from sim.cohort.real import Lung
 from sim.cohort.tabular.columns import category
+from sim.cohort.tabular.outcomes import Unit
 from sim.cohort.tabular.read import TextFile
 from sim.cohort.tabular.rule import parse
 from sim.cohort.tabular.sheet import concatenate
-from sim.cohort.tabular.source import Incomplete, Tabular, Unit, Unlabelled
+from sim.cohort.tabular.source import Incomplete, Tabular, Unlabelled
 from sim.federation.split import Split
 from sim.partition import Natural
 from tests.toy import FED_HEART, federated

@@ -1,0 +1,53 @@
+"""Outcome columns of a sheet: a yes-or-no label, one of several classes, a time with its event."""
+
+from enum import Enum
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sim.cohort.outcomes import DAYS_PER_YEAR
+from sim.cohort.tabular.columns import boolean, category, number
+from sim.cohort.tabular.rule import parse
+from sim.cohort.tabular.sheet import Sheet
+
+MAX_DAYS = 120 * DAYS_PER_YEAR  # a life: nobody is followed for longer
+
+
+class Unit(Enum):
+    """Unit of a time."""
+
+    days = "days"
+    weeks = "weeks"
+    months = "months"  # DAYS_PER_YEAR / 12 days
+    years = "years"
+
+
+DAYS = {Unit.days: 1.0, Unit.weeks: 7.0, Unit.months: DAYS_PER_YEAR / 12, Unit.years: DAYS_PER_YEAR}
+
+
+def label(sheet: Sheet, column: str, positive: str) -> NDArray[np.bool_]:
+    """Yes-or-no label, bool [R]; `positive` is the rule of a true one."""
+    return boolean(sheet, column, parse("", positive), "cohort.positive")
+
+
+def classes(sheet: Sheet, column: str) -> pd.Categorical:
+    """Class of every row [R]; refuses a row without one."""
+    remedy = "Fill it in, or set cohort.unlabelled=drop to leave such rows out."
+    sheet.refuse_first(column, sheet.missing([column]), "is not recorded, and an outcome must be", remedy)
+    return category(sheet, column)
+
+
+def time_days(sheet: Sheet, column: str, unit: Unit) -> NDArray[np.float64]:
+    """Time to the event or to the end of follow-up in days, float [R]; refuses one outside (0, MAX_DAYS]."""
+    time = number(sheet, column, "Correct it, or add its mark of a gap to cohort.missing_marks.")
+    days = time * DAYS[unit]
+    why = f"is no time above 0 and up to {MAX_DAYS / DAYS[unit]:.0f} {unit.value}, a life"
+    remedy = "Correct it or cohort.unit, or leave the row out (without a time: cohort.unlabelled=drop)."
+    sheet.refuse_first(column, ~((time > 0) & (days <= MAX_DAYS)), why, remedy)
+    return days
+
+
+def event(sheet: Sheet, column: str, happened: str) -> NDArray[np.bool_]:
+    """Whether the event happened at that time, bool [R]; `happened` is the rule of a true one."""
+    return boolean(sheet, column, parse("", happened), "cohort.happened")
