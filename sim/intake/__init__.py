@@ -1,1 +1,1 @@
-"""Import of patients' records: exports of Synthea and FHIR bundles to the one clinical table."""
+"""Import of patients' records: exports of Synthea and FHIR bundles to the clinical table."""

@@ -1,4 +1,4 @@
-"""The clinical table from charts, and for every gap in it the reason."""
+"""The clinical table from charts, with the reason for every gap in it."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from sim.intake.charts import SLACK, Case, Charts
 from sim.intake.options import FollowUp
 from sim.intake.reading import Reading
 
-SOURCES = {  # column of treatment -> tables that would show it
+SOURCES = {  # treatment -> tables of the export that record it
     "surgery": ("procedures",),
     "radiation": ("procedures",),
     "chemo": ("procedures", "medications"),
@@ -28,15 +28,15 @@ TRUNCATED = "before the records begin (Synthea: export with exporter.years_of_hi
 
 @dataclass
 class Assembled:
-    """The table and its gaps."""
+    """The table and the reasons for its gaps."""
 
     table: pd.DataFrame  # conforms to the schema
-    gaps: dict[str, Counter[str]] = field(default_factory=dict)  # column -> reason of a gap -> rows
+    gaps: dict[str, Counter[str]] = field(default_factory=dict)  # column -> reason for a gap -> rows
     truncated: int = 0  # rows whose records begin after the diagnosis
 
 
 def assemble(reading: Reading, follow_up: FollowUp) -> Assembled:
-    """One row a patient and cancer, in the order of the patients; raises Refused with the place of an error."""
+    """One row per patient and cancer, sorted by patient; raises Refused with the file and line of an error."""
     rows = []
     why: dict[str, Counter[str]] = {}
     for patient in sorted(reading.charts.cases):
@@ -47,12 +47,12 @@ def assemble(reading: Reading, follow_up: FollowUp) -> Assembled:
                 if cells.get(name) is None and not name.endswith("_days"):
                     reason = reason_for_gap(reading, name, patient, case, str(cells["cancer_type"]))
                     why.setdefault(name, Counter())[reason] += 1
-    older = sum(
+    truncated = sum(
         left_truncated(reading.charts, patient, case)
         for patient, cases in reading.charts.cases.items()
         for case in cases
     )
-    return Assembled(conform(pd.DataFrame(rows), "the import"), why, older)
+    return Assembled(conform(pd.DataFrame(rows), "the import"), why, truncated)
 
 
 def row(reading: Reading, patient: str, case: Case, follow_up: FollowUp) -> dict[str, object]:
@@ -117,13 +117,13 @@ def follow_up_days(charts: Charts, patient: str, case: Case, follow_up: FollowUp
 
 
 def left_truncated(charts: Charts, patient: str, case: Case) -> bool:
-    """Whether the records begin after the diagnosis, so that its work-up and treatment may have been left out."""
+    """Whether the records begin after the diagnosis, so that work-up and treatment may be missing."""
     first = charts.first.get(patient)
     return first is None or first > case.day + SLACK
 
 
 def reason_for_gap(reading: Reading, name: str, patient: str, case: Case, cancer: str) -> str:
-    """Why a cell is empty."""
+    """Why a cell is empty, for the card."""
     charts, person = reading.charts, reading.charts.demographics[patient]
     one = codes.columns().get(name)
     needs = SOURCES.get(name.removeprefix("tx_"), ("observations",) if one else ())
@@ -147,5 +147,5 @@ def reason_for_gap(reading: Reading, name: str, patient: str, case: Case, cancer
 
 
 def iso_date(day: int) -> str:
-    """A day as people write it."""
+    """An ordinal day as ISO 8601 text."""
     return date.fromordinal(day).isoformat()

@@ -1,4 +1,4 @@
-"""FHIR resources of a folder, one after another: bundles in JSON, or one resource a line in NDJSON; .gz unpacked."""
+"""FHIR resources of a folder, one by one: bundles in JSON, or one resource per line in NDJSON; .gz decompressed."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from sim.checks import Refused
 from sim.cohort.tabular.unreadable import READ_ERRORS, open_binary, unreadable
 from sim.progress import Watch
 
-MEGABYTE = 20  # bits: progress is told in units of 2**20 bytes
+MEGABYTE = 20  # bits: progress is reported in units of 2**20 bytes
 WHOLE, LINES = (".json", ".json.gz"), (".ndjson", ".ndjson.gz", ".jsonl", ".jsonl.gz")
 
 Json = dict[str, Any]
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Resource:
-    """One resource; `key` is what references to it end in."""
+    """One resource; `key` is the last part of references to it, `place` its file and line."""
 
     kind: str
     key: str
@@ -29,15 +29,15 @@ class Resource:
     place: str
 
     def ref(self, name: str) -> str:
-        """Key of what a reference of this resource names, "" if there is none."""
+        """Key of the resource that the reference `name` of this one points to, "" if there is none."""
         return key((self.body.get(name) or {}).get("reference") or "")
 
 
 class BundleFolder:
-    """The files of a folder."""
+    """The JSON and NDJSON files of a folder; refuses a folder without any."""
 
     def __init__(self, folder: Path) -> None:
-        if not os.path.isdir(folder):  # which takes names that are too long
+        if not os.path.isdir(folder):  # unlike Path.is_dir, False for a name that is too long
             raise Refused(f"{folder}: no such folder. Name the one with the bundles, such as synthea/output/fhir.")
         self.folder = folder
         self.files = [path for path in sorted(folder.iterdir()) if path.name.lower().endswith(WHOLE + LINES)]
@@ -52,7 +52,7 @@ class BundleFolder:
         self.done = 0
 
     def resources(self, watch: Watch, only: re.Pattern[str] | None = None) -> Iterator[Resource]:
-        """Resources in the order of the files; those of texts without a match of `only` are left out unread."""
+        """Resources in the order of the files; a text without a match of `only` is skipped without parsing."""
         for path in self.files:
             empty = True
             for line, text in texts(path):
@@ -66,7 +66,7 @@ class BundleFolder:
 
 
 def texts(path: Path) -> Iterator[tuple[int, str]]:
-    """JSON texts of a file with their lines: one for each line of NDJSON, else the whole file with line 0."""
+    """JSON texts of a file with their line numbers: each line of NDJSON, else the whole file as line 0."""
     try:
         with open_binary(path) as raw, TextIOWrapper(raw, "utf-8-sig", newline="\n") as file:
             if path.name.lower().endswith(LINES):
@@ -78,7 +78,7 @@ def texts(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def parse(path: Path, text: str, line: int) -> Iterator[Resource]:
-    """Resources of a JSON text; `line` of an NDJSON file, 0 = the text is the whole file."""
+    """Resources of a JSON text; `line` is that of an NDJSON file, 0 = the text is the whole file."""
     try:
         body = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
@@ -102,5 +102,5 @@ def parse(path: Path, text: str, line: int) -> Iterator[Resource]:
 
 
 def key(reference: str) -> str:
-    """What a reference ends in: urn:uuid:X, Patient/X, https://server/Patient/X/_history/2, ?identifier=s|X are X."""
+    """The id X of a reference: urn:uuid:X, Patient/X, https://server/Patient/X/_history/2 or ?identifier=s|X."""
     return re.split(r"[/|]|urn:uuid:|urn:oid:", reference.split("/_history/")[0])[-1]

@@ -1,6 +1,6 @@
-"""The charts of patients with a cancer while an import reads: what is kept of every record, and as of when.
+"""Charts of patients with a cancer, filled while an import reads their records.
 
-Memory grows with these patients, not with the records read: of all measurements before a diagnosis one stays.
+Memory grows with these patients, not with the records: of all measurements before a diagnosis one is kept.
 """
 
 from collections import Counter
@@ -11,7 +11,7 @@ from sim.cohort.clinical import codes
 from sim.cohort.clinical.codes import Observation, Value
 from sim.cohort.clinical.schema import columns
 
-WORKUP = 183  # days after diagnosis in which the work-up finds stage, size and receptors
+WORKUP = 183  # days after diagnosis in which the work-up determines stage, size and receptors
 SLACK = 1  # days: Synthea writes conditions and deaths in local time, all else in UTC, so one day may look like two
 
 Day = int  # date.toordinal()
@@ -19,7 +19,7 @@ Day = int  # date.toordinal()
 
 @dataclass
 class Demographics:
-    """A patient; sex, race and ethnicity in the words of the schema, "" = not recorded."""
+    """Demographics of a patient; sex, race and ethnicity in the words of the schema, "" = not recorded."""
 
     birth: Day
     death: Day | None
@@ -30,12 +30,12 @@ class Demographics:
     city: str
     county: str
     income_usd: float | None
-    place: str  # where the record stood: file and line
+    place: str  # file and line of the record
 
 
 @dataclass
 class RecordedDiagnosis:
-    """A condition that is a cancer, as it was recorded."""
+    """A condition that is a cancer, as recorded."""
 
     day: Day
     code: str
@@ -53,8 +53,8 @@ class Case:
     place: str
     stage: int | None = None  # by the code of the diagnosis
     histology: str | None = None
-    found: dict[str, tuple[int, Value]] = field(default_factory=dict)  # column -> as of which day, what
-    late: set[str] = field(default_factory=set)  # columns with a value that is too late to be a baseline
+    found: dict[str, tuple[int, Value]] = field(default_factory=dict)  # column -> day of the observation, value
+    late: set[str] = field(default_factory=set)  # columns with a value recorded too late for a baseline
     treated: dict[str, int] = field(default_factory=dict)  # treatment -> day of the first
     facility: str = ""
     visited: int | None = None  # day of the encounter that names the facility; -1 = that of the diagnosis itself
@@ -62,7 +62,7 @@ class Case:
 
 @dataclass
 class Charts:
-    """All charts; `not_understood` None = what is not understood is refused, else it is counted there and left out."""
+    """All charts. `not_understood` counts cells that are not understood and left out; None = they are refused."""
 
     not_understood: Counter[str] | None = None
     demographics: dict[str, Demographics] = field(default_factory=dict)
@@ -74,15 +74,15 @@ class Charts:
     end: Day = 0  # last day of an encounter of anybody
 
     def comorbidity(self, patient: str, day: Day | None, column: str) -> None:
-        """A condition that is no cancer."""
+        """Add a comorbidity: the first day of each column is kept."""
         mine = self.comorbid.setdefault(patient, {})
         if day is not None:
             mine[column] = min(day, mine.get(column, day))
 
     def observe(self, patient: str, day: Day, one: Observation, value: Value) -> None:
-        """An observation: the first of the work-up, the last up to diagnosis, or the last of all, see codes.yaml.
+        """Add an observation: kept is the first of the work-up, the last up to diagnosis, or the last (see codes.yaml).
 
-        Of several on one day the last read counts: Synthea tells the sub-stage first and then the stage.
+        Of several on one day the last one read counts: Synthea writes the sub-stage first and then the stage.
         """
         for case in self.cases[patient]:
             at, (before, _) = day - case.day, case.found.get(one.column, (None, None))
@@ -96,7 +96,7 @@ class Charts:
                 case.late.add(one.column)
 
     def treat(self, patient: str, day: Day, code: str, reason: str) -> None:
-        """A procedure or drug from diagnosis on; one that was given for another cancer does not count."""
+        """Add a procedure or drug from diagnosis on; one given for another cancer does not count."""
         what, why = codes.treatments()[code], codes.diagnoses().get(reason)
         for case in self.cases[patient]:
             meant = case.cancer == why.cancer if why else not what.cancers or case.cancer in what.cancers
@@ -106,7 +106,7 @@ class Charts:
                     case.treated[name] = min(at, case.treated.get(name, at))
 
     def visit(self, patient: str, day: Day, encounter: str, facility: str) -> None:
-        """An encounter. The facility is that of the diagnosis, or else of the first encounter from then on."""
+        """Add an encounter. The facility is that of the diagnosis, or else of the first encounter from then on."""
         self.last[patient] = max(day, self.last.get(patient, day))
         for case in self.cases[patient]:
             its = encounter != "" and encounter == case.encounter
@@ -115,15 +115,15 @@ class Charts:
                 case.facility, case.visited = facility, at
 
     def note_day(self, patient: str, day: Day) -> None:
-        """Any observation or procedure at all."""
+        """Record the day of an observation or procedure of any kind."""
         self.first[patient] = min(day, self.first.get(patient, day))
 
 
 def group_diagnoses(found: dict[str, list[RecordedDiagnosis]]) -> dict[str, list[Case]]:
-    """Cases from all diagnoses of every patient, whatever the order they were read in.
+    """Cases of every patient from all diagnoses, independent of the order in which they were read.
 
-    A cancer starts with its first code. Its stage is that of the first code with one, if the work-up was still on;
-    of several on one day, the highest.
+    A cancer starts with its first code. Its stage is that of the first code with a stage within the work-up; of several
+    on one day, the highest.
     """
     made: dict[str, list[Case]] = {}
     for patient, rows in found.items():
@@ -142,9 +142,10 @@ def group_diagnoses(found: dict[str, list[RecordedDiagnosis]]) -> dict[str, list
 def interpret(
     one: Observation, code: str, text: str, unit: str, place: str, not_understood: Counter[str] | None
 ) -> Value | None:
-    """Value of an answer in the unit of the schema, None if it says nothing.
+    """Value of an answer in the unit of the schema, None if it carries no information.
 
-    What cannot be understood is refused with its place or, where `not_understood` is given, counted there.
+    An answer that is not understood or out of range is refused with its place or, if `not_understood` is given,
+    counted there.
     """
     answer, column = one.interpret(code, text, unit), columns()[one.column]
     value = answer.value

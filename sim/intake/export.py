@@ -1,4 +1,4 @@
-"""A Synthea CSV export while it is read: tables in batches, days as numbers, and the progress."""
+"""A Synthea CSV export: its tables in batches, with days as numbers, and the progress of reading."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,25 +12,25 @@ from sim.intake.stream import BLOCK, Batch, batches, parse_days
 from sim.intake.versions import TABLES, find_tables
 from sim.progress import Watch
 
-NEVER_EMPTY = ("encounters", "observations")  # tables that are empty only by mistake; few people may have no drugs
-MEGABYTE = 20  # bits: progress is told in units of 2**20 bytes
+NEVER_EMPTY = ("encounters", "observations")  # tables that no population leaves empty; a small one may have no drugs
+MEGABYTE = 20  # bits: progress is reported in units of 2**20 bytes
 
 
 class Export:
-    """One folder."""
+    """The tables of one folder."""
 
     def __init__(self, folder: Path, block: int = BLOCK) -> None:
         self.folder, self.block = folder, block
         self.files = find_tables(folder)
         self.bytes = {table: file.path.stat().st_size for table, file in self.files.items()}
-        self.megabytes = (sum(self.bytes.values()) + self.bytes["conditions"]) >> MEGABYTE  # conditions: read twice
+        self.megabytes = (sum(self.bytes.values()) + self.bytes["conditions"]) >> MEGABYTE  # conditions are read twice
         self.watch: Watch = lambda done: None
         self.done = 0
         self.rows: dict[str, int] = {}
-        self.latest = 0  # last day of any row of the patients asked for
+        self.latest = 0  # last day of any row of the selected patients
 
     def read(self, table: str) -> Iterator[Batch]:
-        """Batches of a table, none if it is not there."""
+        """Batches of a table; none if the export lacks it."""
         if table not in self.files:
             return
         file, self.rows[table] = self.files[table], 0
@@ -42,7 +42,7 @@ class Export:
         self.done += self.bytes[table]
 
     def rows_of(self, table: str, patients: pa.Array) -> Iterator[pd.DataFrame]:
-        """Rows of these patients by line, batch by batch; `day` a number, columns that the file lacks ""."""
+        """Rows of these patients in batches, indexed by line; `day` is ordinal, columns that the file lacks are ""."""
         for batch in self.read(table):
             held = batch.frame(batch.isin("patient", patients))
             held["day"] = ordinals(parse_days(batch.path, "START or DATE", held["day"]))
@@ -51,16 +51,16 @@ class Export:
             yield held[held["day"] > 0].assign(**dict.fromkeys(absent, ""))
 
     def place(self, table: str, line: object) -> str:
-        """Where a row stands."""
+        """File and line of a row."""
         return f"{self.files[table].path}, line {line}"
 
 
 def ordinals(day: pd.Series) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """date.toordinal() of days, 0 where there is none; [n]."""
+    """Ordinal days as of `date.toordinal`, 0 where there is none; int [n]."""
     number = day.to_numpy("datetime64[D]").astype(np.int64) + 719_163  # date(1970, 1, 1).toordinal()
     return np.where(day.isna(), 0, number)
 
 
 def without_decimal(code: pd.Series) -> pd.Series:
-    """Codes as text without the .0 of a spreadsheet or data frame that took them for numbers."""
+    """Codes without the ".0" that a spreadsheet or data frame adds when it reads them as numbers."""
     return code.str.removesuffix(".0")

@@ -1,4 +1,4 @@
-"""Charts from FHIR R4 resources, by the same codes as from CSV: diagnoses in a first reading, all else in a second."""
+"""Charts from FHIR R4 resources, by the same codes as from CSV: a first pass for diagnoses, a second for the rest."""
 
 import re
 from collections import Counter
@@ -12,7 +12,7 @@ from sim.intake.reading import Reading, licence
 from sim.intake.resources import codings, day, demographics, not_performed, observed_value, onset
 from sim.progress import Watch
 
-TABLES = {  # what a table is called here
+TABLES = {  # name of a table in the import -> the FHIR resources
     "patients": "Patient",
     "conditions": "Condition",
     "encounters": "Encounter",
@@ -24,7 +24,7 @@ MISSHAPEN = (AttributeError, TypeError, KeyError, IndexError)
 
 
 def read(bundles: BundleFolder, not_understood: Counter[str] | None, watch: Watch) -> Reading:
-    """Everything about the patients with a cancer; raises Refused if there is none."""
+    """All records of the patients with a cancer; raises Refused if there are none."""
     found, reasons = diagnoses(bundles, watch)
     second = SecondPass(Charts(not_understood, cases=group_diagnoses(found)), reasons)
     for one in bundles.resources(watch):
@@ -57,12 +57,12 @@ def read(bundles: BundleFolder, not_understood: Counter[str] | None, watch: Watc
 
 
 def misshapen(one: Resource, error: BaseException) -> str:
-    """Refusal of a resource whose parts are not what R4 says."""
-    return f"{one.place}: not shaped as FHIR R4 says ({error}). Export it as R4 (exporter.fhir.export = true)."
+    """Text of the refusal of a resource that does not follow R4."""
+    return f"{one.place}: not in the form of FHIR R4 ({error}). Export it as R4 (exporter.fhir.export = true)."
 
 
 def diagnoses(folder: BundleFolder, watch: Watch) -> tuple[dict[str, list[RecordedDiagnosis]], dict[str, str]]:
-    """Diagnoses of every patient who has one, and which Condition is which cancer."""
+    """Diagnoses of every patient who has one, and the code of each Condition that is a cancer, by its key."""
     found: dict[str, list[RecordedDiagnosis]] = {}
     reasons: dict[str, str] = {}
     for one in folder.resources(watch, re.compile("|".join(codes.diagnoses()))):
@@ -85,18 +85,18 @@ def diagnoses(folder: BundleFolder, watch: Watch) -> tuple[dict[str, list[Record
 
 @dataclass
 class SecondPass:
-    """The second reading: every resource goes into its patient's chart."""
+    """The second pass: every resource is added to its patient's chart."""
 
     charts: Charts
-    reasons: dict[str, str]  # key of a Condition -> its code, where that is a cancer
-    patients: set[str] = field(default_factory=set)  # all
+    reasons: dict[str, str]  # key of a Condition -> its code, cancers only
+    patients: set[str] = field(default_factory=set)  # all, with or without a cancer
     rows: Counter[str] = field(default_factory=Counter)
     unlisted: Counter[str] = field(default_factory=Counter)
-    drugs: dict[str, str] = field(default_factory=dict)  # key of a Medication -> its code, where that treats
+    drugs: dict[str, str] = field(default_factory=dict)  # key of a Medication -> its code, treatments only
     pending: list[tuple[str, Day, str, str]] = field(default_factory=list)  # patient, day, key of the drug, reason
 
     def add(self, one: Resource) -> None:
-        """Note a resource in its patient's chart."""
+        """Add a resource to its patient's chart."""
         if one.kind == "Medication":
             self.drugs.update(
                 (one.key, code) for code, _ in codings(one.body.get("code")) if code in codes.treatments()
@@ -107,7 +107,7 @@ class SecondPass:
             take(self, one, one.ref("subject"))
 
     def patient(self, one: Resource, _: str) -> None:
-        """Who she is; a second copy must say the same."""
+        """Add the demographics; refuses a second, different copy of a patient."""
         self.patients.add(one.key)
         if one.key not in self.charts.cases:
             return
@@ -117,7 +117,7 @@ class SecondPass:
         self.charts.demographics[one.key] = found
 
     def condition(self, one: Resource, patient: str) -> None:
-        """Comorbidities, and conditions that only sound like a cancer."""
+        """Add a comorbidity; count a condition that sounds like a cancer but has no known code."""
         for code, text in codings(one.body.get("code")):
             if code in codes.comorbidities():
                 self.charts.comorbidity(patient, onset(one.body), codes.comorbidities()[code])
@@ -125,14 +125,14 @@ class SecondPass:
                 self.unlisted[f"{code} {text}"] += 1
 
     def encounter(self, one: Resource, patient: str) -> None:
-        """Encounters; the facility is the service provider."""
+        """Add an encounter; the facility is its service provider."""
         at = day((one.body.get("period") or {}).get("start"))
         self.charts.end = max(self.charts.end, at or 0)
         if patient in self.charts.cases and at:
             self.charts.visit(patient, at, one.key, one.ref("serviceProvider"))
 
     def observation(self, one: Resource, patient: str) -> None:
-        """Answers and causes of death."""
+        """Add an answer or a cause of death."""
         body = one.body
         at = day(
             body.get("effectiveDateTime") or (body.get("effectivePeriod") or {}).get("start") or body.get("issued")
@@ -151,7 +151,7 @@ class SecondPass:
                     self.charts.observe(patient, at, asked, value)
 
     def procedure(self, one: Resource, patient: str) -> None:
-        """Procedures that treat."""
+        """Add a procedure that treats a cancer."""
         at = day(one.body.get("performedDateTime") or (one.body.get("performedPeriod") or {}).get("start"))
         if patient not in self.charts.cases or not at:
             return
@@ -159,7 +159,7 @@ class SecondPass:
         self.treat(one, patient, at, codings(one.body.get("code")))
 
     def medication(self, one: Resource, patient: str) -> None:
-        """Drugs that treat; one that is told by reference waits until all are read."""
+        """Add a drug that treats a cancer; one given by reference is pending until all files are read."""
         body = one.body
         period = body.get("effectivePeriod") or {}
         at = day(body.get("authoredOn") or body.get("effectiveDateTime") or period.get("start"))
@@ -174,13 +174,13 @@ class SecondPass:
             self.pending.append((patient, at, one.ref("medicationReference"), self.reason(body)))
 
     def treat(self, one: Resource, patient: str, at: Day, listed: list[tuple[str, str]]) -> None:
-        """Note those codes that treat."""
+        """Add those of the codes that treat a cancer."""
         for code, _ in listed:
             if code in codes.treatments():
                 self.charts.treat(patient, at, code, self.reason(one.body))
 
     def reason(self, body: Json) -> str:
-        """Code of the cancer that something was done for, "" if it names none."""
+        """Code of the cancer that a treatment was given for, "" if it names none."""
         named = [code for concept in body.get("reasonCode") or [] for code, _ in codings(concept)]
         named += [self.reasons.get(key(one.get("reference") or ""), "") for one in body.get("reasonReference") or []]
         return next((code for code in named if code in codes.diagnoses()), "")

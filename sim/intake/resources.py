@@ -1,4 +1,4 @@
-"""FHIR R4 resources read: days, codes, answers, persons."""
+"""Parts of FHIR R4 resources: days, codes, answers, demographics."""
 
 import re
 from collections import Counter
@@ -12,16 +12,16 @@ from sim.intake.charts import Day, Demographics
 
 VOID = {"entered-in-error", "cancelled", "not-done", "not-taken", "refuted", "draft", "stopped-before-start"}
 PARTIAL = re.compile(r"\d{4}(-\d{2})?")  # a year, a month
-MIDDLE = {4: "-07-01", 7: "-15"}  # of a year, of a month: where a birth is told no closer
+MIDDLE = {4: "-07-01", 7: "-15"}  # length of a partial birth date -> suffix for the middle of the year or month
 
 
 def day(text: object) -> Day | None:
-    """Day of a FHIR date or instant, as it was where it was written; None if it names no day, as a year does not."""
-    told = str(text or "")[:10]
-    if not told or PARTIAL.fullmatch(told):
+    """Day of a FHIR date or instant in its own time zone; None for a partial date. Raises TypeError for other text."""
+    written = str(text or "")[:10]
+    if not written or PARTIAL.fullmatch(written):
         return None
     try:
-        made = date.fromisoformat(told)
+        made = date.fromisoformat(written)
     except ValueError:
         raise TypeError(f"{text!r} is no date such as 2019-05-31") from None
     if not LIFETIMES[0] <= made.year <= LIFETIMES[1]:
@@ -30,13 +30,13 @@ def day(text: object) -> Day | None:
 
 
 def onset(body: Json) -> Day | None:
-    """Day a Condition began, or else was recorded."""
+    """Day of the onset of a Condition, or else of its recording."""
     onset = body.get("onsetDateTime") or (body.get("onsetPeriod") or {}).get("start")
     return day(onset) or day(body.get("recordedDate"))
 
 
 def codings(concept: Json | None) -> list[tuple[str, str]]:
-    """Codes of a CodeableConcept and their displays; its text stands for a display that is missing."""
+    """Codes of a CodeableConcept with their displays; its text replaces a missing display."""
     concept = concept or {}
     text = str(concept.get("text") or "")
     listed = [(str(one.get("code") or ""), str(one.get("display") or text)) for one in concept.get("coding") or []]
@@ -44,14 +44,14 @@ def codings(concept: Json | None) -> list[tuple[str, str]]:
 
 
 def not_performed(body: Json) -> bool:
-    """Whether the resource says that it did not happen, or not yet."""
+    """Whether a resource is marked as planned, cancelled or entered in error."""
     verified = {code for code, _ in codings(body.get("verificationStatus"))}
     planned = body.get("doNotPerform") or body.get("intent") in ("proposal", "plan", "option")
     return bool(planned or body.get("status") in VOID or verified & VOID)
 
 
 def observed_value(body: Json, known: set[str]) -> tuple[str, str, str]:
-    """Code, text and unit of an Observation's value; of several codes one that is known."""
+    """Code, text and unit of the value of an Observation; of several codes a known one."""
     if "valueQuantity" in body:
         quantity = body["valueQuantity"]
         return "", str(quantity.get("value", "")), str(quantity.get("unit") or quantity.get("code") or "")
@@ -63,11 +63,11 @@ def observed_value(body: Json, known: set[str]) -> tuple[str, str, str]:
 
 
 def demographics(one: Resource, not_understood: Counter[str] | None) -> Demographics:
-    """Who a Patient is. A birth that names no day is put in the middle of its month or year."""
-    body, told = one.body, str(one.body.get("birthDate") or "")
-    birth = day(told + MIDDLE.get(len(told), ""))
+    """Demographics of a Patient; a birth date without a day is set to the middle of its month or year."""
+    body, born = one.body, str(one.body.get("birthDate") or "")
+    birth = day(born + MIDDLE.get(len(born), ""))
     if birth is None:
-        raise Refused(f"{one.place}: birthDate {told!r}; allowed a date. An age at diagnosis needs one.")
+        raise Refused(f"{one.place}: birthDate {born!r}; allowed a date. An age at diagnosis needs one.")
     death = day(body.get("deceasedDateTime"))
     if death is None and (body.get("deceasedBoolean") or body.get("deceasedDateTime")):
         raise Refused(
@@ -91,7 +91,7 @@ def demographics(one: Resource, not_understood: Counter[str] | None) -> Demograp
 
 
 def extension(body: Json, name: str) -> str:
-    """Words of the US Core extension of race or ethnicity: its category, `other` for several, or else its text."""
+    """Value of the US Core extension of race or ethnicity: its category, `other` for several, or else its text."""
     for outer in body.get("extension") or []:
         if str(outer.get("url", "")).endswith(name):
             inner = outer.get("extension") or []

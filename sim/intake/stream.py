@@ -1,7 +1,7 @@
-"""One CSV of any size, batch by batch: cells as text, rows with their lines, refusals where it is damaged."""
+"""One CSV of any size, batch by batch: cells as text with their line numbers; refuses a damaged file."""
 
 import csv
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from sim.checks import Refused, brief
 from sim.cohort.clinical.schema import LIFETIMES
 from sim.cohort.tabular.unreadable import NUL_REMEDY, READ_ERRORS, not_text, open_binary, unreadable
+from sim.progress import Watch
 
-BLOCK = 4 << 20  # bytes read at a time; a line must fit
-
-Progress = Callable[[int], None]  # told the bytes read so far, of the file as it lies on the disk
+BLOCK = 4 << 20  # bytes read at a time; a line must fit in
 
 
 class Batch:
@@ -31,11 +30,11 @@ class Batch:
         self.path, self.cells, self.first = path, cells, first
 
     def isin(self, column: str, values: pa.Array) -> NDArray[np.bool_]:
-        """Which rows hold one of the values, bool [n]."""
+        """Which rows have one of the values, bool [n]."""
         return np.asarray(pc.is_in(self.cells[column], value_set=values).to_numpy(zero_copy_only=False), dtype=bool)
 
     def frame(self, kept: NDArray[np.bool_] | None = None) -> pd.DataFrame:
-        """The rows marked in `kept` [n], or all, with their lines as index."""
+        """The rows marked in `kept`, bool [n] (None = all), indexed by line."""
         lines = np.arange(self.first, self.first + self.cells.num_rows)
         cells = self.cells if kept is None else self.cells.filter(pa.array(kept))
         made: pd.DataFrame = cells.to_pandas()
@@ -43,7 +42,7 @@ class Batch:
 
 
 def parse_days(path: Path, column: str, text: pd.Series) -> pd.Series:
-    """Days from text such as 2019-05-31T08:00:00Z, by its first ten letters; NaT where empty; index: lines."""
+    """Days from the first ten characters of text such as 2019-05-31T08:00:00Z, NaT where empty; indexed by line."""
     day = pd.to_datetime(text.str.slice(0, 10), format="%Y-%m-%d", errors="coerce").astype("datetime64[s]")
     wrong = ((day.isna() | ~day.dt.year.between(*LIFETIMES)) & (text != "")).to_numpy()
     if wrong.any():
@@ -57,7 +56,7 @@ def parse_days(path: Path, column: str, text: pd.Series) -> pd.Series:
 
 
 def header(path: Path) -> list[str]:
-    """Names in the first line, as they stand there."""
+    """Column names of the first line, as written."""
     try:
         with open_binary(path) as file:
             first = file.readline()
@@ -71,8 +70,11 @@ def header(path: Path) -> list[str]:
     return names
 
 
-def batches(path: Path, columns: Mapping[str, str], progress: Progress, block: int = BLOCK) -> Iterator[Batch]:
-    """The rows of a file in order; `columns` maps our names to those of its header. Memory: a few blocks."""
+def batches(path: Path, columns: Mapping[str, str], watch: Watch, block: int = BLOCK) -> Iterator[Batch]:
+    """The rows of a file in order; `columns` maps our names to those of the header, `watch` gets the bytes read so far.
+
+    Memory: a few blocks.
+    """
     theirs = list(columns.values())
     line = 2
     try:
@@ -80,7 +82,7 @@ def batches(path: Path, columns: Mapping[str, str], progress: Progress, block: i
             source = pa.CompressedInputStream(raw, "gzip") if path.suffix == ".gz" else raw
             reader = arrow_csv.open_csv(
                 source,
-                # One thread, so that an error names the row.
+                # One thread, so that an error message has the row.
                 read_options=arrow_csv.ReadOptions(use_threads=False, block_size=block),
                 parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
                 convert_options=arrow_csv.ConvertOptions(
@@ -91,13 +93,13 @@ def batches(path: Path, columns: Mapping[str, str], progress: Progress, block: i
                 trimmed = [pc.utf8_trim_whitespace(refuse_nul(path, name, cells[name], line)) for name in theirs]
                 yield Batch(path, pa.RecordBatch.from_arrays(trimmed, names=list(columns)), line)
                 line += cells.num_rows
-                progress(raw.tell())
+                watch(raw.tell())
     except READ_ERRORS as error:
         raise Refused(unreadable(path, error)) from error
 
 
 def refuse_nul(path: Path, column: str, cells: pa.Array, first: int) -> pa.Array:
-    """The cells [n] of a column, whose first row is line `first`; a byte 0 in one is refused."""
+    """The cells [n] of a column whose first row is line `first`; refuses a cell with a byte 0."""
     wrong = pc.match_substring(cells, "\0")
     if pc.any(wrong).as_py():
         line = first + wrong.index(True).as_py()

@@ -1,4 +1,4 @@
-"""What an import tells: a few lines and a table on the terminal, and a card beside the file."""
+"""Summary of an import: lines and a table for the terminal, and the card beside the file."""
 
 from collections import Counter
 from datetime import UTC, date, datetime
@@ -12,7 +12,7 @@ from sim.intake.assemble import Assembled
 from sim.intake.options import FollowUp
 from sim.intake.reading import Reading
 
-MAX_SITES = 20  # sites that a card names
+MAX_SITES = 20  # sites listed in a card
 
 SYNTHEA = """\
 Everything here is simulated by Synthea: no row is a person. Incidence, stages, treatment and death follow its modules.
@@ -30,7 +30,7 @@ CAUTION = """\
 
 
 def summary_lines(reading: Reading, made: Assembled, follow_up: FollowUp) -> list[str]:
-    """The story in a few sentences."""
+    """Sentences on who was read, follow-up, and what was left out."""
     table, charts = made.table, reading.charts
     kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(Counter(table["cancer_type"].astype(str)).items()))
     until = f"to {date.fromordinal(charts.end)}" if follow_up is FollowUp.export else "to their own last encounter"
@@ -55,7 +55,7 @@ def summary_lines(reading: Reading, made: Assembled, follow_up: FollowUp) -> lis
 
 
 def gaps(made: Assembled) -> list[tuple[str, str, str]]:
-    """Columns that are filled alike, how far, and why no further."""
+    """Columns with the same gaps, how many rows are filled, and the reasons for the gaps."""
     groups: dict[tuple[int, str], list[str]] = {}
     for name in columns():
         if not name.endswith("_days"):
@@ -66,7 +66,7 @@ def gaps(made: Assembled) -> list[tuple[str, str, str]]:
 
 
 def gaps_table(made: Assembled) -> Table:
-    """The columns as a table for the terminal."""
+    """`gaps` as a table for the terminal."""
     table = Table("columns", "filled", "not filled, and why")
     for names, filled, told in gaps(made):
         table.add_row(names, filled, told)
@@ -74,7 +74,7 @@ def gaps_table(made: Assembled) -> Table:
 
 
 def card(reading: Reading, made: Assembled, follow_up: FollowUp, name: str, folder: str, command: str) -> str:
-    """The card in Markdown: provenance, licence, columns, sites, and what must not be concluded."""
+    """The card in Markdown: provenance, licence, columns, sites, and limits of interpretation."""
     told = summary_lines(reading, made, follow_up)
     read = ", ".join(f"{reading.tables[table]} {count}" for table, count in reading.rows.items())
     parts = [
@@ -105,7 +105,7 @@ def card(reading: Reading, made: Assembled, follow_up: FollowUp, name: str, fold
 
 
 def site_counts(table: pd.DataFrame, column: str) -> list[str]:
-    """Rows of every site, if a column of places were the site."""
+    """Line of the card: rows per site if `column` defined the sites; the largest MAX_SITES."""
     count = table[column].value_counts()
     named = ", ".join(f"{site} {rows}" for site, rows in count.head(MAX_SITES).items())
     rest = (

@@ -1,4 +1,4 @@
-"""Charts from the CSV tables of Synthea's Java program: who has a cancer first, then the rows of these patients."""
+"""Charts from the CSV tables of Synthea's Java program: first the diagnoses, then the rows of these patients."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from sim.intake.stream import parse_days
 from sim.intake.versions import TABLES
 from sim.progress import Watch
 
-SINCE = {  # columns of later exports
+SINCE = {  # our name -> column and the year from which exports have it
     "state": ("STATE", 2018),
     "city": ("CITY", 2018),
     "county": ("COUNTY", 2020),
@@ -27,7 +27,7 @@ SINCE = {  # columns of later exports
 
 
 def read(export: Export, not_understood: Counter[str] | None, watch: Watch) -> Reading:
-    """Everything about the patients with a cancer; raises Refused if there is none."""
+    """All records of the patients with a cancer; raises Refused if there are none."""
     export.watch = watch
     found, unlisted = diagnoses(export)
     charts = Charts(not_understood, cases=group_diagnoses(found))
@@ -59,7 +59,7 @@ def read(export: Export, not_understood: Counter[str] | None, watch: Watch) -> R
 
 
 def diagnoses(export: Export) -> tuple[dict[str, list[RecordedDiagnosis]], Counter[str]]:
-    """Diagnoses of every patient who has one, and conditions that only sound like a cancer."""
+    """Diagnoses of every patient who has one, and counts of conditions that sound like a cancer with unknown code."""
     found: dict[str, list[RecordedDiagnosis]] = {}
     unlisted: Counter[str] = Counter()
     for batch in export.read("conditions"):
@@ -84,7 +84,7 @@ def diagnoses(export: Export) -> tuple[dict[str, list[RecordedDiagnosis]], Count
 
 
 def read_patients(export: Export, charts: Charts, patients: pa.Array) -> None:
-    """Patients with a cancer; every patient of the file is counted, and stands there once."""
+    """Add the demographics of patients with a cancer; counts all patients of the file and refuses a duplicate."""
     path = export.files["patients"].path
     keys = [pd.Series(dtype="uint64")]
     for batch in export.read("patients"):
@@ -101,7 +101,7 @@ def read_patients(export: Export, charts: Charts, patients: pa.Array) -> None:
     if again.any():
         line = key.index[int(np.argmax(again))]
         first = key.index[int(np.argmax(key == key[line]))]
-        raise Refused(f"{path}, line {line}: the patient of line {first} again. Keep one row a patient.")
+        raise Refused(f"{path}, line {line}: the patient of line {first} again. Keep one row per patient.")
     if key.empty:
         raise Refused(f"{path}: no rows. Export a population first.")
     for patient, cases in charts.cases.items():
@@ -110,14 +110,14 @@ def read_patients(export: Export, charts: Charts, patients: pa.Array) -> None:
 
 
 def demographics(place: str, row: Mapping[str, str | Day], not_understood: Counter[str] | None) -> Demographics:
-    """A patient from a row of patients.csv."""
+    """Demographics from a row of patients.csv."""
     text = {name: str(value).strip() for name, value in row.items()}
     try:
         income = float(text["income"]) if text["income"] else None
     except ValueError:
         raise Refused(f"{place}, column INCOME: {text['income']!r} is no number. Correct it.") from None
     if income is not None and not 0 <= income <= upper_bound("income_usd"):
-        allowed = f"allowed 0 to {upper_bound('income_usd'):.0f} USD a year"
+        allowed = f"allowed 0 to {upper_bound('income_usd'):.0f} USD per year"
         raise Refused(f"{place}, column INCOME: {text['income']!r}; {allowed}. Correct it.")
     if not row["birth"]:
         raise Refused(f"{place}: no BIRTHDATE, and an age at diagnosis needs one. Fill it in.")
@@ -136,7 +136,7 @@ def demographics(place: str, row: Mapping[str, str | Day], not_understood: Count
 
 
 def comorbidities(export: Export, charts: Charts, patients: pa.Array) -> None:
-    """Conditions that are no cancer."""
+    """Add the comorbidities."""
     known = codes.comorbidities()
     for held in export.rows_of("conditions", patients):
         for patient, day, code in zip(held["patient"], held["day"], without_decimal(held["code"]), strict=True):
@@ -145,7 +145,7 @@ def comorbidities(export: Export, charts: Charts, patients: pa.Array) -> None:
 
 
 def encounters(export: Export, charts: Charts, patients: pa.Array) -> None:
-    """Encounters; the facility is the organisation or, where an export names none, the provider."""
+    """Add the encounters; the facility is the organisation or, where an export has none, the provider."""
     for batch in export.read("encounters"):
         whole = batch.frame()
         whole["day"] = ordinals(parse_days(batch.path, "START", whole["day"]))
@@ -159,7 +159,7 @@ def encounters(export: Export, charts: Charts, patients: pa.Array) -> None:
 
 
 def observations(export: Export, charts: Charts, patients: pa.Array) -> None:
-    """Answers and causes of death."""
+    """Add answers and causes of death."""
     for held in export.rows_of("observations", patients):
         for patient, day in held.groupby("patient")["day"].min().items():
             charts.note_day(str(patient), day)
@@ -175,7 +175,7 @@ def observations(export: Export, charts: Charts, patients: pa.Array) -> None:
 
 
 def treatments(export: Export, charts: Charts, patients: pa.Array) -> None:
-    """Procedures and drugs that treat a cancer."""
+    """Add procedures and drugs that treat a cancer."""
     for table in ("procedures", "medications"):
         for held in export.rows_of(table, patients):
             if table == "procedures":

@@ -1,4 +1,4 @@
-"""The tables of a Synthea CSV export and what their columns were called in the years from 2017 to 2026."""
+"""Tables of a Synthea CSV export and the names of their columns from 2017 to 2026."""
 
 import os
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from sim.intake.stream import header
 
 @dataclass(frozen=True)
 class TableColumns:
-    """One table: our names of its columns -> theirs, whatever the case, the first that is there.
+    """Columns of one table: our name -> names in exports, any case; the first that exists is used.
 
     2018 renamed DATE of encounters and medications to START, 2022 that of procedures.
     """
@@ -58,27 +58,27 @@ TABLES: Mapping[str, TableColumns] = {
 
 @dataclass(frozen=True)
 class TableFile:
-    """A table as it lies there."""
+    """A table of an export."""
 
     path: Path
-    columns: Mapping[str, str]  # our names -> those of its header
+    columns: Mapping[str, str]  # our name -> name in the header
 
 
 def find_tables(folder: Path) -> dict[str, TableFile]:
     """Tables of a folder, `.csv` or `.csv.gz`; raises Refused with the table or column that is missing."""
-    if not os.path.isdir(folder):  # which takes names that are too long
+    if not os.path.isdir(folder):  # unlike Path.is_dir, False for a name that is too long
         raise Refused(f"{folder}: no such folder. Name the one with patients.csv, such as synthea/output/csv.")
-    there = {name: find_table(folder, name) for name in TABLES}
+    paths = {name: find_table(folder, name) for name in TABLES}
     for name, table in TABLES.items():
-        if there[name] is None and not table.optional:
+        if paths[name] is None and not table.optional:
             raise Refused(f"{folder}: no {name}.csv or {name}.csv.gz.{hint(folder, name)}")
     return {
-        name: TableFile(path, match_columns(path, TABLES[name])) for name, path in there.items() if path is not None
+        name: TableFile(path, match_columns(path, TABLES[name])) for name, path in paths.items() if path is not None
     }
 
 
 def find_table(folder: Path, name: str) -> Path | None:
-    """File of a table, whatever the case of its name."""
+    """File of a table, in any case; None if there is none. Refuses two files of one table."""
     found = [path for path in sorted(folder.iterdir()) if path.name.lower() in (f"{name}.csv", f"{name}.csv.gz")]
     if len(found) > 1:
         raise Refused(f"{folder}: {' and '.join(path.name for path in found)} are the same table. Keep one.")
@@ -86,7 +86,7 @@ def find_table(folder: Path, name: str) -> Path | None:
 
 
 def hint(folder: Path, name: str) -> str:
-    """Hint at what the folder holds instead."""
+    """Remedy for a folder without the table: where it is, or how to export it."""
     deeper = sorted(path.parent for pattern in ("csv", "csv.gz") for path in folder.glob(f"**/{name}.{pattern}"))
     if deeper:
         return f" There is one in {deeper[0]}: name that folder."
@@ -96,7 +96,7 @@ def hint(folder: Path, name: str) -> str:
 
 
 def match_columns(path: Path, table: TableColumns) -> dict[str, str]:
-    """Our names -> those of the header."""
+    """Our name -> name in the header; refuses a missing or repeated column."""
     names = header(path)
     given = [name.strip().upper() for name in names]
     theirs = dict(zip(given, names, strict=True))
@@ -105,7 +105,7 @@ def match_columns(path: Path, table: TableColumns) -> dict[str, str]:
         name = next((name for name in wanted if name in theirs), None)
         if name:
             if given.count(name) > 1:
-                raise Refused(f"{path}, line 1: column {name} stands there twice. Keep one, or export again.")
+                raise Refused(f"{path}, line 1: column {name} occurs twice. Keep one, or export again.")
             found[ours] = theirs[name]
         elif ours in table.needed:
             has = ", ".join(theirs.values())

@@ -6,8 +6,8 @@ from sim.checks import Refused
 from sim.cohort.clinical.schema import columns
 
 SEX = {"f": "female", "m": "male", "female": "female", "male": "male", "other": "other", "unknown": "unknown"}
-RACE = {  # Synthea's words, and the texts of the US Core race extension
-    "hispanic": "unknown",  # exports to 2018 write it for a race; see `ethnicity`
+RACE = {  # words of Synthea and texts of the US Core race extension
+    "hispanic": "unknown",  # exports until 2018 give it as a race; see `ethnicity`
     "black or african american": "black",
     "american indian or alaska native": "native",
     "native hawaiian or other pacific islander": "hawaiian",
@@ -43,17 +43,17 @@ HISPANIC_ANCESTRIES = {"puerto_rican", "dominican", "mexican", "central_american
 
 
 def sex(text: str, place: str, not_understood: Counter[str] | None) -> str:
-    """female, male, other or unknown."""
+    """Sex in the words of the schema: female, male, other or unknown."""
     return schema_word("sex", SEX, text, place, not_understood)
 
 
 def race(text: str, place: str, not_understood: Counter[str] | None) -> str:
-    """Race of the schema."""
+    """Race in the words of the schema."""
     return schema_word("race", RACE, text, place, not_understood)
 
 
 def ethnicity(text: str, race_text: str, place: str, not_understood: Counter[str] | None) -> str:
-    """Ethnicity of the schema; the race word "hispanic" of old exports decides."""
+    """Ethnicity in the words of the schema; the race "hispanic" of old exports decides."""
     word = text.strip().lower()
     if race_text.strip().lower() == "hispanic" or word in HISPANIC_ANCESTRIES:
         return "hispanic"

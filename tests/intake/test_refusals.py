@@ -88,7 +88,7 @@ CSV: dict[str, tuple[Change, list[str]]] = {
         lambda f: (f / "patients.csv").write_text((f / "patients.csv").read_text().replace(",", ";")),
         ["no column ID", "separated by commas"],
     ),
-    "duplicate patient": (again, ["patients.csv, line 22: the patient of line 4 again", "Keep one row a patient"]),
+    "duplicate patient": (again, ["patients.csv, line 22: the patient of line 4 again", "Keep one row per patient"]),
     "patient missing": (
         swap("patients.csv", "p03,", "p93,"),
         ["conditions.csv, line 5: patient 'p03' is not in patients.csv", "one export"],
@@ -146,7 +146,7 @@ CSV: dict[str, tuple[Change, list[str]]] = {
     ),
     "needed column twice": (
         swap("observations.csv", ",DESCRIPTION,", ",CODE,"),
-        ["observations.csv, line 1: column CODE stands there twice", "Keep one"],
+        ["observations.csv, line 1: column CODE twice", "Keep one"],
     ),
     "UTF-16": (
         lambda f: (f / "patients.csv").write_bytes((f / "patients.csv").read_text().encode("utf-16")),
@@ -338,7 +338,7 @@ FHIR: dict[str, tuple[Change, list[str]]] = {
     ),
     "misshapen": (
         edit("p02.json", lambda body: resource(body, "Observation").update(code="21907-1")),
-        ["p02.json, Observation o", "not shaped as FHIR R4 says"],
+        ["p02.json, Observation o", "FHIR R4"],
     ),
     "unknown answer": (
         edit("p02.json", lambda body: resource(body, "Observation").update(valueCodeableConcept={"text": "M9"})),

