@@ -23,7 +23,7 @@ def make_and_report(console: Console, engine: str, words: Sequence[str], out: Pa
     try:
         made = make_cohort(settings, out)
     except KeyboardInterrupt:
-        console.print(f"Stopped. What is finished lies in {out.name}.parts; the same command goes on from there.")
+        console.print(f"Stopped. Finished parts are in {out.name}.parts; the same command resumes from there.")
         raise typer.Exit(130) from None
     card = out.with_suffix(".card.md")
     card.write_text(card_text(settings, made, out), encoding="utf-8")

@@ -40,7 +40,7 @@ def describe_partition(console: Console, overrides: Sequence[str], figure: Path 
         f"Outcome skew: total variation {overall.total_variation:.3f}, "
         f"Jensen-Shannon {overall.jensen_shannon:.4f} bit."
     )
-    title = "Skew by column; by_chance: the same sites with patients dealt at random"
+    title = "Skew by column; by_chance: the same sites with patients assigned at random"
     console.print(printed(skews(cohort, outcome, sites), title))
     if cohort is not before_shift:
         title = "Shift: share of rows changed, in all and over sites"

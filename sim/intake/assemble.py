@@ -22,7 +22,7 @@ SOURCES = {  # treatment -> tables of the export that record it
     "hormone": ("medications",),
     "targeted": ("medications",),
 }
-NOT_EXPORTED = {"ses": "no export holds it; income_usd may stand for it", "recurrence": "no Synthea module has it"}
+NOT_EXPORTED = {"ses": "no export holds it; income_usd may serve as a proxy", "recurrence": "no Synthea module has it"}
 TRUNCATED = "before the records begin (Synthea: export with exporter.years_of_history = 0)"
 
 

@@ -20,10 +20,10 @@ Death is drawn from the stage alone (breast, colorectal) or from nothing (lung, 
 comorbidity and treatment do not enter it, and facilities differ by nothing but who lives near them."""
 BUNDLES = """\
 What is simulated depends on who wrote the bundles; they do not say so. Bundles of Synthea are simulated throughout, and
-what its cards say holds here. Bundles of a hospital are patients: dates, numbers and places stand in this file as they
-stood there, so that it is as confidential as its source."""
+what its cards say holds here. Bundles of a hospital are patients: this file has their dates, numbers and places
+unchanged, so it is as confidential as its source."""
 CAUTION = """\
-- Nothing about real patients, treatments or groups, if the source is Synthea; it tells how methods behave.
+- Nothing about real patients, treatments or groups, if the source is Synthea; it shows how methods behave.
 - Nothing about the effect of a treatment: the table says who got one, not why.
 - Nothing from `mortality_5y` about those diagnosed in the last 5 years: they are not in it, dead or alive.
 - Nothing from a gap: an empty cell is what the export left out, for the reasons above, not a finding."""
@@ -34,24 +34,24 @@ def summary_lines(reading: Reading, made: Assembled, follow_up: FollowUp) -> lis
     table, charts = made.table, reading.charts
     kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(Counter(table["cancer_type"].astype(str)).items()))
     until = f"to {date.fromordinal(charts.end)}" if follow_up is FollowUp.export else "to their own last encounter"
-    told = [
+    sentences = [
         f"{reading.patients} patients read, {table['patient_id'].nunique()} with cancer: {kinds}.",
         f"{int(table['event'].sum())} of {len(table)} died; the living are followed {until}, "
-        f"{table['time_years'].median():.1f} years from diagnosis in the middle.",
+        f"{table['time_years'].median():.1f} years from diagnosis in the median.",
     ]
     if made.truncated:
-        told.append(
+        sentences.append(
             f"{made.truncated} of {len(table)} were diagnosed before their records begin. Synthea exports such "
             "patients only if the condition still lasts, so they are a selection: "
             "export with exporter.years_of_history = 0."
         )
     if charts.not_understood:
         not_understood = ", ".join(f"{text} ({count})" for text, count in charts.not_understood.most_common(5))
-        told.append(f"Left out because not understood: {not_understood}.")
+        sentences.append(f"Left out because not understood: {not_understood}.")
     if reading.unlisted:
         others = ", ".join(f"{text} ({count})" for text, count in reading.unlisted.most_common(5))
-        told.append(f"Not imported, though they sound like a cancer: {others}.")
-    return told
+        sentences.append(f"Not imported, though they sound like a cancer: {others}.")
+    return sentences
 
 
 def gaps(made: Assembled) -> list[tuple[str, str, str]]:
@@ -60,35 +60,35 @@ def gaps(made: Assembled) -> list[tuple[str, str, str]]:
     for name in columns():
         if not name.endswith("_days"):
             reasons = made.gaps.get(name, Counter()).most_common()
-            told = "; ".join(f"{reason} ({count})" for reason, count in reasons)
-            groups.setdefault((int(made.table[name].notna().sum()), told), []).append(name)
-    return [(", ".join(names), f"{filled} of {len(made.table)}", told) for (filled, told), names in groups.items()]
+            why = "; ".join(f"{reason} ({count})" for reason, count in reasons)
+            groups.setdefault((int(made.table[name].notna().sum()), why), []).append(name)
+    return [(", ".join(names), f"{filled} of {len(made.table)}", why) for (filled, why), names in groups.items()]
 
 
 def gaps_table(made: Assembled) -> Table:
     """`gaps` as a table for the terminal."""
     table = Table("columns", "filled", "not filled, and why")
-    for names, filled, told in gaps(made):
-        table.add_row(names, filled, told)
+    for names, filled, why in gaps(made):
+        table.add_row(names, filled, why)
     return table
 
 
 def card(reading: Reading, made: Assembled, follow_up: FollowUp, name: str, folder: str, command: str) -> str:
     """The card in Markdown: provenance, licence, columns, sites, and limits of interpretation."""
-    told = summary_lines(reading, made, follow_up)
+    sentences = summary_lines(reading, made, follow_up)
     read = ", ".join(f"{reading.tables[table]} {count}" for table, count in reading.rows.items())
     parts = [
         f"# {name}",
         "| | |\n|--|--|",
-        f"| What | {told[0]} {told[1]} |",
+        f"| What | {sentences[0]} {sentences[1]} |",
         f"| From | `{folder}`, {'Synthea CSV' if reading.source == 'java_csv' else 'FHIR R4 bundles'} |",
         f"| Read | {read} rows |",
         f"| By | fedtrial {metadata.version('fedtrial')}, {datetime.now(UTC).date()}: `{command}` |",
         f"| Licence | {reading.licence} |",
         f"| Use | `cohort=clinical cohort.file={name}` |",
-        *(f"| | {line} |" for line in told[2:]),
+        *(f"| | {line} |" for line in sentences[2:]),
         "\n## Columns",
-        "Meaning and units stand in fedtrial's datasets/clinical/schema.yaml.\n",
+        "Meaning and units are in fedtrial's datasets/clinical/schema.yaml.\n",
         "| columns | filled | not filled, and why |\n|--|--|--|",
         *(
             f"| {', '.join(f'`{one}`' for one in names.split(', '))} | {filled} | {why} |"

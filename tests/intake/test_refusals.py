@@ -146,7 +146,7 @@ CSV: dict[str, tuple[Change, list[str]]] = {
     ),
     "needed column twice": (
         swap("observations.csv", ",DESCRIPTION,", ",CODE,"),
-        ["observations.csv, line 1: column CODE twice", "Keep one"],
+        ["observations.csv, line 1: column CODE occurs twice", "Keep one"],
     ),
     "UTF-16": (
         lambda f: (f / "patients.csv").write_bytes((f / "patients.csv").read_text().encode("utf-16")),

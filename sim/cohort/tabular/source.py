@@ -48,7 +48,7 @@ class Tabular(Source):
     dir: str = ""  # folder that relative files are in
     files: dict[str, str] = field(default_factory=dict)  # site -> its file
     path: str = ""  # instead of files: one file with all sites, or "visits-*.csv": one per site, named by what * is
-    site: str = ""  # column of one file that names the site; empty = one site, for a partition to deal
+    site: str = ""  # column of one file that names the site; empty = one site, for a partition to assign
     columns: list[str] = field(default_factory=list)  # names of the columns where CSVs have no header line
     separator: str = ","  # one character between the cells of a CSV, or \t for a tab
     missing_marks: list[str] = field(default_factory=lambda: ["NA", "N/A", "NaN", "nan", "NULL", "null"])  # as is ""

@@ -41,7 +41,7 @@ CITIES = {  # every city of the package -> its names of state and city
     "worcester": ("Massachusetts", "Worcester"),
 }
 CANCERS = {"breast": "F", "colorectal": None, "lung": None, "prostate": "M"}  # cancer -> the sex simulated; None = both
-COMORBIDITIES = (  # modules that run beside the cancer's: those that schema.yaml has a column for
+COMORBIDITIES = (  # modules that run besides the cancer's: those that schema.yaml has a column for
     *("atrial_fibrillation", "chronic_kidney_disease", "congestive_heart_failure", "copd", "hypertension"),
     *("metabolic_syndrome_care", "metabolic_syndrome_disease", "myocardial_infarction"),
     *("stable_ischemic_heart_disease", "stroke"),
