@@ -59,7 +59,8 @@ def show(run: Run, home: Path) -> None:
     """Metrics of the last scored round at every site (if many, the largest), bytes, and where the records are."""
     console = Console(highlight=False, soft_wrap=True)
     at = run.sites["round"].max()
-    last = run.sites[(run.sites["round"] == at) & (run.sites["split"] == "test")]
+    scored = run.sites[(run.sites["round"] == at) & (run.sites["split"] == "test")]
+    last = scored[scored["model"] == run.info["deploys"]]
     wide = last.pivot(index="site", columns="metric", values="value")
     table = Table(
         Column("site", no_wrap=True), "test rows", "events", *wide.columns, title=f"Round {at}, test patients"

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,12 +15,12 @@ from sim.cohort.table import Cohort
 from sim.config.experiment import Experiment, Json, identity, settings
 from sim.engine.evaluation import Held
 from sim.engine.executors import crew
-from sim.engine.references import Reference
-from sim.engine.rounds import SCORED, Diverged, Simulation, rounds
+from sim.engine.loops import OwnLoop
+from sim.engine.rounds import rounds
+from sim.engine.simulation import SCORED, Diverged, Simulation
 from sim.federation.federation import Federation, build
 from sim.federation.split import Leak
 from sim.files import writable
-from sim.local.tier import choose
 from sim.partition.base import digest as partition_digest
 from sim.profiling import stage
 from sim.progress import Watch
@@ -80,14 +80,12 @@ def run_id(experiment: Experiment, prepared: Prepared) -> str:
 
 
 def simulation(experiment: Experiment, prepared: Prepared) -> Simulation:
-    """The engine's view of an experiment; a reference trains as FedAvg would, without the averaging."""
+    """The engine's view of an experiment."""
     return Simulation(
         federation=prepared.federation,
         task=prepared.task,
-        algorithm=experiment.algorithm.trains_as,
-        server=experiment.server,
+        roles=experiment.roles,
         training=experiment.local,
-        system=experiment.system,
         evaluation=experiment.evaluation,
         rounds=experiment.rounds,
         seed=experiment.seed,
@@ -101,18 +99,15 @@ def rehearse(experiment: Experiment, watch: Watch = lambda number: None) -> Run:
     started = datetime.now(UTC).isoformat(timespec="seconds")
     status, done, judged = "done", [], []
     plan, method = simulation(experiment, prepared), experiment.algorithm
-    chosen = choose(plan.task, plan.algorithm, plan.training)
-    with crew(experiment.executor, plan.job) as hands:
+    with crew(experiment.executor, plan.job) as opened:
         began = time.perf_counter()  # compiling and starting processes is over
+        going = method.rounds(plan, opened) if isinstance(method, OwnLoop) else rounds(plan, opened, plan.standing())
         try:
-            if isinstance(method, Reference):
-                judged = [(experiment.rounds, method.judge(plan, hands, watch))]
-            else:
-                for here in rounds(plan, hands, None):
-                    done.append(here)
-                    if here.metrics is not None:
-                        judged.append((here.number, here.metrics))
-                    watch(here.number)
+            for here in going:
+                judged += [(here.number, model, metrics) for model, metrics in here.metrics.items()]
+                if method.exchanges:
+                    done.append(replace(here, model=here.model[..., :0], metrics={}))  # the tables need neither
+                watch(here.number)
         except Diverged as error:
             status = str(error)
     events = prepared.task.events(prepared.federation.y)
@@ -124,7 +119,9 @@ def rehearse(experiment: Experiment, watch: Watch = lambda number: None) -> Run:
         "outcome": prepared.outcome,
         "features": list(prepared.federation.features),
         "parameters": prepared.task.layout.size,
-        "tier": {"is": chosen.tier.value, "why": chosen.why},
+        "tier": {"is": plan.choice.tier.value, "why": plan.choice.why},
+        "marks": plan.roles.marks(),
+        "deploys": judged[-1][1] if judged else "",
         "data": prepared.cohort.digest,
         "partition": partition_digest(prepared.cohort, prepared.sites),
         "notes": dict(prepared.cohort.notes),
@@ -139,7 +136,7 @@ def rehearse(experiment: Experiment, watch: Watch = lambda number: None) -> Run:
         "wall_seconds": round(time.perf_counter() - began, 3),
     }
     held = Held.of(prepared.federation, SCORED)
-    frame = sites_frame(run, prepared.federation, held, events, method.model, judged)
+    frame = sites_frame(run, prepared.federation, held, events, judged)
     return Run(run, rounds_frame(run, done), frame, info)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from sim.checks import Refused
 from sim.config.experiment import Experiment
 from sim.engine.executors import InProcess
-from sim.engine.worker import Workshop
+from sim.engine.worker import Worker
 from sim.files import writable
 from sim.processes import ray_session
 from sim.progress import Watch
@@ -56,7 +56,7 @@ def on_ray(experiments: Sequence[Experiment], folder: Path, workers: int, watch:
     import ray
 
     first = experiments[0]
-    Workshop.open(simulation(first, prepare(first)).job)  # compiles, if need be, what all processes then load
+    Worker.open(simulation(first, prepare(first)).job)  # compiles, if need be, what all processes then load
     homes: dict[int, Path] = {}
     with ray_session(workers):
         compute = ray.remote(num_cpus=1, max_retries=3)(several)

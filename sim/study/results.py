@@ -90,4 +90,5 @@ def gather(folder: Path) -> StudyRecords:
 def judged(run: records.Run, metric: str) -> records.Run:
     """A run with the rows of `sites` that a report reads: ten thousand sites in every run would fill the memory."""
     sites = run.sites
-    return replace(run, sites=sites[(sites["split"] == "test") & (sites["metric"] == metric)])
+    read = (sites["split"] == "test") & (sites["metric"] == metric) & (sites["model"] == run.info["deploys"])
+    return replace(run, sites=sites[read])

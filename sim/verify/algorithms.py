@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from sim.methods.algorithms.base import Algorithm, Weighting
+from sim.methods.algorithms.base import Algorithm
 from sim.methods.algorithms.feddyn import FedDyn
 from sim.methods.algorithms.fedprox import FedProx
 from sim.verify import fixed_points as rest
@@ -30,8 +30,8 @@ from sim.verify.trial import narrow
 def proximal(mu: float) -> Build:
     """FedProx with this mu."""
 
-    def build(method: type[Algorithm], weighting: Weighting) -> Algorithm:
-        return narrow(method, FedProx)(weighting=weighting, mu=mu)
+    def build(method: type[Algorithm]) -> Algorithm:
+        return narrow(method, FedProx)(mu=mu)
 
     return build
 
@@ -39,8 +39,8 @@ def proximal(mu: float) -> Build:
 def dynamic(alpha: float) -> Build:
     """FedDyn with this alpha."""
 
-    def build(method: type[Algorithm], weighting: Weighting) -> Algorithm:
-        return narrow(method, FedDyn)(weighting=weighting, alpha=alpha)
+    def build(method: type[Algorithm]) -> Algorithm:
+        return narrow(method, FedDyn)(alpha=alpha)
 
     return build
 
