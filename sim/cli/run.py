@@ -87,6 +87,8 @@ def show(run: Run, home: Path) -> None:
     if run.info["settings"]["system"]["dropout"] and len(run.rounds) > 1:
         answered = run.rounds["sites"].iloc[1:]
         console.print(f"Answered: {answered.mean():.1f} sites a round, {answered.min()} at least.")
+    for said in run.info["roles"].values():
+        console.print(f"{said}.", markup=False)
     for note in ("faults", "not known"):
         if note in run.info["notes"]:
             console.print(f"{note.capitalize()}: {run.info['notes'][note]}.", markup=False)

@@ -61,6 +61,7 @@ def advance(plan: Simulation, crew: Crew, here: Standing, tick: Tick) -> tuple[S
         bytes_down=plan.profile.bytes_down * len(tick.asked),
         bytes_up=plan.profile.bytes_up * len(tick.arrive),
         sites=len(tick.arrive),
+        stale=float(tick.stale.mean()) if len(tick.stale) else 0.0,
     )
     stood = replace(here, number=number, seconds=tick.seconds)
     if len(tick.arrive) < roles.aggregator.least:  # too few for the rule, or nobody: the update is abandoned

@@ -62,6 +62,7 @@ class Round:
     bytes_down: int = 0
     bytes_up: int = 0
     sites: int = 0  # whose uploads were taken
+    stale: float = 0.0  # mean over these of the updates that the server made since the download
     step_norm: float = 0.0
     loss: float = float("nan")  # validation loss weighted by rows, of the models that are deployed
     metrics: dict[str, Metrics] = field(default_factory=dict)  # kind of model -> metrics; {} when not scored

@@ -98,11 +98,23 @@ class Roles:
             total += size.bytes
         return total
 
-    def marks(self) -> dict[str, str]:
-        """What a reader must know of the objective, for the record of the run."""
-        if self.aggregator.equal and self.weighting is Weighting.patients:
-            return {"objective": "the aggregator counts every site the same, although patients were to count the same"}
-        return {}
+    def told(self, shared: int, parameters: int, itemsize: int, members: int) -> dict[str, str]:
+        """What each role does in this federation, for the record of the run; roles at their neutral value are left out.
+
+        `shared` of the network's parameters travel, in numbers of so many bytes; so many sites train.
+        """
+        dense, sent = Roles(self.algorithm).bytes_up(shared, itemsize), self.bytes_up(shared, itemsize)
+        sent_as = ", ".join(named(one) for one in self.uplink)
+        said = {"uplink": f"{sent_as}: {sent} of {dense} bytes per upload"} if self.uplink else {}
+        if self.aggregator.whole:
+            counts = "counts every site the same" if self.aggregator.equal else "weighs uploads"
+            said["aggregator"] = f"{named(self.aggregator)}: sees single uploads and {counts}"
+        if self.system.holds:
+            said["system"] = f"{named(self.system)}: {self.system.uploads(members)} uploads in an update"
+        if self.personal.on:
+            kept = parameters - shared or parameters
+            said["personal"] = f"{named(self.personal)}: {kept} parameters of its own at every site"
+        return said
 
     def check(self) -> None:
         """Refuse axes that do not go together."""

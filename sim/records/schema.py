@@ -11,6 +11,7 @@ ROUNDS = {  # one row per round
     "bytes_down": "int64",  # server -> sites since the last update, to all that were asked
     "bytes_up": "int64",  # sites -> server, of the uploads that this update took
     "sites": "int32",  # sites whose uploads this update took; all that were asked, where all answer
+    "stale": "float64",  # mean over these of the updates that the server made since the download
     "loss": "float64",  # validation loss of the models that sites deploy, weighted by rows
     "step_norm": "float64",  # Euclidean norm of the server's step
 }

@@ -21,6 +21,7 @@ from sim.engine.simulation import SCORED, Diverged, Simulation
 from sim.federation.federation import Federation, build
 from sim.federation.split import Leak
 from sim.files import writable
+from sim.methods.roles import named
 from sim.partition.base import digest as partition_digest
 from sim.profiling import stage
 from sim.progress import Watch
@@ -120,7 +121,7 @@ def rehearse(experiment: Experiment, watch: Watch = lambda number: None) -> Run:
         "features": list(prepared.federation.features),
         "parameters": prepared.task.layout.size,
         "tier": {"is": plan.choice.tier.value, "why": plan.choice.why},
-        "marks": plan.roles.marks(),
+        "roles": told(plan),
         "deploys": judged[-1][1] if judged else "",
         "data": prepared.cohort.digest,
         "partition": partition_digest(prepared.cohort, prepared.sites),
@@ -138,6 +139,16 @@ def rehearse(experiment: Experiment, watch: Watch = lambda number: None) -> Run:
     held = Held.of(prepared.federation, SCORED)
     frame = sites_frame(run, prepared.federation, held, events, judged)
     return Run(run, rounds_frame(run, done), frame, info)
+
+
+def told(plan: Simulation) -> dict[str, str]:
+    """What each role of a simulation did, in words."""
+    members, itemsize = plan.federation.members, plan.federation.x.itemsize
+    said = plan.roles.told(plan.shared, plan.task.layout.size, itemsize, len(members))
+    if plan.roles.attack.on:
+        bad = members[plan.roles.attack.faulty(plan.federation.keys[members], plan.seed)]
+        said["attack"] = f"{named(plan.roles.attack)}: {', '.join(plan.federation.sites[site] for site in bad)}"
+    return said
 
 
 def holdings(federation: Federation, events: NDArray[np.bool_]) -> Json:

@@ -1,12 +1,13 @@
 """One training of a known quadratic: what the engine makes of it, and the schedule a closed form needs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from sim.engine.executors import InProcess, crew
 from sim.engine.loops import OwnLoop
@@ -18,7 +19,7 @@ from sim.methods.roles import OWN, Roles
 from sim.methods.systems.base import Losses, Profile, System
 from sim.methods.systems.base import Tick as EngineTick
 from sim.methods.systems.sync import Sync
-from sim.verify.quadratic import Array, Quadratic, least_squares
+from sim.verify.quadratic import Array, LeastSquares, Quadratic, least_squares
 
 T = TypeVar("T")
 
@@ -54,10 +55,14 @@ class Trial:
     weighting: Weighting = Weighting.patients
     system: System = field(default_factory=Sync)
     seed: int = 0
+    module: Callable[[], nn.Module] | None = None  # the linear map in another form; None = one layer
+    first: tuple[float, ...] = ()  # [D] the first model; empty = see `start`
 
     @property
     def start(self) -> Array:
         """Not zero, so that whoever confuses a model with its change is found out; [D]."""
+        if self.first:
+            return np.array(self.first)
         return np.linspace(0.5, 1.5, self.problem.centre.shape[1])
 
     @property
@@ -77,7 +82,7 @@ class Trial:
             system = Planned(**vars(system), planned=self.steps)
         return Simulation(
             federation=self.problem.federation,
-            task=least_squares(self.problem.centre.shape[1]),
+            task=LeastSquares(self.module()) if self.module else least_squares(self.problem.centre.shape[1]),
             roles=replace(roles, weighting=self.weighting, system=system),
             training=self.training,
             evaluation=Evaluation(),

@@ -8,7 +8,7 @@ from torch import Tensor
 from sim.methods.aggregators.base import Aggregator
 from sim.methods.contract import Message
 
-HALF = 1e-12  # how near to one half a sum of weights counts as one half
+HALF = 1e-9  # how near to one half a sum of weights counts as one half
 
 
 @dataclass
