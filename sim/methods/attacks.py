@@ -15,6 +15,8 @@ from sim.random import key, scatter
 class Attack(Role):
     """One entry of the `attack` config group; as it is, every site is honest."""
 
+    axis = "attack"
+
     @property
     def on(self) -> bool:
         """Whether any site attacks."""

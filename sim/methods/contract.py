@@ -31,6 +31,8 @@ class Role:
     is zero at the start.
     """
 
+    axis: ClassVar[str]  # its config group; an entry of the group has the name of its class, in small letters
+
     site_state: ClassVar[Mapping[str, str]] = {}  # name -> shape for each site
     server_state: ClassVar[Mapping[str, str]] = {}  # name -> shape
     broadcast: ClassVar[tuple[str, ...]] = ()  # those of server_state that travel down with the model, and cost bytes

@@ -17,6 +17,8 @@ from sim.tasks.layout import Layout
 class Personal(Role):
     """One entry of the `personal` config group; as it is, every site deploys the shared model."""
 
+    axis = "personal"
+
     @property
     def on(self) -> bool:
         """Whether a site keeps parameters of its own between rounds."""

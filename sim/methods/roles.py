@@ -1,21 +1,17 @@
 """The axes of one federated method, taken together: what they keep, what travels, and what does not go together."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 
 from sim.checks import Refused
-from sim.methods.aggregators import AGGREGATORS
 from sim.methods.aggregators.base import Aggregator, Mean
-from sim.methods.algorithms import ALGORITHMS
 from sim.methods.algorithms.base import Algorithm
-from sim.methods.attacks import ATTACKS, Attack
+from sim.methods.attacks import Attack
 from sim.methods.contract import Role, Weighting, width
-from sim.methods.personal import PERSONAL, Personal
+from sim.methods.personal import Personal
 from sim.methods.servers import Server
-from sim.methods.systems import SYSTEMS
 from sim.methods.systems.base import System
 from sim.methods.systems.sync import Sync
-from sim.methods.uplink import UPLINK
 from sim.methods.uplink.base import Transform, Wire
 
 OWN, UP = "own", "up."  # names under which a site's own parameters and a waiting upload are kept
@@ -142,17 +138,8 @@ NEUTRAL = Roles()
 
 
 def named(role: Role) -> str:
-    """A role as it is set in a config, such as `aggregator=krum`; one that is in no table by its class."""
-    tables: dict[str, Mapping[str, type]] = {
-        "algorithm": ALGORITHMS,
-        "uplink": UPLINK,
-        "attack": ATTACKS,
-        "aggregator": AGGREGATORS,
-        "personal": PERSONAL,
-        "system": SYSTEMS,
-    }
-    found = (f"{axis}={name}" for axis, table in tables.items() for name, one in table.items() if one is type(role))
-    return next(found, type(role).__name__)
+    """A role as it is set in a config, such as `aggregator=krum`: entries are named after their classes."""
+    return f"{role.axis}={type(role).__name__.lower()}"
 
 
 def neutral(roles: Roles, *axes: str) -> list[str]:

@@ -12,6 +12,8 @@ from sim.methods.contract import Message, Role
 class Aggregator(Role):
     """One entry of the `aggregator` config group."""
 
+    axis = "aggregator"
+
     whole: ClassVar[bool] = True  # the server must see single uploads, which secure aggregation forbids
     equal: ClassVar[bool] = False  # every upload counts the same, whatever its weight
 

@@ -24,6 +24,8 @@ class Method:
 class Algorithm(Role, Method):
     """FedAvg: sites train alone from the server's model, the server moves by their mean."""
 
+    axis = "algorithm"
+
     sends: ClassVar[Mapping[str, str]] = {"delta": "P"}  # parts of the message by shape, "P" or ""
     batches: ClassVar[int] = 1  # batches that a local step draws
     in_time: ClassVar[bool] = False  # every upload must count in the round it was asked for: no buffered server

@@ -49,6 +49,8 @@ class System(Role):
     makes late work count.
     """
 
+    axis = "system"
+
     holds: ClassVar[bool] = False  # whether uploads may wait for a later update
 
     sites: int = 0  # >= 0 sites that train at a time; 0 = all

@@ -39,6 +39,8 @@ class Transform(Role):
     state for the vector at hand, and nothing else.
     """
 
+    axis = "uplink"
+
     sends: ClassVar[tuple[str, ...]] = ()  # scalars beside the vector
     linear: ClassVar[bool] = True  # whether secure aggregation could add up what is sent
 
