@@ -63,7 +63,7 @@ def code(classes: Iterable[type]) -> str:
     do not count. Raises Refused for a class whose source is not in a file.
     """
     named = {f"{kind.__module__}.{kind.__qualname__}": kind for kind in classes}
-    every = {base for kind in named.values() for base in kind.__mro__ if is_dataclass(base)}
+    every = {base for kind in named.values() for base in kind.__mro__ if base is kind or is_dataclass(base)}
     waiting, digests = [found(START, PACKAGE.parent), *map(defining, every)], dict[str, str]()
     while waiting:
         module = waiting.pop()
