@@ -19,21 +19,21 @@ from sim.checks import Refused
 
 PACKAGE = Path(__file__).parents[1]
 START = "sim.run.run"  # the module from which a run is computed
-# Packages and modules of `sim` that make numbers; all others refuse, carry out, record or show.
-NUMBERS = {
+# Rooms of `sim` that make numbers; all others refuse, carry out, record or show.
+STAGES = (
     "cohort",
     "partition",
     "shift",
     "federation",
     "tasks",
+    "methods",
     "local",
     "engine",
-    "methods",
     "metrics",
     "stats",
     "run",
-}
-NUMBERS |= {"factorize", "files", "jit", "random"}
+)
+NUMBERS = {*STAGES, "factorize", "files", "jit", "random"}
 
 
 class Module(NamedTuple):

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sim.checks import Refused
 from sim.cohort.calibrated.source import Calibrated
 from sim.cohort.table import Cohort
 from sim.config.compose import experiment
 from sim.config.experiment import Experiment
+from sim.records.store import finished
 from sim.run.run import footing, prepare, rehearse, run_id
 from sim.run.sweep import batches, latest, run_all, several
 from tests.toy import SMALL
@@ -71,6 +73,20 @@ def test_a_run_that_is_asked_for_twice_is_computed_once(loaded: list[int], tmp_p
     homes = run_all([first, first], tmp_path, 1, lambda done: None)
     assert homes[0] == homes[1]
     assert loaded == [1]
+
+
+def test_data_that_change_under_a_sweep_stop_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first run is kept; the second would have another name than it was asked by."""
+    state = {"files": "before"}
+    monkeypatch.setattr(Calibrated, "fingerprint", lambda self, seed: state["files"])
+
+    def edit(done: int) -> None:
+        state["files"] = "after" if done else "before"
+
+    with pytest.raises(Refused, match="its code or data changed"):
+        run_all(grid()[:2], tmp_path, 1, edit)
+    state["files"] = "before"
+    assert finished(tmp_path / run_id(grid()[0]))
 
 
 def test_what_is_prepared_may_be_passed_on(loaded: list[int], small: Experiment) -> None:
