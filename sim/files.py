@@ -1,8 +1,12 @@
-"""Files that are written whole or not at all, and refused early where they could not be written."""
+"""Files that are written whole or not at all, refused early where they could not be written, and known by content."""
 
+import hashlib
+import json
 import mmap
 import os
 import tempfile
+from collections.abc import Mapping
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -68,3 +72,29 @@ def allowed(out: Path, overwrite: bool) -> None:
     writable_file("--out", out)
     if out.exists() and not overwrite:
         raise Refused(f"--out {out}: is there already. Choose another name, or add --overwrite.")
+
+
+def digest(path: Path) -> str:
+    """BLAKE2 of the bytes of a file, which is read in chunks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16)).hexdigest()
+
+
+@lru_cache(maxsize=4096)
+def remembered(path: Path, size: int, modified_ns: int) -> str:
+    """`digest`, computed once per process for a file that keeps its size and its time of change."""
+    return digest(path)
+
+
+def fingerprint(files: Mapping[str, Path]) -> str:
+    """BLAKE2 of the contents of files and the keys they go by, in order; where they lie and are called is no part."""
+    contents = []
+    for key, path in files.items():
+        try:
+            state = path.stat()
+            contents.append((key, remembered(path, state.st_size, state.st_mtime_ns)))
+        except OSError as error:
+            raise Refused(
+                f"{path}: cannot be read ({error.strerror}). Check that it is there and yours to read."
+            ) from None
+    return hashlib.blake2b(json.dumps(contents).encode(), digest_size=16).hexdigest()

@@ -24,10 +24,17 @@ def spread(work: Callable[[J], R], supply: Callable[[], J | None], workers: int)
         while (job := supply()) is not None:
             yield job, aside(work, job)
         return
+    yield from on_ray(work, supply, workers, jobs=1)
+
+
+def on_ray(
+    work: Callable[[J], R], supply: Callable[[], J | None], workers: int, jobs: int = 0
+) -> Iterator[tuple[J, R]]:
+    """Jobs and results as they come, see `spread`, from Ray processes that take `jobs` jobs each; 0 = any number."""
     import ray
 
     with ray_session(workers):
-        distant = ray.remote(num_cpus=1, max_retries=3, max_calls=1)(work)
+        distant = ray.remote(num_cpus=1, max_retries=3, max_calls=jobs)(work)
         waiting: dict[Any, J] = {}  # by ray.ObjectRef
         while True:
             while len(waiting) < workers and (job := supply()) is not None:

@@ -34,4 +34,5 @@ class Ground:
 
 
 Outcome = Binary | Categorical | Survival
+Kind = type[Binary] | type[Categorical] | type[Survival]
 SPLITS = ("train", "valid", "test")  # sides of a patient

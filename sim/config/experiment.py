@@ -6,6 +6,7 @@ group is looked up in the tables below, and a config that holds `_target_` is re
 
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -174,7 +175,29 @@ def settings(value: object) -> Any:
 
 
 def identity(experiment: Experiment) -> Json:
-    """The part of the settings that decides the numbers."""
+    """The part of the settings that decides the numbers; of a file its name, for its contents are a fingerprint's."""
     whole: Json = {name: part for name, part in settings(experiment).items() if name not in VOLATILE}
-    whole["cohort"] = {name: part for name, part in whole["cohort"].items() if name != "dir"}  # the data's digest tells
+    places = experiment.cohort.places
+    whole["cohort"] = {
+        name: named(part) if name in places else part for name, part in whole["cohort"].items() if name != "dir"
+    }
     return whole
+
+
+def named(place: Any) -> Any:
+    """The name of a file, or of every file of a mapping, without its folder."""
+    return {key: named(part) for key, part in place.items()} if isinstance(place, dict) else Path(place).name
+
+
+def classes(value: object) -> set[type]:
+    """Classes of a settings object and of all in it; of an experiment, only of the settings that decide the numbers."""
+    if isinstance(value, dict):
+        return classes(list(value.values()))
+    if isinstance(value, list | tuple):
+        return {kind for part in value for kind in classes(part)}
+    if not is_dataclass(value) or isinstance(value, type):
+        return set()
+    left_out = VOLATILE if isinstance(value, Experiment) else ()
+    return {type(value)} | classes(
+        [getattr(value, entry.name) for entry in fields(value) if entry.name not in left_out]
+    )

@@ -1,6 +1,5 @@
 """Run records: two tidy tables and a JSON file in one folder that appears whole or not at all."""
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -14,7 +13,7 @@ import pandas as pd
 from pandas.api.types import union_categoricals
 
 from sim.checks import Refused
-from sim.files import ready, sync
+from sim.files import digest, ready, sync
 from sim.records.schema import SITES
 
 FILES = ("rounds.parquet", "sites.parquet", "run.json")
@@ -93,8 +92,3 @@ def set_aside(home: Path) -> Path:
     while (aside := home.with_name(f"{home.name}.broken-{number}")).exists():
         number += 1
     return home.rename(aside)
-
-
-def digest(path: Path) -> str:
-    """BLAKE2 of a file."""
-    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()

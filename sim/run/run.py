@@ -5,14 +5,13 @@ import json
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.cohort.outcomes import SPLITS
 from sim.cohort.table import Cohort
-from sim.config.experiment import Experiment, Json, identity, settings
+from sim.config.experiment import Experiment, Json, classes, identity, settings
 from sim.engine.evaluation import Held
 from sim.engine.executors import crew
 from sim.engine.loops import OwnLoop
@@ -20,13 +19,12 @@ from sim.engine.rounds import rounds
 from sim.engine.simulation import SCORED, Diverged, Simulation
 from sim.federation.federation import Federation, build
 from sim.federation.split import Leak
-from sim.files import writable
 from sim.methods.roles import named
 from sim.partition.base import digest as partition_digest
 from sim.profiling import stage
 from sim.progress import Watch
 from sim.records import provenance
-from sim.records.store import Run, finished, write
+from sim.records.store import Run
 from sim.run.prepare import gather
 from sim.run.tables import rounds_frame, sites_frame
 from sim.tasks.task import Task
@@ -47,36 +45,31 @@ class Prepared:
     leak: Leak | None  # None where nobody is known at two sites
 
 
-_kept: dict[str, Prepared] = {}
-
-
 def footing(experiment: Experiment) -> str:
-    """The settings that say which patients stand where: runs that share them share a federation."""
-    whole = settings(experiment)
-    return json.dumps({name: whole[name] for name in DATA}, sort_keys=True)
+    """The settings, classes and files that say which patients stand where: runs that share them share a federation."""
+    parts = {name: getattr(experiment, name) for name in DATA}
+    kinds = sorted(f"{kind.__module__}.{kind.__qualname__}" for kind in classes(parts))
+    return json.dumps([settings(parts), kinds, experiment.cohort.fingerprint(experiment.seed)], sort_keys=True)
 
 
 def prepare(experiment: Experiment) -> Prepared:
-    """Cohort, partition, federation and task of an experiment; the last two are kept, for methods share them."""
-    wanted = footing(experiment)
-    if wanted not in _kept:
-        while len(_kept) > 1:
-            del _kept[next(iter(_kept))]
-        there = gather(experiment)
-        with stage("federation"):
-            federation = build(there.cohort, there.outcome, there.sides, experiment.split.scaling)
-        with stage("task"):
-            task = experiment.task.build(experiment.net, federation)
-        leak = there.sides.leak if experiment.partition.overlap else None
-        _kept[wanted] = Prepared(there.cohort, there.outcome, there.sites, federation, task, leak)
-    return _kept[wanted]
+    """Cohort, partition, federation and task of an experiment; runs of one footing can share them."""
+    there = gather(experiment)
+    with stage("federation"):
+        federation = build(there.cohort, there.outcome, there.sides, experiment.split.scaling)
+    with stage("task"):
+        task = experiment.task.build(experiment.net, federation)
+    leak = there.sides.leak if experiment.partition.overlap else None
+    return Prepared(there.cohort, there.outcome, there.sites, federation, task, leak)
 
 
-def run_id(experiment: Experiment, prepared: Prepared) -> str:
-    """Name of a run: what was asked, of which data, by which code."""
-    with stage("cohort"):  # its fingerprint, the first time
-        data = prepared.cohort.digest
-    what = {"settings": identity(experiment), "data": data, "code": provenance.code()}
+def run_id(experiment: Experiment) -> str:
+    """Name of a run: what was asked, of which files, by which code. Loads no patients."""
+    what = {
+        "settings": identity(experiment),
+        "files": experiment.cohort.fingerprint(experiment.seed),
+        "code": provenance.code(classes(experiment)),
+    }
     return hashlib.blake2b(json.dumps(what, sort_keys=True).encode(), digest_size=6).hexdigest()
 
 
@@ -93,10 +86,12 @@ def simulation(experiment: Experiment, prepared: Prepared) -> Simulation:
     )
 
 
-def rehearse(experiment: Experiment, watch: Watch = lambda number: None) -> Run:
-    """Run an experiment; a diverged one is a run too, with the round it diverged in."""
-    prepared = prepare(experiment)
-    run = run_id(experiment, prepared)
+def rehearse(experiment: Experiment, prepared: Prepared | None = None, watch: Watch = lambda number: None) -> Run:
+    """Run an experiment, on what was prepared for its footing; a diverged run is one too, with the round it did so."""
+    run = run_id(experiment)
+    prepared = prepared or prepare(experiment)
+    with stage("cohort"):
+        data = prepared.cohort.digest  # computed now, before the clock starts
     started = datetime.now(UTC).isoformat(timespec="seconds")
     status, done, judged = "done", [], []
     plan, method = simulation(experiment, prepared), experiment.algorithm
@@ -123,12 +118,12 @@ def rehearse(experiment: Experiment, watch: Watch = lambda number: None) -> Run:
         "tier": {"is": plan.choice.tier.value, "why": plan.choice.why},
         "roles": told(plan),
         "deploys": judged[-1][1] if judged else "",
-        "data": prepared.cohort.digest,
+        "data": data,
         "partition": partition_digest(prepared.cohort, prepared.sites),
         "notes": dict(prepared.cohort.notes),
         "overlap": prepared.leak and prepared.leak._asdict(),
         "sites": holdings(prepared.federation, events),
-        "code": provenance.code(),
+        "code": provenance.code(classes(experiment)),
         "commit": provenance.commit(),
         "versions": provenance.versions(),
         "machine": provenance.machine(),
@@ -159,13 +154,3 @@ def holdings(federation: Federation, events: NDArray[np.bool_]) -> Json:
         site: {split: {"rows": n, "events": k} for split, n, k in zip(SPLITS, *counts, strict=True)}
         for site, *counts in zip(federation.sites, rows, had, strict=True)
     }
-
-
-def keep(experiment: Experiment, folder: Path, watch: Watch = lambda number: None) -> Path:
-    """Folder of the finished run, computed only if it is not there yet."""
-    home = writable(folder) / run_id(experiment, prepare(experiment))
-    if finished(home):
-        return home
-    run = rehearse(experiment, watch)
-    with stage("records"):
-        return write(run, folder)

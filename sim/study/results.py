@@ -76,7 +76,7 @@ def gather(folder: Path) -> StudyRecords:
         provenance={
             "command": content["command"],
             "commit": first["commit"],
-            "code": first["code"],
+            "code": ", ".join(sorted({run.info["code"] for run in runs})),
             "versions": ", ".join(f"{name} {number}" for name, number in first["versions"].items()),
             "machine": ", ".join(first["machine"].values()),
             "seeds": str(study.seeds),

@@ -15,7 +15,6 @@ from sim.config.compose import seeded
 from sim.config.experiment import Experiment
 from sim.engine.references import REFERENCES as YARDSTICKS
 from sim.metrics import METRICS
-from sim.run.run import prepare
 from sim.study.dial import Dial
 from sim.study.dial import scenarios as dialled
 
@@ -125,7 +124,7 @@ def cells(study: Study, extra: Sequence[str] = ()) -> list[Cell]:
             made.append([Cell(label, "", scenario, run) for run in seeded([*shared, *words], study.seeds)])
         plain = seeded(shared, study.seeds)
         for reference, label in REFERENCES.items():
-            if reference != "oracle" or prepare(plain[0]).federation.best is not None:
+            if reference != "oracle" or plain[0].cohort.knows_truth(plain[0].task.kind):
                 judges = [replace(run, algorithm=YARDSTICKS[reference]()) for run in plain]
                 made.append([Cell(label, reference, scenario, run) for run in judges])
     for cell, *_ in made:

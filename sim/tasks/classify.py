@@ -9,13 +9,11 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from sim.cohort.outcomes import Binary
-from sim.cohort.table import Cohort
 from sim.federation.federation import Federation
 from sim.metrics.calibration import brier, citl
 from sim.metrics.discrimination import accuracy, auroc
 from sim.tasks.closed import Loss, closed_form
 from sim.tasks.nets import Net
-from sim.tasks.outcome import only
 from sim.tasks.task import Columns, Floats, Task, TaskSettings
 
 
@@ -54,11 +52,8 @@ class Classification(Task):
 class Classify(TaskSettings):
     """Predict a yes-or-no outcome."""
 
+    kind = Binary
     judged_by = ("loss", "auroc", "brier", "accuracy", "citl")
-
-    def choose(self, cohort: Cohort) -> str:
-        """The named outcome, or the cohort's only binary one."""
-        return only(cohort, self.outcome, Binary)
 
     def build(self, net: Net, federation: Federation) -> Task:
         """Classification with one output."""

@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sim.cohort.outcomes import Survival
-from sim.cohort.table import Cohort
 from sim.federation.federation import Federation
 from sim.metrics.partial import partial_loss
 from sim.metrics.survival import harrell_c
 from sim.tasks.layout import call
 from sim.tasks.nets import Net
-from sim.tasks.outcome import only
 from sim.tasks.task import Batch, Columns, Floats, Task, TaskSettings
 
 
@@ -129,13 +127,10 @@ def without_intercept(module: nn.Module) -> nn.Module:
 class CoxSettings(TaskSettings):
     """Predict the time to an event by hazard ratios that hold at every site."""
 
+    kind = Survival
     judged_by = ("loss", "cindex")
 
     ties: Ties = Ties.efron
-
-    def choose(self, cohort: Cohort) -> str:
-        """The named outcome, or the cohort's only survival one."""
-        return only(cohort, self.outcome, Survival)
 
     def build(self, net: Net, federation: Federation) -> Task:
         """Cox with one output."""

@@ -14,12 +14,10 @@ from torch.nn.functional import softplus
 
 from sim.checks import Refused, within
 from sim.cohort.outcomes import Survival
-from sim.cohort.table import Cohort
 from sim.federation.federation import Federation
 from sim.metrics.survival import harrell_c
 from sim.tasks.closed import Loss, closed_form
 from sim.tasks.nets import Net, Proportional
-from sim.tasks.outcome import only
 from sim.tasks.task import Columns, Floats, Task, TaskSettings
 
 GRID = 512  # cells of the histogram of event times that the sites sum to place the bins
@@ -100,6 +98,7 @@ def bin_edges(time_days: Floats, event: NDArray[np.bool_], bins: int, horizon_da
 class HazardSettings(TaskSettings):
     """Predict the time to an event."""
 
+    kind = Survival
     judged_by = ("loss", "cindex")
 
     bins: int = 10  # >= 1 time bins, placed with equally many training events in each
@@ -109,10 +108,6 @@ class HazardSettings(TaskSettings):
     def __post_init__(self) -> None:
         within("task.bins", self.bins, 1, 200)
         within("task.horizon_days", self.horizon_days, 0)
-
-    def choose(self, cohort: Cohort) -> str:
-        """The named outcome, or the cohort's only survival one."""
-        return only(cohort, self.outcome, Survival)
 
     def build(self, net: Net, federation: Federation) -> Task:
         """Hazards on bins placed by the training events."""

@@ -9,12 +9,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from sim.cohort.outcomes import Categorical
-from sim.cohort.table import Cohort
 from sim.federation.federation import Federation
 from sim.metrics.classes import accuracy_classes, auroc_macro, balanced_accuracy, brier_classes
 from sim.tasks.closed import Loss, closed_form
 from sim.tasks.nets import Net
-from sim.tasks.outcome import only
 from sim.tasks.task import Columns, Floats, Task, TaskSettings
 
 
@@ -57,11 +55,8 @@ class Multiclass(Task):
 class MulticlassSettings(TaskSettings):
     """Predict one class among several."""
 
+    kind = Categorical
     judged_by = ("loss", "auroc_macro", "brier_classes", "accuracy", "balanced_accuracy")
-
-    def choose(self, cohort: Cohort) -> str:
-        """The named outcome, or the cohort's only one of several classes."""
-        return only(cohort, self.outcome, Categorical)
 
     def build(self, net: Net, federation: Federation) -> Task:
         """Softmax with one output a class."""

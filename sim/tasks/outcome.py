@@ -1,10 +1,9 @@
 """Which outcome a task learns: the one the user named, or the only one that fits."""
 
 from sim.checks import Refused
-from sim.cohort.outcomes import Binary, Categorical, Survival
+from sim.cohort.outcomes import Binary, Categorical, Kind, Survival
 from sim.cohort.table import Cohort
 
-Kind = type[Binary] | type[Categorical] | type[Survival]
 WORDS: dict[Kind, str] = {
     Binary: "a yes-or-no label",
     Categorical: "a label of several classes",

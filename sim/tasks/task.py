@@ -11,12 +11,14 @@ from torch import Tensor, nn
 
 from sim.checks import Refused, one_of
 from sim.cohort.clinical.unlearnable import tells
+from sim.cohort.outcomes import Kind
 from sim.cohort.table import Cohort
 from sim.federation.federation import Federation
 from sim.metrics.segments import segment_mean
 from sim.random import stream
 from sim.tasks.layout import Layout, call
 from sim.tasks.nets import Net, Proportional
+from sim.tasks.outcome import only
 
 Columns = Mapping[str, NDArray[np.generic]]  # columns of the outcome, each [R]
 Floats = NDArray[np.float64]
@@ -116,14 +118,15 @@ class Task:
 class TaskSettings:
     """One entry of the `task` config group."""
 
+    kind: ClassVar[Kind]  # of outcome that the task learns
     judged_by: ClassVar[tuple[str, ...]] = ("loss",)  # names of the metrics that the task gives
 
     outcome: str = ""  # name of the cohort's outcome; empty = its only one of the right kind
     without: list[str] = field(default_factory=list)  # predictors of the cohort to leave out
 
     def choose(self, cohort: Cohort) -> str:
-        """Name of the outcome to learn, or a refusal."""
-        raise NotImplementedError
+        """Name of the outcome to learn: the named one, or the cohort's only one of the kind; else a refusal."""
+        return only(cohort, self.outcome, self.kind)
 
     def ask(self, cohort: Cohort, outcome: str) -> Cohort:
         """Patients of whom the outcome is known, with the predictors that are taken; refuses what cannot be learned."""

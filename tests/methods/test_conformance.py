@@ -11,7 +11,7 @@ from sim.config.experiment import GROUPS, settings
 from sim.methods.algorithms import ALGORITHMS
 from sim.methods.algorithms.base import Local
 from sim.methods.servers import SERVERS
-from sim.run.run import prepare, rehearse
+from sim.run.run import footing, rehearse
 from tests.toy import SMALL
 
 
@@ -121,4 +121,4 @@ def test_scoring_less_often_changes_nothing_else() -> None:
     assert sorted(set(other.sites["round"])) == [0, 3, 4]
     kept = one.sites[one.sites["round"].isin([0, 3, 4])]["value"].to_numpy()
     np.testing.assert_array_equal(kept, other.sites["value"].to_numpy())
-    assert prepare(often) is prepare(seldom)
+    assert footing(often) == footing(seldom)

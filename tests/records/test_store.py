@@ -19,7 +19,8 @@ from sim.federation.federation import Federation
 from sim.random import site_keys
 from sim.records.schema import SITES
 from sim.records.store import Run, finished, read, together, write
-from sim.run.run import holdings, keep, prepare, rehearse
+from sim.run.run import holdings, prepare, rehearse
+from sim.run.sweep import keep
 from sim.run.tables import sites_frame
 
 
@@ -74,7 +75,7 @@ import os, signal, sys
 from pathlib import Path
 from sim.records import store as records
 from sim.config.compose import experiment
-from sim.run.run import keep
+from sim.run.sweep import keep
 sync = records.sync
 def stop(path):
     sync(path)

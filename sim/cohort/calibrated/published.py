@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import yaml
@@ -17,6 +18,7 @@ Floats = NDArray[np.float64]
 STAGES = ("local", "regional", "distant")
 RACES = ("white", "black", "asian", "hispanic", "other")
 INSURANCES = ("private", "medicare", "public", "dual")  # public: Medicaid, or no insurance
+TABLES = ("cancers.yaml", "population.yaml", "centres.yaml")  # that hold numbers; sources.yaml only says whose they are
 YOUNGEST, OLDEST = 18.0, 95.0  # years; ages are cut to adults
 CERTAIN = 0.999  # the highest 5-year survival that leaves a hazard to solve for
 
@@ -65,9 +67,14 @@ def spread() -> Figures:
     return {field: figure(entry) for field, entry in load("centres.yaml").items()}
 
 
+def path(name: str) -> Path:
+    """Where one of the YAML tables lies."""
+    return assets.root() / "datasets" / "calibrated" / name
+
+
 def load(name: str) -> Mapping[str, Mapping[str, Mapping[str, object]]]:
     """One of the YAML tables, as it is written."""
-    text = (assets.root() / "datasets" / "calibrated" / name).read_text(encoding="utf-8")
+    text = path(name).read_text(encoding="utf-8")
     table: Mapping[str, Mapping[str, Mapping[str, object]]] = yaml.safe_load(text)
     return table
 

@@ -19,6 +19,7 @@ from sim.cohort.tabular.files import existing, starred
 from sim.cohort.tabular.read import read
 from sim.cohort.tabular.rule import parse
 from sim.cohort.tabular.sheet import Sheet, beside, by_column, stack
+from sim.files import fingerprint
 
 OWN = (
     "patient",
@@ -62,6 +63,8 @@ class Unlabelled(Enum):
 @dataclass
 class Tabular(Source):
     """CSV (also .gz) or Parquet. Outcomes are `label` (yes or no), `classes` (several), `survival` (time and event)."""
+
+    places = ("dir", "files", "path", "extra")
 
     name: str = "tabular"  # name of the cohort in records
     origin: str = ""  # where the data come from: kept with every run, and told when a file is not found
@@ -143,17 +146,29 @@ class Tabular(Source):
         split = "split" if self.split else None
         return Cohort(self.name, table, outcomes, used, split=split, notes=self.notes(whole, held))
 
+    def fingerprint(self, seed: int) -> str:
+        """Contents of all files and the sites whose they are."""
+        sites = {f"site {site}": path for site, path in self.by_site().items()}
+        return fingerprint((sites or {"all": self.file(self.path)}) | self.further())
+
+    def by_site(self) -> dict[str, Path]:
+        """Site -> where its file lies; none where one file holds all sites."""
+        if "*" in self.path:
+            return starred(self.dir, self.path)
+        return {site: self.file(name) for site, name in self.files.items()}
+
+    def further(self) -> dict[str, Path]:
+        """Where the file with further columns lies, if there is one."""
+        return {"extra": existing(locate(self.extra), "cohort.extra", "")} if self.extra else {}
+
     def sheet(self) -> Sheet:
         """Cells of all files, gaps as ""."""
-        files = {site: self.file(name) for site, name in self.files.items()}
-        if "*" in self.path:
-            files = starred(self.dir, self.path)
+        files = self.by_site()
         if files:
             sheet = stack({site: read(path, self.columns, self.separator) for site, path in files.items()})
         else:
             sheet = by_column(read(self.file(self.path), self.columns, self.separator), self.site)
-        if self.extra:
-            path = existing(locate(self.extra), "cohort.extra", "")
+        for path in self.further().values():
             sheet = beside(sheet, read(path, [], ","))
         return replace(sheet, cells=sheet.cells.where(~sheet.cells.isin(self.missing_marks), ""))
 
