@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import vmap
 
@@ -25,12 +27,19 @@ from sim.tasks.task import Batch, Task
 Objective = Callable[[Tensor], Tensor]  # [P] -> scalar
 
 
+class Judged(NamedTuple):
+    """What a reference comes to."""
+
+    metrics: Metrics
+    models: NDArray[np.floating] | None  # [P], or [S, P] of each site (NaN at external ones); None = it has none
+
+
 @dataclass
 class Reference(Method):
     """A yardstick: no message is exchanged, nothing is averaged."""
 
-    def judge(self, simulation: Simulation, hands: Crew, watch: Watch) -> Metrics:
-        """Metrics of every site and split at the end; `watch` is told how many rounds' worth of work is done."""
+    def judge(self, simulation: Simulation, hands: Crew, watch: Watch) -> Judged:
+        """Models and metrics at the end; `watch` is told how many rounds' worth of work is done."""
         raise NotImplementedError
 
 
@@ -53,7 +62,7 @@ class LocalOnly(Reference):
         """Every site for itself."""
         return Alone()
 
-    def judge(self, simulation: Simulation, hands: Crew, watch: Watch) -> Metrics:
+    def judge(self, simulation: Simulation, hands: Crew, watch: Watch) -> Judged:
         """Each site's own model.
 
         A site without validation rows (for Cox: events) takes the rate nearest local.lr and the last round.
@@ -63,6 +72,7 @@ class LocalOnly(Reference):
         seen = segment_sum(simulation.task.weighed(watched.y), watched.segment, watched.segments) > 0
         best = np.full(len(seen), np.inf)
         chosen: Metrics = {}
+        models = np.full((len(seen), simulation.task.layout.size), np.nan, simulation.federation.x.dtype)
         for tried, factor in enumerate(self.factors):
             for number in alone(simulation, hands, factor):
                 watch((tried * simulation.rounds + number) // len(self.factors))
@@ -72,6 +82,8 @@ class LocalOnly(Reference):
                     metrics = hands.judge(None)
                 blind = 0.0 if factor == middle and number == simulation.rounds else np.inf
                 valid = np.where(seen, of_valid(metrics["loss"]), blind)
+                better = np.flatnonzero(valid < best)
+                models[better] = hands.shelf.read(better, hands.shelf.current[better])["model"]
                 take = np.repeat(valid < best, len(SCORED))
                 best = np.fmin(best, valid)  # a model that is no longer finite has NaN for a loss and is never taken
                 chosen = {name: np.where(take, new, chosen.get(name, new)) for name, new in metrics.items()}
@@ -83,7 +95,8 @@ class LocalOnly(Reference):
             why = f"alone, no rate kept a finite model at {names}; lower local.lr or algorithm.factors"
             raise Diverged(simulation.rounds, why)
         nobody = np.repeat(outside, len(SCORED))
-        return {name: np.where(nobody, np.nan, values) for name, values in chosen.items()}
+        models[outside] = np.nan
+        return Judged({name: np.where(nobody, np.nan, values) for name, values in chosen.items()}, models)
 
 
 @dataclass
@@ -130,7 +143,7 @@ class Pooled(Reference):
         within("algorithm.tolerance", self.tolerance, 0, open_low=True)
         within("algorithm.iterations", self.iterations, 1)
 
-    def judge(self, simulation: Simulation, hands: Crew, watch: Watch) -> Metrics:
+    def judge(self, simulation: Simulation, hands: Crew, watch: Watch) -> Judged:
         """One model for all sites."""
         task, federation = simulation.task, simulation.federation
         held, rows = Held.of(federation, SCORED), Rows.of(federation, task)
@@ -176,7 +189,7 @@ class Pooled(Reference):
                     f"The pooled model did not converge in {self.iterations} iterations (largest gradient entry "
                     f"{steepest():.1e}): the outcome may be separable. Set local.weight_decay above 0."
                 )
-        return measure(task, held, rate(task, double, best, held.row))
+        return Judged(measure(task, held, rate(task, double, best, held.row)), best.numpy())
 
 
 def together(task: Task, rows: Rows, federation: Federation) -> Objective:
@@ -202,7 +215,7 @@ class Oracle(Reference):
 
     model = "oracle"
 
-    def judge(self, simulation: Simulation, hands: Crew, watch: Watch) -> Metrics:
+    def judge(self, simulation: Simulation, hands: Crew, watch: Watch) -> Judged:
         """The truth's own score; it has no loss, for a risk is not a likelihood."""
         if simulation.federation.best is None:
             raise Refused(
@@ -212,7 +225,7 @@ class Oracle(Reference):
         held = Held.of(simulation.federation, SCORED)
         score = simulation.federation.best[held.row]
         judged = measure(simulation.task, held, Rated(score, np.zeros_like(score)))
-        return {name: values for name, values in judged.items() if name != "loss"}
+        return Judged({name: values for name, values in judged.items() if name != "loss"}, None)
 
 
 REFERENCES: dict[str, type[Reference]] = {"local": LocalOnly, "pooled": Pooled, "oracle": Oracle}

@@ -1,7 +1,8 @@
 """The engine: rounds of any algorithm over any federation, on any executor."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from enum import Enum
 
 import numpy as np
 import torch
@@ -31,11 +32,20 @@ class Diverged(ArithmeticError):
         super().__init__(f"diverged in round {round}: {why}.")
 
 
+class KeepPredictions(Enum):
+    """Which scores of held-out rows a run keeps."""
+
+    none = "none"
+    last = "last"  # those of the last round
+
+
 @dataclass
 class Evaluation:
     """The `evaluation` config group: the server model is scored on `valid` and `test` rows of every site."""
 
     every: int = 1  # >= 1 rounds between scorings; the first and the last round are always scored
+    predictions: KeepPredictions = KeepPredictions.none  # whether the held-out rows are kept with their scores
+    groups: list[str] = field(default_factory=list)  # columns of patient groups; empty = sex, race, age, insurance
 
     def __post_init__(self) -> None:
         within("evaluation.every", self.every, 1)

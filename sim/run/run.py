@@ -16,7 +16,7 @@ from sim.config.experiment import Experiment, Json, identity, settings
 from sim.engine.evaluation import Held
 from sim.engine.executors import crew
 from sim.engine.references import Reference
-from sim.engine.rounds import SCORED, Diverged, Simulation, rounds
+from sim.engine.rounds import SCORED, Diverged, KeepPredictions, Simulation, rounds
 from sim.federation.federation import Federation, build
 from sim.federation.split import Leak
 from sim.files import writable
@@ -26,6 +26,8 @@ from sim.profiling import stage
 from sim.progress import Watch
 from sim.records import provenance
 from sim.records.store import Run, finished, write
+from sim.run.model import Chosen, Kept, described, without_model
+from sim.run.predictions import predictions
 from sim.run.prepare import gather
 from sim.run.tables import rounds_frame, sites_frame
 from sim.tasks.task import Task
@@ -52,7 +54,7 @@ _kept: dict[str, Prepared] = {}
 def footing(experiment: Experiment) -> str:
     """The settings that say which patients stand where: runs that share them share a federation."""
     whole = settings(experiment)
-    return json.dumps({name: whole[name] for name in DATA}, sort_keys=True)
+    return json.dumps({name: whole[name] for name in DATA} | {"groups": experiment.evaluation.groups}, sort_keys=True)
 
 
 def prepare(experiment: Experiment) -> Prepared:
@@ -63,7 +65,8 @@ def prepare(experiment: Experiment) -> Prepared:
             del _kept[next(iter(_kept))]
         there = gather(experiment)
         with stage("federation"):
-            federation = build(there.cohort, there.outcome, there.sides, experiment.split.scaling)
+            named = experiment.evaluation.groups
+            federation = build(there.cohort, there.outcome, there.sides, experiment.split.scaling, named)
         with stage("task"):
             task = experiment.task.build(experiment.net, federation)
         leak = there.sides.leak if experiment.partition.overlap else None
@@ -99,22 +102,25 @@ def rehearse(experiment: Experiment, watch: Watch = lambda number: None) -> Run:
     prepared = prepare(experiment)
     run = run_id(experiment, prepared)
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    status, done, judged = "done", [], []
+    status, done, judged, kept = "done", [], [], Kept()
     plan, method = simulation(experiment, prepared), experiment.algorithm
     chosen = choose(plan.task, plan.algorithm, plan.training)
     with crew(experiment.executor, plan.job) as hands:
         began = time.perf_counter()  # compiling and starting processes is over
         try:
             if isinstance(method, Reference):
-                judged = [(experiment.rounds, method.judge(plan, hands, watch))]
+                metrics, models = method.judge(plan, hands, watch)
+                judged = [(experiment.rounds, metrics)]
+                kept = Kept(None if models is None else Chosen(experiment.rounds, models))
             else:
                 for here in rounds(plan, hands, None):
-                    done.append(here)
+                    done.append(without_model(here))
+                    kept = kept.after(here)
                     if here.metrics is not None:
                         judged.append((here.number, here.metrics))
                     watch(here.number)
         except Diverged as error:
-            status = str(error)
+            status, kept = str(error), Kept()
     events = prepared.task.events(prepared.federation.y)
     info = {
         "run": run,
@@ -140,7 +146,11 @@ def rehearse(experiment: Experiment, watch: Watch = lambda number: None) -> Run:
     }
     held = Held.of(prepared.federation, SCORED)
     frame = sites_frame(run, prepared.federation, held, events, method.model, judged)
-    return Run(run, rounds_frame(run, done), frame, info)
+    model = described(experiment, prepared.federation, prepared.task, prepared.outcome, kept, run)
+    told = None
+    if experiment.evaluation.predictions is KeepPredictions.last and status == "done":
+        told = predictions(prepared.task, prepared.federation, held, kept.final and kept.final.vector)
+    return Run(run, rounds_frame(run, done), frame, info, model, told)
 
 
 def holdings(federation: Federation, events: NDArray[np.bool_]) -> Json:

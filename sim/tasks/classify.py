@@ -10,17 +10,18 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from sim.cohort.outcomes import Binary
 from sim.cohort.table import Cohort
-from sim.federation.federation import Federation
 from sim.metrics.calibration import brier, citl
 from sim.metrics.discrimination import accuracy, auroc
 from sim.tasks.closed import Loss, closed_form
 from sim.tasks.nets import Net
 from sim.tasks.outcome import only
-from sim.tasks.task import Columns, Floats, Task, TaskSettings
+from sim.tasks.task import Columns, Constants, Floats, Task, TaskSettings
 
 
 class Classification(Task):
     """A module with one output per row, the log-odds of the event."""
+
+    predicts = "probability"
 
     def targets(self, y: Columns) -> dict[str, Tensor]:
         """The label as 0.0 or 1.0; [R]."""
@@ -60,9 +61,9 @@ class Classify(TaskSettings):
         """The named outcome, or the cohort's only binary one."""
         return only(cohort, self.outcome, Binary)
 
-    def build(self, net: Net, federation: Federation) -> Task:
+    def restore(self, net: Net, features: int, levels: tuple[str, ...], constants: Constants) -> Task:
         """Classification with one output."""
-        return Classification(net.build(len(federation.features), 1))
+        return Classification(net.build(features, 1))
 
 
 @dataclass

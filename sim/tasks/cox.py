@@ -15,13 +15,12 @@ from torch import Tensor, nn
 
 from sim.cohort.outcomes import Survival
 from sim.cohort.table import Cohort
-from sim.federation.federation import Federation
 from sim.metrics.partial import partial_loss
 from sim.metrics.survival import harrell_c
 from sim.tasks.layout import call
 from sim.tasks.nets import Net
 from sim.tasks.outcome import only
-from sim.tasks.task import Batch, Columns, Floats, Task, TaskSettings
+from sim.tasks.task import Batch, Columns, Constants, Floats, Task, TaskSettings
 
 
 class Ties(Enum):
@@ -137,6 +136,6 @@ class CoxSettings(TaskSettings):
         """The named outcome, or the cohort's only survival one."""
         return only(cohort, self.outcome, Survival)
 
-    def build(self, net: Net, federation: Federation) -> Task:
+    def restore(self, net: Net, features: int, levels: tuple[str, ...], constants: Constants) -> Task:
         """Cox with one output."""
-        return Cox(without_intercept(net.build(len(federation.features), 1)), self.ties)
+        return Cox(without_intercept(net.build(features, 1)), self.ties)

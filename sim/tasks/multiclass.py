@@ -10,16 +10,17 @@ from torch.nn.functional import cross_entropy
 
 from sim.cohort.outcomes import Categorical
 from sim.cohort.table import Cohort
-from sim.federation.federation import Federation
 from sim.metrics.classes import accuracy_classes, auroc_macro, balanced_accuracy, brier_classes
 from sim.tasks.closed import Loss, closed_form
 from sim.tasks.nets import Net
 from sim.tasks.outcome import only
-from sim.tasks.task import Columns, Floats, Task, TaskSettings
+from sim.tasks.task import Columns, Constants, Floats, Task, TaskSettings
 
 
 class Multiclass(Task):
     """A module with one output a class, the log-odds of each up to a constant of the row."""
+
+    predicts = "probability"
 
     def __init__(self, module: nn.Module, classes: int) -> None:
         super().__init__(module)
@@ -63,10 +64,9 @@ class MulticlassSettings(TaskSettings):
         """The named outcome, or the cohort's only one of several classes."""
         return only(cohort, self.outcome, Categorical)
 
-    def build(self, net: Net, federation: Federation) -> Task:
+    def restore(self, net: Net, features: int, levels: tuple[str, ...], constants: Constants) -> Task:
         """Softmax with one output a class."""
-        classes = len(federation.levels)
-        return Multiclass(net.build(len(federation.features), classes), classes)
+        return Multiclass(net.build(features, len(levels)), len(levels))
 
 
 @dataclass

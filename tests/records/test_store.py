@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 from sim.checks import Refused
 from sim.config.experiment import Experiment
 from sim.engine.evaluation import Held
+from sim.engine.rounds import Evaluation, KeepPredictions
 from sim.federation.federation import Federation
 from sim.random import site_keys
 from sim.records.schema import SITES
@@ -22,10 +24,21 @@ from sim.records.store import Run, finished, read, together, write
 from sim.run.run import holdings, keep, prepare, rehearse
 from sim.run.tables import sites_frame
 
+FILES = [
+    "DONE",
+    "rounds.parquet",
+    "sites.parquet",
+    "run.json",
+    "model.json",
+    "model.safetensors",
+    "best.safetensors",
+    "predictions.parquet",
+]
+
 
 @pytest.fixture
 def run(small: Experiment) -> Run:
-    return rehearse(small)
+    return rehearse(replace(small, evaluation=Evaluation(predictions=KeepPredictions.last)))
 
 
 def test_what_is_written_is_read_back(run: Run, tmp_path: Path) -> None:
@@ -34,10 +47,10 @@ def test_what_is_written_is_read_back(run: Run, tmp_path: Path) -> None:
     assert again.rounds.equals(run.rounds)
     assert again.sites.equals(run.sites)
     assert again.info == json.loads(json.dumps(run.info))
-    assert sorted(path.name for path in home.iterdir()) == ["DONE", "rounds.parquet", "run.json", "sites.parquet"]
+    assert sorted(path.name for path in home.iterdir()) == sorted(FILES)
 
 
-@pytest.mark.parametrize("name", ["rounds.parquet", "sites.parquet", "run.json", "DONE"])
+@pytest.mark.parametrize("name", FILES)
 def test_truncated_or_flipped_files_are_noticed(name: str, run: Run, tmp_path: Path) -> None:
     home = write(run, tmp_path)
     good = (home / name).read_bytes()
@@ -49,6 +62,15 @@ def test_truncated_or_flipped_files_are_noticed(name: str, run: Run, tmp_path: P
             read(home)
     (home / name).write_bytes(good)
     assert finished(home)
+
+
+def test_done_names_the_files_that_every_run_has(run: Run, tmp_path: Path) -> None:
+    home = write(run, tmp_path)
+    stated = json.loads((home / "DONE").read_text())
+    assert sorted(stated) == sorted(set(FILES) - {"DONE"})
+    for bad in ({}, [], None, {name: told for name, told in stated.items() if name != "run.json"}):
+        (home / "DONE").write_text(json.dumps(bad))
+        assert not finished(home)
 
 
 def test_a_broken_run_is_moved_aside_not_deleted(run: Run, tmp_path: Path) -> None:
