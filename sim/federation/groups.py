@@ -43,14 +43,14 @@ def groups(table: pd.DataFrame, named: Sequence[str], order: NDArray[np.int64]) 
     for at, name in enumerate(named or usual):
         if name not in usual:
             one_of(f"evaluation.groups[{at}]", name, {*map(str, table.columns), *usual} - TAKEN)
-        column = table[usual.get(name, name)]
-        codes, levels = read(name, column)
+        series = table[usual.get(name, name)]
+        codes, levels = read(name, series)
         if len(levels) <= MOST:
             found[name] = Group(codes.astype(np.int8)[order], levels)
         elif named:
             raise Refused(
-                f"evaluation.groups[{at}]={name}: column {column.name!r} has {len(levels)} different values; allowed up "
-                f"to {MOST}. Name a column of fewer groups; ages in years are banded as age_band."
+                f"evaluation.groups[{at}]={name}: column {series.name!r} has {len(levels)} different values; allowed "
+                f"up to {MOST}. Name a column of fewer groups; ages in years are banded as age_band."
             )
     return found
 
@@ -68,9 +68,10 @@ def read(name: str, series: pd.Series) -> tuple[NDArray[np.integer], tuple[str, 
         codes, levels = series.cat.codes.to_numpy(), series.cat.categories
     else:
         codes, levels = pd.factorize(series, sort=True)  # -1 where not recorded
+    if series.name == "male" and set(levels) <= {0, 1}:
+        return codes, tuple(("female", "male")[int(level)] for level in levels)
     if is_bool_dtype(series):
-        words = ("female", "male") if name == "sex" and series.name == "male" else ("no", "yes")
-        return codes, tuple(words[int(level)] for level in levels)
+        return codes, tuple(("no", "yes")[int(level)] for level in levels)
     if is_numeric_dtype(series):
         return codes, tuple(f"{level:.15g}" for level in levels)
     return codes, tuple(map(str, levels))

@@ -86,9 +86,7 @@ class Tabular(Source):
     split: str = ""  # column with train, valid or test; empty = the federation deals rows itself
     features: list[str] = field(default_factory=list)  # predictors; empty = every column not used otherwise
     categorical: list[str] = field(default_factory=list)  # predictors that are names or codes, not numbers
-    groups: list[str] = field(
-        default_factory=list
-    )  # names or codes of patient groups; predictors only if in `features`
+    groups: list[str] = field(default_factory=list)  # columns of patient groups; they predict only if in `features`
     drop: list[str] = field(default_factory=list)  # columns to leave out
     incomplete: Incomplete = Incomplete.keep
     unlabelled: Unlabelled = Unlabelled.refuse
@@ -195,7 +193,8 @@ class Tabular(Source):
         for column in (*chosen, *self.groups):
             if column in OWN:
                 raise Refused(
-                    f"Column {column!r} cannot be a predictor or a group: the cohort has a column of that name. Rename it."
+                    f"Column {column!r} cannot be a predictor or a group: the cohort has a column of that name. "
+                    "Rename it."
                 )
         for column in self.categorical:
             one_of("cohort.categorical", column, chosen, "Only predictors can be categorical.")
