@@ -68,7 +68,7 @@ class NewRows:
         else:
             wrong |= np.abs(number) > HUGE
         allowed = "true, false, 1 or 0" if flag else f"a finite number up to {HUGE:g}"
-        self.refuse_first(wrong, predictor.name, f"allowed {allowed}", "Correct it, or leave the cell empty.")
+        self.refuse_first(wrong, predictor.name, f"allowed {allowed}", remedy(predictor))
         return number
 
     def category(self, series: pd.Series, predictor: Predictor) -> pd.Categorical:
@@ -82,8 +82,7 @@ class NewRows:
         listed = ", ".join(map(repr, levels[:MANY])) + (f" and {len(levels) - MANY} more" * (len(levels) > MANY))
         if unknown.any():
             guess = nearest(text.iloc[int(np.argmax(unknown))], levels)
-            remedy = f"The model met no other.{guess} Correct the cell, or leave it empty."
-            self.refuse_first(unknown, predictor.name, f"allowed {listed}", remedy)
+            self.refuse_first(unknown, predictor.name, f"allowed {listed}", f"{remedy(predictor)}{guess}")
         made = pd.Categorical(text.where(text.isin(levels), None), categories=list(levels))
         self.refuse_gaps(made.codes < 0, predictor)
         return made
@@ -96,8 +95,8 @@ class NewRows:
     def refuse_gaps(self, missing: NDArray[np.bool_], predictor: Predictor) -> None:
         """Refuse a gap in a column that was recorded for everyone: no model learned what it means."""
         if not predictor.gaps:
-            remedy = "It was recorded for everyone the model learned from. Fill it in, or leave the row out."
-            self.refuse_first(missing, predictor.name, "allowed no gap", remedy)
+            why = "It was recorded for everyone the model learned from. Fill it in, or leave the row out."
+            self.refuse_first(missing, predictor.name, "allowed no gap", why)
 
     def refuse_first(self, wrong: NDArray[np.bool_], column: str, allowed: str, remedy: str) -> None:
         """Refuse the first row marked `wrong` [N], naming row, column and value."""
@@ -108,6 +107,13 @@ class NewRows:
         told = "empty" if pd.isna(value) or value == "" else brief(value) if isinstance(value, str) else str(value)
         more = f" ({int(wrong.sum())} such rows)" if wrong.sum() > 1 else ""
         raise Refused(f"{self.place(row)}, column {column!r}: {told}{more}; {allowed}. {remedy}")
+
+
+def remedy(predictor: Predictor) -> str:
+    """What to do about a cell that cannot be read."""
+    if predictor.gaps:
+        return "Correct it; if it is not recorded, leave the cell empty or name its mark with --missing."
+    return "Correct it, or leave the row out."
 
 
 def same_number(word: str, levels: Sequence[str]) -> str:
