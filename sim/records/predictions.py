@@ -17,12 +17,12 @@ PIECE_ROWS = 65_536  # rows of a row group; what is held twice while the file is
 class Predictions:
     """N rows, site after site, validation before test.
 
-    words   column -> number of the word of each row [N], -1 = not recorded, and the words
-    values  column -> [N]
+    words    column -> number of the word of each row [N], -1 = not recorded, and the words
+    numbers  column -> outcome or score [N]
     """
 
     words: Mapping[str, tuple[NDArray[np.integer], tuple[str, ...]]] = field(repr=False)
-    values: Mapping[str, NDArray[np.generic]] = field(repr=False)
+    numbers: Mapping[str, NDArray[np.generic]] = field(repr=False)
 
     def piece(self, first: int) -> pa.Table:
         """Rows from `first` on, as many as go into a row group."""
@@ -33,12 +33,12 @@ class Predictions:
             columns[name] = pa.DictionaryArray.from_arrays(
                 pa.array(number, mask=number < 0), pa.array(words, pa.string())
             )
-        return pa.table(columns | {name: pa.array(values[here]) for name, values in self.values.items()})
+        return pa.table(columns | {name: pa.array(values[here]) for name, values in self.numbers.items()})
 
 
 def write(predictions: Predictions, folder: Path) -> list[str]:
     """Name of the file that was written into the folder, in a list."""
-    rows = len(next(iter(predictions.values.values())))
+    rows = len(next(iter(predictions.numbers.values())))
     start = predictions.piece(0)
     with arrow_parquet.ParquetWriter(folder / FILE, start.schema, compression="zstd") as file:
         file.write_table(start)

@@ -1,12 +1,20 @@
 """New rows are encoded as the fitted ones were, or refused with row, column, value and what is allowed."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from sim.checks import Refused
+from sim.cli.predict import new_rows
+from sim.cohort.calibrated.source import Calibrated
+from sim.cohort.clinical.conform import write
+from sim.cohort.clinical.source import Clinical
 from sim.cohort.encode import Encoder, Kind
 from sim.cohort.new_rows import NewRows
+from sim.cohort.real import Lung
+from tests.toy import clinical_table
 
 GAP = np.array([False, True, False, False])
 FITTED = pd.DataFrame(
@@ -104,3 +112,21 @@ def test_no_rows_and_a_column_twice_are_refused() -> None:
         NewRows(FITTED.head(0)).conform(ENCODER)
     with pytest.raises(Refused, match="more than one column 'age'"):
         NewRows(pd.concat([FITTED, FITTED[["age"]]], axis=1)).conform(ENCODER)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize("name", ["clinical", "lung", "calibrated"])
+def test_a_cohort_that_was_written_to_a_file_is_encoded_alike(name: str, suffix: str, tmp_path: Path) -> None:
+    """Nullable flags and whole numbers, categories and floats come back from text and from Parquet."""
+    if name == "clinical":
+        write(clinical_table(bmi=np.where(np.arange(40) % 5, 25.1, np.nan)), tmp_path / "clinical.parquet")
+        cohort = Clinical(file=str(tmp_path / "clinical.parquet")).load(0)
+    else:
+        cohort = Lung().load(0) if name == "lung" else Calibrated(patients=300, marker_gaps=True).load(0)
+    columns = list(cohort.predictors["survival"])
+    encoder, file = Encoder.of(cohort.table, columns), tmp_path / f"rows{suffix}"
+    cohort.table.to_csv(file, index=False) if suffix == ".csv" else cohort.table.to_parquet(file)
+    made = NewRows(new_rows(file, ",", ()).table).conform(encoder)
+    for (mine, values), (other, wanted) in zip(encoder.encode(made), encoder.encode(cohort.table), strict=True):
+        assert mine == other
+        np.testing.assert_allclose(values.astype(float), wanted.astype(float), rtol=1e-12)

@@ -62,6 +62,7 @@ CASES = {
     "calibrated": CALIBRATED,
     "calibrated with gaps": [*CALIBRATED, "cohort.marker_gaps=true", "net=mlp", "split.scaling=none", "local.lr=1e-3"],
     "calibrated, own constants": [*CALIBRATED, "split.scaling=site", "evaluation.every=2"],
+    "calibrated, shifted": [*CALIBRATED, "shift.het=1"],
     "a table": [*SICK],
     "a table, own constants": [*SICK, "split.scaling=site"],
     "classes": [*TYPE],
@@ -224,6 +225,20 @@ def test_a_model_or_a_site_that_is_not_there_is_refused(shared: Path) -> None:
     assert predict(shared, rows, "centre-1").equals(predict(shared, rows))
     with pytest.raises(Refused, match="not a finished run"):
         predict(shared.parent, rows)
+
+
+@pytest.mark.parametrize("name", ["scaffold", "local"])
+def test_the_executor_does_not_change_a_bit_of_the_model(name: str, ray_here: None) -> None:
+    words = [*SMALL, f"algorithm={name}", "evaluation.predictions=last"]
+    here, there = rehearse(experiment(words)), rehearse(experiment([*words, "executor=ray", "executor.workers=2"]))
+    assert here.model is not None
+    assert there.model is not None
+    assert here.model.about == there.model.about
+    for which, weights in here.model.weights.items():
+        assert all((there.model.weights[which][key] == values).all() for key, values in weights.items())
+    assert here.predictions is not None
+    assert there.predictions is not None
+    assert (here.predictions.numbers["probability"] == there.predictions.numbers["probability"]).all()
 
 
 def test_models_travel_with_the_runs_of_a_sweep(ray_here: None, tmp_path: Path) -> None:

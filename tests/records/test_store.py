@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from sim.checks import Refused
@@ -19,6 +20,8 @@ from sim.engine.evaluation import Held
 from sim.engine.rounds import Evaluation, KeepPredictions
 from sim.federation.federation import Federation
 from sim.random import site_keys
+from sim.records import predictions
+from sim.records.predictions import Predictions
 from sim.records.schema import SITES
 from sim.records.store import Run, finished, read, together, write
 from sim.run.run import holdings, keep, prepare, rehearse
@@ -201,3 +204,24 @@ def test_holdings_are_the_rows_and_events_of_every_split() -> None:
             mine = event[bounds[at] : bounds[at + 1]]
             assert told[site][split] == {"rows": len(mine), "events": mine.sum()}
     assert json.loads(json.dumps(told)) == told
+
+
+def test_predictions_are_written_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predictions, "PIECE_ROWS", 10)
+    code = np.arange(37) % 4 - 1
+    score = np.random.default_rng(0).random(37)
+    made = Predictions({"site": (code, ("a", "b", "c"))}, {"label": score > 0.5, "probability": score})
+    assert predictions.write(made, tmp_path) == ["predictions.parquet"]
+    assert pq.ParquetFile(tmp_path / "predictions.parquet").num_row_groups == 4
+    again = pd.read_parquet(tmp_path / "predictions.parquet")
+    assert again["site"].astype(object).where(again["site"].notna(), None).tolist() == [
+        (None, "a", "b", "c")[at + 1] for at in code
+    ]
+    assert again["probability"].tolist() == score.tolist()
+    assert again["label"].tolist() == (score > 0.5).tolist()
+
+
+def test_no_held_out_rows_make_an_empty_file(tmp_path: Path) -> None:
+    none = np.zeros(0)
+    predictions.write(Predictions({"site": (none.astype(int), ("a",))}, {"probability": none}), tmp_path)
+    assert list(pd.read_parquet(tmp_path / "predictions.parquet")) == ["site", "probability"]
