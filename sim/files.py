@@ -64,11 +64,11 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def allowed(out: Path, overwrite: bool) -> None:
+def allowed(out: Path, overwrite: bool, suffixes: tuple[str, ...] = (".parquet",)) -> None:
     """Refuse at once what could not be written after reading for an hour."""
 
-    if out.suffix != ".parquet":
-        raise Refused(f"--out {out}: allowed a name that ends in .parquet.")
+    if out.suffix not in suffixes:
+        raise Refused(f"--out {out}: allowed a name that ends in {' or '.join(suffixes)}.")
     writable_file("--out", out)
     if out.exists() and not overwrite:
         raise Refused(f"--out {out}: is there already. Choose another name, or add --overwrite.")

@@ -1,4 +1,4 @@
-"""The command line: run | study | report | verify | cohort | partition | analyse."""
+"""The command line: run | study | predict | report | verify | cohort | partition | analyse."""
 
 import json
 import math
@@ -99,6 +99,23 @@ def carry_out(words: list[str], name: str, seeds: int, metric: str, workers: int
     (folder / "study.json").write_text(studies.index(plan, list(zip(cells, homes, strict=True)), command))
     with stage("report"):
         publish(folder)
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, such as results/runs/quickstart/0123456789ab.")],
+    file: Annotated[Path, typer.Argument(help="Rows with the cohort's columns, CSV (also .gz) or Parquet.")],
+    site: Annotated[str, typer.Option(help="Whose model or standardisation, where each site has its own.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Where the predictions go (.parquet or .csv).")] = None,
+    model: Annotated[str, typer.Option(help="final, or best by validation loss.")] = "final",
+    separator: Annotated[str, typer.Option(help="Between the cells of a CSV; \\t for a tab.")] = ",",
+    missing: Annotated[list[str] | None, typer.Option(help="A word for 'not recorded' beside the usual ones.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
+) -> None:
+    """Apply a run's model to new rows; a column that does not fit is refused."""
+    from sim.cli.predict import told
+
+    told(console, run, file, site, out, model, separator, missing or [], overwrite)
 
 
 @app.command()

@@ -100,7 +100,7 @@ def scored(plan: Simulation, crew: Crew, here: Round, choice: Ints) -> Round:
     of[federation.members] = choice
     with stage("evaluation"):
         metrics = crew.judge(Candidates(here.model.numpy(), of))
-    return judged(plan, here, {"cluster": metrics})
+    return judged(plan, replace(here, deployed=lambda: here.model.numpy()[of]), {"cluster": metrics})
 
 
 CLUSTERED: dict[str, type[OwnLoop]] = {"ifca": IFCA}

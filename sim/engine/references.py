@@ -64,6 +64,7 @@ class LocalOnly(Reference):
         seen = segment_sum(plan.task.weighed(watched.y), watched.segment, watched.segments) > 0
         best = np.full(len(seen), np.inf)
         chosen: Metrics = {}
+        models = np.full((len(seen), plan.task.layout.size), np.nan, plan.federation.x.dtype)
         for tried, factor in enumerate(self.factors):
             for number in alone(plan, crew, x.numpy(), factor):
                 if plan.due(number):
@@ -71,6 +72,8 @@ class LocalOnly(Reference):
                         metrics = crew.judge(Candidates(x.numpy()[None], own=True))
                     blind = 0.0 if factor == middle and number == plan.rounds else np.inf
                     valid = np.where(seen, of_valid(metrics["loss"]), blind)
+                    better = np.flatnonzero((valid < best) & (plan.federation.rows > 0))
+                    models[better] = crew.memory.read(better, names=[OWN])[OWN]
                     take = np.repeat(valid < best, len(SCORED))
                     best = np.fmin(best, valid)  # a model that is no longer finite has a loss of NaN: never taken
                     chosen = {name: np.where(take, new, chosen.get(name, new)) for name, new in metrics.items()}
@@ -78,7 +81,7 @@ class LocalOnly(Reference):
         self.refuse_lost(plan, best, chosen)
         nobody = np.repeat(plan.federation.rows == 0, len(SCORED))  # an external site has no model of its own
         metrics = {name: np.where(nobody, np.nan, values) for name, values in chosen.items()}
-        yield Round(plan.rounds, x, metrics={"local": metrics})
+        yield Round(plan.rounds, x, metrics={"local": metrics}, deployed=lambda: models)
 
     def refuse_lost(self, plan: Simulation, best: NDArray[np.float64], chosen: Metrics) -> None:
         """Raise Diverged where a site has no finite model; best [S]."""
@@ -213,7 +216,7 @@ class Oracle(Reference):
         score = best[held.row]
         judged = measure(plan.task, held, Rated(score, np.zeros_like(score)))
         metrics = {name: values for name, values in judged.items() if name != "loss"}
-        yield Round(plan.rounds, plan.task.init(plan.seed), metrics={"oracle": metrics})
+        yield Round(plan.rounds, torch.empty(0), metrics={"oracle": metrics})
 
 
 REFERENCES: dict[str, type[Reference]] = {"local": LocalOnly, "pooled": Pooled, "oracle": Oracle}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -168,7 +169,17 @@ def scored(plan: Simulation, crew: Crew, here: Round) -> Round:
             metrics["shared"] = crew.judge(Candidates(x))
         if personal.on:
             metrics["personal"] = alone(plan, crew.judge(Candidates(x, own=True)))
+            here = replace(here, deployed=partial(own_models, plan, crew, here.model))
     return judged(plan, here, metrics)
+
+
+def own_models(plan: Simulation, crew: Crew, x: Tensor) -> NDArray[np.floating]:
+    """Models that the sites deploy, NaN at external ones; [S, P]."""
+    every = np.arange(len(plan.federation.sites))
+    own = torch.from_numpy(crew.memory.read(every, names=[OWN])[OWN])
+    models = plan.roles.personal.deployed(x, own, plan.private).numpy()
+    models[plan.federation.rows == 0] = np.nan
+    return models
 
 
 def alone(plan: Simulation, metrics: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:

@@ -1,7 +1,8 @@
 """One federated training as values: what is trained, by which roles, and where it stands."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import cached_property
 
 import numpy as np
@@ -31,11 +32,20 @@ class Diverged(ArithmeticError):
         super().__init__(f"diverged in round {round}: {why}.")
 
 
+class KeepPredictions(Enum):
+    """Which scores of held-out rows a run keeps."""
+
+    none = "none"
+    last = "last"  # those of the last round
+
+
 @dataclass
 class Evaluation:
     """The `evaluation` config group: models are scored on `valid` and `test` rows of every site."""
 
     every: int = 1  # >= 1 rounds between scorings; the first and the last round are always scored
+    predictions: KeepPredictions = KeepPredictions.none  # whether the held-out rows are kept with their scores
+    groups: list[str] = field(default_factory=list)  # columns of patient groups; empty = sex, race, age, insurance
 
     def __post_init__(self) -> None:
         within("evaluation.every", self.every, 1)
@@ -66,6 +76,10 @@ class Round:
     step_norm: float = 0.0
     loss: float = float("nan")  # validation loss weighted by rows, of the models that are deployed
     metrics: dict[str, Metrics] = field(default_factory=dict)  # kind of model -> metrics; {} when not scored
+    deployed: Callable[[], NDArray[np.floating]] | None = (
+        None  # models that sites use, [S, P], NaN where a site has none;
+    )
+    # asked for before the next round begins; None = all use `model`
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 Sites are ordered by name and rows by patient, so the numbers do not depend on the order of the table that came in.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from sim.checks import Refused
 from sim.cohort.outcomes import SPLITS, Survival
 from sim.cohort.table import Cohort
+from sim.federation.groups import Group, groups
 from sim.federation.split import Sides, grouped
-from sim.federation.standardise import Placed, Scaling, features
+from sim.federation.standardise import Placed, Recipe, Scaling, features
 from sim.files import mapped
 from sim.random import site_keys
 
@@ -30,6 +31,8 @@ class Federation:
     keys    uint64 [S]: random-number key of a site, made from its name alone
     best    float [R] or None: the score of the oracle (synthetic cohorts; none for an outcome of several classes)
     levels  names of the classes [K] of an outcome that has several
+    groups  patient groups by name, codes [R]; no feature is made of them
+    recipe  how the features were made; None where they were given as numbers
     """
 
     sites: tuple[str, ...]
@@ -40,6 +43,8 @@ class Federation:
     keys: NDArray[np.uint64] = field(repr=False)
     best: NDArray[np.float64] | None = None
     levels: tuple[str, ...] = ()
+    groups: Mapping[str, Group] = field(default_factory=dict, repr=False)
+    recipe: Recipe | None = field(default=None, repr=False)
 
     @property
     def rows(self) -> NDArray[np.int64]:
@@ -58,8 +63,8 @@ class Federation:
         object.__setattr__(self, "x", there)
 
     def without_rows(self) -> "Federation":
-        """All but the features, for a process that maps them."""
-        return replace(self, x=np.empty((0, len(self.features)), self.x.dtype))
+        """All but the features, for a process that maps them and trains."""
+        return replace(self, x=np.empty((0, len(self.features)), self.x.dtype), groups={}, recipe=None)
 
     def with_rows(self, path: Path) -> "Federation":
         """Features from the file that `share` wrote."""
@@ -79,8 +84,11 @@ class Federation:
         return np.arange(len(site)) - start[site] + low[site], site
 
 
-def build(cohort: Cohort, outcome: str, whose: Sides, scaling: Scaling) -> Federation:
-    """Federation of a cohort whose rows have their sides; external sites hold test rows only, so their `rows` are 0."""
+def build(cohort: Cohort, outcome: str, whose: Sides, scaling: Scaling, named: Sequence[str] = ()) -> Federation:
+    """Federation of a cohort whose rows have their sides; external sites hold test rows only, so their `rows` are 0.
+
+    `named` are the patient groups to carry; without them the usual ones that the cohort has.
+    """
     names, site, part, outside = whose.names, whose.site, whose.part, whose.outside
     cell = site * len(SPLITS) + part
     counts = np.bincount(cell, minlength=len(names) * len(SPLITS)).reshape(-1, len(SPLITS))
@@ -104,13 +112,14 @@ def build(cohort: Cohort, outcome: str, whose: Sides, scaling: Scaling) -> Feder
     # An external site that scales by itself has no training rows to do it with, and takes those it is judged on.
     own = np.where(outside & (scaling is Scaling.site), counts.sum(1), counts[:, 0])
     placed = Placed(order, counts.sum(1), own)
-    columns, x = features(cohort.table, cohort.predictors[outcome], placed, scaling)
+    recipe, x = features(cohort.table, cohort.predictors[outcome], placed, scaling)
     levels = cohort.levels(outcome)
     truth = None if levels else cohort.truth
     best = None if truth is None else truth[outcome].to_numpy(dtype=np.float64)[order]
     labels = {name: values[order] for name, values in _outcome(cohort, outcome).items()}
     name_list = tuple(str(name) for name in names)
-    return Federation(name_list, columns, x, labels, bounds, site_keys(name_list), best, levels)
+    keys, carried = site_keys(name_list), groups(cohort.table, named, order)
+    return Federation(name_list, recipe.features, x, labels, bounds, keys, best, levels, carried, recipe)
 
 
 def _outcome(cohort: Cohort, name: str) -> dict[str, NDArray[np.generic]]:

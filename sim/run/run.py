@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -16,7 +16,7 @@ from sim.engine.evaluation import Held
 from sim.engine.executors import crew
 from sim.engine.loops import OwnLoop
 from sim.engine.rounds import rounds
-from sim.engine.simulation import SCORED, Diverged, Simulation
+from sim.engine.simulation import SCORED, Diverged, KeepPredictions, Simulation
 from sim.federation.federation import Federation, build
 from sim.federation.split import Leak
 from sim.methods.roles import named
@@ -25,6 +25,8 @@ from sim.profiling import stage
 from sim.progress import Watch
 from sim.records import provenance
 from sim.records.store import Run
+from sim.run.model import Kept, bare, described
+from sim.run.predictions import predictions
 from sim.run.prepare import gather
 from sim.run.tables import rounds_frame, sites_frame
 from sim.tasks.task import Task
@@ -47,7 +49,7 @@ class Prepared:
 
 def footing(experiment: Experiment) -> str:
     """The settings, classes and files that say which patients stand where: runs that share them share a federation."""
-    parts = {name: getattr(experiment, name) for name in DATA}
+    parts = {name: getattr(experiment, name) for name in DATA} | {"groups": experiment.evaluation.groups}
     kinds = sorted(f"{kind.__module__}.{kind.__qualname__}" for kind in classes(parts))
     return json.dumps([settings(parts), kinds, experiment.cohort.fingerprint(experiment.seed)], sort_keys=True)
 
@@ -56,7 +58,9 @@ def prepare(experiment: Experiment) -> Prepared:
     """Cohort, partition, federation and task of an experiment; runs of one footing can share them."""
     there = gather(experiment)
     with stage("federation"):
-        federation = build(there.cohort, there.outcome, there.sides, experiment.split.scaling)
+        federation = build(
+            there.cohort, there.outcome, there.sides, experiment.split.scaling, experiment.evaluation.groups
+        )
     with stage("task"):
         task = experiment.task.build(experiment.net, federation)
     leak = there.sides.leak if experiment.partition.overlap else None
@@ -93,7 +97,7 @@ def rehearse(experiment: Experiment, prepared: Prepared | None = None, watch: Wa
     with stage("cohort"):
         data = prepared.cohort.digest  # computed now, before the clock starts
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    status, done, judged = "done", [], []
+    status, done, judged, kept = "done", [], [], Kept()
     plan, method = simulation(experiment, prepared), experiment.algorithm
     with crew(experiment.executor, plan.job) as opened:
         began = time.perf_counter()  # compiling and starting processes is over
@@ -101,11 +105,12 @@ def rehearse(experiment: Experiment, prepared: Prepared | None = None, watch: Wa
         try:
             for here in going:
                 judged += [(here.number, model, metrics) for model, metrics in here.metrics.items()]
+                kept = kept.after(here)
                 if method.exchanges:
-                    done.append(replace(here, model=here.model[..., :0], metrics={}))  # the tables need neither
+                    done.append(bare(here))
                 watch(here.number)
         except Diverged as error:
-            status = str(error)
+            status, kept = str(error), Kept()
     events = prepared.task.events(prepared.federation.y)
     info = {
         "run": run,
@@ -133,7 +138,11 @@ def rehearse(experiment: Experiment, prepared: Prepared | None = None, watch: Wa
     }
     held = Held.of(prepared.federation, SCORED)
     frame = sites_frame(run, prepared.federation, held, events, judged)
-    return Run(run, rounds_frame(run, done), frame, info)
+    model = described(experiment, prepared.federation, prepared.task, prepared.outcome, kept, run)
+    scores = None
+    if experiment.evaluation.predictions is KeepPredictions.last and status == "done":
+        scores = predictions(prepared.task, prepared.federation, held, kept.final and kept.final.vector)
+    return Run(run, rounds_frame(run, done), frame, info, model, scores)
 
 
 def told(plan: Simulation) -> dict[str, str]:

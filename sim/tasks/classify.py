@@ -9,16 +9,17 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from sim.cohort.outcomes import Binary
-from sim.federation.federation import Federation
 from sim.metrics.calibration import brier, citl
 from sim.metrics.discrimination import accuracy, auroc
 from sim.tasks.closed import Loss, closed_form
 from sim.tasks.nets import Net
-from sim.tasks.task import Columns, Floats, Task, TaskSettings
+from sim.tasks.task import Columns, Constants, Floats, Task, TaskSettings
 
 
 class Classification(Task):
     """A module with one output per row, the log-odds of the event."""
+
+    predicts = "probability"
 
     def targets(self, y: Columns) -> dict[str, Tensor]:
         """The label as 0.0 or 1.0; [R]."""
@@ -55,9 +56,9 @@ class Classify(TaskSettings):
     kind = Binary
     judged_by = ("loss", "auroc", "brier", "accuracy", "citl")
 
-    def build(self, net: Net, federation: Federation) -> Task:
+    def restore(self, net: Net, features: int, levels: tuple[str, ...], constants: Constants) -> Task:
         """Classification with one output."""
-        return Classification(net.build(len(federation.features), 1))
+        return Classification(net.build(features, 1))
 
 
 @dataclass

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sim.cohort.outcomes import Survival
-from sim.federation.federation import Federation
 from sim.metrics.partial import partial_loss
 from sim.metrics.survival import harrell_c
 from sim.tasks.layout import call
 from sim.tasks.nets import Net
-from sim.tasks.task import Batch, Columns, Floats, Task, TaskSettings
+from sim.tasks.task import Batch, Columns, Constants, Floats, Task, TaskSettings
 
 
 class Ties(Enum):
@@ -132,6 +131,6 @@ class CoxSettings(TaskSettings):
 
     ties: Ties = Ties.efron
 
-    def build(self, net: Net, federation: Federation) -> Task:
+    def restore(self, net: Net, features: int, levels: tuple[str, ...], constants: Constants) -> Task:
         """Cox with one output."""
-        return Cox(without_intercept(net.build(len(federation.features), 1)), self.ties)
+        return Cox(without_intercept(net.build(features, 1)), self.ties)

@@ -18,7 +18,7 @@ from sim.federation.federation import Federation
 from sim.metrics.survival import harrell_c
 from sim.tasks.closed import Loss, closed_form
 from sim.tasks.nets import Net, Proportional
-from sim.tasks.task import Columns, Floats, Task, TaskSettings
+from sim.tasks.task import Columns, Constants, Floats, Task, TaskSettings
 
 GRID = 512  # cells of the histogram of event times that the sites sum to place the bins
 
@@ -109,12 +109,15 @@ class HazardSettings(TaskSettings):
         within("task.bins", self.bins, 1, 200)
         within("task.horizon_days", self.horizon_days, 0)
 
-    def build(self, net: Net, federation: Federation) -> Task:
-        """Hazards on bins placed by the training events."""
+    def constants(self, federation: Federation) -> Constants:
+        """Edges of the bins in days, placed by the training events."""
         rows, _ = federation.held("train")
         time, event = federation.y["time_days"][rows].astype(np.float64), federation.y["event"][rows].astype(bool)
-        edges = bin_edges(time, event, self.bins, self.horizon_days)
-        features = len(federation.features)
+        return {"edges": bin_edges(time, event, self.bins, self.horizon_days).tolist()}
+
+    def restore(self, net: Net, features: int, levels: tuple[str, ...], constants: Constants) -> Task:
+        """Hazards on these bins."""
+        edges = np.array(constants["edges"])
         if self.proportional:
             return Hazard(Proportional(net.build(features, 1), self.bins), edges)
         return Hazard(net.build(features, self.bins), edges)

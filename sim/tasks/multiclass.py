@@ -9,15 +9,16 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from sim.cohort.outcomes import Categorical
-from sim.federation.federation import Federation
 from sim.metrics.classes import accuracy_classes, auroc_macro, balanced_accuracy, brier_classes
 from sim.tasks.closed import Loss, closed_form
 from sim.tasks.nets import Net
-from sim.tasks.task import Columns, Floats, Task, TaskSettings
+from sim.tasks.task import Columns, Constants, Floats, Task, TaskSettings
 
 
 class Multiclass(Task):
     """A module with one output a class, the log-odds of each up to a constant of the row."""
+
+    predicts = "probability"
 
     def __init__(self, module: nn.Module, classes: int) -> None:
         super().__init__(module)
@@ -58,10 +59,9 @@ class MulticlassSettings(TaskSettings):
     kind = Categorical
     judged_by = ("loss", "auroc_macro", "brier_classes", "accuracy", "balanced_accuracy")
 
-    def build(self, net: Net, federation: Federation) -> Task:
+    def restore(self, net: Net, features: int, levels: tuple[str, ...], constants: Constants) -> Task:
         """Softmax with one output a class."""
-        classes = len(federation.levels)
-        return Multiclass(net.build(len(federation.features), classes), classes)
+        return Multiclass(net.build(features, len(levels)), len(levels))
 
 
 @dataclass

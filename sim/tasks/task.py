@@ -22,6 +22,7 @@ from sim.tasks.outcome import only
 
 Columns = Mapping[str, NDArray[np.generic]]  # columns of the outcome, each [R]
 Floats = NDArray[np.float64]
+Constants = Mapping[str, list[float]]
 
 
 class Batch(NamedTuple):
@@ -44,10 +45,12 @@ class Task:
     (`metrics`). `module` is any nn.Module without buffers.
 
     scores       shape of a row's prediction: () for one number, (K,) for one a class
+    predicts     what these numbers are
     whole_sites  the loss is of all training rows of a site together, and no sum over rows
     """
 
     scores: tuple[int, ...] = ()
+    predicts: ClassVar[str] = "risk"
     whole_sites: ClassVar[bool] = False
 
     def __init__(self, module: nn.Module) -> None:
@@ -145,6 +148,14 @@ class TaskSettings:
             return cohort
         return replace(cohort, predictors={**cohort.predictors, outcome: kept})
 
+    def constants(self, federation: Federation) -> Constants:
+        """What the task takes from the training rows; it must become JSON."""
+        return {}
+
+    def restore(self, net: Net, features: int, levels: tuple[str, ...], constants: Constants) -> Task:
+        """The task for D features, the classes of an outcome that has several, and what `constants` gave."""
+        raise NotImplementedError
+
     def build(self, net: Net, federation: Federation) -> Task:
         """The task for this federation's features (and, for survival, its training event times)."""
-        raise NotImplementedError
+        return self.restore(net, len(federation.features), federation.levels, self.constants(federation))

@@ -6,27 +6,43 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from sim.checks import Refused
 from sim.config.experiment import Experiment
 from sim.engine.evaluation import Held
+from sim.engine.rounds import Evaluation, KeepPredictions
 from sim.federation.federation import Federation
 from sim.random import site_keys
+from sim.records import predictions
+from sim.records.predictions import Predictions
 from sim.records.schema import SITES
 from sim.records.store import Run, finished, read, together, write
 from sim.run.run import holdings, prepare, rehearse
 from sim.run.sweep import keep
 from sim.run.tables import sites_frame
 
+FILES = [
+    "DONE",
+    "rounds.parquet",
+    "sites.parquet",
+    "run.json",
+    "model.json",
+    "model.safetensors",
+    "best.safetensors",
+    "predictions.parquet",
+]
+
 
 @pytest.fixture
 def run(small: Experiment) -> Run:
-    return rehearse(small)
+    return rehearse(replace(small, evaluation=Evaluation(predictions=KeepPredictions.last)))
 
 
 def test_what_is_written_is_read_back(run: Run, tmp_path: Path) -> None:
@@ -35,10 +51,10 @@ def test_what_is_written_is_read_back(run: Run, tmp_path: Path) -> None:
     assert again.rounds.equals(run.rounds)
     assert again.sites.equals(run.sites)
     assert again.info == json.loads(json.dumps(run.info))
-    assert sorted(path.name for path in home.iterdir()) == ["DONE", "rounds.parquet", "run.json", "sites.parquet"]
+    assert sorted(path.name for path in home.iterdir()) == sorted(FILES)
 
 
-@pytest.mark.parametrize("name", ["rounds.parquet", "sites.parquet", "run.json", "DONE"])
+@pytest.mark.parametrize("name", FILES)
 def test_truncated_or_flipped_files_are_noticed(name: str, run: Run, tmp_path: Path) -> None:
     home = write(run, tmp_path)
     good = (home / name).read_bytes()
@@ -50,6 +66,15 @@ def test_truncated_or_flipped_files_are_noticed(name: str, run: Run, tmp_path: P
             read(home)
     (home / name).write_bytes(good)
     assert finished(home)
+
+
+def test_done_names_the_files_that_every_run_has(run: Run, tmp_path: Path) -> None:
+    home = write(run, tmp_path)
+    stated = json.loads((home / "DONE").read_text())
+    assert sorted(stated) == sorted(set(FILES) - {"DONE"})
+    for bad in ({}, [], None, {name: told for name, told in stated.items() if name != "run.json"}):
+        (home / "DONE").write_text(json.dumps(bad))
+        assert not finished(home)
 
 
 def test_a_broken_run_is_moved_aside_not_deleted(run: Run, tmp_path: Path) -> None:
@@ -180,3 +205,24 @@ def test_holdings_are_the_rows_and_events_of_every_split() -> None:
             mine = event[bounds[at] : bounds[at + 1]]
             assert told[site][split] == {"rows": len(mine), "events": mine.sum()}
     assert json.loads(json.dumps(told)) == told
+
+
+def test_predictions_are_written_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predictions, "PIECE_ROWS", 10)
+    code = np.arange(37) % 4 - 1
+    score = np.random.default_rng(0).random(37)
+    made = Predictions({"site": (code, ("a", "b", "c"))}, {"label": score > 0.5, "probability": score})
+    assert predictions.write(made, tmp_path) == ["predictions.parquet"]
+    assert pq.ParquetFile(tmp_path / "predictions.parquet").num_row_groups == 4
+    again = pd.read_parquet(tmp_path / "predictions.parquet")
+    assert again["site"].astype(object).where(again["site"].notna(), None).tolist() == [
+        (None, "a", "b", "c")[at + 1] for at in code
+    ]
+    assert again["probability"].tolist() == score.tolist()
+    assert again["label"].tolist() == (score > 0.5).tolist()
+
+
+def test_no_held_out_rows_make_an_empty_file(tmp_path: Path) -> None:
+    none = np.zeros(0)
+    predictions.write(Predictions({"site": (none.astype(int), ("a",))}, {"probability": none}), tmp_path)
+    assert list(pd.read_parquet(tmp_path / "predictions.parquet")) == ["site", "probability"]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sim.assets import locate
 from sim.checks import Refused, one_of
+from sim.cohort.new_rows import MARKS
 from sim.cohort.outcomes import Binary, Categorical, Outcome, Survival
 from sim.cohort.table import Cohort, Source
 from sim.cohort.tabular.columns import category, number, truth
@@ -74,7 +75,7 @@ class Tabular(Source):
     site: str = ""  # column of one file that names the site; empty = one site, for a partition to deal
     columns: list[str] = field(default_factory=list)  # names of the columns where CSVs have no header line
     separator: str = ","  # one character between the cells of a CSV, or \t for a tab
-    missing_marks: list[str] = field(default_factory=lambda: ["NA", "N/A", "NaN", "nan", "NULL", "null"])  # as is ""
+    missing_marks: list[str] = field(default_factory=lambda: list(MARKS))  # words for "not recorded", as is ""
     extra: str = ""  # CSV with further columns, keyed by `site` and `row` (from 0 within its site); not under `dir`
     label: str = ""  # column of a yes-or-no outcome
     positive: str = ""  # rule of a true label: "== yes", "!= 0", "> 0", "in [2, 3]"; empty = 0/1 or true/false
@@ -88,6 +89,7 @@ class Tabular(Source):
     split: str = ""  # column with train, valid or test; empty = the federation deals rows itself
     features: list[str] = field(default_factory=list)  # predictors; empty = every column not used otherwise
     categorical: list[str] = field(default_factory=list)  # predictors that are names or codes, not numbers
+    groups: list[str] = field(default_factory=list)  # columns of patient groups; they predict only if in `features`
     drop: list[str] = field(default_factory=list)  # columns to leave out
     incomplete: Incomplete = Incomplete.keep
     unlabelled: Unlabelled = Unlabelled.refuse
@@ -141,6 +143,7 @@ class Tabular(Source):
             table["split"] = held.cells[self.split]
         remedy = "Add the column to cohort.categorical, or the mark of a gap to cohort.missing_marks."
         values = {c: category(held, c) if c in self.categorical else number(held, c, remedy) for c in predictors}
+        values |= {c: category(held, c) for c in self.groups if c not in predictors}
         table = pd.concat([table, pd.DataFrame(values, index=table.index)], axis=1)
         used = dict.fromkeys(outcomes, tuple(predictors))
         split = "split" if self.split else None
@@ -190,19 +193,23 @@ class Tabular(Source):
         for role, column in roles.items():
             if column:
                 one_of(f"cohort.{role}", column, sheet.cells.columns)
-        for setting in ("features", "categorical", "drop"):
+        for setting in ("features", "categorical", "groups", "drop"):
             for column in getattr(self, setting):
                 one_of(f"cohort.{setting}", column, sheet.cells.columns)
         left_out = {*used, *self.drop}
-        chosen = list(dict.fromkeys(self.features)) or [c for c in sheet.cells.columns if c not in left_out]
+        chosen = list(dict.fromkeys(self.features)) or [
+            column for column in sheet.cells.columns if column not in left_out.union(self.groups)
+        ]
         for column in chosen:
             if column in left_out:
                 raise Refused(
                     f"cohort.features: {column!r} is {used.get(column, 'cohort.drop')} too. Name it in one place."
                 )
+        for column in (*chosen, *self.groups):
             if column in OWN:
                 raise Refused(
-                    f"Column {column!r} cannot be a predictor: the cohort has a column of that name. Rename it."
+                    f"Column {column!r} cannot be a predictor or a group: the cohort has a column of that name. "
+                    "Rename it."
                 )
         for column in self.categorical:
             one_of("cohort.categorical", column, chosen, "Only predictors can be categorical.")
