@@ -10,7 +10,8 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-Words = NDArray[np.uint64]
+from sim.arrays import Words
+
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.arrays import Floats, Ints, Words
 from sim.checks import Refused
 from sim.cohort.outcomes import SPLITS, Survival
 from sim.cohort.table import Cohort
@@ -36,17 +37,17 @@ class Federation:
     features: tuple[str, ...]
     x: NDArray[np.floating]
     y: Mapping[str, NDArray[np.generic]]
-    bounds: NDArray[np.int64]
-    keys: NDArray[np.uint64] = field(repr=False)
-    best: NDArray[np.float64] | None = None
+    bounds: Ints
+    keys: Words = field(repr=False)
+    best: Floats | None = None
     levels: tuple[str, ...] = ()
 
     @property
-    def rows(self) -> NDArray[np.int64]:
+    def rows(self) -> Ints:
         """Training rows of each site, [S]."""
         return self.rows_of("train")
 
-    def rows_of(self, split: str) -> NDArray[np.int64]:
+    def rows_of(self, split: str) -> Ints:
         """Rows of a split at each site, [S]."""
         at = SPLITS.index(split)
         return np.asarray(self.bounds[:, at + 1] - self.bounds[:, at])
@@ -66,11 +67,11 @@ class Federation:
         return replace(self, x=mapped(path, (int(self.bounds[-1, -1]), len(self.features)), self.x.dtype))
 
     @property
-    def members(self) -> NDArray[np.int64]:
+    def members(self) -> Ints:
         """Numbers of the sites that train, ascending; the others are external; [J]."""
         return np.flatnonzero(self.rows)
 
-    def held(self, split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def held(self, split: str) -> tuple[Ints, Ints]:
         """Row numbers [n] of a split and the site [n] each belongs to."""
         at = SPLITS.index(split)
         low, high = self.bounds[:, at], self.bounds[:, at + 1]

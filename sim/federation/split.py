@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from sim.arrays import Bools, Floats, Ints, Names, Words
 from sim.checks import Refused, within
 from sim.cohort.ordered import ordered
 from sim.cohort.outcomes import SPLITS
@@ -15,9 +15,8 @@ from sim.cohort.patients import Patients
 from sim.cohort.table import Cohort
 from sim.factorize import coded
 from sim.federation.standardise import Scaling
-from sim.random import Words, key, scatter, uniform
+from sim.random import key, scatter, uniform
 
-Ints = NDArray[np.int64]
 NOBODY: Ints = np.zeros(0, dtype=np.int64)
 
 
@@ -68,12 +67,12 @@ class Sides:
     outside  bool [S]: external sites, which hold test rows only
     """
 
-    names: NDArray[np.str_]
+    names: Names
     site: Ints
     part: Ints
     patients: Patients
     person: Words
-    outside: NDArray[np.bool_]
+    outside: Bools
 
     @property
     def leak(self) -> Leak:
@@ -89,7 +88,7 @@ class Sides:
 def sides(
     cohort: Cohort,
     outcome: str,
-    sites: NDArray[np.str_],
+    sites: Names,
     split: Split,
     seed: int,
     external: Sequence[str] = (),
@@ -133,7 +132,7 @@ def given(cohort: Cohort) -> Ints:
     return np.array([SPLITS.index(word) for word in cohort.table[cohort.split].astype(str)], dtype=np.int64)
 
 
-def times(cohort: Cohort, split: Split) -> NDArray[np.float64] | None:
+def times(cohort: Cohort, split: Split) -> Floats | None:
     """Time of every row [R], or None where the split goes by chance."""
     if not split.time:
         return None
@@ -152,9 +151,7 @@ def times(cohort: Cohort, split: Split) -> NDArray[np.float64] | None:
     return time
 
 
-def deal(
-    site: Ints, group: Patients, label: Ints, split: Split, seed: int, time: NDArray[np.float64] | None = None
-) -> Ints:
+def deal(site: Ints, group: Patients, label: Ints, split: Split, seed: int, time: Floats | None = None) -> Ints:
     """0, 1 or 2 per row: within each site and outcome class by the patient's own random number.
 
     With `time` [R] a site's last patients are test patients, whatever their class; those of one time by chance. A
@@ -198,7 +195,7 @@ def membership(stratum: Ints, patient: Words, strata: int) -> Words:
     return word
 
 
-def one_to_train(part: Ints, site: Ints, patient: Words, outside: NDArray[np.bool_]) -> Ints:
+def one_to_train(part: Ints, site: Ints, patient: Words, outside: Bools) -> Ints:
     """A site too small for its share of training keeps its first patient for it, wherever else that one is known."""
     lone = (np.bincount(site[part == 0], minlength=len(outside)) == 0) & ~outside
     rows = np.flatnonzero(lone[site])

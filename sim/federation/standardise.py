@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sim.cohort.encode import Floats, encode, refuse_huge
+from sim.arrays import Bools, Floats, Ints
+from sim.cohort.encode import encode, refuse_huge
 
 
 class Scaling(Enum):
@@ -32,12 +33,12 @@ class Placed:
     train  int [S]: how many of them, the first ones, are for training
     """
 
-    order: NDArray[np.int64]
-    rows: NDArray[np.int64]
-    train: NDArray[np.int64]
+    order: Ints
+    rows: Ints
+    train: Ints
 
     @cached_property
-    def inside(self) -> NDArray[np.bool_]:
+    def inside(self) -> Bools:
         """Whether a row is for training, [R]."""
         first = np.cumsum(self.rows) - self.rows
         return np.arange(len(self.order)) < np.repeat(first + self.train, self.rows)

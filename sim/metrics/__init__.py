@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+
+from sim.arrays import Floats
 
 
 @dataclass(frozen=True)
@@ -15,13 +16,13 @@ class Metric:
     better: Literal["higher", "lower", "zero"]  # "zero": the sign says in which direction the model errs
     meaning: str  # scale and reading, one clause
 
-    def merit(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def merit(self, values: Floats) -> Floats:
         """Values turned so that more is better; any shape."""
         if self.better == "higher":
             return values
         return -values if self.better == "lower" else -np.abs(values)
 
-    def shown(self, merit: NDArray[np.float64]) -> NDArray[np.float64]:
+    def shown(self, merit: Floats) -> Floats:
         """Merit turned back into what a table prints; for "zero" the distance from it, so that sites cannot cancel."""
         return merit if self.better == "higher" else -merit
 

@@ -1,13 +1,10 @@
 """Predictions of one class among K: macro AUROC, Brier score, accuracy and balanced accuracy of every segment."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.arrays import Bools, Floats, Ints
 from sim.metrics.discrimination import auroc
 from sim.metrics.segments import segment_mean, segment_sum
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 def auroc_macro(score: Floats, label: Ints, segment: Ints, segments: int) -> Floats:
@@ -54,7 +51,7 @@ def balanced_accuracy(score: Floats, label: Ints, segment: Ints, segments: int) 
     return mean_of(recall, held > 0)
 
 
-def mean_of(values: Floats, counted: NDArray[np.bool_]) -> Floats:
+def mean_of(values: Floats, counted: Bools) -> Floats:
     """Mean over the classes that count in each segment, NaN where none does; [G, K], [G, K] -> [G]."""
     some = counted.sum(1)
     total = np.where(counted, values, 0.0).sum(1)

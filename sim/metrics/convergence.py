@@ -3,23 +3,24 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+
+from sim.arrays import Bools, Floats, Ints
 
 
 class Reach(NamedTuple):
     """First evaluated round at or above the target, of every run; each [N]."""
 
-    reached: NDArray[np.bool_]
-    rounds: NDArray[np.float64]  # NaN where never reached
-    bytes_spent: NDArray[np.float64]  # by all sites up to and in that round; NaN where never reached
+    reached: Bools
+    rounds: Floats  # NaN where never reached
+    bytes_spent: Floats  # by all sites up to and in that round; NaN where never reached
 
 
 def first_reach(
-    merit: NDArray[np.float64],
-    round_number: NDArray[np.int64],
-    bytes_spent: NDArray[np.float64],
-    run: NDArray[np.int64],
-    target: NDArray[np.float64],
+    merit: Floats,
+    round_number: Ints,
+    bytes_spent: Floats,
+    run: Ints,
+    target: Floats,
 ) -> Reach:
     """Rounds and bytes until `merit` (more is better) is at its run's target; rows [R], target [N].
 

@@ -7,8 +7,8 @@ federated learning 2022. Both models are judged on the site's own test patients;
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.arrays import Floats
 from sim.checks import Refused
 from sim.metrics import Metric
 from sim.stats.intervals import Intervals
@@ -24,7 +24,7 @@ class Tally(NamedTuple):
     surely_losing: int
 
 
-def gain(shared: NDArray[np.float64], local: NDArray[np.float64], metric: Metric) -> NDArray[np.float64]:
+def gain(shared: Floats, local: Floats, metric: Metric) -> Floats:
     """Gain of every seed and site by joining, more is better; [n, S], [n, S] -> [n, S]. NaN where one has no value."""
     if shared.shape != local.shape:
         raise Refused(f"gain of {shared.shape} over {local.shape}: both need the same seeds and sites.")
@@ -42,6 +42,6 @@ def tally(gains: Intervals) -> Tally:
     )
 
 
-def worst(merit: NDArray[np.float64]) -> int:
+def worst(merit: Floats) -> int:
     """Site with the lowest mean over seeds, more being better; [S]; -1 where no site has a value."""
     return -1 if np.isnan(merit).all() else int(np.nanargmin(merit))

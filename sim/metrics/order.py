@@ -8,6 +8,7 @@ float32 and days that are whole numbers have many. Knuth, The Art of Computer Pr
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.arrays import Floats, Ints, Words
 from sim.checks import Refused
 from sim.jit import exact
 from sim.metrics.segments import plain, starts
@@ -16,9 +17,7 @@ DIGITS, BINS = 8, 256  # digits of a float64, and the values that one can take
 ROWS = 2**31 - 1  # row numbers are int32
 
 
-def ordered(
-    values: NDArray[np.float64], segment: NDArray[np.int64], segments: int
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+def ordered(values: Floats, segment: Ints, segments: int) -> tuple[NDArray[np.int32], Ints]:
     """Row numbers by segment, then value, then row, and where each segment starts; [R], [R] -> [R], [G + 1].
 
     -0.0 equals 0.0, infinities are values, NaN come first or last. Refuses a segment outside 0 .. segments - 1.
@@ -31,14 +30,14 @@ def ordered(
     return dealt(key, plain(segment, np.int64, rows), start.copy()), start
 
 
-def sortable(values: NDArray[np.float64]) -> NDArray[np.uint64]:
+def sortable(values: Floats) -> Words:
     """Whole numbers in the order of the values, equal where those are; [R]. A float's bits are sign and magnitude."""
     bits = (values + 0.0).view(np.int64)  # -0.0 + 0.0 = 0.0
     return (bits ^ ((bits >> 63) | np.int64(-(2**63)))).view(np.uint64)
 
 
 @exact
-def dealt(key: NDArray[np.uint64], segment: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.int32]:
+def dealt(key: Words, segment: Ints, place: Ints) -> NDArray[np.int32]:
     """Row numbers by segment, then key, then row; [R], [R], [G + 1] -> [R]. Overwrites all but `segment`."""
     rows = len(key)
     count = np.zeros((DIGITS, BINS), dtype=np.int64)

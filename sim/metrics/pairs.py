@@ -7,12 +7,10 @@ twice that in halves: int64 holds them for any n that `order` takes (2^31 - 1).
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.arrays import Bools, Floats, Ints
 from sim.jit import exact
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 Rows = NDArray[np.int32]  # row numbers in an order, segment by segment
-Ints = NDArray[np.int64]
 
 
 @exact

@@ -3,18 +3,17 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.arrays import Bools, Floats, Ints
 from sim.jit import exact
 from sim.metrics.order import ordered
 from sim.metrics.segments import plain, sizes
-
-Floats = NDArray[np.float64]
 
 
 def partial_loss(
     log_risk: Floats,
     time_days: Floats,
-    event: NDArray[np.bool_],
-    segment: NDArray[np.int64],
+    event: Bools,
+    segment: Ints,
     segments: int,
     efron: bool,
 ) -> Floats:
@@ -35,9 +34,9 @@ def partial_loss(
 def summed(
     log_risk: Floats,
     time_days: Floats,
-    event: NDArray[np.bool_],
+    event: Bools,
     by_time: NDArray[np.int32],
-    start: NDArray[np.int64],
+    start: Ints,
     efron: bool,
 ) -> Floats:
     """-log partial likelihood of every segment, summed over events; four times [R], [G + 1] -> [G].

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from sim.arrays import Bools, Floats, Ints
 from sim.checks import Refused
 
 
-def sizes(segment: NDArray[np.int64], segments: int) -> NDArray[np.int64]:
+def sizes(segment: Ints, segments: int) -> Ints:
     """Rows of each segment; [R] -> [G]. Refuses a segment outside 0 .. segments - 1."""
     if len(segment) and not 0 <= segment.min() <= segment.max() < segments:
         raise Refused(
@@ -22,19 +23,17 @@ def sizes(segment: NDArray[np.int64], segments: int) -> NDArray[np.int64]:
     return np.bincount(segment, minlength=segments).astype(np.int64, copy=False)
 
 
-def starts(segment: NDArray[np.int64], segments: int) -> NDArray[np.int64]:
+def starts(segment: Ints, segments: int) -> Ints:
     """Where each segment begins once rows are in order of segment, and where the last one ends; [R] -> [G + 1]."""
     return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes(segment, segments))])
 
 
-def segment_sum(
-    values: NDArray[np.float64] | NDArray[np.bool_], segment: NDArray[np.int64], segments: int
-) -> NDArray[np.float64]:
+def segment_sum(values: Floats | Bools, segment: Ints, segments: int) -> Floats:
     """Sum of each segment in the order of its rows, 0 where it has none; [R], [R] -> [G]."""
     return np.bincount(segment, weights=values, minlength=segments).astype(np.float64, copy=False)
 
 
-def segment_mean(values: NDArray[np.float64], segment: NDArray[np.int64], segments: int) -> NDArray[np.float64]:
+def segment_mean(values: Floats, segment: Ints, segments: int) -> Floats:
     """Mean of each segment, NaN where it has no rows; [R], [R] -> [G]."""
     count = sizes(segment, segments)
     mean = np.full(segments, np.nan)

@@ -1,20 +1,20 @@
 """Harrell's C of every segment, in O(n log n) time and O(n) memory."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.arrays import Bools, Floats, Ints
 from sim.metrics.order import ordered
 from sim.metrics.pairs import exit_pairs, share
 from sim.metrics.segments import plain
 
 
 def harrell_c(
-    risk: NDArray[np.float64],
-    time_days: NDArray[np.float64],
-    event: NDArray[np.bool_],
-    segment: NDArray[np.int64],
+    risk: Floats,
+    time_days: Floats,
+    event: Bools,
+    segment: Ints,
     segments: int,
-) -> NDArray[np.float64]:
+) -> Floats:
     """Chance that of two patients the one with the higher risk has the event first; [R] -> [G].
 
     Harrell et al., JAMA 1982. Tie rule, equal to lifelines.utils.concordance_index(time, -risk, event):

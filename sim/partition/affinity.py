@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.arrays import Ints
 from sim.cohort.table import Cohort
 from sim.partition.affinity_axes import SEEKERS, drawn
 from sim.partition.affinity_settings import AffinitySettings
@@ -33,7 +33,7 @@ class Affinity(AffinitySettings):
         possible(group, self.sites, floors(self, cohort, outcome))
         seekers = {name: SEEKERS[name](self, cohort, group) for name in used}
 
-        def draw(number: int) -> NDArray[np.int64]:
+        def draw(number: int) -> Ints:
             at = drawn(self, seed, number)
             # A floor of rows is met by sizes, not by luck: no row of a patient is lost.
             least = min(self.min_rows, len(group.word) // self.sites)

@@ -5,9 +5,9 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from sim.arrays import Bools, Floats, Ints
 from sim.checks import Refused
 from sim.cohort.ordered import column_of
 from sim.cohort.table import Cohort
@@ -17,8 +17,6 @@ from sim.partition.axes import Axis
 from sim.partition.columns import Levels, levels, number, standard
 from sim.partition.redraw import People
 from sim.partition.sizes import normals, relative
-
-Floats = NDArray[np.float64]
 
 
 class Normal(Protocol):
@@ -33,7 +31,7 @@ class Drawn(NamedTuple):
 
     normal: Normal  # of this draw
     large: Floats  # [K] relative size
-    kind: NDArray[np.int64]  # [K] archetype, in the order of the names
+    kind: Ints  # [K] archetype, in the order of the names
 
     @property
     def sites(self) -> int:
@@ -190,7 +188,7 @@ def by_outcome(settings: AffinitySettings, cohort: Cohort, group: People) -> See
     return lambda at: [axes.gradient(had, at.normal("outcome", shape=(at.sites,)))]
 
 
-def rare_cases(settings: AffinitySettings, cohort: Cohort, group: People) -> NDArray[np.bool_]:
+def rare_cases(settings: AffinitySettings, cohort: Cohort, group: People) -> Bools:
     """Whether a patient's cancer is rare in this cohort; bool [N]."""
     cancer = levels(cohort, settings.columns.cancer, "partition.columns.cancer", group)
     return np.asarray((cancer.code >= 0) & (cancer.share < settings.rare_below)[cancer.code])

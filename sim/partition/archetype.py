@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.arrays import Floats, Ints
 from sim.checks import Refused, one_of, within
 
-Floats = NDArray[np.float64]
 STRONG = 10.0  # the largest tilt that is let in: odds times 22,000
 
 
@@ -57,7 +56,7 @@ def check(archetypes: Mapping[str, Archetype]) -> None:
         raise Refused("partition.archetypes: the shares of all are 0; give one a share above 0.")
 
 
-def kinds(archetypes: Mapping[str, Archetype], u: Floats) -> NDArray[np.int64]:
+def kinds(archetypes: Mapping[str, Archetype], u: Floats) -> Ints:
     """Which archetype each site is, [K], from a uniform each; in the order of the names."""
     share = np.array([archetypes[name].share for name in sorted(archetypes)])
     ends = np.cumsum(share / share.sum())

@@ -2,9 +2,7 @@
 
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
+from sim.arrays import Ints
 from sim.cohort.table import Cohort
 from sim.factorize import at_one_place, coded
 from sim.partition.base import Partition, Sites
@@ -18,7 +16,7 @@ class Settled(NamedTuple):
     cohort: Cohort  # with the copies of patients who are known at two sites
     sites: Sites  # [R]
     external: tuple[str, ...]  # sites that do not train
-    again: NDArray[np.int64]  # [n] rows of which the last n are copies
+    again: Ints  # [n] rows of which the last n are copies
 
 
 def settle(partition: Partition, cohort: Cohort, outcome: str, seed: int) -> Settled:

@@ -8,12 +8,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.arrays import Bools, Floats, Ints
 from sim.partition.columns import Levels
 
-Floats = NDArray[np.float64]
-Rows = NDArray[np.int64]
+Rows = Ints
 EARTH_KM = 6371.0  # mean radius
 
 
@@ -67,12 +66,12 @@ def traits(facts: Floats, sought: Floats) -> Axis:
     return Axis(lambda rows: facts[rows], sought.T)
 
 
-def referral(rare: NDArray[np.bool_], top: NDArray[np.bool_]) -> Axis:
+def referral(rare: Bools, top: Bools) -> Axis:
     """Rare cases go to referral sites: odds times exp(kappa); rare [N], top [K]."""
     return Axis(lambda rows: rare[rows, None].astype(np.float64), top[None, :].astype(np.float64))
 
 
-def home(levels: Levels, region: NDArray[np.int64]) -> Axis:
+def home(levels: Levels, region: Ints) -> Axis:
     """Patients stay in their region: odds times exp(kappa) for the sites in it; region [K]."""
     return tilt(levels, np.eye(len(levels.names))[region])
 

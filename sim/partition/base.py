@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from sim.arrays import Names
 from sim.checks import within
 from sim.cohort.table import Cohort
 from sim.factorize import coded
 from sim.partition.external import External
 
-Sites = NDArray[np.str_]  # [R] name of the site of every row
+Sites = Names  # [R] name of the site of every row
 
 
 @dataclass

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype
 
+from sim.arrays import Bools, Floats, Ints
 from sim.cohort.outcomes import Categorical
 from sim.cohort.table import Cohort
 from sim.factorize import coded as coded_names
@@ -14,7 +14,6 @@ from sim.partition.base import Sites
 from sim.partition.columns import GAP, coded
 from sim.random import key, scatter
 
-Floats = NDArray[np.float64]
 FIFTHS = 5
 
 
@@ -23,7 +22,7 @@ class Mix(NamedTuple):
 
     column: str
     levels: tuple[str, ...]  # a number's are fifths of the cohort; gaps are one more
-    counts: NDArray[np.int64]  # [S, L]
+    counts: Ints  # [S, L]
 
     @property
     def shares(self) -> Floats:
@@ -49,7 +48,7 @@ class Mix(NamedTuple):
         return float(of_site @ rows / rows.sum())
 
 
-def mixes(cohort: Cohort, outcome: str, site: NDArray[np.int64], sites: int) -> list[Mix]:
+def mixes(cohort: Cohort, outcome: str, site: Ints, sites: int) -> list[Mix]:
     """The event, or the classes, and every predictor of an outcome; site [R]."""
     kind = cohort.outcome(outcome)
     if isinstance(kind, Categorical):
@@ -59,7 +58,7 @@ def mixes(cohort: Cohort, outcome: str, site: NDArray[np.int64], sites: int) -> 
     return found + [tabled(name, cohort.table[name], site, sites) for name in cohort.predictors[outcome]]
 
 
-def tabled(name: str, values: pd.Series | NDArray[np.bool_], site: NDArray[np.int64], sites: int) -> Mix:
+def tabled(name: str, values: pd.Series | Bools, site: Ints, sites: int) -> Mix:
     """Rows of every site at every level of a column."""
     series = pd.Series(values)
     if isinstance(series.dtype, pd.CategoricalDtype) or is_bool_dtype(series) or series.nunique() <= FIFTHS:

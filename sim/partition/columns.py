@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from sim.arrays import Floats, Ints
 from sim.checks import Refused
 from sim.cohort.ordered import column_of, ordered
 from sim.cohort.table import Cohort
@@ -18,17 +18,17 @@ GAP = "not recorded"
 class Levels(NamedTuple):
     """A level for every patient."""
 
-    code: NDArray[np.int64]  # [N] index in names; -1 = not recorded in any row
+    code: Ints  # [N] index in names; -1 = not recorded in any row
     names: tuple[str, ...]  # in the order of the categories, or sorted
 
     @property
-    def share(self) -> NDArray[np.float64]:
+    def share(self) -> Floats:
         """Share of every level among the patients who have one, [C]."""
         counts = np.bincount(self.code[self.code >= 0], minlength=len(self.names)).astype(np.float64)
         return np.asarray(counts / max(counts.sum(), 1.0))
 
 
-def coded(series: pd.Series) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+def coded(series: pd.Series) -> tuple[Ints, tuple[str, ...]]:
     """Code of every row, -1 where not recorded, and the levels: those of a categorical as they are, else sorted."""
     if isinstance(series.dtype, pd.CategoricalDtype):
         return series.cat.codes.to_numpy().astype(np.int64), tuple(map(str, series.cat.categories))
@@ -63,7 +63,7 @@ def classes(cohort: Cohort, outcome: str, by: str, group: People) -> Levels:
     return Levels(code.astype(np.int64), tuple(names[at] for at in there))
 
 
-def number(cohort: Cohort, column: str, setting: str, group: People, *, raw: bool = False) -> NDArray[np.float64]:
+def number(cohort: Cohort, column: str, setting: str, group: People, *, raw: bool = False) -> Floats:
     """Number of every patient, [N]: highest of the rows, zero mean and unit variance over patients unless `raw`.
 
     Ordered levels count 0, 1, 2 and dates in days. Not recorded is 0, the mean (NaN if raw); a constant is all 0.
@@ -74,7 +74,7 @@ def number(cohort: Cohort, column: str, setting: str, group: People, *, raw: boo
     return highest if raw else standard(highest)
 
 
-def standard(value: NDArray[np.float64]) -> NDArray[np.float64]:
+def standard(value: Floats) -> Floats:
     """Zero mean, unit variance; NaN becomes 0, as does a constant; [N]."""
     there = value[~np.isnan(value)]
     spread = there.std() if len(there) else 0.0

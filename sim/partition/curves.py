@@ -3,9 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from sim.arrays import Bools, Floats, Ints
 
 
 class Curves(NamedTuple):
@@ -13,7 +12,7 @@ class Curves(NamedTuple):
 
     time: Floats  # [n] distinct times of a site, ascending
     survival: Floats  # [n] just after that time
-    start: NDArray[np.int64]  # [S + 1]
+    start: Ints  # [S + 1]
 
     def of(self, site: int) -> tuple[Floats, Floats]:
         """Corners of a site's step function, from (0, 1) on."""
@@ -21,7 +20,7 @@ class Curves(NamedTuple):
         return np.r_[0.0, self.time[part]], np.r_[1.0, self.survival[part]]
 
 
-def kaplan_meier(time: Floats, event: NDArray[np.bool_], site: NDArray[np.int64], sites: int) -> Curves:
+def kaplan_meier(time: Floats, event: Bools, site: Ints, sites: int) -> Curves:
     """Product-limit estimate of every site: Kaplan and Meier, JASA 1958; [R] each.
 
     Those censored at a time of death were at risk then.

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from sim.arrays import Floats
 from sim.cohort.table import Cohort
 from sim.factorize import coded
 from sim.partition.base import Sites
@@ -55,7 +55,7 @@ def skew(frame: pd.DataFrame) -> Skew:
     return Skew(float(p @ variation), float(p @ divergence), effective_sites(rows))
 
 
-def effective_sites(rows: NDArray[np.float64]) -> float:
+def effective_sites(rows: Floats) -> float:
     """1 / sum p^2 for sites with these rows [S] (inverse Simpson index; Kish's effective number)."""
     p = rows / rows.sum()
     return float(1 / (p @ p))

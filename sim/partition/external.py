@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.arrays import Floats, Ints, Names
 from sim.checks import Refused, one_of, within
 from sim.cohort.encode import encode
 from sim.cohort.table import Cohort
@@ -31,7 +31,7 @@ class External:
     def __post_init__(self) -> None:
         within("partition.external.count", self.count, 0)
 
-    def reserve(self, cohort: Cohort, outcome: str, sites: NDArray[np.str_], seed: int) -> tuple[str, ...]:
+    def reserve(self, cohort: Cohort, outcome: str, sites: Names, seed: int) -> tuple[str, ...]:
         """Names of the reserved sites, sorted; the same whatever the order of the rows."""
         names, site = coded(sites)
         for name in self.sites:
@@ -53,7 +53,7 @@ class External:
         return tuple(sorted({*self.sites, *names[chosen].tolist()}))
 
 
-def remoteness(cohort: Cohort, outcome: str, site: NDArray[np.int64], sites: int) -> NDArray[np.float64]:
+def remoteness(cohort: Cohort, outcome: str, site: Ints, sites: int) -> Floats:
     """How far the patients of each site are from all, [S]: mean over columns of the squared standardised difference.
 
     Columns are the predictors as a model sees them (one per level but the first, gaps as a column) and the event, or

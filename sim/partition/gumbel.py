@@ -10,11 +10,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.arrays import Floats, Ints
 from sim.jit import exact
 from sim.random import scatter
 
-Floats = NDArray[np.float64]
-Affinity = Callable[[NDArray[np.int64]], Floats]  # numbers of patients [n] -> log-odds [n, K]
+Affinity = Callable[[Ints], Floats]  # numbers of patients [n] -> log-odds [n, K]
 
 CELLS = 2**22  # patient-site pairs in memory at a time
 SAMPLE = 2**23  # pairs on which the sites' intercepts are solved
@@ -23,7 +23,7 @@ CLOSE = 0.005  # relative error of a site's expected size that is good enough; c
 GOLDEN = 0x9E3779B97F4A7C15
 
 
-def offsets(affinity: Affinity, patients: int, sizes: NDArray[np.int64]) -> Floats:
+def offsets(affinity: Affinity, patients: int, sizes: Ints) -> Floats:
     """Intercept of every site, [K], with which the expected sizes are the wanted ones: Sinkhorn's iteration.
 
     Of all laws with these sizes and these odds ratios there is one, and this is it; with affinities of zero the
@@ -44,9 +44,7 @@ def offsets(affinity: Affinity, patients: int, sizes: NDArray[np.int64]) -> Floa
     return np.asarray(b)
 
 
-def run(
-    affinity: Affinity, words: NDArray[np.uint64], order: NDArray[np.int64], sizes: NDArray[np.int64], word: int
-) -> NDArray[np.int64]:
+def run(affinity: Affinity, words: NDArray[np.uint64], order: Ints, sizes: Ints, word: int) -> Ints:
     """Site of every patient, [N]: exactly `sizes` [K] patients each, chosen one after the other in `order` [N].
 
     `words` [N] are the patients' hashes, `word` the key of the noise. Sizes sum to N, so that nobody is left over.
@@ -62,9 +60,7 @@ def run(
 
 
 @exact
-def choose(
-    logit: Floats, weight: Floats, mixed: NDArray[np.uint64], left: NDArray[np.int64]
-) -> NDArray[np.int64]:  # pragma: no cover - compiled
+def choose(logit: Floats, weight: Floats, mixed: NDArray[np.uint64], left: Ints) -> Ints:  # pragma: no cover - compiled
     """Site of every patient of a block, [n]; takes their places from `left` [K]. logit, weight = exp(logit) [n, K]."""
     chosen = np.empty(len(logit), dtype=np.int64)
     for i in range(len(logit)):

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.arrays import Ints
 from sim.checks import within
 from sim.cohort.table import Cohort
 from sim.partition.base import Partition, Sites
@@ -39,7 +39,7 @@ class Dirichlet(Partition):
         group = people(cohort, outcome)
         code, names = classes(cohort, outcome, self.by, group)
 
-        def draw(number: int) -> NDArray[np.int64]:
+        def draw(number: int) -> Ints:
             site = np.empty(len(group.word), dtype=np.int64)
             order = group.shuffled(seed, "dirichlet", number)
             for at in range(len(names)):
@@ -83,7 +83,7 @@ class InnerDirichlet(Partition):
         centre = found.share if self.prior is Prior.cohort else np.ones(len(found.names))
         single = np.ones((self.sites, len(found.names)))
 
-        def draw(number: int) -> NDArray[np.int64]:
+        def draw(number: int) -> Ints:
             rng = stream(seed, "partition", "inner_dirichlet", number)
             mix = rng.dirichlet(self.alpha * centre, self.sites)
             urn = Urn(mix, single, np.arange(len(found.names)), found.code)
@@ -123,7 +123,7 @@ class Pachinko(Partition):
         pairs, code = np.unique(coarse.code * len(fine.names) + fine.code, return_inverse=True)
         parent = pairs // len(fine.names)
 
-        def draw(number: int) -> NDArray[np.int64]:
+        def draw(number: int) -> Ints:
             rng = stream(seed, "partition", "pachinko", number)
             top = rng.dirichlet(np.full(len(coarse.names), self.alpha), self.sites)
             # A symmetric Dirichlet is a normalised gamma; the urn normalises within the coarse class.

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.arrays import Bools, Ints, Names
 from sim.cohort.outcomes import Survival
 from sim.cohort.table import Cohort
 from sim.partition.base import Partition
@@ -25,7 +25,7 @@ class Floors:
     events: int
     classes: tuple[str, ...]  # of the outcome; none where events are counted alone
 
-    def lack(self, names: NDArray[np.str_], site: NDArray[np.int64], label: NDArray[np.int64]) -> "Lack":
+    def lack(self, names: Names, site: Ints, label: Ints) -> "Lack":
         """What sites [S] lack when rows [R] of class `label` [R] (1 = event) lie at `site` [R]."""
         kinds = len(self.classes or NO_OR_YES)
         held = np.bincount(site * kinds + label, minlength=len(names) * kinds).reshape(len(names), kinds)
@@ -44,12 +44,12 @@ class Lack:
     """Rows [S] and events [S] (where classes count, rows of the second commonest) of sites [S] against their floors."""
 
     floors: Floors
-    names: NDArray[np.str_]
-    rows: NDArray[np.int64]
-    events: NDArray[np.int64]
+    names: Names
+    rows: Ints
+    events: Ints
 
     @property
-    def short(self) -> NDArray[np.bool_]:
+    def short(self) -> Bools:
         """Which sites are below a floor, [S]."""
         return (self.rows < self.floors.rows) | (self.events < self.floors.events)
 
@@ -85,7 +85,7 @@ class Lack:
         return found + ([f"partition.min_events={self.events.min()}"] if self.events.min() < self.floors.events else [])
 
 
-def listed(names: NDArray[np.str_]) -> str:
+def listed(names: Names) -> str:
     """The first few names, and how many more."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN].tolist()) + more

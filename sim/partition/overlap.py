@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from pandas.api.types import is_integer_dtype
 
+from sim.arrays import Ints, Names
 from sim.checks import Refused
 from sim.cohort.table import Cohort
 from sim.factorize import coded
@@ -21,11 +21,11 @@ class Copied(NamedTuple):
     """A cohort and the sites of its rows [R]; the last rows are copies of the rows `again` [n]."""
 
     cohort: Cohort
-    sites: NDArray[np.str_]
-    again: NDArray[np.int64]
+    sites: Names
+    again: Ints
 
 
-def copied(cohort: Cohort, sites: NDArray[np.str_], share: float, seed: int) -> Copied:
+def copied(cohort: Cohort, sites: Names, share: float, seed: int) -> Copied:
     """The cohort with the rows of some patients once more at a second site.
 
     Each patient is copied with chance `share`, to another site in proportion to its patients. A copy has a number of

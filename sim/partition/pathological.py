@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.arrays import Bools, Ints
 from sim.checks import Refused, within
 from sim.cohort.table import Cohort
 from sim.partition.base import Partition, Sites
@@ -49,7 +49,7 @@ class Pathological(Partition):
             )
         possible(group, self.sites, floors(self, cohort, outcome))
 
-        def draw(number: int) -> NDArray[np.int64]:
+        def draw(number: int) -> Ints:
             own = owners(self.sites, self.classes, total, key(seed, "partition", "pathological", number))
             # Each class: its patients in random order, in even pieces, to its owners in order.
             order = group.shuffled(seed, "pathological", number)
@@ -68,7 +68,7 @@ class Pathological(Partition):
         return redraw(group, self.sites, floors(self, cohort, outcome), draw, words, draws)
 
 
-def owners(sites: int, each: int, total: int, word: int) -> NDArray[np.bool_]:
+def owners(sites: int, each: int, total: int, word: int) -> Bools:
     """Which site owns which class, bool [K, C]: `each` classes a site, every class at least one site."""
     own = np.zeros((sites, total), dtype=bool)
     own[np.arange(sites), np.arange(sites) % total] = True
@@ -112,7 +112,7 @@ class Shards(Partition):
                 f"{len(code)} patients. Lower one of them."
             )
 
-        def draw(number: int) -> NDArray[np.int64]:
+        def draw(number: int) -> Ints:
             order = group.shuffled(seed, "shards", number)
             order = order[np.argsort(code[order], kind="stable")]
             word = key(seed, "partition", "shards", number, "piece")

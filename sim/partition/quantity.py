@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.arrays import Ints
 from sim.checks import within
 from sim.cohort.table import Cohort
 from sim.partition.base import Partition, Sites
@@ -32,7 +32,7 @@ class Quantity(Partition):
         """Name of the site of every row, str [R]."""
         group = people(cohort, outcome)
 
-        def draw(number: int) -> NDArray[np.int64]:
+        def draw(number: int) -> Ints:
             site = np.empty(len(group.word), dtype=np.int64)
             shares = stream(seed, "partition", "quantity", number).dirichlet(np.full(self.sites, self.alpha))
             cut(group.shuffled(seed, "quantity", number), shares, site)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.arrays import Floats, Ints
 from sim.checks import Refused
 from sim.cohort.table import Cohort
 from sim.partition.base import Sites
@@ -27,17 +28,17 @@ class People:
     """
 
     word: NDArray[np.uint64]
-    kind: NDArray[np.int64]
-    back: NDArray[np.int64]
-    label: NDArray[np.int64]
+    kind: Ints
+    back: Ints
+    label: Ints
     names: tuple[str, ...]
 
-    def shuffled(self, seed: int, *path: int | str) -> NDArray[np.int64]:
+    def shuffled(self, seed: int, *path: int | str) -> Ints:
         """Patients [N] in the order of one random number each."""
         return np.argsort(scatter(key(seed, "partition", *path), self.word), kind="stable")
 
 
-Draw = Callable[[int], NDArray[np.int64]]  # number of the draw -> site [N] of every patient
+Draw = Callable[[int], Ints]  # number of the draw -> site [N] of every patient
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def people(cohort: Cohort, outcome: str) -> People:
     return People(whose.word[whose.first], whose.highest(label), whose.back, label, names)
 
 
-def cut(order: NDArray[np.int64], shares: NDArray[np.float64], site: NDArray[np.int64]) -> None:
+def cut(order: Ints, shares: Floats, site: Ints) -> None:
     """Write into `site` [N] where the patients in `order` [n] go: consecutive pieces in proportion to `shares` [S]."""
     # The last end is left out: it is all of them, whatever rounding says.
     ends = np.floor(np.cumsum(shares)[:-1] * len(order))

@@ -1,12 +1,10 @@
 """Sizes of sites before anybody is dealt: a power law, a log-normal law, given weights, or all of them multiplied."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from sim.arrays import Floats, Ints
 from sim.random import inside, key, scatter
-
-Floats = NDArray[np.float64]
 
 
 def normals(seed: int, *path: int | str, shape: tuple[int, ...]) -> Floats:
@@ -21,7 +19,7 @@ def relative(sites: int, power: float, sigma: float, given: list[float], z: Floa
     return np.asarray(weight * np.arange(1, sites + 1) ** -power * np.exp(sigma * z))
 
 
-def apportion(weight: Floats, total: int, least: int) -> NDArray[np.int64]:
+def apportion(weight: Floats, total: int, least: int) -> Ints:
     """Whole numbers that sum to `total`, in proportion to weight but at least `least` each, by largest remainders; [K].
 
     Needs total >= least K. Those that would fall below `least` get it, and the others share what is left.

@@ -3,14 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.arrays import Floats, Ints
 from sim.jit import exact
 from sim.partition.redraw import People
 from sim.random import key, scatter, uniform
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 class Urn(NamedTuple):

@@ -9,10 +9,9 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from sim.arrays import Bools, Names
 from sim.checks import within
 from sim.cohort.outcomes import Survival
 from sim.cohort.table import Cohort
@@ -51,7 +50,7 @@ class Shift:
         happens = self.practice.spread or self.concept.tau or self.concept.intercept
         return bool(happens) or self.faults.any or any(kind.on(self.het) for kind in recorded)
 
-    def apply(self, cohort: Cohort, outcome: str, sites: NDArray[np.str_], seed: int) -> Cohort:
+    def apply(self, cohort: Cohort, outcome: str, sites: Names, seed: int) -> Cohort:
         """The cohort as the sites record it, in the order in which it comes about; sites str [R], one a row."""
         if not self.on:
             return cohort
@@ -81,9 +80,7 @@ class Shift:
         if self.faults.any:
             yield self.faults.turned, shifted, self.faults.apply(table, where, self.coding.factors, shifted.outcomes)
 
-    def changers(
-        self, cohort: Cohort, outcome: str, sites: NDArray[np.str_], seed: int, rows: NDArray[np.bool_]
-    ) -> list[str]:
+    def changers(self, cohort: Cohort, outcome: str, sites: Names, seed: int, rows: Bools) -> list[str]:
         """Dials that changed the label, or event, of some of these rows, bool [R]."""
         kind = cohort.outcome(outcome)
         column = kind.event if isinstance(kind, Survival) else kind.label

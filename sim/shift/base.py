@@ -9,14 +9,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import betaincinv, ndtri
 
+from sim.arrays import Bools, Floats, Ints, Names, Words
 from sim.checks import Refused, one_of, within
 from sim.cohort.outcomes import Binary, Outcome, Survival
 from sim.cohort.table import Cohort
 from sim.factorize import coded
 from sim.random import inside, key, scatter, site_keys
 
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 Values = NDArray[np.generic] | pd.Series
 Changed = dict[str, Values]  # columns of a table, made anew
 
@@ -59,13 +58,13 @@ class Where:
     """R rows at S sites, and uniforms that belong to a site's name or to a patient, whatever else there is."""
 
     seed: int
-    names: NDArray[np.str_]  # [S]
-    site: NDArray[np.int64]  # [R]
-    site_word: NDArray[np.uint64]  # [S]
-    row_word: NDArray[np.uint64]  # [R] of the patient: all rows of a patient share their numbers
+    names: Names  # [S]
+    site: Ints  # [R]
+    site_word: Words  # [S]
+    row_word: Words  # [R] of the patient: all rows of a patient share their numbers
 
     @classmethod
-    def of(cls, cohort: Cohort, sites: NDArray[np.str_], seed: int) -> "Where":
+    def of(cls, cohort: Cohort, sites: Names, seed: int) -> "Where":
         """Keys of a cohort's rows and sites."""
         names, site = coded(sites)
         words = site_keys(tuple(str(name) for name in names))
@@ -88,7 +87,7 @@ class Where:
         """A uniform in (0, 1) for every row, [R]."""
         return inside(scatter(key(self.seed, "shift", *path, "rows"), self.row_word))
 
-    def misread(self, yes: Flags, missed: float, false: float, kind: str, laws: tuple[str, str], name: str) -> Flags:
+    def misread(self, yes: Bools, missed: float, false: float, kind: str, laws: tuple[str, str], name: str) -> Bools:
         """A yes-or-no fact [R] as the sites read it: `missed` and `false` are means over sites of the shares misread.
 
         1 - sensitivity is Beta(2, 40), 1 - specificity Beta(2, 60) over sites, scaled to these means; `laws` key them.
@@ -97,7 +96,7 @@ class Where:
         seen = self.hit(self.shares(false, 2, 60, kind, laws[1], name), kind, "false", name)
         return np.where(yes, ~lost, seen)
 
-    def hit(self, share: Floats, *path: str) -> NDArray[np.bool_]:
+    def hit(self, share: Floats, *path: str) -> Bools:
         """Rows that happen with the share of their site, bool [R]; a larger share keeps those of a smaller one."""
         return self.rows(*path) < share[self.site]
 

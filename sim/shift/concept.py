@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
+from sim.arrays import Floats
 from sim.checks import Refused, within
 from sim.cohort.outcomes import Binary
 from sim.cohort.table import Cohort
-from sim.shift.base import Floats, Where, flags, moments, named, numbers
+from sim.shift.base import Where, flags, moments, named, numbers
 
 GAIN, GAINED = "cate", "response"  # column of truth: what the treatment adds to the probability of this outcome
 

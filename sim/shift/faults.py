@@ -5,8 +5,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from sim.arrays import Bools
 from sim.checks import Refused, within
 from sim.cohort.outcomes import Binary, Outcome, Survival
 from sim.random import key, scatter
@@ -35,7 +35,7 @@ class Faults:
         """Settings of those that change an outcome."""
         return [f"shift.faults.{name}" for name in ("label_flip", "stale") if getattr(self, name)]
 
-    def at(self, fault: str, where: Where) -> NDArray[np.bool_]:
+    def at(self, fault: str, where: Where) -> Bools:
         """Sites with the fault, bool [S]."""
         count = getattr(self, fault)
         if count > len(where.names):

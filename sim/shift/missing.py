@@ -6,13 +6,13 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.special import expit, logit
 
+from sim.arrays import Bools, Floats
 from sim.checks import within
 from sim.cohort.ordered import counted
 from sim.random import key, scatter, uniform
-from sim.shift.base import Changed, Dials, Floats, Values, Where, column, moments, named, numbers, recoded
+from sim.shift.base import Changed, Dials, Values, Where, column, moments, named, numbers, recoded
 
 MOST = 0.8  # share of gaps that a site's own rate may reach
 
@@ -63,7 +63,7 @@ class Missing(Dials):
                 changed[name] = blanked(series, gap)
         return table.assign(**changed)
 
-    def absent(self, where: Where, block: str, panel: float) -> NDArray[np.bool_]:
+    def absent(self, where: Where, block: str, panel: float) -> Bools:
         """Sites without the block, bool [S]. Were it gone everywhere, the site nearest to having it keeps it."""
         own = where.sites("missing", "panel", block)
         if self.vendors:
@@ -98,7 +98,7 @@ def standard(value: Floats) -> Floats:
     return np.asarray((value - mean) / (sd or 1.0))
 
 
-def blanked(series: pd.Series, gap: NDArray[np.bool_]) -> Values:
+def blanked(series: pd.Series, gap: Bools) -> Values:
     """A column with gaps: categories stay categories, flags become numbers with NaN."""
     if not gap.any():
         return series

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from sim.arrays import Names
 from sim.cohort.table import Cohort
 from sim.factorize import coded
 
 
-def changed(before: Cohort, after: Cohort, sites: NDArray[np.str_]) -> pd.DataFrame:
+def changed(before: Cohort, after: Cohort, sites: Names) -> pd.DataFrame:
     """One row a column that differs; shares of rows. `missing` counts gaps after, `least` and `most` are over sites."""
     names, site = coded(sites)
     size = np.bincount(site)

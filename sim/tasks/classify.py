@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from sim.arrays import Bools, Floats, Ints
 from sim.cohort.outcomes import Binary
 from sim.cohort.table import Cohort
 from sim.federation.federation import Federation
@@ -16,7 +16,7 @@ from sim.metrics.discrimination import accuracy, auroc
 from sim.tasks.closed import Loss, closed_form
 from sim.tasks.nets import Net
 from sim.tasks.outcome import only
-from sim.tasks.task import Columns, Floats, Task, TaskSettings
+from sim.tasks.task import Columns, Task, TaskSettings
 
 
 class Classification(Task):
@@ -35,11 +35,11 @@ class Classification(Task):
         """Probability of the event; [N, 1] -> [N]."""
         return torch.sigmoid(output[:, 0])
 
-    def events(self, y: Columns) -> NDArray[np.bool_]:
+    def events(self, y: Columns) -> Bools:
         """The label; bool [R]."""
         return y["label"].astype(bool)
 
-    def metrics(self, score: Floats, y: Columns, segment: NDArray[np.int64], segments: int) -> dict[str, Floats]:
+    def metrics(self, score: Floats, y: Columns, segment: Ints, segments: int) -> dict[str, Floats]:
         """AUROC, Brier score, accuracy at 0.5 and calibration in the large; each [G]."""
         label = self.events(y)
         return {

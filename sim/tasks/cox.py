@@ -10,9 +10,9 @@ from enum import Enum
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sim.arrays import Bools, Floats, Ints
 from sim.cohort.outcomes import Survival
 from sim.cohort.table import Cohort
 from sim.federation.federation import Federation
@@ -21,7 +21,7 @@ from sim.metrics.survival import harrell_c
 from sim.tasks.layout import call
 from sim.tasks.nets import Net
 from sim.tasks.outcome import only
-from sim.tasks.task import Batch, Columns, Floats, Task, TaskSettings
+from sim.tasks.task import Batch, Columns, Task, TaskSettings
 
 
 class Ties(Enum):
@@ -64,22 +64,20 @@ class Cox(Task):
         """NaN: a row alone has no partial likelihood, see `segment_loss`; [N, 1] -> [N]."""
         return torch.full_like(output[:, 0], torch.nan)
 
-    def segment_loss(
-        self, score: Floats, row_loss: Floats, y: Columns, segment: NDArray[np.int64], segments: int
-    ) -> Floats:
+    def segment_loss(self, score: Floats, row_loss: Floats, y: Columns, segment: Ints, segments: int) -> Floats:
         """-log partial likelihood within each segment over its rows; [G]."""
         time = y["time_days"].astype(np.float32).astype(np.float64)  # the ties of `targets`
         return partial_loss(score, time, self.events(y), segment, segments, self.ties is Ties.efron)
 
-    def events(self, y: Columns) -> NDArray[np.bool_]:
+    def events(self, y: Columns) -> Bools:
         """Whether the event was seen; bool [R]."""
         return y["event"].astype(bool)
 
-    def weighed(self, y: Columns) -> NDArray[np.bool_]:
+    def weighed(self, y: Columns) -> Bools:
         """Events: without one the loss is 0 for every model; bool [R]."""
         return self.events(y)
 
-    def metrics(self, score: Floats, y: Columns, segment: NDArray[np.int64], segments: int) -> dict[str, Floats]:
+    def metrics(self, score: Floats, y: Columns, segment: Ints, segments: int) -> dict[str, Floats]:
         """Harrell's C; [G]."""
         time = y["time_days"].astype(np.float64)
         return {"cindex": harrell_c(score, time, self.events(y), segment, segments)}

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from sim.arrays import Bools, Floats, Ints
 from sim.checks import Refused, within
 from sim.cohort.outcomes import Survival
 from sim.cohort.table import Cohort
@@ -20,7 +20,7 @@ from sim.metrics.survival import harrell_c
 from sim.tasks.closed import Loss, closed_form
 from sim.tasks.nets import Net, Proportional
 from sim.tasks.outcome import only
-from sim.tasks.task import Columns, Floats, Task, TaskSettings
+from sim.tasks.task import Columns, Task, TaskSettings
 
 GRID = 512  # cells of the histogram of event times that the sites sum to place the bins
 
@@ -67,17 +67,17 @@ class Hazard(Task):
         """Risk: cumulative hazard to the horizon, -log S; [N, bins] -> [N]."""
         return softplus(output).sum(1)
 
-    def events(self, y: Columns) -> NDArray[np.bool_]:
+    def events(self, y: Columns) -> Bools:
         """Whether the event was seen; bool [R]."""
         return y["event"].astype(bool)
 
-    def metrics(self, score: Floats, y: Columns, segment: NDArray[np.int64], segments: int) -> dict[str, Floats]:
+    def metrics(self, score: Floats, y: Columns, segment: Ints, segments: int) -> dict[str, Floats]:
         """Harrell's C; [G]."""
         time = y["time_days"].astype(np.float64)
         return {"cindex": harrell_c(score, time, self.events(y), segment, segments)}
 
 
-def bin_edges(time_days: Floats, event: NDArray[np.bool_], bins: int, horizon_days: float) -> Floats:
+def bin_edges(time_days: Floats, event: Bools, bins: int, horizon_days: float) -> Floats:
     """Edges with equally many events between them, from counts that sites can sum; days [bins + 1]."""
     horizon = horizon_days or float(time_days.max())
     grid = np.linspace(0.0, horizon, GRID + 1)

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from sim.arrays import Bools, Floats, Ints
 from sim.cohort.outcomes import Categorical
 from sim.cohort.table import Cohort
 from sim.federation.federation import Federation
@@ -15,7 +15,7 @@ from sim.metrics.classes import accuracy_classes, auroc_macro, balanced_accuracy
 from sim.tasks.closed import Loss, closed_form
 from sim.tasks.nets import Net
 from sim.tasks.outcome import only
-from sim.tasks.task import Columns, Floats, Task, TaskSettings
+from sim.tasks.task import Columns, Task, TaskSettings
 
 
 class Multiclass(Task):
@@ -38,11 +38,11 @@ class Multiclass(Task):
         """Probability of every class; [N, K] -> [N, K]."""
         return torch.softmax(output, 1)
 
-    def events(self, y: Columns) -> NDArray[np.bool_]:
+    def events(self, y: Columns) -> Bools:
         """Any class but the first; bool [R]."""
         return y["label"].astype(np.int64) > 0
 
-    def metrics(self, score: Floats, y: Columns, segment: NDArray[np.int64], segments: int) -> dict[str, Floats]:
+    def metrics(self, score: Floats, y: Columns, segment: Ints, segments: int) -> dict[str, Floats]:
         """Each [G]."""
         label = y["label"].astype(np.int64)
         return {

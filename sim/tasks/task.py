@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sim.arrays import Bools, Floats, Ints
 from sim.checks import Refused, one_of
 from sim.cohort.clinical.unlearnable import tells
 from sim.cohort.table import Cohort
@@ -19,7 +20,6 @@ from sim.tasks.layout import Layout, call
 from sim.tasks.nets import Net, Proportional
 
 Columns = Mapping[str, NDArray[np.generic]]  # columns of the outcome, each [R]
-Floats = NDArray[np.float64]
 
 
 class Batch(NamedTuple):
@@ -64,21 +64,19 @@ class Task:
         """Prediction of every row from the network's output: probabilities or risk; [N, ...] -> [N, *scores]."""
         raise NotImplementedError
 
-    def segment_loss(
-        self, score: Floats, row_loss: Floats, y: Columns, segment: NDArray[np.int64], segments: int
-    ) -> Floats:
+    def segment_loss(self, score: Floats, row_loss: Floats, y: Columns, segment: Ints, segments: int) -> Floats:
         """Loss of every segment of rows: the mean of theirs; [N, *scores], [N] -> [G]."""
         return segment_mean(row_loss, segment, segments)
 
-    def metrics(self, score: Floats, y: Columns, segment: NDArray[np.int64], segments: int) -> dict[str, Floats]:
+    def metrics(self, score: Floats, y: Columns, segment: Ints, segments: int) -> dict[str, Floats]:
         """Metrics of every segment of rows (a site's split) at once; [N, *scores] -> name -> [G]."""
         raise NotImplementedError
 
-    def events(self, y: Columns) -> NDArray[np.bool_]:
+    def events(self, y: Columns) -> Bools:
         """Whether the outcome happened; bool [R]."""
         raise NotImplementedError
 
-    def weighed(self, y: Columns) -> NDArray[np.bool_]:
+    def weighed(self, y: Columns) -> Bools:
         """Rows without which a loss says nothing of a model; bool [R]."""
         return np.ones(len(next(iter(y.values()))), dtype=bool)
 
