@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from sim.arrays import Floats, Ints
 from sim.jit import exact
-from sim.random import scatter
+from sim.random import GOLDEN, scatter
+from sim.splitmix import mixed
 
 Affinity = Callable[[Ints], Floats]  # numbers of patients [n] -> log-odds [n, K]
 
@@ -20,7 +21,6 @@ CELLS = 2**22  # patient-site pairs in memory at a time
 SAMPLE = 2**23  # pairs on which the sites' intercepts are solved
 STEPS = 200
 CLOSE = 0.005  # relative error of a site's expected size that is good enough; capacities do the rest
-GOLDEN = 0x9E3779B97F4A7C15
 
 
 def offsets(affinity: Affinity, patients: int, sizes: Ints) -> Floats:
@@ -60,7 +60,7 @@ def run(affinity: Affinity, words: NDArray[np.uint64], order: Ints, sizes: Ints,
 
 
 @exact
-def choose(logit: Floats, weight: Floats, mixed: NDArray[np.uint64], left: Ints) -> Ints:  # pragma: no cover - compiled
+def choose(logit: Floats, weight: Floats, word: NDArray[np.uint64], left: Ints) -> Ints:  # pragma: no cover - compiled
     """Site of every patient of a block, [n]; takes their places from `left` [K]. logit, weight = exp(logit) [n, K]."""
     chosen = np.empty(len(logit), dtype=np.int64)
     for i in range(len(logit)):
@@ -68,11 +68,7 @@ def choose(logit: Floats, weight: Floats, mixed: NDArray[np.uint64], left: Ints)
         for k in range(len(left)):
             if left[k] == 0 or weight[i, k] == 0.0:
                 continue
-            h = (mixed[i] ^ np.uint64(k)) + np.uint64(GOLDEN)
-            h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-            h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-            h = h ^ (h >> np.uint64(31))
-            u = np.float64(h >> np.uint64(11)) * 2.0**-53
+            u = np.float64(mixed((word[i] ^ np.uint64(k)) + GOLDEN) >> np.uint64(11)) * 2.0**-53
             # -log u >= 1 - u: most sites are out of the race before a logarithm is taken.
             if u == 0.0 or (1.0 - u) >= best * weight[i, k]:
                 continue
