@@ -18,9 +18,9 @@ from sim.cohort.table import Cohort
 from sim.config.compose import experiment
 from sim.files import ready
 from sim.partition.affinity import Affinity
-from sim.partition.affinity_settings import Columns
+from sim.partition.affinity_settings import AffinityColumns
 from sim.partition.base import digest
-from sim.partition.case_mix import skews
+from sim.partition.case_mix import column_skews
 from sim.partition.describe import describe, skew
 from sim.report.partition_figure import partition_figure
 from sim.run.prepare import gather
@@ -127,7 +127,7 @@ def partition(console: Console, overrides: Sequence[str], figure: Path | None) -
         f"Jensen-Shannon {far.jensen_shannon:.4f} bit."
     )
     title = "Skew by column; by_chance: the same sites with patients dealt at random"
-    console.print(rows(skews(made, outcome, sites), title))
+    console.print(rows(column_skews(made, outcome, sites), title))
     if made is not held:
         console.print(rows(changed(held, made, sites), "Shift: share of rows changed, in all and over sites"))
         if "faults" in made.notes:
@@ -136,6 +136,6 @@ def partition(console: Console, overrides: Sequence[str], figure: Path | None) -
     console.print(f"Partition: {mark}")
     path = figure or Path(wanted.results.dir) / f"partition-{mark[:12]}.svg"
     ready(path.parent)
-    columns = wanted.partition.columns if isinstance(wanted.partition, Affinity) else Columns()
+    columns = wanted.partition.columns if isinstance(wanted.partition, Affinity) else AffinityColumns()
     partition_figure(made, outcome, sites, frame, columns.demographic).savefig(path)
     console.print(f"Figure: {path}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Floors: the rows and events below which a site is refused, and what the refusal says."""
+"""Floors: the fewest rows and events that a site may have, and what a refusal says of sites below them."""
 
 from dataclasses import dataclass
 
@@ -15,18 +15,18 @@ NO_OR_YES = ("no event", "event")  # classes of an outcome that happens or not
 
 @dataclass(frozen=True)
 class Floors:
-    """Least rows of a site, and least rows of each of two classes there; of a survival outcome, least events.
+    """Fewest rows of a site, and fewest rows of each of two classes there; for a survival outcome, fewest events.
 
-    A site with rows of one class alone cannot tell it from another, and no more can one with a class of too few. Which
-    two of several classes is left open: a hospital need not see every cancer.
+    A site whose rows are all, or all but a few, of one class cannot learn to tell it from another. Any two of several
+    classes will do: a hospital need not see every cancer.
     """
 
     rows: int
     events: int
-    classes: tuple[str, ...]  # of the outcome; none where events are counted alone
+    classes: tuple[str, ...]  # of the outcome; empty where only events are counted
 
     def lack(self, names: Names, site: Ints, label: Ints) -> "Lack":
-        """What sites [S] lack when rows [R] of class `label` [R] (1 = event) lie at `site` [R]."""
+        """Rows and events of the sites `names` [S] against the floors; label (1 = event) and site of rows, int [R]."""
         kinds = len(self.classes or NO_OR_YES)
         held = np.bincount(site * kinds + label, minlength=len(names) * kinds).reshape(len(names), kinds)
         second = np.partition(held, -2, axis=1)[:, -2] if self.classes else held[:, 1]
@@ -34,14 +34,17 @@ class Floors:
 
 
 def floors(settings: Partition, cohort: Cohort, outcome: str) -> Floors:
-    """Floors of a partition's settings for that outcome."""
-    alone = isinstance(cohort.outcome(outcome), Survival)
-    return Floors(settings.min_rows, settings.min_events, () if alone else cohort.levels(outcome) or NO_OR_YES)
+    """Floors that a partition's settings set for an outcome."""
+    survival = isinstance(cohort.outcome(outcome), Survival)
+    return Floors(settings.min_rows, settings.min_events, () if survival else cohort.levels(outcome) or NO_OR_YES)
 
 
 @dataclass(frozen=True)
 class Lack:
-    """Rows [S] and events [S] (where classes count, rows of the second commonest) of sites [S] against their floors."""
+    """Rows and events of every site, [S] each, against the floors.
+
+    Where the floor is of classes, `events` are the rows of the second commonest class of the site.
+    """
 
     floors: Floors
     names: Names
@@ -50,16 +53,16 @@ class Lack:
 
     @property
     def short(self) -> Bools:
-        """Which sites are below a floor, [S]."""
+        """Whether a site is below a floor, [S]."""
         return (self.rows < self.floors.rows) | (self.events < self.floors.events)
 
     @property
     def sites(self) -> int:
-        """Sites below a floor."""
+        """Number of sites below a floor."""
         return int(self.short.sum())
 
-    def told(self) -> str:
-        """`3 of 64 sites with no event (site-04, site-17, site-40)`, for each floor that is missed."""
+    def in_words(self) -> str:
+        """Such as `3 of 64 sites with no event (site-04, site-17, site-40)`, joined over the floors that are missed."""
         few, classes = self.floors.events, self.floors.classes
         if classes not in ((), NO_OR_YES):
             event = f"fewer than {few} rows of a second class" if few > 1 else "one class alone"
@@ -78,7 +81,7 @@ class Lack:
         return " and ".join(parts)
 
     def remedies(self) -> list[str]:
-        """Settings of the floors under which these sites would do; a site without a row is never one."""
+        """Settings of the floors that these sites would meet; none where a site has no row, which no floor allows."""
         if self.rows.min() < 1:
             return []
         found = [f"partition.min_rows={self.rows.min()}"] if self.rows.min() < self.floors.rows else []
@@ -86,6 +89,6 @@ class Lack:
 
 
 def listed(names: Names) -> str:
-    """The first few names, and how many more."""
+    """The first few names, and the number of those left out."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN].tolist()) + more

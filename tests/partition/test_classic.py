@@ -10,11 +10,11 @@ from sim.checks import Refused
 from sim.cohort.outcomes import Binary
 from sim.cohort.table import Cohort
 from sim.partition.base import Partition
-from sim.partition.columns import classes
+from sim.partition.columns import dealt_classes
 from sim.partition.label import Dirichlet, InnerDirichlet, Pachinko, Prior
 from sim.partition.pathological import Pathological, Shards, owners
-from sim.partition.redraw import people
-from sim.partition.urn import take
+from sim.partition.redraw import labelled_patients
+from sim.partition.urn import draw_classes
 
 LOOSE = {"min_rows": 1, "min_events": 0}
 
@@ -115,13 +115,15 @@ def test_the_urn_follows_the_mixes_and_drops_what_is_gone() -> None:
         chosen = int(np.searchsorted(np.cumsum(fine) / fine.sum(), second, side="right"))
         left[chosen] -= 1
         expected.append(chosen)
-    np.testing.assert_array_equal(take(top, inner, parent, turn, u, stock), expected)
+    np.testing.assert_array_equal(draw_classes(top, inner, parent, turn, u, stock), expected)
     assert stock.sum() == 60
 
 
 def test_an_urn_that_nobody_wants_is_emptied_all_the_same() -> None:
     nothing = np.zeros((2, 3))
-    taken = take(nothing, nothing, np.arange(3), np.array([0, 1, 0, 1]), np.full((4, 2), 0.99), np.array([1, 2, 1]))
+    taken = draw_classes(
+        nothing, nothing, np.arange(3), np.array([0, 1, 0, 1]), np.full((4, 2), 0.99), np.array([1, 2, 1])
+    )
     assert sorted(taken) == [0, 1, 1, 2]
 
 
@@ -168,16 +170,16 @@ def test_the_outcome_is_what_is_dealt_by_default() -> None:
     whole = cohort(600)
     found = counts(whole, Pathological(sites=4, **LOOSE), by="sick")
     assert ((found == 0).sum(1) == 1).all()
-    group = people(whole, "sick")
-    assert classes(whole, "sick", "", group).names == ("no event", "event")
+    group = labelled_patients(whole, "sick")
+    assert dealt_classes(whole, "sick", "", group).names == ("no event", "event")
 
 
 def test_gaps_are_a_class_of_their_own() -> None:
     whole = cohort(600)
     table = whole.table.copy()
     table.loc[:99, "kind"] = None
-    group = people(replace(whole, table=table), "sick")
-    found = classes(replace(whole, table=table), "sick", "kind", group)
+    group = labelled_patients(replace(whole, table=table), "sick")
+    found = dealt_classes(replace(whole, table=table), "sick", "kind", group)
     assert found.names[-1] == "not recorded"
     assert (found.code == len(found.names) - 1).sum() == 100
 

@@ -19,7 +19,7 @@ from sim.cohort.table import Cohort
 from sim.partition import PARTITIONS
 from sim.partition.affinity import Affinity
 from sim.partition.affinity_settings import Kappa
-from sim.partition.assign import settle
+from sim.partition.assign import assign_sites
 from sim.partition.base import Partition
 from sim.partition.describe import describe, effective_sites, skew
 from sim.partition.iid import Iid
@@ -84,7 +84,7 @@ def test_every_row_is_dealt_once_patients_are_whole_and_order_is_nothing(
     if isinstance(partition, Dirichlet | Quantity):
         partition.alpha = 2.0  # so that a small cohort can be dealt
     before = whole.table.copy()
-    sites = settle(partition, whole, outcome, seed).sites
+    sites = assign_sites(partition, whole, outcome, seed).sites
     assert sites.shape == (len(whole.table),)
     assert sites.dtype.kind == "U"
     if not isinstance(partition, Natural):
