@@ -24,7 +24,7 @@ from sim.partition.case_mix import column_skews
 from sim.partition.describe import describe, skew
 from sim.report.partition_figure import partition_figure
 from sim.run.prepare import gather
-from sim.shift.summary import changed
+from sim.shift.summary import changed_columns
 
 SHOWN = 30  # sites in a printed table
 
@@ -129,7 +129,7 @@ def partition(console: Console, overrides: Sequence[str], figure: Path | None) -
     title = "Skew by column; by_chance: the same sites with patients dealt at random"
     console.print(rows(column_skews(made, outcome, sites), title))
     if made is not held:
-        console.print(rows(changed(held, made, sites), "Shift: share of rows changed, in all and over sites"))
+        console.print(rows(changed_columns(held, made, sites), "Shift: share of rows changed, in all and over sites"))
         if "faults" in made.notes:
             console.print(f"Faults: {made.notes['faults']}.", markup=False)
     mark = digest(made, sites)

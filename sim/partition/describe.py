@@ -30,17 +30,17 @@ def describe(cohort: Cohort, outcome: str, sites: Names) -> pd.DataFrame:
     """
     names, site = coded(sites)
     label, kinds = cohort.classes(outcome), len(cohort.levels(outcome)) or 2
-    held = np.bincount(site * kinds + label, minlength=len(names) * kinds).reshape(len(names), kinds)
-    size, events = held.sum(1), held[:, 1:].sum(1)
+    count = np.bincount(site * kinds + label, minlength=len(names) * kinds).reshape(len(names), kinds)
+    size, events = count.sum(1), count[:, 1:].sum(1)
     patients = pd.DataFrame({"site": site, "patient": cohort.table["patient"].to_numpy()}).drop_duplicates()["site"]
     frame = pd.DataFrame({"site": names, "patients": np.bincount(patients, minlength=len(names)), "rows": size})
     frame["events"], frame["event_share"] = events, events / size
     if kinds > 2:
-        frame["classes"] = (held > 0).sum(1)
+        frame["classes"] = (count > 0).sum(1)
     if "age_years" in cohort.table:
         age = cohort.table["age_years"].to_numpy(dtype=np.float64, na_value=np.nan)
         frame["age_mean_years"] = pd.Series(age).groupby(site).mean().to_numpy()
-    share, whole = held / size[:, None], held.sum(0) / held.sum()
+    share, whole = count / size[:, None], count.sum(0) / count.sum()
     frame["total_variation"] = total_variation(share, whole)
     frame["jensen_shannon"] = jensen_shannon(share, whole)
     return frame

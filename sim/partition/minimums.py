@@ -28,9 +28,9 @@ class Floors:
     def lack(self, names: Names, site: Ints, label: Ints) -> "Lack":
         """Rows and events of the sites `names` [S] against the floors; label (1 = event) and site of rows, int [R]."""
         kinds = len(self.classes or NO_OR_YES)
-        held = np.bincount(site * kinds + label, minlength=len(names) * kinds).reshape(len(names), kinds)
-        second = np.partition(held, -2, axis=1)[:, -2] if self.classes else held[:, 1]
-        return Lack(self, names, held.sum(1), second)
+        count = np.bincount(site * kinds + label, minlength=len(names) * kinds).reshape(len(names), kinds)
+        second = np.partition(count, -2, axis=1)[:, -2] if self.classes else count[:, 1]
+        return Lack(self, names, count.sum(1), second)
 
 
 def floors(settings: Partition, cohort: Cohort, outcome: str) -> Floors:
