@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sim.cohort.clinical.conform import conform
 from sim.cohort.table import Cohort
 from sim.federation.federation import Federation, build
-from sim.federation.split import Split, sides
+from sim.federation.split import Split, split_rows
 from sim.intake.bundles import Folder
 from sim.intake.export import Export
 from sim.intake.fhir import read as read_fhir
@@ -32,7 +32,7 @@ def federated(
     cohort: Cohort, outcome: str, sites: NDArray[np.str_], split: Split, seed: int, external: Sequence[str] = ()
 ) -> Federation:
     """Federation of a cohort dealt to `sites` (str [R]), without a partition."""
-    return build(cohort, outcome, sides(cohort, outcome, sites, split, seed, external), split.scaling)
+    return build(cohort, outcome, split_rows(cohort, outcome, sites, split, seed, external), split.scaling)
 
 
 def clinical_table(**other: object) -> pd.DataFrame:

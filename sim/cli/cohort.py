@@ -116,7 +116,7 @@ def partition(console: Console, overrides: Sequence[str], figure: Path | None) -
     if external:
         console.print(f"External, kept out of training: {', '.join(external)}.", markup=False)
     if wanted.partition.overlap:
-        console.print(sides.leak.told())
+        console.print(sides.leak.in_words())
     far, none = skew(frame), f"{(frame['events'] == 0).sum()} without an event"
     if "classes" in frame:
         none = f"{(frame['classes'] == 1).sum()} with one class alone"

@@ -60,7 +60,7 @@ class LocalOnly(Reference):
         """
         middle = min(self.factors, key=lambda factor: abs(np.log(factor)))
         watched = Held.of(simulation.federation, ("valid",))
-        seen = segment_sum(simulation.task.weighed(watched.y), watched.segment, watched.segments) > 0
+        seen = segment_sum(simulation.task.informative(watched.y), watched.segment, watched.segments) > 0
         best = np.full(len(seen), np.inf)
         chosen: Metrics = {}
         for tried, factor in enumerate(self.factors):

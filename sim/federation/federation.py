@@ -1,6 +1,6 @@
-"""The federation: one table in site order, the rows of a site end to end as train | valid | test.
+"""The federation: one table, site after site, and the rows of a site as train | valid | test.
 
-Sites are ordered by name and rows by patient, so the numbers do not depend on the order of the table that came in.
+Sites are ordered by name and rows by patient, so results do not depend on the order of the rows of the cohort.
 """
 
 from collections.abc import Mapping
@@ -14,23 +14,23 @@ from sim.arrays import Floats, Ints, Words
 from sim.checks import Refused
 from sim.cohort.outcomes import SPLITS, Survival
 from sim.cohort.table import Cohort
-from sim.federation.split import Sides, grouped
-from sim.federation.standardise import Placed, Scaling, features
+from sim.federation.split import RowSplit, grouped
+from sim.federation.standardise import RowOrder, Scaling, features
 from sim.files import mapped
 from sim.random import site_keys
 
 
 @dataclass(frozen=True)
 class Federation:
-    """Rows of all sites and where each site's begin.
+    """Features and outcome of all sites, and which rows are whose.
 
     x       float [R, D]: standardised features
     y       columns of the outcome, each [R]
     bounds  int [S, 4]: rows [bounds[s, 0], bounds[s, 1]) train site s, then valid, then test; an external site has
             test rows only
     keys    uint64 [S]: random-number key of a site, made from its name alone
-    best    float [R] or None: the score of the oracle (synthetic cohorts; none for an outcome of several classes)
-    levels  names of the classes [K] of an outcome that has several
+    best    float [R]: score of the oracle; None for real cohorts and for outcomes of several classes
+    levels  names [K] of the classes of an outcome with several; empty for others
     """
 
     sites: tuple[str, ...]
@@ -49,43 +49,46 @@ class Federation:
 
     def rows_of(self, split: str) -> Ints:
         """Rows of a split at each site, [S]."""
-        at = SPLITS.index(split)
-        return np.asarray(self.bounds[:, at + 1] - self.bounds[:, at])
+        part = SPLITS.index(split)
+        return np.asarray(self.bounds[:, part + 1] - self.bounds[:, part])
 
     def share(self, path: Path) -> None:
-        """Move the features to a file that other processes can map, so that they exist once on the machine."""
-        there = mapped(path, self.x.shape, self.x.dtype)
-        there[:] = self.x
-        object.__setattr__(self, "x", there)
+        """Move the features to a file that other processes can map, so that the machine holds them once."""
+        file = mapped(path, self.x.shape, self.x.dtype)
+        file[:] = self.x
+        object.__setattr__(self, "x", file)
 
     def without_rows(self) -> "Federation":
-        """All but the features, for a process that maps them."""
+        """The federation with x [0, D], to be sent to a process that maps the features."""
         return replace(self, x=np.empty((0, len(self.features)), self.x.dtype))
 
     def with_rows(self, path: Path) -> "Federation":
-        """Features from the file that `share` wrote."""
+        """The federation with its features mapped from the file that `share` wrote."""
         return replace(self, x=mapped(path, (int(self.bounds[-1, -1]), len(self.features)), self.x.dtype))
 
     @property
     def members(self) -> Ints:
-        """Numbers of the sites that train, ascending; the others are external; [J]."""
+        """Numbers of the sites that train, ascending, [J]; all others are external."""
         return np.flatnonzero(self.rows)
 
     def held(self, split: str) -> tuple[Ints, Ints]:
-        """Row numbers [n] of a split and the site [n] each belongs to."""
-        at = SPLITS.index(split)
-        low, high = self.bounds[:, at], self.bounds[:, at + 1]
+        """Row numbers [n] of a split, site after site, and the site [n] of each."""
+        part = SPLITS.index(split)
+        low, high = self.bounds[:, part], self.bounds[:, part + 1]
         site = np.repeat(np.arange(len(self.sites)), high - low)
         start = np.cumsum(high - low) - (high - low)
         return np.arange(len(site)) - start[site] + low[site], site
 
 
-def build(cohort: Cohort, outcome: str, whose: Sides, scaling: Scaling) -> Federation:
-    """Federation of a cohort whose rows have their sides; external sites hold test rows only, so their `rows` are 0."""
-    names, site, part, outside = whose.names, whose.site, whose.part, whose.outside
+def build(cohort: Cohort, outcome: str, split: RowSplit, scaling: Scaling) -> Federation:
+    """Federation of a cohort with its split; external sites have test rows only.
+
+    Refuses a site that should train and has no training rows, and a split without test rows.
+    """
+    names, site, part, external = split.names, split.site, split.part, split.external
     cell = site * len(SPLITS) + part
     counts = np.bincount(cell, minlength=len(names) * len(SPLITS)).reshape(-1, len(SPLITS))
-    lacking = (counts[:, 0] == 0) & ~outside
+    lacking = (counts[:, 0] == 0) & ~external
     if lacking.any():
         empty = ", ".join(names[lacking][:5])
         raise Refused(
@@ -99,22 +102,23 @@ def build(cohort: Cohort, outcome: str, whose: Sides, scaling: Scaling) -> Feder
         )
         most = int(counts.sum(1).max())
         raise Refused(f"No test rows at any site, the largest of which has {most} rows: {remedy}.")
-    order = grouped(cell, whose.patients.order)
+    order = grouped(cell, split.patients.order)
     ends = np.cumsum(counts.ravel()).reshape(counts.shape)
     bounds = np.concatenate([np.r_[0, ends[:-1, 2]][:, None], ends], axis=1)
-    # An external site that scales by itself has no training rows to do it with, and takes those it is judged on.
-    own = np.where(outside & (scaling is Scaling.site), counts.sum(1), counts[:, 0])
-    placed = Placed(order, counts.sum(1), own)
+    # An external site has no training rows: where each site scales by itself, it does so by its test rows.
+    own = np.where(external & (scaling is Scaling.site), counts.sum(1), counts[:, 0])
+    placed = RowOrder(order, counts.sum(1), own)
     columns, x = features(cohort.table, cohort.predictors[outcome], placed, scaling)
     levels = cohort.levels(outcome)
     truth = None if levels else cohort.truth
     best = None if truth is None else truth[outcome].to_numpy(dtype=np.float64)[order]
-    labels = {name: values[order] for name, values in _outcome(cohort, outcome).items()}
+    labels = {name: values[order] for name, values in outcome_columns(cohort, outcome).items()}
     name_list = tuple(str(name) for name in names)
     return Federation(name_list, columns, x, labels, bounds, site_keys(name_list), best, levels)
 
 
-def _outcome(cohort: Cohort, name: str) -> dict[str, NDArray[np.generic]]:
+def outcome_columns(cohort: Cohort, name: str) -> dict[str, NDArray[np.generic]]:
+    """Columns of an outcome, [R] each: `time_days` and `event` of a survival, or `label`, a flag or a class number."""
     outcome = cohort.outcome(name)
     if isinstance(outcome, Survival):
         return {"time_days": cohort.table[outcome.time_days].to_numpy(dtype=np.float64), "event": cohort.events(name)}
@@ -124,7 +128,7 @@ def _outcome(cohort: Cohort, name: str) -> dict[str, NDArray[np.generic]]:
 def from_arrays(
     rows: Mapping[str, tuple[NDArray[np.floating], Mapping[str, NDArray[np.generic]]]],
 ) -> Federation:
-    """Federation from {site: (x [n, D], {column: [n]})}, all rows for training; keeps the dtype (oracle tests)."""
+    """Federation from {site: (x [n, D], {column: [n]})} with all rows for training; keeps the dtype (oracle tests)."""
     names = tuple(sorted(rows))
     sizes = np.array([len(rows[name][0]) for name in names])
     ends = np.cumsum(sizes)

@@ -1,4 +1,4 @@
-"""Metrics that runs record, and what a reader needs to know of each."""
+"""Metrics that runs record: name, direction and meaning of each."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -17,13 +17,13 @@ class Metric:
     meaning: str  # scale and reading, one clause
 
     def merit(self, values: Floats) -> Floats:
-        """Values turned so that more is better; any shape."""
+        """Values with the sign changed where needed so that more is better; any shape."""
         if self.better == "higher":
             return values
         return -values if self.better == "lower" else -np.abs(values)
 
-    def shown(self, merit: Floats) -> Floats:
-        """Merit turned back into what a table prints; for "zero" the distance from it, so that sites cannot cancel."""
+    def from_merit(self, merit: Floats) -> Floats:
+        """Merit back on the scale of the metric; for "zero" the distance from 0, so that sites do not cancel out."""
         return merit if self.better == "higher" else -merit
 
 

@@ -1,4 +1,4 @@
-"""Whether predicted probabilities are true on average: Brier score and calibration in the large of every segment."""
+"""Calibration of predicted probabilities: Brier score and calibration in the large of every segment."""
 
 from sim.arrays import Bools, Floats, Ints
 from sim.metrics.segments import segment_mean

@@ -1,4 +1,4 @@
-"""When a run first reaches a target, in rounds and in bytes; a run that never does is censored, not dropped."""
+"""Rounds and bytes until a run first reaches a target; a run that never does is censored and not dropped."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from sim.arrays import Bools, Floats, Ints
 
 
 class Reach(NamedTuple):
-    """First evaluated round at or above the target, of every run; each [N]."""
+    """First evaluated round of every run that reaches its target; each [N]."""
 
     reached: Bools
     rounds: Floats  # NaN where never reached
@@ -22,10 +22,10 @@ def first_reach(
     run: Ints,
     target: Floats,
 ) -> Reach:
-    """Rounds and bytes until `merit` (more is better) is at its run's target; rows [R], target [N].
+    """Rounds and bytes until `merit` (more is better) is at or above the target of its run; [R] each, target [N].
 
-    `bytes_spent` is cumulated. A later fall below the target does not undo the reach. A NaN merit or target is
-    never reached.
+    run int [R]: run of the row, 0 .. N - 1; bytes_spent [R]: cumulative. A later fall below the target changes nothing.
+    A NaN merit never reaches a target, and a NaN target is never reached.
     """
     hit = np.flatnonzero(merit >= target[run])
     hit = hit[np.lexsort((round_number[hit], run[hit]))]

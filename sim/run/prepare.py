@@ -9,7 +9,7 @@ from sim.checks import Refused
 from sim.cohort.table import Cohort
 from sim.config.experiment import Experiment
 from sim.factorize import coded
-from sim.federation.split import Sides, sides
+from sim.federation.split import RowSplit, split_rows
 from sim.partition.assign import assign_sites
 from sim.partition.minimums import floors
 from sim.profiling import stage
@@ -23,7 +23,7 @@ class Gathered(NamedTuple):
     outcome: str
     sites: NDArray[np.str_]  # [R]
     external: tuple[str, ...]  # sites that do not train
-    sides: Sides
+    sides: RowSplit
 
 
 def gather(experiment: Experiment) -> Gathered:
@@ -39,7 +39,7 @@ def gather(experiment: Experiment) -> Gathered:
         if cohort is not dealt:
             still(experiment, dealt, cohort, outcome, sites)
     with stage("federation"):
-        stand = sides(cohort, outcome, sites, experiment.split, seed, external, again)
+        stand = split_rows(cohort, outcome, sites, experiment.split, seed, external, again)
     return Gathered(dealt, cohort, outcome, sites, external, stand)
 
 

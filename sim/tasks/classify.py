@@ -1,4 +1,4 @@
-"""Binary classification: logistic loss, judged by AUROC, Brier score and accuracy."""
+"""Binary classification: logistic loss; metrics are AUROC, Brier score, accuracy and calibration in the large."""
 
 from dataclasses import dataclass
 
@@ -15,14 +15,14 @@ from sim.metrics.calibration import brier, citl
 from sim.metrics.discrimination import accuracy, auroc
 from sim.tasks.closed import Loss, closed_form
 from sim.tasks.nets import Net
-from sim.tasks.outcome import only
-from sim.tasks.task import Columns, Task, TaskSettings
+from sim.tasks.outcome import choose_outcome
+from sim.tasks.task import OutcomeColumns, Task, TaskSettings
 
 
 class Classification(Task):
-    """A module with one output per row, the log-odds of the event."""
+    """Binary classification by a module with one output per row, the log-odds of the event."""
 
-    def targets(self, y: Columns) -> dict[str, Tensor]:
+    def targets(self, y: OutcomeColumns) -> dict[str, Tensor]:
         """The label as 0.0 or 1.0; [R]."""
         return {"label": torch.from_numpy(y["label"].astype(np.float32))}
 
@@ -35,11 +35,11 @@ class Classification(Task):
         """Probability of the event; [N, 1] -> [N]."""
         return torch.sigmoid(output[:, 0])
 
-    def events(self, y: Columns) -> Bools:
+    def events(self, y: OutcomeColumns) -> Bools:
         """The label; bool [R]."""
         return y["label"].astype(bool)
 
-    def metrics(self, score: Floats, y: Columns, segment: Ints, segments: int) -> dict[str, Floats]:
+    def metrics(self, score: Floats, y: OutcomeColumns, segment: Ints, segments: int) -> dict[str, Floats]:
         """AUROC, Brier score, accuracy at 0.5 and calibration in the large; each [G]."""
         label = self.events(y)
         return {
@@ -52,16 +52,16 @@ class Classification(Task):
 
 @dataclass
 class Classify(TaskSettings):
-    """Predict a yes-or-no outcome."""
+    """Predict a binary outcome."""
 
     judged_by = ("loss", "auroc", "brier", "accuracy", "citl")
 
     def choose(self, cohort: Cohort) -> str:
-        """The named outcome, or the cohort's only binary one."""
-        return only(cohort, self.outcome, Binary)
+        """Name of the outcome: the one in the settings, or the cohort's only binary one."""
+        return choose_outcome(cohort, self.outcome, Binary)
 
     def build(self, net: Net, federation: Federation) -> Task:
-        """Classification with one output."""
+        """Classification by a network with one output."""
         return Classification(net.build(len(federation.features), 1))
 
 
@@ -74,6 +74,6 @@ class Response(Classify):
 
 @dataclass
 class Mortality(Classify):
-    """Predict death of any cause within five years, among those of whom it can be known."""
+    """Predict death of any cause within five years, among patients whose follow-up shows it."""
 
     outcome: str = "mortality_5y"

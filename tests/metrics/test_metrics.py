@@ -11,7 +11,7 @@ from sim.checks import Refused
 from sim.metrics import METRICS
 from sim.metrics.calibration import brier, citl
 from sim.metrics.discrimination import accuracy, auroc
-from sim.metrics.order import dealt, ordered
+from sim.metrics.order import radix_sorted, sorted_rows
 from sim.metrics.pairs import case_pairs, exit_pairs
 from sim.metrics.segments import segment_mean
 from sim.metrics.survival import harrell_c
@@ -126,7 +126,7 @@ def test_harrell_c_is_the_count_of_all_pairs_to_the_last_bit(table):
 def test_rows_are_ordered_by_segment_then_value_then_row(table):
     score, _, _, segment = table
     score = np.where(np.isnan(score), 0.0, score)
-    order, start = ordered(score, segment, SEGMENTS)
+    order, start = sorted_rows(score, segment, SEGMENTS)
     np.testing.assert_array_equal(order, np.lexsort((score, segment)))
     np.testing.assert_array_equal(start, np.searchsorted(np.sort(segment), np.arange(SEGMENTS + 1)))
 
@@ -218,14 +218,14 @@ def test_a_block_of_sites_has_the_bits_it_has_among_all():
 def test_any_layout_of_the_columns_is_one_compiled_form():
     score, days, label, segment = cohort(2_000, 50)
     expected = every_metric(score, days, label, segment, 50)
-    forms = [len(loop.signatures) for loop in (dealt, case_pairs, exit_pairs)]
+    forms = [len(loop.signatures) for loop in (radix_sorted, case_pairs, exit_pairs)]
     spread = [np.repeat(column, 2)[::2] for column in (score.astype(np.float32), days.astype(np.int32), label, segment)]
     frozen = [column.copy() for column in (score, days, label.astype(np.uint8), segment.astype(np.int32))]
     for column in frozen:
         column.flags.writeable = False
     for columns in (spread, frozen):
         np.testing.assert_array_equal(every_metric(*columns, 50)[[0, 4]], expected[[0, 4]])
-    assert forms == [len(loop.signatures) for loop in (dealt, case_pairs, exit_pairs)] == [1, 1, 1]
+    assert forms == [len(loop.signatures) for loop in (radix_sorted, case_pairs, exit_pairs)] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("segment", [[0, 3], [-1, 2]])
@@ -241,9 +241,9 @@ def test_a_segment_that_is_not_in_the_table_is_refused(segment):
 def test_columns_of_different_length_are_refused():
     segment, label = np.zeros(3, dtype=np.int64), np.array([True, False, True])
     for score, days in ((np.ones(4), np.ones(3)), (np.ones(3), np.ones(2))):
-        with pytest.raises(Refused, match="one value a row"):
+        with pytest.raises(Refused, match="one value per row"):
             harrell_c(score, days, label, segment, 1)
-    with pytest.raises(Refused, match="one value a row"):
+    with pytest.raises(Refused, match="one value per row"):
         auroc(np.ones(3), label[:2], segment, 1)
 
 
@@ -269,4 +269,4 @@ def test_merit_points_upwards():
     assert METRICS["brier"].merit(values).tolist() == [0.2, -0.1]
     assert METRICS["citl"].merit(values).tolist() == [-0.2, -0.1]  # 0.1 too low is better than 0.2 too high
     for metric in METRICS.values():
-        np.testing.assert_array_equal(metric.shown(metric.merit(np.array([0.3]))), [0.3])
+        np.testing.assert_array_equal(metric.from_merit(metric.merit(np.array([0.3]))), [0.3])

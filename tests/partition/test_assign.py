@@ -10,7 +10,7 @@ from sim.checks import Refused
 from sim.cohort.outcomes import Binary
 from sim.cohort.table import Cohort
 from sim.config.compose import experiment
-from sim.federation.split import Sides, Split, sides
+from sim.federation.split import RowSplit, Split, split_rows
 from sim.federation.standardise import Scaling
 from sim.partition.assign import assign_sites, check_promises
 from sim.partition.base import digest
@@ -107,9 +107,9 @@ def test_overlap_that_cannot_be_is_refused() -> None:
         assign_sites(Natural(overlap=1.0), replace(named, table=twice), "sick", 0)
 
 
-def split_of(partition: Iid, split: Split, whole: Cohort, seed: int = 0) -> Sides:
+def split_of(partition: Iid, split: Split, whole: Cohort, seed: int = 0) -> RowSplit:
     held, sites, external, again = assign_sites(partition, whole, "sick", seed)
-    return sides(held, "sick", sites, split, seed, external, again)
+    return split_rows(held, "sick", sites, split, seed, external, again)
 
 
 @pytest.mark.parametrize("named", [False, True])
@@ -134,7 +134,7 @@ def test_unlinked_sites_leak_as_much_as_two_independent_splits() -> None:
     assert trained / twice == pytest.approx(0.24, abs=4 * np.sqrt(0.24 * 0.76 / twice))
     both = 0.3 * (1 - 0.8**2) + 0.7 * 0.2  # tested somewhere
     assert tested == pytest.approx(6000 * both, rel=0.06)
-    assert stand.leak.told().startswith(
+    assert stand.leak.in_words().startswith(
         f"{twice} patients are known at two sites. Of {tested} test patients {trained} ("
     )
     names = pd.DataFrame({"person": stand.person, "site": stand.site, "part": stand.part})
@@ -152,7 +152,7 @@ def test_nobody_tested_outside_is_trained_on_inside() -> None:
     linked, apart = (split_of(made, Split(linked=linked), whole) for linked in (True, False))
     assert linked.leak.trained == 0
     assert apart.leak.trained > 100
-    assert (linked.part[linked.outside[linked.site]] == 2).all()
+    assert (linked.part[linked.external[linked.site]] == 2).all()
 
 
 def test_a_site_that_keeps_one_for_training_keeps_them_everywhere() -> None:

@@ -33,7 +33,7 @@ def test_one_seed_has_no_interval():
 
 @pytest.mark.parametrize("values", [[], [1.0, NAN]])
 def test_missing_values_are_refused(values):
-    with pytest.raises(Refused, match="decide what they mean"):
+    with pytest.raises(Refused, match="at least one, and no NaN"):
         interval(np.array(values))
 
 
