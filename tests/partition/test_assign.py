@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from sim.checks import Refused
-from sim.cohort.outcomes import Binary
 from sim.cohort.table import Cohort
 from sim.config.compose import experiment
 from sim.federation.split import RowSplit, Split, split_rows
@@ -19,24 +18,15 @@ from sim.partition.iid import Iid
 from sim.partition.natural import Natural
 from sim.partition.overlap import with_overlap
 from sim.run.run import prepare, rehearse
+from tests import toy
 from tests.toy import federated
 
 
-def cohort(patients: int = 900, seed: int = 0, named: bool = False) -> Cohort:
-    rng = np.random.default_rng(seed)
-    number = rng.permutation(patients)
-    table = pd.DataFrame(
-        {
-            "patient": [f"p{at}" for at in number] if named else number,
-            "site": rng.choice(["a", "b", "c", "d"], patients, p=[0.4, 0.3, 0.2, 0.1]),
-            "age": rng.normal(60, 10, patients),
-            "stage": pd.Categorical(rng.choice(["I", "II"], patients), categories=["I", "II"]),
-            "sick": rng.random(patients) < 0.3,
-        }
-    )
-    table.loc[table["site"] == "c", "age"] += 9
-    truth = pd.DataFrame({"sick": rng.random(patients)})
-    return Cohort("toy", table, {"sick": Binary("sick")}, {"sick": ("age", "stage")}, truth)
+def cohort(patients: int = 900, named: bool = False) -> Cohort:
+    """Four sites, at one of which patients are nine years older."""
+    whole = toy.cohort(patients, named=named, sites={"a": 0.4, "b": 0.3, "c": 0.2, "d": 0.1}, truth=True)
+    older = whole.table["age_years"] + 9 * (whole.table["site"] == "c")
+    return replace(whole, table=whole.table.assign(age_years=older))
 
 
 # --------------------------------------------------------------------------------------------------------- overlap
@@ -228,7 +218,7 @@ def test_the_most_remote_site_is_found_and_chance_is_not_remote() -> None:
     sites = whole.table["site"].to_numpy(dtype=str)
     assert External(count=1, by=ExternalChoice.shift).reserve(whole, "sick", sites, 0) == ("c",)
     assert External(count=1, by=ExternalChoice.shift).reserve(whole, "sick", sites, 9) == ("c",)
-    plain = replace(whole, table=whole.table.assign(age=np.random.default_rng(1).normal(60, 10, 3000)))
+    plain = replace(whole, table=whole.table.assign(age_years=np.random.default_rng(1).normal(60, 10, 3000)))
     under_iid = [
         remoteness(plain, "sick", np.random.default_rng(seed).permutation(3000) % 30, 30) for seed in range(40)
     ]

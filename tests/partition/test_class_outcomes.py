@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sim.arrays import Ints, Names
 from sim.checks import Refused
 from sim.cohort.outcomes import Categorical
 from sim.cohort.table import Cohort
@@ -23,6 +24,7 @@ from sim.partition.minimums import Floors
 from sim.partition.natural import Natural
 from sim.partition.pathological import Pathological, Shards
 from sim.run.run import prepare, rehearse
+from tests import toy
 
 TASKS = {"stage": [], "cancer_type": ["cohort.cancers=[breast, lung, ovary]"]}
 
@@ -77,16 +79,11 @@ def test_a_site_of_one_class_trains() -> None:
 KINDS = ("a", "b", "c")
 
 
-def cohort(kind: np.ndarray, site: np.ndarray | None = None, names: tuple[str, ...] = KINDS) -> Cohort:
-    table = pd.DataFrame(
-        {
-            "patient": np.arange(len(kind)),
-            "site": "all" if site is None else site,
-            "age": np.linspace(40, 80, len(kind)),
-            "kind": pd.Categorical.from_codes(kind, names),
-        }
-    )
-    return Cohort("toy", table, {"kind": Categorical("kind")}, {"kind": ("age",)})
+def cohort(kind: Ints, site: Names | None = None, names: tuple[str, ...] = KINDS) -> Cohort:
+    columns: dict[str, object] = {"kind": pd.Categorical.from_codes(kind, names)}
+    columns |= {} if site is None else {"site": site}
+    outcomes = {"kind": Categorical("kind")}
+    return toy.cohort(len(kind), columns=columns, predictors=("age_years",), outcomes=outcomes)
 
 
 def test_a_floor_is_of_the_second_commonest_class() -> None:

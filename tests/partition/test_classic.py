@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from sim.checks import Refused
-from sim.cohort.outcomes import Binary
 from sim.cohort.table import Cohort
 from sim.partition.base import Partition
 from sim.partition.columns import dealt_classes
@@ -15,25 +14,16 @@ from sim.partition.label import Dirichlet, InnerDirichlet, Pachinko, Prior
 from sim.partition.pathological import Pathological, Shards, owners
 from sim.partition.redraw import labelled_patients
 from sim.partition.urn import draw_classes
+from tests import toy
 
 LOOSE = {"min_rows": 1, "min_events": 0}
 
 
-def cohort(patients: int = 6000, classes: int = 6, seed: int = 0) -> Cohort:
-    """Patients with a class of their own, a coarse one above it, and an event that depends on neither."""
-    rng = np.random.default_rng(seed)
-    kind = rng.choice(classes, patients, p=np.arange(1, classes + 1) / np.arange(1, classes + 1).sum())
-    table = pd.DataFrame(
-        {
-            "patient": [f"p{number}" for number in rng.permutation(patients)],
-            "site": "all",
-            "kind": pd.Categorical.from_codes(kind, [f"k{number}" for number in range(classes)]),
-            "organ": kind // 2,
-            "age": rng.normal(60, 10, patients),
-            "sick": rng.random(patients) < 0.3,
-        }
-    )
-    return Cohort("toy", table, {"sick": Binary("sick")}, {"sick": ("age", "kind")})
+def cohort(patients: int = 6000) -> Cohort:
+    """Patients with one of six classes, a coarse class above it, and an event that depends on neither."""
+    kind = np.random.default_rng(1).choice(6, patients, p=np.arange(1, 7) / 21)
+    columns = {"kind": pd.Categorical.from_codes(kind, [f"k{number}" for number in range(6)]), "organ": kind // 2}
+    return toy.cohort(patients, named=True, sites={"all": 1.0}, columns=columns, predictors=("age_years", "kind"))
 
 
 def counts(whole: Cohort, partition: Partition, seed: int = 0, by: str = "kind") -> np.ndarray:
@@ -191,7 +181,7 @@ def test_gaps_are_a_class_of_their_own() -> None:
         (Pathological(sites=2, classes=2, by="kind"), ["at most 4 of 6 classes", "Raise partition.classes"]),
         (Shards(sites=70, shards=10, min_rows=1), ["700 pieces of 600 patients"]),
         (Dirichlet(by="kinds"), ["partition.by='kinds'", "Did you mean 'kind'?"]),
-        (Dirichlet(by="age"), ["'age'", "600 different values", "at most 100"]),
+        (Dirichlet(by="age_years"), ["'age_years'", "600 different values", "at most 100"]),
         (Shards(by="site"), ["every patient", "'all'", "nothing to deal by"]),
         (Pachinko(), ["partition.by='cancer'", "These are the columns of cohort 'toy'"]),
         (Pathological(min_events=1), ["no event or no non-event", "after 1 draw;", "set partition.min_events=0"]),

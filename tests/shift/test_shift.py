@@ -11,7 +11,7 @@ from scipy import stats
 from scipy.special import logit
 
 from sim.checks import Refused
-from sim.cohort.outcomes import Binary, Survival
+from sim.cohort.outcomes import Binary, Outcome, Survival
 from sim.cohort.table import Cohort
 from sim.config.compose import experiment
 from sim.run.prepare import gather
@@ -26,47 +26,38 @@ from sim.shift.missing import Missing
 from sim.shift.outcomes import Ascertainment, FollowUp
 from sim.shift.stage import StageMigration
 from sim.shift.summary import changed_columns
+from tests import toy
 
 RACES = ["white", "black", "other"]
 
 
-def cohort(patients: int = 6000, sites: int = 12, seed: int = 0) -> Cohort:
-    rng = np.random.default_rng(seed)
-    male, frail, treated = (rng.random(patients) < share for share in (0.5, 0.2, 0.4))
+def cohort(patients: int = 6000, sites: int = 12) -> Cohort:
+    """What the dials of all shifts read by default; treatment adds 0.2 to the probability of a response."""
+    rng = np.random.default_rng(0)
+    frail, treated, first = (rng.random(patients) < share for share in (0.2, 0.4, 0.3))
     chance = 0.2 + 0.2 * treated
-    table = pd.DataFrame(
-        {
-            "patient": rng.permutation(patients),
-            "site": [f"h{number}" for number in rng.integers(0, sites, patients)],
-            "age_years": rng.normal(60, 10, patients),
-            "race": pd.Categorical(rng.choice(RACES, patients), categories=RACES),
-            "stage": pd.Categorical(rng.choice(["I", "II", "III"], patients), categories=["I", "II", "III"]),
-            "male": male,
-            "frail": frail,
-            "marker_1": rng.random(patients) < 0.3,
-            "marker_2": rng.random(patients) < 0.6,
-            "score_z": np.where(rng.random(patients) < 0.05, np.nan, rng.normal(size=patients)),
-            "treated": treated,
-            "response": rng.random(patients) < chance,
-            "time_days": rng.exponential(800, patients) + 1,
-            "died": rng.random(patients) < 0.6,
-        }
-    )
-    table["treated_marker"] = table["treated"] & table["marker_1"]
+    columns = {
+        "site": [f"h{number}" for number in rng.integers(0, sites, patients)],
+        "race": pd.Categorical(rng.choice(RACES, patients), categories=RACES),
+        "frail": frail,
+        "marker_1": first,
+        "marker_2": rng.random(patients) < 0.6,
+        "score_z": np.where(rng.random(patients) < 0.05, np.nan, rng.normal(size=patients)),
+        "treated": treated,
+        "treated_marker": treated & first,
+        "response": rng.random(patients) < chance,
+    }
+    known = ("age_years", "stage", "male", *(name for name in columns if name not in ("site", "response")))
+    outcomes: dict[str, Outcome] = {"response": Binary("response"), "survival": Survival("time_days", "died")}
+    whole = toy.cohort(patients, columns=columns, predictors=known, outcomes=outcomes)
     truth = pd.DataFrame({"response": chance, "survival": rng.normal(size=patients), "cate": 0.2})
-    known = ("age_years", "race", "stage", "male", "frail", "marker_1", "marker_2", "score_z", "treated")
-    return Cohort(
-        "toy",
-        table,
-        {"response": Binary("response"), "survival": Survival("time_days", "died")},
-        dict.fromkeys(("response", "survival"), (*known, "treated_marker")),
-        truth,
-        derived=lambda table: (
-            {"treated_marker": table["treated"].astype(float) * table["marker_1"].astype(float)}
-            if table["marker_1"].dtype != bool
-            else {"treated_marker": table["treated"] & table["marker_1"]}
-        ),
-    )
+    return replace(whole, truth=truth, derived=product)
+
+
+def product(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """The column that follows from two others, as flags, or as numbers where one of them has gaps."""
+    kind = bool if table["marker_1"].dtype == bool else float
+    return {"treated_marker": table["treated"].astype(kind) * table["marker_1"].astype(kind)}
 
 
 def sites_of(whole: Cohort) -> np.ndarray:
