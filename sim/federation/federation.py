@@ -22,7 +22,7 @@ from sim.random import site_keys
 
 @dataclass(frozen=True)
 class Federation:
-    """Features and outcome of all sites, and which rows are whose.
+    """Features and outcome of the rows of all sites, and the bounds of each site's rows.
 
     x       float [R, D]: standardised features
     y       columns of the outcome, each [R]

@@ -141,7 +141,7 @@ def by_stage(settings: AffinitySettings, cohort: Cohort, patients: LabelledPatie
 def by_time(settings: AffinitySettings, cohort: Cohort, patients: LabelledPatients) -> DrawAxes:
     """A window of time for every site. Windows are spread evenly over the diagnoses, in an order drawn at random.
 
-    All patients diagnosed at the same time stand at the middle of their ranks, so chance alone parts them.
+    Patients diagnosed at the same time share the middle of their ranks, so which of them go where is chance.
     """
     column = settings.columns.time or next((name for name in TIMES if name in cohort.table), "")
     if not column:

@@ -64,7 +64,7 @@ class AffinitySettings(RandomPartition):
     columns: AffinityColumns = field(default_factory=AffinityColumns)
     power: float = 0.0  # 0..3; Zipf: site k is k^-power as large as the first; 0 = equal
     sigma: float = 0.0  # 0..3; sd of the log size; 0.9 is what published federations look like
-    sizes: list[float] = field(default_factory=list)  # > 0, relative; empty = by the laws alone
+    sizes: list[float] = field(default_factory=list)  # > 0, relative; empty = by power and sigma alone
     archetypes: dict[str, Archetype] = field(default_factory=archetype.us_hospitals)
     referral: int = 1  # 1..sites; the largest sites are those to which rare cancers are referred
     rare_below: float = 0.05  # (0, 1); a cancer with a smaller share of the cohort is rare

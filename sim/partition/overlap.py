@@ -50,7 +50,8 @@ def with_overlap(cohort: Cohort, sites: Names, share: float, seed: int) -> Overl
     copies = cohort.table.iloc[rows].assign(patient=renumbered(patient.iloc[rows], cohort.name))
     if copies["patient"].isin(patient).any():
         raise Refused(
-            f"partition.overlap={share:g}: cohort {cohort.name!r} has patients whose number ends in {AGAIN!r} already."
+            f"partition.overlap={share:g}: cohort {cohort.name!r} has patients whose number ends in {AGAIN!r}. "
+            "Number them otherwise, or set it to 0."
         )
     truth = cohort.truth
     return Overlapping(
