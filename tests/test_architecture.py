@@ -24,7 +24,19 @@ FLOORS = [  # from the top down; packages of one floor do not import each other
     {"metrics", "records"},
     {"stats"},
 ]
-GROUND = {"assets", "checks", "factorize", "files", "jit", "processes", "profiling", "progress", "random"}
+GROUND = {
+    "arrays",
+    "assets",
+    "checks",
+    "factorize",
+    "files",
+    "jit",
+    "processes",
+    "profiling",
+    "progress",
+    "random",
+    "splitmix",
+}
 LEVEL = {package: level for level, packages in enumerate(FLOORS) for package in packages}
 
 

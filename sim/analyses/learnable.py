@@ -12,9 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.analyses.ridge import fit, fit_cox
+from sim.arrays import Floats
 from sim.cohort.outcomes import Binary, Survival
 from sim.cohort.table import Cohort
-from sim.federation.standardise import Placed, Scaling, features
+from sim.federation.standardise import RowOrder, Scaling, features
 from sim.metrics.discrimination import auroc
 from sim.metrics.survival import harrell_c
 from sim.random import key, scatter
@@ -26,7 +27,6 @@ MOST_ROWS, MOST_COLUMNS = 20_000, 100  # that are read: an answer in seconds, wh
 GAUSS = 1.96  # standard errors of a 95 % interval
 SURE = 3.0  # standard errors above chance to call an outcome learnable: a dozen verdicts are given at once
 
-Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Learn = Callable[[Floats, Flags], Floats]  # features [n, D] and the rows [R] they are of -> coefficients [D]
 
@@ -150,7 +150,7 @@ def out_of_fold(table: pd.DataFrame, columns: Sequence[str], known: Flags, learn
     for number in range(FOLDS):
         train = (fold != number) & known
         order = np.argsort(~train, kind="stable")  # training rows first
-        one = Placed(order, np.array([len(table)]), np.array([train.sum()]))
+        one = RowOrder(order, np.array([len(table)]), np.array([train.sum()]))
         x = np.empty_like(sorted_x := features(table, tuple(columns), one, Scaling.federated)[1], dtype=np.float64)
         x[order] = sorted_x
         score[fold == number] = x[fold == number] @ learned(x[train], train)

@@ -23,7 +23,7 @@ from sim.analyses.truth import annual_changes
 from sim.checks import one_of, within
 from sim.config.compose import experiment
 from sim.files import writable_file
-from sim.partition.assign import settle
+from sim.partition.assign import assign_sites
 from sim.report.style import RC
 
 Found = TypeVar("Found")
@@ -137,7 +137,7 @@ def report(name: str, overrides: Sequence[str], wishes: Wishes, seeds: int) -> R
         outcome = wanted.task.choose(cohort)
         if analysis.of_outcome:
             cohort = wanted.task.ask(cohort, outcome)
-        settled = settle(wanted.partition, cohort, outcome, seed)
+        settled = assign_sites(wanted.partition, cohort, outcome, seed)
         held = hold(wanted.shift.apply(settled.cohort, outcome, settled.sites, seed), settled.sites)
         found.append(analysis.ask(held, outcome, seed, wishes))
     answers = [analysis.tell(one) for one in found]

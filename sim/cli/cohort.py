@@ -18,13 +18,13 @@ from sim.cohort.table import Cohort
 from sim.config.compose import experiment
 from sim.files import ready
 from sim.partition.affinity import Affinity
-from sim.partition.affinity_settings import Columns
+from sim.partition.affinity_settings import AffinityColumns
 from sim.partition.base import digest
-from sim.partition.case_mix import skews
+from sim.partition.case_mix import column_skews
 from sim.partition.describe import describe, skew
 from sim.report.partition_figure import partition_figure
 from sim.run.prepare import gather
-from sim.shift.summary import changed
+from sim.shift.summary import changed_columns
 
 SHOWN = 30  # sites in a printed table
 
@@ -116,7 +116,7 @@ def partition(console: Console, overrides: Sequence[str], figure: Path | None) -
     if external:
         console.print(f"External, kept out of training: {', '.join(external)}.", markup=False)
     if wanted.partition.overlap:
-        console.print(sides.leak.told())
+        console.print(sides.leak.in_words())
     far, none = skew(frame), f"{(frame['events'] == 0).sum()} without an event"
     if "classes" in frame:
         none = f"{(frame['classes'] == 1).sum()} with one class alone"
@@ -127,15 +127,15 @@ def partition(console: Console, overrides: Sequence[str], figure: Path | None) -
         f"Jensen-Shannon {far.jensen_shannon:.4f} bit."
     )
     title = "Skew by column; by_chance: the same sites with patients dealt at random"
-    console.print(rows(skews(made, outcome, sites), title))
+    console.print(rows(column_skews(made, outcome, sites), title))
     if made is not held:
-        console.print(rows(changed(held, made, sites), "Shift: share of rows changed, in all and over sites"))
+        console.print(rows(changed_columns(held, made, sites), "Shift: share of rows changed, in all and over sites"))
         if "faults" in made.notes:
             console.print(f"Faults: {made.notes['faults']}.", markup=False)
     mark = digest(made, sites)
     console.print(f"Partition: {mark}")
     path = figure or Path(wanted.results.dir) / f"partition-{mark[:12]}.svg"
     ready(path.parent)
-    columns = wanted.partition.columns if isinstance(wanted.partition, Affinity) else Columns()
+    columns = wanted.partition.columns if isinstance(wanted.partition, Affinity) else AffinityColumns()
     partition_figure(made, outcome, sites, frame, columns.demographic).savefig(path)
     console.print(f"Figure: {path}", soft_wrap=True)

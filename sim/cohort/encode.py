@@ -9,10 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype
 
+from sim.arrays import Floats
 from sim.checks import Refused
 
 HUGE = 1e18  # its square still fits single precision
-Floats = NDArray[np.float64]
 
 
 class Kind(Enum):

@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sim.arrays import Floats
 from sim.checks import Refused, within
 from sim.cohort.outcomes import Binary, Kind
 from sim.cohort.table import Cohort, Source
 from sim.random import stream
-
-Floats = NDArray[np.float64]
 
 DIMENSION = 60  # of synthetic(alpha, beta)
 CORNERS = 4  # of FCUBE: pairs of octants

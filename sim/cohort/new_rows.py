@@ -8,8 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
+from sim.arrays import Floats
 from sim.checks import MANY, Refused, brief, nearest
-from sim.cohort.encode import HUGE, Encoder, Floats, Kind, Predictor
+from sim.cohort.encode import HUGE, Encoder, Kind, Predictor
 
 MARKS = ("NA", "N/A", "NaN", "nan", "NULL", "null")  # of a gap, as an empty cell is one
 FLAGS = {"true": 1.0, "1": 1.0, "1.0": 1.0, "false": 0.0, "0": 0.0, "0.0": 0.0}

@@ -61,7 +61,7 @@ class LocalOnly(Reference):
         x = plan.standing().x
         middle = min(self.factors, key=lambda factor: abs(np.log(factor)))
         watched = Held.of(plan.federation, ("valid",))
-        seen = segment_sum(plan.task.weighed(watched.y), watched.segment, watched.segments) > 0
+        seen = segment_sum(plan.task.informative(watched.y), watched.segment, watched.segments) > 0
         best = np.full(len(seen), np.inf)
         chosen: Metrics = {}
         models = np.full((len(seen), plan.task.layout.size), np.nan, plan.federation.x.dtype)

@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
+from sim.arrays import Floats
 from sim.checks import Refused, one_of
-from sim.cohort.encode import Floats
 
 BANDS = (50.0, 65.0, 75.0)  # years at which the next band begins
 BAND_NAMES = ("under 50", "50-64", "65-74", "75 and over")

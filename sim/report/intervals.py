@@ -26,7 +26,7 @@ def bands(curve: pd.DataFrame, metric: Metric) -> dict[str, pd.DataFrame]:
     half = half_width(factor * found["sd"].to_numpy(float), found["seeds"].to_numpy())
     merit = found["merit"].to_numpy(float)
     shown = {"mean": merit, "low": merit - half, "high": merit + half}
-    made = found[["mb"]].assign(**{name: metric.shown(values) for name, values in shown.items()}).reset_index()
+    made = found[["mb"]].assign(**{name: metric.from_merit(values) for name, values in shown.items()}).reset_index()
     return {str(method): rows.sort_values("round") for method, rows in made.groupby("method", sort=False)}
 
 

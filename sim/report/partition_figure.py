@@ -5,17 +5,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from sim.arrays import Names
 from sim.cohort.outcomes import Binary, Survival
 from sim.cohort.table import Cohort
 from sim.factorize import coded
-from sim.partition.base import Sites
 from sim.partition.case_mix import mixes
 from sim.report.holdings import NAMED, height, holdings
 from sim.report.site_panels import demographics, heat_map, survival, told
 from sim.report.style import RC, WIDTH
 
 
-def partition_figure(cohort: Cohort, outcome: str, sites: Sites, frame: pd.DataFrame, columns: list[str]) -> Figure:
+def partition_figure(cohort: Cohort, outcome: str, sites: Names, frame: pd.DataFrame, columns: list[str]) -> Figure:
     """`frame` is that of `describe`; `columns` are the demographic ones, of which those that are there are drawn.
 
     All sites stand in the first panel. The others show up to 40: above, 40 evenly spaced by size.

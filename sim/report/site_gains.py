@@ -43,7 +43,7 @@ def columns(
     over = intervals(gain(values, np.full_like(values, np.nan) if local is None else local, metric))
     return {
         "seeds": own.seeds,
-        "mean": metric.shown(own.mean),
+        "mean": metric.from_merit(own.mean),
         "merit": own.mean,
         "gain": over.mean,
         "low": over.low,

@@ -9,8 +9,9 @@ from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
+from sim.arrays import Ints
 from sim.cohort.outcomes import Survival
-from sim.partition.case_mix import Mix, tabled
+from sim.partition.case_mix import Mix, mix_of
 from sim.partition.columns import GAP
 from sim.partition.curves import kaplan_meier
 from sim.report.style import COLOURS, GREY
@@ -20,12 +21,10 @@ SINGLE = 6  # sites up to which each survival curve has its colour and its name
 FOLD = 2.0  # log2 of the ratio at which the heat map's colour ends: a quarter, four times
 NUMBERS = 400  # cells up to which the heat map says its numbers
 
-Ints = NDArray[np.int64]
-
 
 def heat_map(figure: Figure | SubFigure, mixes: list[Mix], shown: Ints, names: list[str]) -> None:
     """Share of every level at the shown sites against the whole: colour is the ratio, on a log scale."""
-    columns = [(f"{mix.column}{word}", mix.shares[:, at], mix.whole[at]) for mix in mixes for word, at in told(mix)]
+    columns = [(f"{mix.column}{word}", mix.shares[:, at], mix.overall[at]) for mix in mixes for word, at in told(mix)]
     share = np.stack([of_site[shown] for _, of_site, _ in columns], axis=1)
     whole = np.array([part for _, _, part in columns])
     with np.errstate(divide="ignore"):
@@ -75,10 +74,10 @@ def demographics(
     for axes, column in zip(grid, columns, strict=True):
         series = table[column]
         if is_bool_dtype(series):
-            mix = tabled(column, series, site, sites)
+            mix = mix_of(column, series, site, sites)
             at = mix.levels.index("True") if "True" in mix.levels else None
             share = mix.shares[shown, at] if at is not None else np.zeros(len(shown))
-            axes.axvline(mix.whole[at] if at is not None else 0.0, color=GREY, linewidth=0.8, linestyle=(0, (4, 2)))
+            axes.axvline(mix.overall[at] if at is not None else 0.0, color=GREY, linewidth=0.8, linestyle=(0, (4, 2)))
             axes.plot(share, np.arange(len(shown)), "o", color=COLOURS[0], markersize=4)
             axes.set_xlim(-0.03, 1.03)
         elif is_numeric_dtype(series):
@@ -102,7 +101,7 @@ def spread(axes: Axes, value: NDArray[np.float64], site: Ints, shown: Ints) -> N
 
 def stacked(axes: Axes, series: pd.Series, site: Ints, sites: int, shown: Ints) -> None:
     """Shares of a category's levels end to end at every shown site."""
-    mix = tabled(str(series.name), series, site, sites)
+    mix = mix_of(str(series.name), series, site, sites)
     left = np.zeros(len(shown))
     for at, level in enumerate(mix.levels):
         ink = "#DDDDDD" if level == GAP else COLOURS[at % len(COLOURS)]

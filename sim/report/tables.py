@@ -35,19 +35,19 @@ def summary(records: StudyRecords, scored: Scores | None = None, gains: pd.DataF
     table = ordered(over_seeds(scored.end).join(site_columns(gains)).reset_index())
     merit, known = table["merit"].to_numpy(float), table["known"].to_numpy(int)
     half = half_width(table["sd"].to_numpy(float), known)
-    ends = np.stack([metric.shown(merit - half), metric.shown(merit + half)])
+    ends = np.stack([metric.from_merit(merit - half), metric.from_merit(merit + half)])
     count = scored.site.groupby("scenario")["site"].nunique()
     target = scored.end.groupby("scenario")["target"].mean()
     published = table["method"].map(dict(records.published)).to_numpy(float)
     error = table["sd"].to_numpy(float) / np.sqrt(np.maximum(known, 1))
-    mean = metric.shown(merit)
+    mean = metric.from_merit(merit)
     table = table.assign(
         metric=records.metric,
         mean=mean,
         low=ends.min(0),
         high=ends.max(0),
         sites=table["scenario"].map(count).fillna(0).astype(int),
-        target=metric.shown(table["scenario"].map(target).to_numpy(float)),
+        target=metric.from_merit(table["scenario"].map(target).to_numpy(float)),
         published=published,
         published_se=np.divide(mean - published, error, out=np.full(len(table), np.nan), where=error > 0),
     )

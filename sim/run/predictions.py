@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.arrays import Floats
 from sim.engine.evaluation import Held, rate_own
 from sim.federation.federation import Federation
 from sim.local.rows import Rows, view
 from sim.records.predictions import Predictions
-from sim.tasks.task import Floats, Task
+from sim.tasks.task import Task
 
 
 def predictions(task: Task, federation: Federation, held: Held, models: NDArray[np.floating] | None) -> Predictions:

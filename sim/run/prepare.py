@@ -9,8 +9,8 @@ from sim.checks import Refused
 from sim.cohort.table import Cohort
 from sim.config.experiment import Experiment
 from sim.factorize import coded
-from sim.federation.split import Sides, sides
-from sim.partition.assign import settle
+from sim.federation.split import RowSplit, split_rows
+from sim.partition.assign import assign_sites
 from sim.partition.minimums import floors
 from sim.profiling import stage
 
@@ -23,7 +23,7 @@ class Gathered(NamedTuple):
     outcome: str
     sites: NDArray[np.str_]  # [R]
     external: tuple[str, ...]  # sites that do not train
-    sides: Sides
+    sides: RowSplit
 
 
 def gather(experiment: Experiment) -> Gathered:
@@ -34,12 +34,12 @@ def gather(experiment: Experiment) -> Gathered:
         outcome = experiment.task.choose(whole)
         whole = experiment.task.ask(whole, outcome)
     with stage("partition"):
-        dealt, sites, external, again = settle(experiment.partition, whole, outcome, seed)
+        dealt, sites, external, again = assign_sites(experiment.partition, whole, outcome, seed)
         cohort = experiment.shift.apply(dealt, outcome, sites, seed)
         if cohort is not dealt:
             still(experiment, dealt, cohort, outcome, sites)
     with stage("federation"):
-        stand = sides(cohort, outcome, sites, experiment.split, seed, external, again)
+        stand = split_rows(cohort, outcome, sites, experiment.split, seed, external, again)
     return Gathered(dealt, cohort, outcome, sites, external, stand)
 
 
@@ -58,6 +58,6 @@ def still(experiment: Experiment, dealt: Cohort, cohort: Cohort, outcome: str, s
             f"Leave its column out of the settings of shift.coding and shift.missing, or turn down {dials}."
         )
     raise Refused(
-        f"The shift leaves {lack.told()}, where the partition had none. Turn down {dials}, or set "
+        f"The shift leaves {lack.in_words()}, where the partition had none. Turn down {dials}, or set "
         f"{' '.join(lack.remedies())}."
     )

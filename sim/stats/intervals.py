@@ -1,18 +1,18 @@
-"""Means and intervals over seeds: Student t, on paired differences wherever two methods saw the same seeds."""
+"""Means and intervals over seeds: Student's t, on paired differences where two methods have the same seeds."""
 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
+from sim.arrays import Floats, Ints
 from sim.checks import Refused, within
 
 LEVEL = 0.95  # of every interval unless said otherwise
 
 
 class Interval(NamedTuple):
-    """Mean and the bounds that hold it at the stated level; NaN bounds where there is one value only."""
+    """Mean and the bounds of its confidence interval; bounds are NaN where there is one value only."""
 
     mean: float
     low: float
@@ -20,18 +20,18 @@ class Interval(NamedTuple):
 
 
 class Intervals(NamedTuple):
-    """One interval a column, each [K]; `seeds` values went into it."""
+    """Intervals of K columns, each [K]; `seeds` is the number of values of a column."""
 
-    mean: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-    seeds: NDArray[np.int64]
+    mean: Floats
+    low: Floats
+    high: Floats
+    seeds: Ints
 
 
-def half_width(sd: NDArray[np.float64], count: NDArray[np.int64], level: float = LEVEL) -> NDArray[np.float64]:
-    """Half of a t interval of the mean; [K], [K] -> [K], NaN below two values.
+def half_width(sd: Floats, count: Ints, level: float = LEVEL) -> Floats:
+    """Half the width of a t interval of the mean, from `sd` (divisor n - 1) and `count`; [K], [K] -> [K].
 
-    Student, Biometrika 1908. `sd` has the divisor n - 1.
+    NaN with fewer than two values. Student, Biometrika 1908. Refuses a level outside (0, 1).
     """
     within("level", level, 0, 1, open_low=True, open_high=True)
     enough = count > 1
@@ -39,8 +39,8 @@ def half_width(sd: NDArray[np.float64], count: NDArray[np.int64], level: float =
     return np.where(enough, quantile * sd / np.sqrt(np.maximum(count, 1)), np.nan)
 
 
-def intervals(values: NDArray[np.float64], level: float = LEVEL) -> Intervals:
-    """Interval of every column; [n, K]. NaN = a seed in which the column is not defined, left out of it."""
+def intervals(values: Floats, level: float = LEVEL) -> Intervals:
+    """Interval of every column; [n, K] -> [K] each. A NaN, a seed in which the column is undefined, is left out."""
     known = ~np.isnan(values)
     count = known.sum(0)
     some = np.maximum(count, 1)
@@ -50,17 +50,19 @@ def intervals(values: NDArray[np.float64], level: float = LEVEL) -> Intervals:
     return Intervals(mean, mean - half, mean + half, count)
 
 
-def interval(values: NDArray[np.float64], level: float = LEVEL) -> Interval:
-    """Mean over seeds and its interval; [n]. Refuses NaN and an empty list: a failed run is not a missing value."""
+def interval(values: Floats, level: float = LEVEL) -> Interval:
+    """Mean over seeds and its interval; [n]. Refuses NaN and empty arrays: a failed run is not a missing value."""
     values = np.asarray(values, dtype=np.float64)
     if not len(values) or np.isnan(values).any():
-        raise Refused(f"interval of {len(values)} values, {np.isnan(values).sum()} of them NaN: decide what they mean.")
+        raise Refused(
+            f"interval of {len(values)} values, {np.isnan(values).sum()} of them NaN: give at least one, and no NaN."
+        )
     mean, low, high, _ = intervals(values[:, None], level)
     return Interval(float(mean[0]), float(low[0]), float(high[0]))
 
 
-def paired(ours: NDArray[np.float64], theirs: NDArray[np.float64], level: float = LEVEL) -> Interval:
+def paired(ours: Floats, theirs: Floats, level: float = LEVEL) -> Interval:
     """Interval of ours - theirs, seed by seed; [n], [n]. Refuses lists of different length."""
     if len(ours) != len(theirs):
-        raise Refused(f"paired difference of {len(ours)} and {len(theirs)} values: both need the same seeds.")
+        raise Refused(f"paired difference of {len(ours)} and {len(theirs)} values: give both the same seeds.")
     return interval(np.asarray(ours) - np.asarray(theirs), level)

@@ -6,12 +6,13 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import ndtri
 
+from sim.arrays import Floats
 from sim.cohort.calibrated.centres import centres
 from sim.cohort.calibrated.course import phases
 from sim.cohort.calibrated.draws import Ask, even
 from sim.cohort.calibrated.genes import effects, spread
 from sim.cohort.calibrated.patients import MARKER_1, people
-from sim.cohort.calibrated.published import CERTAIN, Floats, law, population
+from sim.cohort.calibrated.published import CERTAIN, law, population
 from sim.cohort.calibrated.world import Hard, World
 
 SAMPLE = 16_384  # patients who stand for the population

@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit, ndtri
 
+from sim.arrays import Floats
 from sim.cohort.calibrated.centres import Centres
 from sim.cohort.calibrated.draws import Ask, Uniforms
 from sim.cohort.calibrated.patients import Codes, Flags, People, Places
-from sim.cohort.calibrated.published import Floats, population, spread
+from sim.cohort.calibrated.published import population, spread
 from sim.cohort.calibrated.world import World
 
 DAYS = 365.25  # a year

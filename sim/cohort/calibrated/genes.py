@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from sim.cohort.calibrated.published import Floats, population
+from sim.arrays import Floats
+from sim.cohort.calibrated.published import population
 from sim.random import counted, inside, key, scatter, stream
 
 MOST = 4096  # features a patient has numbers for

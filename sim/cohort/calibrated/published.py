@@ -12,8 +12,7 @@ from scipy.optimize import brentq, root
 from scipy.special import expit, logit, ndtr
 
 from sim import assets
-
-Floats = NDArray[np.float64]
+from sim.arrays import Floats
 
 STAGES = ("local", "regional", "distant")
 RACES = ("white", "black", "asian", "hispanic", "other")
