@@ -13,7 +13,7 @@ from sim.cohort.table import Cohort
 from sim.config.compose import experiment
 from sim.federation.federation import Federation, build
 from sim.federation.groups import BAND_NAMES, groups
-from sim.federation.split import Split, sides
+from sim.federation.split import Split, split_rows
 from sim.federation.standardise import Scaling
 from sim.run.run import footing, prepare
 
@@ -29,7 +29,7 @@ def cohort(**columns: object) -> Cohort:
 
 
 def federation(made: Cohort, named: tuple[str, ...] = ()) -> Federation:
-    whose = sides(made, "sick", made.table["site"].to_numpy(), Split(), 0)
+    whose = split_rows(made, "sick", made.table["site"].to_numpy(), Split(), 0)
     return build(made, "sick", whose, Scaling.none, named)
 
 
