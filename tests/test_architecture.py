@@ -23,7 +23,7 @@ FLOORS = [  # from the top down; packages of one floor do not import each other
     {"methods", "metrics", "records"},
     {"stats"},
 ]
-GROUND = {"assets", "checks", "factorize", "files", "jit", "processes", "profiling", "progress", "random"}
+GROUND = {"arrays", "assets", "checks", "factorize", "files", "jit", "processes", "profiling", "progress", "random"}
 LEVEL = {package: level for level, packages in enumerate(FLOORS) for package in packages}
 
 

@@ -12,7 +12,8 @@ from sim.analyses.design_matrix import CORE, Design, design
 from sim.analyses.meta import Meta, meta
 from sim.analyses.newton import Fit, fit, varying
 from sim.analyses.sites import Held
-from sim.analyses.sums import Floats, Rows, Wire, solve
+from sim.analyses.sums import Rows, Wire, solve
+from sim.arrays import Floats
 from sim.checks import Refused
 from sim.stats.intervals import Interval
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from sim.analyses.sites import CANCER, Held
-from sim.analyses.sums import Floats
+from sim.arrays import Floats
 from sim.checks import Refused, nearest
 from sim.cohort.encode import plain
 

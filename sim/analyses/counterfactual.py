@@ -9,7 +9,8 @@ from scipy import stats
 from scipy.special import expit
 
 from sim.analyses.newton import Fit, fitted
-from sim.analyses.sums import Exact, Floats, Message, Rows, State, Wire, solve
+from sim.analyses.sums import Exact, Message, Rows, State, Wire, solve
+from sim.arrays import Floats
 from sim.stats.intervals import LEVEL, Interval
 
 Z = float(stats.norm.ppf((1 + LEVEL) / 2))

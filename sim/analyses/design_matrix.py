@@ -7,7 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.analyses.sites import CANCER, Held, covariates
-from sim.analyses.sums import Floats, Rows, Wire
+from sim.analyses.sums import Rows, Wire
+from sim.arrays import Floats
 from sim.checks import Refused, nearest
 from sim.cohort.encode import plain
 from sim.cohort.outcomes import Binary

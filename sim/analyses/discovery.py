@@ -11,7 +11,8 @@ from sim.analyses.newton import fit, varying
 from sim.analyses.pooled import pooled_z
 from sim.analyses.scores import telling, z_scores
 from sim.analyses.selection import Flags, Found, discoveries, jaccard, judge, p_values, stability
-from sim.analyses.sums import Floats, Rows, Wire
+from sim.analyses.sums import Rows, Wire
+from sim.arrays import Floats
 from sim.checks import Refused
 from sim.random import stream
 from sim.stats.intervals import Interval

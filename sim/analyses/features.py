@@ -9,7 +9,8 @@ import numpy as np
 from sim.analyses.design_matrix import labels
 from sim.analyses.selection import Flags
 from sim.analyses.sites import CANCER, Held, covariates, standardised
-from sim.analyses.sums import Floats, Rows, Wire
+from sim.analyses.sums import Rows, Wire
+from sim.arrays import Floats
 from sim.checks import Refused
 
 TRUE_FEATURES = "true_features"  # key of a cohort's notes: names of the features with an effect, parted by commas

@@ -12,9 +12,9 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from sim.analyses.discovery import Discovery, Row
-from sim.analyses.sums import Floats
 from sim.analyses.tables import signed
 from sim.analyses.trends import AFTER, ALL, FIRST, Trends
+from sim.arrays import Floats
 from sim.report.style import COLOURS, GREY, RC, WIDTH
 from sim.stats.intervals import intervals
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from sim.analyses.benefit import INTERACTION, Benefit
 from sim.analyses.counterfactual import Z
-from sim.analyses.sums import Floats
+from sim.arrays import Floats
 from sim.report.style import COLOURS, GREY, RC, WIDTH
 
 NAMED = 30  # sites up to which each has its name and numbers

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.analyses.ridge import fit, fit_cox
+from sim.arrays import Floats
 from sim.cohort.outcomes import Binary, Survival
 from sim.cohort.table import Cohort
 from sim.federation.standardise import Placed, Scaling, features
@@ -26,7 +27,6 @@ MOST_ROWS, MOST_COLUMNS = 20_000, 100  # that are read: an answer in seconds, wh
 GAUSS = 1.96  # standard errors of a 95 % interval
 SURE = 3.0  # standard errors above chance to call an outcome learnable: a dozen verdicts are given at once
 
-Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Learn = Callable[[Floats, Flags], Floats]  # features [n, D] and the rows [R] they are of -> coefficients [D]
 

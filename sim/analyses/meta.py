@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from sim.analyses.sums import Floats
+from sim.arrays import Floats
 from sim.stats.intervals import LEVEL
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from scipy.linalg.lapack import dpotrf
 from scipy.special import expit, logit
 
-from sim.analyses.sums import Exact, Floats, Message, Rows, State, Wire, pack, solve, unpack
+from sim.analyses.sums import Exact, Message, Rows, State, Wire, pack, solve, unpack
+from sim.arrays import Floats
 from sim.checks import Refused
 
 SETTLED = 1e-12  # Newton decrement g' H^-1 g, in squared standard errors: the last step leaves an error of its square

@@ -5,7 +5,7 @@ import numpy as np
 from sim.analyses.features import Panel
 from sim.analyses.newton import NotEstimable
 from sim.analyses.scores import telling, z_scores
-from sim.analyses.sums import Floats
+from sim.arrays import Floats
 
 MOST_INDICATORS = 200  # sites up to which pooled rows are analysed with an indicator a site, to check the sums
 

@@ -5,9 +5,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.arrays import Floats
+
 RIDGE = 1.0  # penalty on the squared coefficients of standardised columns, beside the summed loss
 
-Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from scipy.special import expit
 
 from sim.analyses.newton import Fit, centred, fit, fitted
-from sim.analyses.sums import Exact, Floats, Message, Rows, State, Wire, solve
+from sim.analyses.sums import Exact, Message, Rows, State, Wire, solve
+from sim.arrays import Floats
 
 
 @dataclass

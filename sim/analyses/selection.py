@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from sim.analyses.sums import Floats
+from sim.arrays import Floats
 from sim.checks import Refused
 from sim.stats.intervals import LEVEL, Interval
 

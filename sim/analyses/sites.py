@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sim.analyses.sums import Exact, Floats, Message, Rows, State, Wire, solve
+from sim.analyses.sums import Exact, Message, Rows, State, Wire, solve
+from sim.arrays import Floats
 from sim.cohort.encode import encode
 from sim.cohort.table import Cohort
 from sim.factorize import coded

@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.arrays import Floats
 from sim.checks import Refused
 
-Floats = NDArray[np.float64]
 Rows = Mapping[str, Floats]  # columns of one site, each with its patients on the first axis
 Message = dict[str, Floats]  # what a site sends; the same shapes at every site
 State = dict[str, Floats]  # what the coordinator keeps

@@ -10,7 +10,8 @@ from sim.analyses.calendar import groups, year_column, years
 from sim.analyses.counterfactual import Z
 from sim.analyses.selection import Flags
 from sim.analyses.sites import Held
-from sim.analyses.sums import Exact, Floats, Message, Rows, State, Wire, solve
+from sim.analyses.sums import Exact, Message, Rows, State, Wire, solve
+from sim.arrays import Floats
 from sim.checks import Refused
 from sim.stats.intervals import Interval
 

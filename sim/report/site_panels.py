@@ -9,6 +9,7 @@ from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
+from sim.arrays import Ints
 from sim.cohort.outcomes import Survival
 from sim.partition.case_mix import Mix, tabled
 from sim.partition.columns import GAP
@@ -19,8 +20,6 @@ YEAR = 365.25  # days
 SINGLE = 6  # sites up to which each survival curve has its colour and its name
 FOLD = 2.0  # log2 of the ratio at which the heat map's colour ends: a quarter, four times
 NUMBERS = 400  # cells up to which the heat map says its numbers
-
-Ints = NDArray[np.int64]
 
 
 def heat_map(figure: Figure | SubFigure, mixes: list[Mix], shown: Ints, names: list[str]) -> None:
