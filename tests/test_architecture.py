@@ -24,6 +24,7 @@ FLOORS = [  # from the top down; packages of one floor do not import each other
     {"stats"},
 ]
 GROUND = {"arrays", "assets", "checks", "factorize", "files", "jit", "processes", "profiling", "progress", "random"}
+GROUND |= {"text"}
 LEVEL = {package: level for level, packages in enumerate(FLOORS) for package in packages}
 
 

@@ -1,26 +1,27 @@
-"""What each analysis found, as tables of numbers and a few sentences."""
+"""The answer of each analysis: tables of numbers and a few sentences."""
 
 import numpy as np
 import pandas as pd
 
 from sim.analyses.benefit import INTERACTION, Benefit
-from sim.analyses.counterfactual import Z
-from sim.analyses.discovery import LINK, Discovery, Row
+from sim.analyses.discovery import LINK, Discovery, WayResult
 from sim.analyses.features import Scope
-from sim.analyses.tables import ESTIMATE, Answer, Part, count, log_odds, percent, points, signed, size, two
-from sim.analyses.trends import WAYS, Trends, mean_bias, shares, untold
+from sim.analyses.tables import ESTIMATE, Answer, AnswerTable, percent_change, points, two_decimals, whole
+from sim.analyses.trends import WAYS, Trends, mean_bias, shares, without_trend
+from sim.stats.intervals import Z
+from sim.text import count, percent, signed
 
 NAN = float("nan")
-SEEN = 0.005  # difference of log odds ratios that two decimals show
+VISIBLE = 0.005  # difference of log odds ratios that two decimals show
 
 
 def wald(estimate: float, se: float) -> tuple[float, float, float]:
-    """Estimate with its interval."""
+    """Estimate with the bounds of its 95 % Wald interval."""
     return estimate, estimate - Z * se, estimate + Z * se
 
 
-def tell_benefit(found: Benefit) -> Answer:
-    """Gains, interaction, policies and sites."""
+def summarise_benefit(found: Benefit) -> Answer:
+    """Answer of who benefits: gains, interaction, policies and sites."""
     gains = [
         (f"{word}, {how}", *interval, found.true_gain(has))
         for has, word in ((1, f"with {found.marker}"), (0, f"without {found.marker}"))
@@ -36,26 +37,28 @@ def tell_benefit(found: Benefit) -> Answer:
     sites = found.sites.assign(
         low=found.sites["estimate"] - Z * found.sites["se"], high=found.sites["estimate"] + Z * found.sites["se"]
     )
-    parts = (
-        Part("Added chance of response by the new treatment, points", frame(gains, "patients"), {"estimate": points}),
-        Part("Marker x treatment, log odds ratio", frame(effects, "by"), {"estimate": log_odds}),
+    tables = (
+        AnswerTable(
+            "Added chance of response by the new treatment, points", estimates(gains, "patients"), {"estimate": points}
+        ),
+        AnswerTable("Marker x treatment, log odds ratio", estimates(effects, "by"), {"estimate": signed}),
         policies(found),
-        Part(
+        AnswerTable(
             "Marker x treatment by site, log odds ratio",
             sites[["site", "patients", "carriers", *ESTIMATE]],
-            {"estimate": log_odds, "patients": count, "carriers": count},
+            {"estimate": signed, "patients": count, "carriers": count},
         ),
     )
-    return Answer(parts, found.wires, benefit_notes(found))
+    return Answer(tables, found.traffic, benefit_notes(found))
 
 
-def frame(rows: list[tuple[str, float, float, float, float]], first: str) -> pd.DataFrame:
+def estimates(rows: list[tuple[str, float, float, float, float]], first: str) -> pd.DataFrame:
     """Rows of name, estimate, low, high, truth."""
     return pd.DataFrame(rows, columns=[first, *ESTIMATE])
 
 
-def policies(found: Benefit) -> Part:
-    """Mean chance of response under every way of treating; what was done is a count, the rest is the model's."""
+def policies(found: Benefit) -> AnswerTable:
+    """Mean chance of response under every way of treating: counted for what was done, else from the model."""
     marker = found.recorded
     rule = found.rule()
     ways = [("nobody treated", (False, False)), ("everybody treated", (True, True)), ("by the estimated rule", rule)]
@@ -63,7 +66,7 @@ def policies(found: Benefit) -> Part:
     for name, treat in ways:
         given = np.where(marker > 0, treat[1], treat[0])
         rows.append((name, float(given.mean()), *found.chances.policy(treat), found.true_value(given)))
-    events, patients = (float(part.sum()) for part in (found.cells[1], found.cells[0]))
+    events, patients = (float(counts.sum()) for counts in (found.arms[1], found.arms[0]))
     share = events / patients
     done = wald(share, float(np.sqrt(share * (1 - share) / patients)))
     rows.append(("as it was done", float(found.given.mean()), *done, found.true_value(found.given)))
@@ -71,11 +74,11 @@ def policies(found: Benefit) -> Part:
         best = (found.truth.new > found.truth.control).astype(np.float64)
         rows.append(("best for every patient (truth)", float(best.mean()), NAN, NAN, NAN, found.true_value(best)))
     table = pd.DataFrame(rows, columns=["policy", "treated", *ESTIMATE])
-    return Part("Expected share of responders", table, {"estimate": percent, "treated": percent})
+    return AnswerTable("Expected share of responders", table, {"estimate": percent, "treated": percent})
 
 
 def benefit_notes(found: Benefit) -> tuple[str, ...]:
-    """Heterogeneity, the rule, and what the numbers are adjusted for."""
+    """Notes on the rule, the covariates, the heterogeneity of the sites, and the truth."""
     meta, rule = found.meta, found.rule()
     words = {
         (False, False): "treat nobody",
@@ -84,9 +87,10 @@ def benefit_notes(found: Benefit) -> tuple[str, ...]:
         (True, False): f"treat patients without {found.marker} only",
     }
     odds = float(np.exp(found.model.of(INTERACTION)[0]))
+    adjusted = ", ".join(found.model.names[3:]) or "nothing"
     notes = [
         f"Estimated rule: {words[rule]}. Odds ratio of the new treatment: {odds:.2f} times as high with the marker.",
-        f"Adjusted for {', '.join(found.model.names[3:]) or 'nothing'}, with an intercept a site that never leaves it.",
+        f"Adjusted for {adjusted}, with one intercept per site that never leaves it.",
     ]
     if meta.sites > 1:
         degrees = "1 degree" if meta.sites == 2 else f"{meta.sites - 1} degrees"
@@ -96,12 +100,12 @@ def benefit_notes(found: Benefit) -> tuple[str, ...]:
             f"{meta.sites} of {len(found.sites)} sites can estimate it alone."
         )
     if found.truth is not None:
-        left, error = found.findable_interaction(), found.misjudged()
-        notes.append("Truth is that of these patients with the marker as it is.")
-        if abs(left - found.true_interaction()) > SEEN:
+        left, error = found.findable_interaction(), found.gain_error()
+        notes.append("Truth is that of these patients with their true marker.")
+        if abs(left - found.true_interaction()) > VISIBLE:
             notes.append(
-                f"By the marker as recorded, the true log odds ratio is {log_odds(left)}: tests at the sites err, and "
-                "no fit finds more."
+                f"By the marker as recorded, the true log odds ratio is {signed(left)}: tests at the sites err, so "
+                "that no fit can find more."
             )
         notes.append(
             f"The gain of a single patient is off by {100 * error[0]:.1f} points (root mean square); the mean gain in "
@@ -110,17 +114,21 @@ def benefit_notes(found: Benefit) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def tell_discovery(found: Discovery) -> Answer:
-    """Ways of searching."""
+def summarise_discovery(found: Discovery) -> Answer:
+    """Answer of biomarker discovery: one row per way of searching."""
     rows = [
-        (row.way, row.found.chosen, row.found.recall, row.found.false, row.far, row.stable.mean, up(row))
+        (row.way, row.found.chosen, row.found.recall, row.found.false, row.far, row.stable.mean, bytes_up(row))
         for row in found.rows
     ]
     columns = ["way of searching", "chosen", "recall", "false", "far", "stability", "bytes up"]
-    shown = dict.fromkeys(("recall", "false", "far"), percent) | {"stability": two, "bytes up": size, "chosen": count}
+    formats = dict.fromkeys(("recall", "false", "far"), percent) | {
+        "stability": two_decimals,
+        "bytes up": whole,
+        "chosen": count,
+    }
     few = f"{', '.join(found.chosen[:12])}{', ...' if len(found.chosen) > 12 else ''}" or "nothing"
     notes = [
-        searched(found.scope),
+        scope_note(found.scope),
         f"Chosen by sums and one joint model: {few}.",
         f"False: chosen but without an effect. Far: not even correlated ({LINK:g}) with a feature that has one; a "
         "neighbour of a true feature is no chance finding, and the joint model is there to tell them apart.",
@@ -130,13 +138,13 @@ def tell_discovery(found: Discovery) -> Answer:
         notes.append(f"Two sites that search alone share {found.agree:.0%} of what either finds (Jaccard).")
     if not np.isnan(found.pooled_gap):
         notes.append(f"Largest difference of a z score between sums and pooled rows: {found.pooled_gap:.1e}.")
-    part = Part("Features that go with the outcome", pd.DataFrame(rows, columns=columns), shown)
-    sent = {row.way: row.wire for row in found.rows if row.wire and row.wire.bytes_up}
-    return Answer((part,), {"Means and spreads of covariates and features": found.prepared, **sent}, tuple(notes))
+    table = AnswerTable("Features that go with the outcome", pd.DataFrame(rows, columns=columns), formats)
+    sent = {row.way: row.traffic for row in found.rows if row.traffic and row.traffic.bytes_up}
+    return Answer((table,), {"Means and spreads of covariates and features": found.prepared, **sent}, tuple(notes))
 
 
-def searched(scope: Scope) -> str:
-    """How many features are searched, how many of them are true, and what sites do not measure."""
+def scope_note(scope: Scope) -> str:
+    """A sentence on how many features are searched, how many have an effect, and how many sites do not measure."""
     where = " in at least one of the cancers" if scope.mixed else ""
     true = "" if scope.true is None else f", of which {scope.true} have an effect{where}"
     absent = f" A site does not measure {scope.absent:.0%} of them on average." if scope.absent else ""
@@ -145,13 +153,13 @@ def searched(scope: Scope) -> str:
     return f"Searched: {scope.features:,} features{true}.{absent}{left if scope.left_out else ''}"
 
 
-def up(row: Row) -> float:
+def bytes_up(row: WayResult) -> float:
     """Bytes that one site sends; NaN where rows would have to move."""
-    return NAN if row.wire is None else float(row.wire.bytes_up)
+    return NAN if row.traffic is None else float(row.traffic.bytes_up)
 
 
-def tell_trends(found: Trends) -> Answer:
-    """Annual percent change by group and way, then what hiding costs."""
+def summarise_trends(found: Trends) -> Answer:
+    """Answer of trends: annual percent change by group and way of hiding, and what hiding costs."""
     rows = [
         (f"{name}: {way.lower()}", *found.trend[name, way].apc, found.true.get(name, NAN), *found.trend[name, way][2:])
         for name in found.groups
@@ -162,14 +170,14 @@ def tell_trends(found: Trends) -> Answer:
     )
     lost = ("cells hidden", "cells short", "patients lost")
     cost = [
-        (way, *shares(found, way, ("hidden", "short", "lost")), untold(found, way), mean_bias(found, way))
+        (way, *shares(found, way, ("hidden", "short", "lost")), without_trend(found, way), mean_bias(found, way))
         for way in WAYS
     ]
     overall = pd.DataFrame(cost, columns=["way", *lost, "without a trend", "distance from truth"])
     share = dict.fromkeys((*lost, "without a trend"), percent)
-    parts = (
-        Part("Annual change of new cases, percent", by_group, {"estimate": signed, **share}),
-        Part("What hiding costs, on average", overall, {**share, "distance from truth": two}),
+    tables = (
+        AnswerTable("Annual change of new cases, percent", by_group, {"estimate": percent_change, **share}),
+        AnswerTable("What hiding costs, on average", overall, {**share, "distance from truth": two_decimals}),
     )
     hidden = f"Cells of 1 to {found.threshold - 1} patients are hidden (CMS: 1 to 10)." if found.threshold > 1 else ""
     notes = [
@@ -184,4 +192,4 @@ def tell_trends(found: Trends) -> Answer:
             f"Sites' first years lie between {min(found.begin)} and {max(found.begin)}, their last between "
             f"{min(found.end)} and {max(found.end)}: a trend is also that of sites that join or leave."
         )
-    return Answer(parts, found.wires, tuple(notes))
+    return Answer(tables, found.traffic, tuple(notes))

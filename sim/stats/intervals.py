@@ -9,6 +9,7 @@ from sim.arrays import Floats, Ints
 from sim.checks import Refused, within
 
 LEVEL = 0.95  # of every interval unless said otherwise
+Z = float(stats.norm.ppf((1 + LEVEL) / 2))  # 1.96: standard errors on either side of an estimate at that level
 
 
 class Interval(NamedTuple):
@@ -17,6 +18,9 @@ class Interval(NamedTuple):
     mean: float
     low: float
     high: float
+
+
+UNDEFINED = Interval(float("nan"), float("nan"), float("nan"))
 
 
 class Intervals(NamedTuple):

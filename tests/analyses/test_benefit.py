@@ -9,8 +9,8 @@ from scipy.special import expit
 from sim.analyses.benefit import INTERACTION, benefit
 from sim.analyses.counterfactual import difference
 from sim.analyses.forest import forest
-from sim.analyses.sites import hold
-from sim.analyses.summarise import tell_benefit
+from sim.analyses.sites import group_by_site
+from sim.analyses.summarise import summarise_benefit
 from sim.checks import Refused
 from sim.cohort.calibrated.published import law
 from sim.cohort.calibrated.source import Calibrated
@@ -22,7 +22,7 @@ def held(cohort: Cohort, order=None):
     if order is not None:
         truth = None if cohort.truth is None else cohort.truth.iloc[order].reset_index(drop=True)
         cohort = replace(cohort, table=cohort.table.iloc[order].reset_index(drop=True), truth=truth)
-    return hold(cohort, cohort.table["site"].astype(str).to_numpy(dtype=str))
+    return group_by_site(cohort, cohort.table["site"].astype(str).to_numpy(dtype=str))
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +55,13 @@ def test_the_gain_of_a_patient_is_near_its_truth_where_the_model_is_right(trial)
     assert trial.truth is not None
     for marker in (0, 1):
         assert trial.gain[trial.recorded == marker].mean() == pytest.approx(trial.chances.gain(marker).mean, abs=1e-12)
-    error, spread = trial.misjudged()
+    error, spread = trial.gain_error()
     assert error < 0.02  # coefficients with standard errors of .02 to .06, times a slope of a quarter at most
     assert spread == pytest.approx((trial.truth.new - trial.truth.control).std())
     assert spread > 0.1
     blind = replace(trial, gain=np.full(len(trial.gain), (trial.truth.new - trial.truth.control).mean()))
-    assert blind.misjudged()[0] == pytest.approx(spread)
-    assert np.isnan(replace(trial, truth=None).misjudged()).all()
+    assert blind.gain_error()[0] == pytest.approx(spread)
+    assert np.isnan(replace(trial, truth=None).gain_error()).all()
 
 
 def test_truth_is_found_within_three_standard_errors(trial, practice):
@@ -130,7 +130,7 @@ def test_crude_numbers_by_hand(trial):
     found = difference(np.array([80.0, 100.0]), np.array([20.0, 30.0]))
     assert found.mean == pytest.approx(0.05)
     assert found.high - found.mean == pytest.approx(1.959964 * np.sqrt(0.21 / 100 + 0.1875 / 80), rel=1e-6)
-    rows, events = trial.cells
+    rows, events = trial.arms
     odds = events / (rows - events)
     estimate, se = trial.crude_interaction()
     assert estimate == pytest.approx(np.log(odds[1, 1] / odds[1, 0] / (odds[0, 1] / odds[0, 0])))
@@ -153,15 +153,15 @@ def test_a_site_that_cannot_tell_alone_is_named_and_still_counts():
     assert found.meta.sites == 8 - silent.sum()
     assert found.sites["patients"].sum() == 1200
     assert found.sites["truth"].std() > 0.1
-    notes = " ".join(tell_benefit(found).notes)
+    notes = " ".join(summarise_benefit(found).notes)
     assert f"{found.meta.sites} of 8 sites" in notes
     assert len(forest(found).axes) == 1
 
 
 def test_without_truth_the_rest_is_told():
     cohort = replace(Calibrated(patients=800, sites=2).load(0), truth=None)
-    told = tell_benefit(benefit(held(cohort), "response"))
-    assert all(part.frame["truth"].isna().all() for part in told.parts)
+    told = summarise_benefit(benefit(held(cohort), "response"))
+    assert all(table.frame["truth"].isna().all() for table in told.tables)
 
 
 def test_refusals():

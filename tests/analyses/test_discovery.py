@@ -8,13 +8,14 @@ import pytest
 from scipy import stats
 from scipy.special import expit
 
-from sim.analyses.discovery import JOINT, LARGEST, MEAN, META, POOLED, SUMS, discovery, stouffer
+from sim.analyses.discovery import MEAN, POOLED, discovery
 from sim.analyses.features import panel
-from sim.analyses.figures import bars
-from sim.analyses.scores import telling, z_scores
-from sim.analyses.selection import Found, discoveries, jaccard, judge, p_values, stability
-from sim.analyses.sites import hold
-from sim.analyses.summarise import tell_discovery
+from sim.analyses.figures import discovery_figure
+from sim.analyses.scores import informative, z_scores
+from sim.analyses.searches import JOINT, LARGEST, META, SUMS, stouffer
+from sim.analyses.selection import SelectionQuality, compare, discoveries, jaccard, p_values, stability
+from sim.analyses.sites import group_by_site
+from sim.analyses.summarise import summarise_discovery
 from sim.checks import Refused
 from sim.cohort.outcomes import Binary
 from sim.cohort.table import Cohort
@@ -42,7 +43,7 @@ def cohort(rows=2000, features=100, sites=8, seed=1, size=0.3):
 
 
 def search(made, halves=0, rate=0.05):
-    held = hold(made, made.table["site"].to_numpy(dtype=str))
+    held = group_by_site(made, made.table["site"].to_numpy(dtype=str))
     return discovery(panel(held, "response", "gene_"), rate, halves, 1)
 
 
@@ -57,7 +58,7 @@ def row(found, way):
 
 def test_scores_are_those_of_the_whole_information_matrix():
     made = cohort(rows=700, features=40, sites=3)
-    sites = panel(hold(made, made.table["site"].to_numpy(dtype=str)), "response", "gene_").sites
+    sites = panel(group_by_site(made, made.table["site"].to_numpy(dtype=str)), "response", "gene_").sites
     z, _ = z_scores(("age",), sites)
     indicator = np.repeat(np.eye(3), [len(one["y"]) for one in sites], axis=0)
     x = np.hstack([np.concatenate([one["x"] for one in sites]), indicator])
@@ -107,8 +108,8 @@ def test_choices_are_scipys():
 
 def test_judgement_by_hand():
     chosen, true = np.array([1, 1, 0, 0], dtype=bool), np.array([1, 0, 1, 1], dtype=bool)
-    assert judge(chosen, true) == Found(2, pytest.approx(1 / 3), 0.5)
-    assert judge(~chosen & ~true, true) == Found(0, 0, 0)
+    assert compare(chosen, true) == SelectionQuality(2, pytest.approx(1 / 3), 0.5)
+    assert compare(~chosen & ~true, true) == SelectionQuality(0, 0, 0)
 
 
 def test_stability_by_hand():
@@ -141,10 +142,10 @@ def test_a_panel_that_a_site_lacks():
     made = cohort()
     table = made.table.copy()
     table.loc[table["site"] == "s3", "gene_0004"] = np.nan
-    holed = panel(hold(replace(made, table=table), table["site"].to_numpy(dtype=str)), "response", "gene_")
+    holed = panel(group_by_site(replace(made, table=table), table["site"].to_numpy(dtype=str)), "response", "gene_")
     z, _ = z_scores(holed.covariates, holed.sites)
     assert holed.scope == (100, 1 / 800, 10, False, ())
-    others = panel(hold(made, made.table["site"].to_numpy(dtype=str)), "response", "gene_")
+    others = panel(group_by_site(made, made.table["site"].to_numpy(dtype=str)), "response", "gene_")
     whole, _ = z_scores(others.covariates, others.sites)
     assert 2 < abs(z[3]) < abs(whole[3])
     np.testing.assert_allclose(np.delete(z, 3), np.delete(whole, 3), atol=1e-9)
@@ -155,7 +156,7 @@ def test_a_covariate_that_a_site_lacks_whole_is_no_obstacle():
     made = cohort(rows=400, features=40)
     table = made.table.assign(extra=np.where(made.table["site"] == "s3", np.nan, made.table["age_years"] % 7))
     wide = replace(made, table=table, predictors={"response": ("extra", *made.predictors["response"])})
-    held = hold(wide, table["site"].to_numpy(dtype=str))
+    held = group_by_site(wide, table["site"].to_numpy(dtype=str))
     assert panel(held, "response", "gene_").covariates == ("extra", "age_years")
     assert search(wide).pooled_gap < 1e-9
 
@@ -167,11 +168,11 @@ def test_few_patients_find_little_and_are_not_refused():
     few = replace(made, table=made.table.assign(kind=rare), predictors={"response": ("kind", "age_years")})
     found = search(few, halves=6)
     assert row(found, SUMS).found.chosen <= 2
-    names, sites = telling(("a", "b"), [{"x": np.array([[1.0, 2], [1, 3]]), "y": np.array([0.0, 1])}])
+    names, sites = informative(("a", "b"), [{"x": np.array([[1.0, 2], [1, 3]]), "y": np.array([0.0, 1])}])
     assert names == ["b"]
     np.testing.assert_array_equal(sites[0]["x"], [[2], [3]])
     silent = [{"x": np.array([[1.0], [2]]), "y": np.ones(2)}]
-    assert telling(("a",), silent)[0] == []
+    assert informative(("a",), silent)[0] == []
 
 
 def test_features_need_no_covariates_beside_them():
@@ -188,7 +189,7 @@ def test_features_that_nobody_measures_are_left_out_and_named():
     table = made.table.assign(gene_0002=np.nan, gene_0004=1.0)
     found = search(replace(made, table=table, predictors=unknown))
     assert found.scope == (38, 0, 9, False, ("gene_0002", "gene_0004"))
-    assert "Left out" in tell_discovery(found).notes[0]
+    assert "Left out" in summarise_discovery(found).notes[0]
     none = replace(made, table=made.table.assign(**dict.fromkeys(made.table.filter(like="gene_"), 1.0)))
     with pytest.raises(Refused, match="every column that starts with 'gene_'"):
         search(none)
@@ -198,22 +199,22 @@ def test_order_of_rows_does_not_matter(found):
     made = cohort()
     order = np.random.default_rng(0).permutation(len(made.table))
     again = search(replace(made, table=made.table.iloc[order].reset_index(drop=True)), halves=4)
-    assert tell_discovery(again).parts[0].frame.equals(tell_discovery(found).parts[0].frame)
+    assert summarise_discovery(again).tables[0].frame.equals(summarise_discovery(found).tables[0].frame)
     assert again.chosen == found.chosen
 
 
 def test_figure_and_bytes(found):
-    assert len(bars([found, found]).axes) == 3
-    sent = row(found, SUMS).wire
+    assert len(discovery_figure([found, found]).axes) == 3
+    sent = row(found, SUMS).traffic
     # null model: 1 + 1 + 1 numbers a round; scores: 100 + 100 + 1 x 100
     assert sent.bytes_up == 8 * (3 * (sent.rounds - 1) + 300)
 
 
 def test_refusals():
     made = cohort(rows=200, features=40)
-    held = hold(made, made.table["site"].to_numpy(dtype=str))
+    held = group_by_site(made, made.table["site"].to_numpy(dtype=str))
     with pytest.raises(Refused, match="'snp_'.*age_years"):
         panel(held, "response", "snp_")
     wrong = replace(made, notes={"true_features": "gene_9999"})
     with pytest.raises(Refused, match="gene_9999"):
-        panel(hold(wrong, made.table["site"].to_numpy(dtype=str)), "response", "gene_")
+        panel(group_by_site(wrong, made.table["site"].to_numpy(dtype=str)), "response", "gene_")

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from sim.analyses.meta import meta
 from sim.analyses.newton import NotEstimable, fit
-from sim.analyses.run import Wishes, report
+from sim.analyses.options import Options
+from sim.analyses.run import analyse
 from sim.analyses.sums import pack, unpack
 from sim.assets import root
 from sim.checks import Refused
@@ -57,7 +58,9 @@ def test_a_common_intercept_is_the_pooled_fit_on_real_patients():
     cuts = [100, 350]  # any three sites
     rows = [{"x": a, "y": b} for a, b in zip(np.split(x, cuts), np.split(y, cuts), strict=True)]
     model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-13, max_iter=200, fit_intercept=False)
-    np.testing.assert_allclose(fit(("1", "a", "b", "c"), rows, own=False).beta, model.fit(x, y).coef_[0], atol=1e-8)
+    np.testing.assert_allclose(
+        fit(("1", "a", "b", "c"), rows, site_intercepts=False).beta, model.fit(x, y).coef_[0], atol=1e-8
+    )
 
 
 def test_a_site_with_one_outcome_says_nothing():
@@ -77,10 +80,10 @@ def test_a_rare_category_with_one_outcome_does_not_hide_the_others():
 
 
 def test_bytes_are_those_of_the_message():
-    wire = fit(("a", "b"), sites()).wire
-    assert wire.bytes_up == wire.rounds * 8 * (1 + 2 + 3)  # log-likelihood, gradient, triangle of the Hessian
-    assert wire.bytes_down == wire.rounds * 8 * 2
-    assert 4 <= wire.rounds <= 8  # Newton's method; Wu et al. 2012 report 5 to 8
+    traffic = fit(("a", "b"), sites()).traffic
+    assert traffic.bytes_up == traffic.rounds * 8 * (1 + 2 + 3)  # log-likelihood, gradient, triangle of the Hessian
+    assert traffic.bytes_down == traffic.rounds * 8 * 2
+    assert 4 <= traffic.rounds <= 8  # Newton's method; Wu et al. 2012 report 5 to 8
 
 
 def test_a_far_start_still_arrives():
@@ -202,7 +205,7 @@ def test_the_shift_of_the_sites_is_applied():
     """Tests that err at random pull the interaction of the same patients towards zero."""
     words = ["cohort.patients=3000", "cohort.het=0", "cohort.tau=0"]
     whole, shifted = (
-        report("benefit", [*words, *more], Wishes(), 0).parts[1].frame["estimate"][0]
+        analyse("benefit", [*words, *more], Options(), 0).tables[1].frame["estimate"][0]
         for more in ([], ["shift.assay.insensitivity=0.4", "shift.assay.unspecificity=0.2"])
     )
     assert 0 < shifted < whole - 0.5
