@@ -3,7 +3,9 @@
 import io
 import re
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -32,7 +34,7 @@ SEEDS = (0, 1, 2)
 LAST = 4
 
 
-def final(method, site, seed):
+def final(method: str, site: str, seed: int):
     """Value at the last round; seeds move all methods alike, so gains over local are known."""
     value = {
         "FedAvg": {"A": 0.80, "B": 0.70, "C": 0.60},  # mean 0.700; gains +0.05, -0.02, +0.10 in every seed
@@ -83,7 +85,7 @@ def study(
     )
 
 
-def test_summary_is_the_known_answer():
+def test_summary_is_the_known_answer() -> None:
     table = summary(study()).set_index("method")
     assert list(table.index) == ["FedAvg", "FedProx", "Local only", "Pooled"]
     best = table.loc["FedAvg"]
@@ -99,7 +101,7 @@ def test_summary_is_the_known_answer():
     assert best["published_se"] == pytest.approx(0.01 / (0.01 / 3**0.5))
 
 
-def test_diverged_runs_are_counted_and_in_no_mean():
+def test_diverged_runs_are_counted_and_in_no_mean() -> None:
     row = summary(study()).set_index("method").loc["FedProx"]
     assert (row["seeds"], row["diverged"]) == (2, 1)
     # seeds 0 and 1 only: A 0.72 and 0.76, B 0.68 and 0.69, C 0.49 and 0.50
@@ -108,18 +110,18 @@ def test_diverged_runs_are_counted_and_in_no_mean():
     assert np.isnan(row["mb_to_target"])
 
 
-def test_a_target_reached_before_diverging_does_not_count():
+def test_a_target_reached_before_diverging_does_not_count() -> None:
     records = study(dead=("FedAvg", 0))
     assert summary(records).set_index("method").loc["FedAvg", "reached"] == 2
 
 
-def test_unsure_gains_are_not_called_sure():
+def test_unsure_gains_are_not_called_sure() -> None:
     row = summary(study(dead=("", 0))).set_index("method").loc["FedProx"]
     # A: gains -0.02, 0.01, 0.04, not sure; B: -0.03 surely; C: zero up to rounding
     assert (row["surely_gaining"], row["surely_losing"]) == (0, 1)
 
 
-def test_lower_is_better_turns_order_worst_and_gain_round():
+def test_lower_is_better_turns_order_worst_and_gain_round() -> None:
     table = summary(replace(study(), metric="brier", published={})).set_index("method")
     assert list(table.index)[:2] == ["FedAvg", "FedProx"]
     assert table.loc["FedAvg", "mean"] == pytest.approx(0.30)
@@ -129,7 +131,7 @@ def test_lower_is_better_turns_order_worst_and_gain_round():
     assert table.loc["FedAvg", "reached"] == 3
 
 
-def test_per_site_rows_gain_and_order():
+def test_per_site_rows_gain_and_order() -> None:
     table = per_site(study())
     assert table["site"].unique().tolist() == ["A", "B", "C", "D"]
     found = table.set_index(["site", "method"])
@@ -139,7 +141,7 @@ def test_per_site_rows_gain_and_order():
     assert found.loc[("D", "FedAvg"), ["mean", "gain"]].isna().all()
 
 
-def test_records_given_twice_count_once():
+def test_records_given_twice_count_once() -> None:
     records = study()
     doubled = replace(
         records, sites=pd.concat([records.sites] * 2), rounds=pd.concat([records.rounds] * 2, ignore_index=True)
@@ -147,7 +149,7 @@ def test_records_given_twice_count_once():
     pd.testing.assert_frame_equal(summary(doubled), summary(records))
 
 
-def test_answer_says_what_the_numbers_say():
+def test_answer_says_what_the_numbers_say() -> None:
     records = study(dead=("", 0))
     said = " ".join(answer(summary(records), scores(records)))
     assert "FedAvg had the highest mean AUROC over sites (0.700, 95 % interval" in said
@@ -159,7 +161,7 @@ def test_answer_says_what_the_numbers_say():
     assert "Some runs diverged and are in no mean: FedProx (1 of 3)." in said
 
 
-def test_answer_admits_a_draw():
+def test_answer_admits_a_draw() -> None:
     records = study(dead=("", 0))
     noise = records.sites["run"].str.endswith("-0") & records.sites["run"].str.startswith("FedProx")
     records.sites.loc[noise, "value"] += 0.2
@@ -178,7 +180,7 @@ def test_answer_admits_a_draw():
     ],
     ids=["one seed", "no references", "no local", "all diverged", "no method", "two scenarios"],
 )
-def test_every_shape_of_study_makes_a_page(records, tmp_path):
+def test_every_shape_of_study_makes_a_page(records: StudyRecords, tmp_path: Path) -> None:
     text = write_report(records, tmp_path).read_text()
     assert "nan" not in re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL).lower().split()
     memory = io.StringIO()
@@ -186,7 +188,7 @@ def test_every_shape_of_study_makes_a_page(records, tmp_path):
     assert "AUROC" in memory.getvalue()
 
 
-def test_page_refers_to_nothing_outside_itself(tmp_path):
+def test_page_refers_to_nothing_outside_itself(tmp_path: Path) -> None:
     text = write_report(study(), tmp_path).read_text()
     links = re.findall(r'(?:src|href|action|data|poster)\s*=\s*["\']([^"\']*)', text)
     assert links
@@ -197,7 +199,7 @@ def test_page_refers_to_nothing_outside_itself(tmp_path):
     assert {link[1:] for link in links if link.startswith("#")} <= set(ids)
 
 
-def test_names_are_escaped_and_cells_are_no_formulas(tmp_path):
+def test_names_are_escaped_and_cells_are_no_formulas(tmp_path: Path) -> None:
     records = study(methods=("FedAvg",))
     bad = '<script>alert("1")</script>'
     runs = records.runs.replace({"method": {"FedAvg": bad}, "scenario": {"": "=1+1"}})
@@ -214,12 +216,12 @@ def test_names_are_escaped_and_cells_are_no_formulas(tmp_path):
     assert "'=HYPERLINK" in (tmp_path / "sites.csv").read_text()
 
 
-def test_csv_leaves_numbers_alone():
+def test_csv_leaves_numbers_alone() -> None:
     frame = pd.DataFrame({"name": ["-a", "b"], "value": [-1.5, 2.0]})
     assert csv(frame) == "name,value\n'-a,-1.5\nb,2.0\n"
 
 
-def test_same_records_give_the_same_bytes(tmp_path):
+def test_same_records_give_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
         write_report(study(scenarios=("mild", "severe")), tmp_path / name)
     files = [path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file()]
@@ -230,7 +232,7 @@ def test_same_records_give_the_same_bytes(tmp_path):
             ElementTree.parse(tmp_path / "one" / file)
 
 
-def test_bands_leave_out_what_a_seed_gives_to_all_methods():
+def test_bands_leave_out_what_a_seed_gives_to_all_methods() -> None:
     records = study(dead=("", 0))
     curve = scores(records).curve
     found = bands(curve[curve["reference"] == ""], METRICS["auroc"])
@@ -242,7 +244,7 @@ def test_bands_leave_out_what_a_seed_gives_to_all_methods():
 
 
 @pytest.mark.parametrize("sites", [4, 12, 13, 100])
-def test_figure_of_gains_for_few_and_many_sites(sites):
+def test_figure_of_gains_for_few_and_many_sites(sites: int) -> None:
     records = study(methods=("FedAvg",))
     names = records.sites["site"].cat
     parts = [
@@ -255,14 +257,14 @@ def test_figure_of_gains_for_few_and_many_sites(sites):
     assert svg(site_figures.gains(table[table["site"].isin(keep)])).startswith("<svg")
 
 
-def test_settings_that_differ():
+def test_settings_that_differ() -> None:
     own, shared = differing(study())
     assert own[("", "FedProx")] == {"algorithm": "FedProx", "algorithm.mu": "0.1"}
     assert own[("", "FedAvg")] == {"algorithm": "FedAvg"}
     assert shared == {"rounds": "4"}
 
 
-def test_a_setting_that_changes_with_the_seed_is_told_as_such(tmp_path):
+def test_a_setting_that_changes_with_the_seed_is_told_as_such(tmp_path: Path) -> None:
     known = study()
     of_seed = known.runs.set_index("run")["seed"]
     settings = {run: {**words, "cohort": {"consortium": int(of_seed[run])}} for run, words in known.settings.items()}
@@ -272,13 +274,13 @@ def test_a_setting_that_changes_with_the_seed_is_told_as_such(tmp_path):
     assert "not how much it would move with other hospitals" in write_report(known, tmp_path / "same").read_text()
 
 
-def test_looks_are_distinct_and_known_methods_keep_theirs():
+def test_looks_are_distinct_and_known_methods_keep_theirs() -> None:
     many = looks([f"method {at}" for at in range(11)] + ["FedAvg"])
     assert len(set(many.values())) == 12
     assert many["FedAvg"] == looks(["FedAvg"])["FedAvg"]
 
 
-def test_labels_are_moved_apart_and_no_further():
+def test_labels_are_moved_apart_and_no_further() -> None:
     free = np.array([0.1, 0.5, 0.9])
     np.testing.assert_allclose(apart(free, 0.1), free)
     np.testing.assert_allclose(apart(np.array([0.5, 0.5]), 0.1), [0.45, 0.55])
@@ -287,13 +289,13 @@ def test_labels_are_moved_apart_and_no_further():
     assert crowded.max() == pytest.approx(1.0)
 
 
-def test_two_runs_for_one_cell_are_refused():
+def test_two_runs_for_one_cell_are_refused() -> None:
     records = study()
     with pytest.raises(Refused, match="two runs stand for the same"):
         replace(records, runs=pd.concat([records.runs, records.runs.iloc[:1]]))
 
 
-def test_unknown_metric_is_refused():
+def test_unknown_metric_is_refused() -> None:
     with pytest.raises(Refused, match="Did you mean 'auroc'"):
         replace(study(), metric="aurok")
 
@@ -307,7 +309,7 @@ def dosed():
     return replace(known, sites=sites, dials=[Dial("How wild", "x", [0, 1])])
 
 
-def test_a_dial_is_told_in_words_and_numbers():
+def test_a_dial_is_told_in_words_and_numbers() -> None:
     known = dosed()
     table = summary(known)
     lead, said = dose_words.sentences(known.dials, table, per_site(known))
@@ -323,7 +325,7 @@ def test_a_dial_is_told_in_words_and_numbers():
     assert text.loc["x=1", "FedAvg, worst site"] == "0.500"
 
 
-def test_figures_of_dials_are_the_same_bytes_and_hold_every_dial(tmp_path):
+def test_figures_of_dials_are_the_same_bytes_and_hold_every_dial(tmp_path: Path) -> None:
     known = dosed()
     for name in ("one", "two"):
         write_report(known, tmp_path / name)
@@ -333,7 +335,9 @@ def test_figures_of_dials_are_the_same_bytes_and_hold_every_dial(tmp_path):
         ElementTree.fromstring(drawn[0])
 
 
-def test_sites_too_many_to_be_shown_leave_the_figure_of_losers_out(tmp_path, monkeypatch):
+def test_sites_too_many_to_be_shown_leave_the_figure_of_losers_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(dose, "MOST", 2)
     write_report(dosed(), tmp_path)
     assert [path.name for path in (tmp_path / "figures").iterdir()] == ["dose.svg"]
