@@ -1,5 +1,7 @@
 """Regressions by sums over sites equal the pooled fits."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -19,7 +21,7 @@ def sites(n: int = 900, seed: int = 3) -> list[Rows]:
     return [{"x": x[site == at], "y": y[site == at]} for at in range(3)]
 
 
-def pooled(rows: list[Rows]) -> tuple[Floats, Floats, Floats, Floats]:
+def pooled(rows: Sequence[Rows]) -> tuple[Floats, Floats, Floats, Floats]:
     """Coefficients, covariance, x and y of one regression on all rows with one indicator per site, by scikit-learn."""
     indicator = np.repeat(np.eye(len(rows)), [len(one["y"]) for one in rows], axis=0)
     x = np.hstack([np.concatenate([one["x"] for one in rows]), indicator])
