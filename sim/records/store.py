@@ -1,4 +1,4 @@
-"""Run records: two tidy tables and a JSON file in one folder that appears whole or not at all."""
+"""Run records: two tidy tables and a JSON file in one folder, which appears whole or not at all."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ FILES = ("rounds.parquet", "sites.parquet", "run.json")
 
 @dataclass(frozen=True)
 class Run:
-    """Everything that is kept of a run."""
+    """All that is kept of a run."""
 
     id: str
     rounds: pd.DataFrame = field(repr=False)  # columns of sim.records.schema.ROUNDS
@@ -31,7 +31,7 @@ class Run:
 
 
 def together(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """`sites` of several runs end to end, with one list of names for each column; pandas alone would spell them out."""
+    """The `sites` tables of several runs as one, with common categories: pandas alone would turn them into text."""
     columns = {
         name: union_categoricals([table[name] for table in tables], sort_categories=True)
         if kind == "category"
@@ -42,7 +42,11 @@ def together(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def write(run: Run, folder: Path) -> Path:
-    """Write `folder/<run id>`: files first, then DONE with their digests, then the folder gets its name."""
+    """Write the run to `folder/<run id>` and return that path; Refused where the disk does not allow it.
+
+    The files are written first, then DONE with their digests, both in a draft folder that is renamed at the end. A
+    finished run of that name is kept; a broken one is set aside.
+    """
     home = folder / run.id
     draft = Path(tempfile.mkdtemp(prefix=f".{run.id}-", dir=ready(folder)))
     try:
@@ -70,7 +74,7 @@ def write(run: Run, folder: Path) -> Path:
 
 
 def read(home: Path) -> Run:
-    """A finished run; refuses one whose files changed since."""
+    """The run in a folder; Refused where it is not finished, or a file changed since."""
     if not finished(home):
         raise Refused(f"{home}: not a finished run, or its files changed after DONE was written; run it again.")
     info = json.loads((home / "run.json").read_text())
@@ -79,7 +83,7 @@ def read(home: Path) -> Run:
 
 
 def finished(home: Path) -> bool:
-    """Whether DONE is there and agrees with every file."""
+    """Whether a run folder has a DONE file that agrees with all other files."""
     try:
         stated = json.loads((home / "DONE").read_text())
         return bool(stated == {name: digest(home / name) for name in FILES})
@@ -88,7 +92,7 @@ def finished(home: Path) -> bool:
 
 
 def set_aside(home: Path) -> Path:
-    """Move a broken run out of the way; nothing is deleted."""
+    """Rename the folder of a broken run to `<run id>.broken-<n>` and return the new path; nothing is deleted."""
     number = 1
     while (aside := home.with_name(f"{home.name}.broken-{number}")).exists():
         number += 1
@@ -96,5 +100,5 @@ def set_aside(home: Path) -> Path:
 
 
 def digest(path: Path) -> str:
-    """BLAKE2 of a file."""
+    """BLAKE2b of a file, 16 bytes as hexadecimal text."""
     return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()

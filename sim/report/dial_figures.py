@@ -104,7 +104,7 @@ def losers(dials: Sequence[Dial], sites: pd.DataFrame, method: str) -> Figure:
             axes.set_yticks([0, most - 1], ["largest", "smallest"])
         bar = figure.colorbar(image, ax=list(grid), orientation="horizontal", aspect=60, pad=0.01, extend="both")
         bar.set_label(
-            f"gain of {method} over the site's own model; dots: the 95 % interval excludes zero", fontsize=8.5
+            f"gain of {method} over the site's own model; dots: the 95 % interval leaves out zero", fontsize=8.5
         )
         bar.outline.set_linewidth(0)
     return figure
