@@ -5,7 +5,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sim.analyses.benefit import INTERACTION, Benefit
+from sim.analyses.benefit import Benefit
+from sim.analyses.site_effects import INTERACTION
 from sim.arrays import Floats
 from sim.report.style import COLOURS, GREY, RC, WIDTH
 from sim.stats.intervals import Z

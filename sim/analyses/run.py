@@ -9,6 +9,9 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from sim.analyses.answer_benefit import summarise_benefit
+from sim.analyses.answer_discovery import summarise_discovery
+from sim.analyses.answer_trends import summarise_trends
 from sim.analyses.benefit import Benefit, benefit
 from sim.analyses.compatible import refuse_incompatible
 from sim.analyses.discovery import Discovery, discovery
@@ -17,7 +20,6 @@ from sim.analyses.figures import discovery_figure, trends_figure
 from sim.analyses.forest import forest
 from sim.analyses.options import Options
 from sim.analyses.sites import CohortBySite, group_by_site
-from sim.analyses.summarise import summarise_benefit, summarise_discovery, summarise_trends
 from sim.analyses.tables import Answer, AnswerTable, over_seeds
 from sim.analyses.trends import Trends, trends
 from sim.analyses.truth import annual_changes

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from sim.analyses.benefit import INTERACTION, Benefit, benefit
+from sim.analyses.answer_benefit import summarise_benefit
+from sim.analyses.benefit import Benefit, benefit
 from sim.analyses.counterfactual import difference
 from sim.analyses.design_matrix import design
 from sim.analyses.forest import forest
+from sim.analyses.site_effects import INTERACTION
 from sim.analyses.sites import CohortBySite, group_by_site
-from sim.analyses.summarise import summarise_benefit
 from sim.arrays import Floats, Ints
 from sim.checks import Refused
 from sim.cohort.calibrated.published import law

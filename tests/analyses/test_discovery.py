@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 from scipy.special import expit
 
+from sim.analyses.answer_discovery import summarise_discovery
 from sim.analyses.discovery import MEAN, POOLED, Discovery, WayResult, discovery
 from sim.analyses.features import panel
 from sim.analyses.figures import discovery_figure
@@ -15,7 +16,6 @@ from sim.analyses.scores import informative, z_scores
 from sim.analyses.searches import JOINT, LARGEST, META, SUMS, stouffer
 from sim.analyses.selection import SelectionQuality, compare, discoveries, jaccard, p_values, stability
 from sim.analyses.sites import group_by_site
-from sim.analyses.summarise import summarise_discovery
 from sim.checks import Refused
 from sim.cohort.outcomes import Binary
 from sim.cohort.table import Cohort

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import PoissonRegressor
 
+from sim.analyses.answer_trends import summarise_trends
 from sim.analyses.figures import trends_figure
 from sim.analyses.sites import CohortBySite, group_by_site
-from sim.analyses.summarise import summarise_trends
 from sim.analyses.trends import HIDE_FIRST, NOTHING_HIDDEN, SUM_FIRST, percent_change, trends
 from sim.analyses.truth import annual_changes
 from sim.checks import Refused
