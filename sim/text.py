@@ -1,6 +1,6 @@
 """Numbers and lists as text: one way of writing each, for tables, figures, pages and the terminal.
 
-A number that is not known (NaN) is a dash, a minus is the sign U+2212, and what rounds to zero has no minus.
+A number that is not known (NaN) is a dash, a minus is the sign U+2212, and what rounds to zero has no sign.
 """
 
 import math
@@ -12,20 +12,18 @@ MINUS = "\N{MINUS SIGN}"
 
 def number(value: float, decimals: int = 3) -> str:
     """A number with so many decimals, thousands set off by commas: `0.713`, `1,204.5`."""
-    return written(value, decimals, "")
+    return NOT_KNOWN if math.isnan(value) else fixed(value, decimals, ",")
 
 
 def signed(value: float, decimals: int = 3) -> str:
-    """A difference, with its sign: `+0.021`, `+0.000`, `−0.013`."""
-    return written(value, decimals, "+")
+    """A difference, with its sign: `+0.021`, `0.000`, `−0.013`."""
+    return NOT_KNOWN if math.isnan(value) else fixed(value, decimals, "+,")
 
 
-def written(value: float, decimals: int, sign: str) -> str:
-    """A number in fixed-point notation; `sign` = "+" writes that of a positive number too."""
-    if math.isnan(value):
-        return NOT_KNOWN
-    rounded = round(float(value), decimals) + 0.0  # -0.0 + 0.0 = 0.0
-    return f"{rounded:{sign},.{decimals}f}".replace("-", MINUS)
+def fixed(value: float, decimals: int, style: str) -> str:
+    """A number in fixed-point notation; `style` = sign and separator of Python's format."""
+    rounded = round(float(value), decimals)
+    return f"{rounded if rounded else 0.0:{style if rounded else ''}.{decimals}f}".replace("-", MINUS)
 
 
 def percent(share: float, decimals: int = 1) -> str:

@@ -5,7 +5,7 @@ import pandas as pd
 
 from sim.analyses.discovery import LINK, Discovery, WayResult
 from sim.analyses.features import Scope
-from sim.analyses.tables import Answer, AnswerTable, two_decimals, whole
+from sim.analyses.tables import Answer, AnswerTable, two_decimals, whole_number
 from sim.text import count, percent
 
 
@@ -18,7 +18,7 @@ def summarise_discovery(found: Discovery) -> Answer:
     columns = ["way of searching", "chosen", "recall", "false", "far", "stability", "bytes up"]
     formats = dict.fromkeys(("recall", "false", "far"), percent) | {
         "stability": two_decimals,
-        "bytes up": whole,
+        "bytes up": whole_number,
         "chosen": count,
     }
     few = f"{', '.join(found.chosen[:12])}{', ...' if len(found.chosen) > 12 else ''}" or "nothing"

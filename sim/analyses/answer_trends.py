@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from sim.analyses.tables import ESTIMATE, Answer, AnswerTable, percent_change, two_decimals
+from sim.analyses.tables import ESTIMATE, Answer, AnswerTable, annual_change, two_decimals
 from sim.analyses.trends import WAYS, Trends, mean_bias, shares, without_trend
 from sim.text import percent
 
@@ -30,7 +30,7 @@ def summarise_trends(found: Trends) -> Answer:
     overall = pd.DataFrame(cost, columns=["way", *lost, "without a trend", "distance from truth"])
     share = dict.fromkeys((*lost, "without a trend"), percent)
     tables = (
-        AnswerTable("Annual change of new cases, percent", by_group, {"estimate": percent_change, **share}),
+        AnswerTable("Annual change of new cases, percent", by_group, {"estimate": annual_change, **share}),
         AnswerTable("What hiding costs, on average", overall, {**share, "distance from truth": two_decimals}),
     )
     hidden = f"Cells of 1 to {found.threshold - 1} patients are hidden (CMS: 1 to 10)." if found.threshold > 1 else ""

@@ -20,8 +20,8 @@ def points(value: float) -> str:
     return signed(100 * value, 1)
 
 
-def percent_change(value: float) -> str:
-    """A change that is in percent already."""
+def annual_change(value: float) -> str:
+    """An annual change in percent."""
     return signed(value, 1)
 
 
@@ -30,7 +30,7 @@ def two_decimals(value: float) -> str:
     return number(value, 2)
 
 
-def whole(value: float) -> str:
+def whole_number(value: float) -> str:
     """A number of bytes, or the mean of such."""
     return number(value, 0)
 

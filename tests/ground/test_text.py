@@ -16,7 +16,7 @@ from sim.text import count, listed, number, percent, setting_value, signed
         (number(float("nan")), "–"),
         (signed(0.0213), "+0.021"),
         (signed(-0.0213), "−0.021"),
-        (signed(-0.0004), "+0.000"),
+        (signed(-0.0004), "0.000"),
         (signed(2.0, 1), "+2.0"),
         (signed(float("nan")), "–"),
         (percent(0.2734), "27.3 %"),
