@@ -9,8 +9,8 @@ from rich.markdown import Markdown
 from rich.table import Table
 from rich.text import Text
 
-from sim.analyses.learnable import FEWEST, MOST_ROWS, learnable, who
-from sim.analyses.run import figure_path
+from sim.analyses.learnable import FEWEST, MOST_ROWS, learnable, patients_by_cancer
+from sim.analyses.run import check_figure_path
 from sim.assets import root
 from sim.cohort.calibrated.marginals import marginals
 from sim.cohort.clinical.source import Clinical
@@ -43,7 +43,7 @@ def cohort(console: Console, name: str, overrides: Sequence[str]) -> None:
     if made.name == "calibrated":
         console.print(rows(marginals(made), "Marginals: published and simulated"))
     if isinstance(wanted.cohort, Clinical):
-        console.print(rows(who(made), "Who the patients are"))
+        console.print(rows(patients_by_cancer(made), "Who the patients are"))
     told = learnable(made)
     title = "What can be learned: ridge regression (logistic; survival: Cox), pooled, five folds"
     if len(made.table) > MOST_ROWS:
@@ -106,7 +106,7 @@ def rows(frame: pd.DataFrame, title: str) -> Table:
 
 def partition(console: Console, overrides: Sequence[str], figure: Path | None) -> None:
     """Sites (the largest, if many), skew of every column against chance, fingerprint and figure."""
-    figure_path(figure)
+    check_figure_path(figure)
     wanted = experiment(overrides)
     held, made, outcome, sites, external, sides = gather(wanted)
     frame = describe(made, outcome, sites)

@@ -86,17 +86,18 @@ def carry_out(words: list[str], name: str, seeds: int, metric: str, workers: int
 
         from sim.progress import bar, compiling
         from sim.run.sweep import run_all
-        from sim.study import study as studies
+        from sim.study.cells import index, study_cells
+        from sim.study.study import load, with_overrides
 
-    plan = studies.load(name)
+    plan = load(name)
     plan = replace(plan, seeds=seeds or plan.seeds, metric=metric or plan.metric)
-    plan = studies.changed(plan, words)
-    cells = studies.cells(plan, words)
+    plan = with_overrides(plan, words)
+    cells = study_cells(plan, words)
     folder = Path(cells[0].experiment.results.dir) / plan.name
     with compiling(), bar(f"{plan.name}: {len(cells)} runs", len(cells)) as watch, stage("runs"):
         homes = run_all([cell.experiment for cell in cells], folder, workers or os.cpu_count() or 1, watch)
     command = shlex.join(["fedtrial", *sys.argv[1:]])
-    (folder / "study.json").write_text(studies.index(plan, list(zip(cells, homes, strict=True)), command))
+    (folder / "study.json").write_text(index(plan, list(zip(cells, homes, strict=True)), command))
     with stage("report"):
         publish(folder)
 
@@ -128,9 +129,9 @@ def publish(folder: Path) -> None:
     """Print a study's table and write its page."""
     from sim.report.page import write_report
     from sim.report.tables import print_summary, summary
-    from sim.study.results import gather
+    from sim.study.results import read_study
 
-    gathered = gather(folder)
+    gathered = read_study(folder)
     page = write_report(gathered, folder)
     print_summary(console, summary(gathered))
     console.print(f"Page: {page}", highlight=False, soft_wrap=True)

@@ -4,7 +4,7 @@ Hydra composes, OmegaConf checks types, `__post_init__` checks ranges. Nothing i
 group is looked up in the tables below, and a config that holds `_target_` is refused.
 """
 
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from sim.cohort.table import Source
 from sim.engine.clusters import CLUSTERED
 from sim.engine.executors import EXECUTORS, Executor
 from sim.engine.loops import OwnLoop
-from sim.engine.references import REFERENCES
+from sim.engine.references import REFERENCES, Reference
 from sim.engine.simulation import Evaluation
 from sim.federation.split import Split
 from sim.local.settings import Training
@@ -29,7 +29,7 @@ from sim.methods.algorithms.base import Algorithm, Method
 from sim.methods.attacks import ATTACKS, Attack
 from sim.methods.contract import Weighting
 from sim.methods.personal import PERSONAL, Personal
-from sim.methods.roles import Roles, neutral
+from sim.methods.roles import NEUTRAL, Roles, neutral
 from sim.methods.servers import SERVERS, Server
 from sim.methods.systems import SYSTEMS
 from sim.methods.systems.base import System
@@ -126,6 +126,19 @@ class Experiment:
             personal=self.personal,
             system=self.system,
             weighting=self.weighting,
+        )
+
+    def judged_by(self, reference: Reference) -> "Experiment":
+        """The reference for this experiment: the axes of messages, which it has none of, are back at their defaults."""
+        return replace(
+            self,
+            algorithm=reference,
+            uplink={},
+            attack=NEUTRAL.attack,
+            aggregator=NEUTRAL.aggregator,
+            server=NEUTRAL.server,
+            personal=NEUTRAL.personal,
+            system=NEUTRAL.system,
         )
 
     def refuse_beside(self, method: OwnLoop) -> None:

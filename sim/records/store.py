@@ -24,7 +24,7 @@ FILES = ("rounds.parquet", "sites.parquet", "run.json")  # of every run
 
 @dataclass(frozen=True)
 class Run:
-    """Everything that is kept of a run."""
+    """All that is kept of a run."""
 
     id: str
     rounds: pd.DataFrame = field(repr=False)  # columns of sim.records.schema.ROUNDS
@@ -35,7 +35,7 @@ class Run:
 
 
 def together(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """`sites` of several runs end to end, with one list of names for each column; pandas alone would spell them out."""
+    """The `sites` tables of several runs as one, with common categories: pandas alone would turn them into text."""
     columns = {
         name: union_categoricals([table[name] for table in tables], sort_categories=True)
         if kind == "category"
@@ -46,7 +46,11 @@ def together(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def write(run: Run, folder: Path) -> Path:
-    """Write `folder/<run id>`: files first, then DONE with their digests, then the folder gets its name."""
+    """Write the run to `folder/<run id>` and return that path; Refused where the disk does not allow it.
+
+    The files are written first, then DONE with their digests, both in a draft folder that is renamed at the end. A
+    finished run of that name is kept; a broken one is set aside.
+    """
     home = folder / run.id
     draft = Path(tempfile.mkdtemp(prefix=f".{run.id}-", dir=ready(folder)))
     try:
@@ -102,7 +106,7 @@ def finished(home: Path) -> bool:
 
 
 def set_aside(home: Path) -> Path:
-    """Move a broken run out of the way; nothing is deleted."""
+    """Rename the folder of a broken run to `<run id>.broken-<n>` and return the new path; nothing is deleted."""
     number = 1
     while (aside := home.with_name(f"{home.name}.broken-{number}")).exists():
         number += 1

@@ -1,4 +1,4 @@
-"""Means and intervals over seeds: Student's t, on paired differences where two methods have the same seeds."""
+"""Means and intervals over seeds: Student t, on paired differences wherever two methods saw the same seeds."""
 
 from typing import NamedTuple
 
@@ -9,18 +9,22 @@ from sim.arrays import Floats, Ints
 from sim.checks import Refused, within
 
 LEVEL = 0.95  # of every interval unless said otherwise
+Z = float(stats.norm.ppf((1 + LEVEL) / 2))  # 1.96: standard errors on either side of an estimate at that level
 
 
 class Interval(NamedTuple):
-    """Mean and the bounds of its confidence interval; bounds are NaN where there is one value only."""
+    """Mean and the bounds that hold it at the stated level; NaN bounds where there is one value only."""
 
     mean: float
     low: float
     high: float
 
 
+UNDEFINED = Interval(float("nan"), float("nan"), float("nan"))
+
+
 class Intervals(NamedTuple):
-    """Intervals of K columns, each [K]; `seeds` is the number of values of a column."""
+    """One interval a column, each [K]; `seeds` values went into it."""
 
     mean: Floats
     low: Floats
@@ -29,9 +33,9 @@ class Intervals(NamedTuple):
 
 
 def half_width(sd: Floats, count: Ints, level: float = LEVEL) -> Floats:
-    """Half the width of a t interval of the mean, from `sd` (divisor n - 1) and `count`; [K], [K] -> [K].
+    """Half of a t interval of the mean; [K], [K] -> [K], NaN below two values.
 
-    NaN with fewer than two values. Student, Biometrika 1908. Refuses a level outside (0, 1).
+    Student, Biometrika 1908. `sd` has the divisor n - 1.
     """
     within("level", level, 0, 1, open_low=True, open_high=True)
     enough = count > 1
@@ -40,7 +44,7 @@ def half_width(sd: Floats, count: Ints, level: float = LEVEL) -> Floats:
 
 
 def intervals(values: Floats, level: float = LEVEL) -> Intervals:
-    """Interval of every column; [n, K] -> [K] each. A NaN, a seed in which the column is undefined, is left out."""
+    """Interval of every column; [n, K]. NaN = a seed in which the column is not defined, left out of it."""
     known = ~np.isnan(values)
     count = known.sum(0)
     some = np.maximum(count, 1)
@@ -51,12 +55,10 @@ def intervals(values: Floats, level: float = LEVEL) -> Intervals:
 
 
 def interval(values: Floats, level: float = LEVEL) -> Interval:
-    """Mean over seeds and its interval; [n]. Refuses NaN and empty arrays: a failed run is not a missing value."""
+    """Mean over seeds and its interval; [n]. Refuses NaN and an empty list: a failed run is not a missing value."""
     values = np.asarray(values, dtype=np.float64)
     if not len(values) or np.isnan(values).any():
-        raise Refused(
-            f"interval of {len(values)} values, {np.isnan(values).sum()} of them NaN: give at least one, and no NaN."
-        )
+        raise Refused(f"interval of {len(values)} values, {np.isnan(values).sum()} of them NaN: decide what they mean.")
     mean, low, high, _ = intervals(values[:, None], level)
     return Interval(float(mean[0]), float(low[0]), float(high[0]))
 
@@ -64,5 +66,5 @@ def interval(values: Floats, level: float = LEVEL) -> Interval:
 def paired(ours: Floats, theirs: Floats, level: float = LEVEL) -> Interval:
     """Interval of ours - theirs, seed by seed; [n], [n]. Refuses lists of different length."""
     if len(ours) != len(theirs):
-        raise Refused(f"paired difference of {len(ours)} and {len(theirs)} values: give both the same seeds.")
+        raise Refused(f"paired difference of {len(ours)} and {len(theirs)} values: both need the same seeds.")
     return interval(np.asarray(ours) - np.asarray(theirs), level)
