@@ -91,9 +91,10 @@ def read_task(about: Json) -> Task:
 
 def entry(group: str, plain: Json) -> object:
     """Settings of an entry of a config group from their JSON; the inverse of `sim.config.experiment.settings`."""
-    one_of(group, plain.get("is", ""), GROUPS[group], "The run used an entry that this fedtrial does not have.")
+    remedy = "The run used what this fedtrial does not have: apply its model with the version in model.json."
+    one_of(group, plain.get("is", ""), GROUPS[group], remedy)
     kind = GROUPS[group][plain["is"]]
-    known = {field.name for field in fields(kind)}
-    return OmegaConf.to_object(
-        OmegaConf.merge(OmegaConf.structured(kind), {name: part for name, part in plain.items() if name in known})
-    )
+    own = {name: part for name, part in plain.items() if name != "is"}
+    for name in own:
+        one_of(f"setting of {group}={plain['is']}", name, {field.name for field in fields(kind)}, remedy)
+    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), own))

@@ -17,7 +17,7 @@ from sim.engine.rounds import Round
 from sim.federation.split import grouped
 from sim.records.store import read, write
 from sim.run.model import Kept
-from sim.run.predict import predict
+from sim.run.predict import predict, read_task
 from sim.run.prepare import gather
 from sim.run.run import rehearse
 from tests.toy import SMALL
@@ -239,6 +239,16 @@ def test_the_executor_does_not_change_a_bit_of_the_model(name: str, ray_here: No
     assert here.predictions is not None
     assert there.predictions is not None
     assert (here.predictions.numbers["probability"] == there.predictions.numbers["probability"]).all()
+
+
+def test_a_network_that_this_version_does_not_have_is_refused(shared: Path) -> None:
+    about = json.loads((shared / "model.json").read_text())
+    for net, told in (
+        ({"is": "spline"}, "net='spline': allowed linear, mlp"),
+        ({"is": "linear", "knots": 3}, "'knots'"),
+    ):
+        with pytest.raises(Refused, match=f"{told}.* the version in model.json"):
+            read_task(about | {"net": net})
 
 
 def test_models_travel_with_the_runs_of_a_sweep(ray_here: None, tmp_path: Path) -> None:
