@@ -15,12 +15,13 @@ FLOORS = [  # from the top down; packages of one floor do not import each other
     {"verify", "config"},
     {"engine"},
     {"local"},
+    {"methods"},
     {"tasks"},
     {"federation"},
     {"shift"},
     {"partition"},
     {"cohort"},
-    {"methods", "metrics", "records"},
+    {"metrics", "records"},
     {"stats"},
 ]
 GROUND = {"assets", "checks", "factorize", "files", "jit", "processes", "profiling", "progress", "random"}

@@ -60,7 +60,8 @@ def study(
                 if method == "FedProx":
                     settings[run]["algorithm"]["mu"] = 0.1
                 for number in range(LAST + 1) if not reference else []:
-                    rounds.append((run, number, 10**6 * (number > 0), 10**6 * (number > 0), 4 * (number > 0), 0.6, 1.0))
+                    sent = 10**6 * (number > 0)
+                    rounds.append((run, number, 2.0 * number, sent, sent, 4 * (number > 0), 0.6, 1.0))
                 for number in (0, 2, LAST) if not reference else (LAST,):
                     for site, rows in SITE_ROWS.items():
                         value = final(method, site, seed) - 0.1 * (LAST - number)
