@@ -9,7 +9,7 @@ from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import Correction, Heard
 from sim.tasks.task import Batch
 from sim.verify.conformance.answers import Broken, asked, declares, named, near, shaped
-from sim.verify.conformance.samples import SERVER, C, M, P, S, lengths, local, normal, state
+from sim.verify.conformance.samples import SERVER, C, M, P, S, lengths, local, normal, of_site, state
 from sim.verify.quadratic import least_squares
 
 
@@ -25,27 +25,25 @@ def heard(role: Algorithm, dtype: torch.dtype) -> Heard:
 
 def of_algorithm(entry: type[Algorithm], dtype: torch.dtype) -> None:
     """All hooks of an algorithm; local work, message, weights, server."""
+    parts = {"site_state": entry.site_state, "server_state": entry.server_state, "sends": entry.sends}
+    declares(entry, parts, entry.broadcast)
     name, made, at, w = entry.__name__, entry(), local(entry, dtype), normal(2, C, P, dtype=dtype)
-    declares(
-        entry,
-        {"site_state": entry.site_state, "server_state": entry.server_state, "sends": entry.sends},
-        entry.broadcast,
-    )
     given = corrected(f"{name}.correction", asked(f"{name}.correction", made.correction, at), C, dtype)
     correction = given.anchored(at.x)
 
-    def steps(sites: int) -> Tensor:
+    def step_of(low: int, high: int) -> Tensor:
         def grad(v: Tensor, batch: int = 0) -> Tensor:
             if not 0 <= batch < entry.batches:
                 raise ValueError(f"batch {batch} of {entry.batches}: set `batches`")
             return 2 * v - batch
 
-        words = at.only(0, sites), correction.only(0, sites)
-        return asked(f"{name}.direction", lambda v, *rest: made.direction(grad, v, *rest), w[:sites], *words)
+        some = w[low:high], at.only(low, high), correction.only(low, high)
+        return asked(f"{name}.direction", lambda v, *rest: made.direction(grad, v, *rest), *some)
 
-    d = steps(C)
+    d = step_of(0, C)
     shaped(f"{name}.direction", d, (C, P), dtype)
-    near(f"{name}.direction of a site depends on the others", steps(2), d[:2], dtype)
+    for c in range(C):
+        near(f"{name}.direction of a site depends on the others", step_of(c, c + 1), d[c : c + 1], dtype)
     if entry.objective is not Algorithm.objective:
         batch = Batch(
             normal(3, C, 4, P, dtype=dtype), {"value": normal(4, C, 4, dtype=dtype)}, torch.ones(C, 4, dtype=torch.bool)
@@ -55,9 +53,9 @@ def of_algorithm(entry: type[Algorithm], dtype: torch.dtype) -> None:
     message, kept = asked(f"{name}.upload", made.upload, w, at)
     named(f"message of {name}.upload", message, entry.sends, lengths(C), dtype)
     named(f"state of {name}.upload", kept, entry.site_state, lengths(C), dtype)
-    fewer = asked(f"{name}.upload", made.upload, w[:2], at.only(0, 2))
-    whole = {key: part[:2] for key, part in message.items()}, {key: part[:2] for key, part in kept.items()}
-    near(f"{name}.upload of a site depends on the others", fewer, whole, dtype)
+    for c in range(C):
+        alone = asked(f"{name}.upload", made.upload, w[c : c + 1], at.only(c, c + 1))
+        near(f"{name}.upload of a site depends on the others", alone, of_site(c, message, kept), dtype)
     held = state(entry.server_state, SERVER, dtype)
     weights = asked(f"{name}.weights", made.weights, torch.arange(1.0, S + 1, dtype=torch.float64), held)
     shaped(f"{name}.weights", weights, (S,), torch.float64)

@@ -41,14 +41,20 @@ def uploads(count: int, dtype: torch.dtype) -> Message:
     return {"delta": normal(7, count, P, dtype=dtype), "norm": 1 + normal(8, count, dtype=dtype).abs()}
 
 
+def of_site(c: int, *parts: Mapping[str, Tensor]) -> list[State]:
+    """The part of one site in each."""
+    return [{name: value[c : c + 1] for name, value in part.items()} for part in parts]
+
+
 @dataclass(frozen=True)
 class Drawn:
-    """Uniform numbers by name and site, for the first of the C sites."""
+    """Uniform numbers by name and site, for some of the C sites."""
 
-    sites: int
+    low: int
+    high: int
     dtype: torch.dtype
 
     def __call__(self, name: str) -> Tensor:
         """A draw of this name."""
         g = torch.Generator().manual_seed(len(name))
-        return torch.rand(C, P, generator=g, dtype=self.dtype)[: self.sites]
+        return torch.rand(C, P, generator=g, dtype=self.dtype)[self.low : self.high]

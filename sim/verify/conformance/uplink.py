@@ -6,31 +6,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sim.methods.contract import Heard, Local, Message, State
-from sim.methods.uplink.base import Transform, Wire
+from sim.methods.contract import Heard, Local
+from sim.methods.uplink.base import Encoded, Transform, Wire
 from sim.verify.conformance.answers import Broken, asked, declares, named, near, shaped
-from sim.verify.conformance.samples import SERVER, C, Drawn, M, P, lengths, local, normal, state
+from sim.verify.conformance.samples import SERVER, C, Drawn, M, P, lengths, local, normal, of_site, state
 
 
 def of_uplink(entry: type[Transform], dtype: torch.dtype) -> None:
     """Both halves of a transform, and the size that it announces."""
-    name, made, at, u = entry.__name__, entry(), local(entry, dtype), normal(5, C, P, dtype=dtype)
     declares(entry, {"site_state": entry.site_state, "server_state": entry.server_state}, entry.broadcast)
+    name, made, at, u = entry.__name__, entry(), local(entry, dtype), normal(5, C, P, dtype=dtype)
 
-    def encode(sites: int) -> tuple[Tensor, State, Message]:
-        def call(u: Tensor, at: Local) -> tuple[Tensor, State, Message]:
-            made_of = made.encode(u, at, Drawn(sites, dtype))
-            return made_of.vector, made_of.state, made_of.scalars
+    def encode(low: int, high: int) -> Encoded:
+        def call(u: Tensor, at: Local) -> Encoded:
+            return made.encode(u, at, Drawn(low, high, dtype))
 
-        return asked(f"{name}.encode", call, u[:sites], at.only(0, sites))
+        return asked(f"{name}.encode", call, u[low:high], at.only(low, high))
 
-    vector, kept, scalars = encode(C)
+    vector, kept, scalars = encode(0, C)
     shaped(f"vector of {name}.encode", vector, (C, P), dtype)
     named(f"state of {name}.encode", kept, entry.site_state, lengths(C), dtype)
     named(f"scalars of {name}.encode", scalars, dict.fromkeys(entry.sends, ""), lengths(C), dtype)
-    fewer = vector[:2], {key: part[:2] for key, part in kept.items()}, {key: part[:2] for key, part in scalars.items()}
-    near(f"{name}.encode of a site depends on the others", encode(2), fewer, dtype)
-    asked(f"{name}.encode", lambda u, at: made.encode(u, at, Drawn(C, dtype)), u[:, :0], bare(at))
+    for c in range(C):
+        mine = [vector[c : c + 1], *of_site(c, kept, scalars)]
+        near(f"{name}.encode of a site depends on the others", encode(c, c + 1), mine, dtype)
+    asked(f"{name}.encode", lambda u, at: made.encode(u, at, Drawn(0, C, dtype)), u[:, :0], bare(at))
     size = asked(f"{name}.wire", made.wire, Wire(P, 8 * vector.element_size()))
     most = int(vector.count_nonzero(dim=1).max())
     if not 0 <= size.values <= P or size.bits < 0 or size.index_bits < 0 or size.extra_bytes < 0:
@@ -42,7 +42,7 @@ def of_uplink(entry: type[Transform], dtype: torch.dtype) -> None:
     mean = vector.mean(0)
 
     def one(name: str) -> Tensor:
-        return Drawn(1, dtype)(name)[0]
+        return Drawn(0, 1, dtype)(name)[0]
 
     back = asked(f"{name}.decode", lambda mean, heard: made.decode(mean, heard, one), mean, arrived)
     shaped(f"{name}.decode", back, (P,), dtype)
