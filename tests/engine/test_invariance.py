@@ -28,7 +28,16 @@ CASES = {
     "local only": ["algorithm=local"],
     "stacked": ["local.tier=stacked", "algorithm=scaffold"],
     "clipped": ["local.clip=0.1", "net=mlp", "net.hidden=[8]"],
+    "median of seven, one flips": ["aggregator=median", "attack=signflip"],
+    "top entries, clipped": ["uplink=[topk,clip]", "uplink.topk.ratio=0.3", "uplink.clip.quantile=0.5"],
+    "ditto": ["personal=ditto"],
+    "fedper": ["personal=fedper", "net=mlp", "net.hidden=[8]"],
+    "buffered": ["system=buffered", "system.spread=1", "system.dropout=0.2", "rounds=8"],
+    "qfedavg": ["algorithm=qfedavg"],
+    "ifca": ["algorithm=ifca"],
+    "fedsam": ["algorithm=fedsam"],
 }
+ONE_TO_THREE = {"fedavg", "scaffold, three of seven sites", *list(CASES)[8:]}  # numbers of workers
 
 
 def same(one: Run, other: Run) -> None:
@@ -42,7 +51,7 @@ def same(one: Run, other: Run) -> None:
 def test_any_number_of_workers_gives_the_same_bits(case: str, ray_here: None) -> None:
     wanted = experiment([*SMALL, *CASES[case]])
     alone = rehearse(replace(wanted, executor=InProcess(threads=1)))
-    for workers in (1, 2, 3) if case in ("fedavg", "scaffold, three of seven sites") else (2,):
+    for workers in (1, 2, 3) if case in ONE_TO_THREE else (2,):
         same(alone, rehearse(replace(wanted, executor=OnRay(workers=workers))))
 
 

@@ -150,11 +150,15 @@ def consortium(sites: int) -> tuple[Federation, np.ndarray]:
 def test_every_metric_stands_beside_its_site_round_and_split() -> None:
     federation, event = consortium(40)
     held = Held.of(federation, ("valid", "test"))
-    judged = [(number, {"loss": np.arange(80.0) + number, "auroc": -np.arange(80.0)}) for number in (0, 2)]
-    frame = sites_frame("abc", federation, held, event, "shared", judged)
+    judged = [
+        (number, model, {"loss": np.arange(80.0) + number, "auroc": -np.arange(80.0)})
+        for number in (0, 2)
+        for model in ("shared", "personal")
+    ]
+    frame = sites_frame("abc", federation, held, event, judged)
     expected = [
-        ("abc", number, name, split, high - low, event[low:high].sum(), "shared", metric, values[2 * site + at])
-        for number, metrics in judged
+        ("abc", number, name, split, high - low, event[low:high].sum(), model, metric, values[2 * site + at])
+        for number, model, metrics in judged
         for metric, values in metrics.items()
         for site, (name, bounds) in enumerate(zip(federation.sites, federation.bounds, strict=True))
         for at, split, low, high in ((0, "valid", *bounds[1:3]), (1, "test", *bounds[2:4]))
@@ -167,8 +171,8 @@ def test_every_metric_stands_beside_its_site_round_and_split() -> None:
 def test_ten_thousand_sites_take_no_more_memory_than_their_numbers(tmp_path: Path) -> None:
     federation, event = consortium(10_000)
     held = Held.of(federation, ("valid", "test"))
-    judged = [(number, {name: np.full(20_000, 0.5) for name in ("auroc", "brier")}) for number in range(5)]
-    frame = sites_frame("abc", federation, held, event, "shared", judged)
+    judged = [(number, "shared", {name: np.full(20_000, 0.5) for name in ("auroc", "brier")}) for number in range(5)]
+    frame = sites_frame("abc", federation, held, event, judged)
     assert len(frame) == 10 * len(np.unique(held.segment))
     names = 1_000_000  # each name once
     assert frame.memory_usage(deep=True).sum() < 26 * len(frame) + names  # 4 numbers: 20 bytes, 5 codes: 6 bytes
@@ -191,7 +195,7 @@ def test_names_that_were_written_as_plain_text_are_read_as_names(run: Run, tmp_p
 def test_a_run_that_was_never_scored_is_read_back(small: Experiment, tmp_path: Path) -> None:
     federation = prepare(small).federation
     held = Held.of(federation, ("valid", "test"))
-    frame = sites_frame("abc", federation, held, np.zeros(len(federation.x), dtype=bool), "shared", [])
+    frame = sites_frame("abc", federation, held, np.zeros(len(federation.x), dtype=bool), [])
     again = read(write(Run("abc", pd.DataFrame({"run": ["abc"]}), frame, {"run": "abc"}), tmp_path)).sites
     assert again.empty
     assert {name: str(kind) for name, kind in again.dtypes.items()} == SITES
