@@ -63,8 +63,8 @@ def main() -> None:
     lines, medians, ratios = [], {}, {}
     for threads in sorted({1, cores()}):
         plan = simulation(work, training("fused"))
-        with crew(executor(threads), plan.job) as hands:
-            going = rounds(plan, hands, start(work))
+        with crew(executor(threads), plan.job) as opened:
+            going = rounds(plan, opened, plan.standing(start(work)))
             for _ in range(3):
                 next(going)
             seconds: dict[str, list[float]] = {"gemm": [], "read": [], "round": []}

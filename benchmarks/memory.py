@@ -22,6 +22,7 @@ from workload import cores, executor, simulation, start, table, told, training, 
 from sim.engine.executors import Executor
 from sim.engine.rounds import simulate
 from sim.methods.algorithms import ALGORITHMS
+from sim.methods.roles import Roles
 
 WARM, EVERY = 100, 10  # rounds before the first reading, and between readings
 
@@ -29,7 +30,7 @@ WARM, EVERY = 100, 10  # rounds before the first reading, and between readings
 def readings(sites: int, rounds: int, method: str, executor: Executor) -> list[int]:
     """Bytes of the process tree while a simulation runs."""
     work = make(sites)
-    plan = replace(simulation(work, training(), WARM + rounds), algorithm=ALGORITHMS[method]())
+    plan = replace(simulation(work, training(), WARM + rounds), roles=Roles(ALGORITHMS[method]()))
     found = []
     for here in simulate(plan, executor, start(work)):
         if here.number >= WARM and here.number % EVERY == 0:

@@ -20,12 +20,10 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from sim.engine.executors import Executor, InProcess, OnRay, cores
-from sim.engine.rounds import Evaluation, Simulation
+from sim.engine.simulation import Evaluation, Simulation
 from sim.federation.federation import Federation
 from sim.local.settings import Tier, Training
-from sim.methods.algorithms import FedAvg
-from sim.methods.servers import Server
-from sim.methods.systems import System
+from sim.methods.roles import Roles
 from sim.random import site_keys
 from sim.records import provenance
 from sim.tasks.closed import Loss, closed_form
@@ -79,9 +77,7 @@ def start(work: Work) -> Tensor:
 
 def simulation(work: Work, how: Training, rounds: int = 10**6) -> Simulation:
     """FedAvg on the workload; nothing is scored inside, see `accuracy`."""
-    return Simulation(
-        federation(work), task(work.model), FedAvg(), Server(), how, System(), Evaluation(), rounds, seed=0
-    )
+    return Simulation(federation(work), task(work.model), Roles(), how, Evaluation(), rounds, seed=0)
 
 
 def accuracy(work: Work, plan: Simulation, model: Tensor) -> float:

@@ -1,8 +1,12 @@
-"""Output files: refused before any work if they cannot be written; flushed to disk before they are renamed."""
+"""Output files, refused before any work if they cannot be written and flushed to disk; contents as fingerprints."""
 
+import hashlib
+import json
 import mmap
 import os
 import tempfile
+from collections.abc import Mapping
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -60,10 +64,36 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def writable_parquet(out: Path, overwrite: bool) -> None:
-    """Refuse an --out that is no writable .parquet file, or that exists unless `overwrite`."""
-    if out.suffix != ".parquet":
-        raise Refused(f"--out {out}: allowed a name that ends in .parquet.")
+def writable_out(out: Path, overwrite: bool, suffixes: tuple[str, ...] = (".parquet",)) -> None:
+    """Refuse an --out that is no writable file with one of the suffixes, or that exists unless `overwrite`."""
+    if out.suffix not in suffixes:
+        raise Refused(f"--out {out}: allowed a name that ends in {' or '.join(suffixes)}.")
     writable_file("--out", out)
     if out.exists() and not overwrite:
         raise Refused(f"--out {out}: exists already. Choose another name, or add --overwrite.")
+
+
+def digest(path: Path) -> str:
+    """BLAKE2 of the bytes of a file, which is read in chunks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16)).hexdigest()
+
+
+@lru_cache(maxsize=4096)
+def remembered(path: Path, size: int, modified_ns: int) -> str:
+    """`digest`, computed once per process for a file that keeps its size and its time of change."""
+    return digest(path)
+
+
+def fingerprint(files: Mapping[str, Path]) -> str:
+    """BLAKE2 of the contents of files and of their keys, in order; the paths and names of the files are no part."""
+    contents = []
+    for key, path in files.items():
+        try:
+            state = path.stat()
+            contents.append((key, remembered(path, state.st_size, state.st_mtime_ns)))
+        except OSError as error:
+            raise Refused(
+                f"{path}: cannot be read ({error.strerror}). Check that it exists and that you may read it."
+            ) from None
+    return hashlib.blake2b(json.dumps(contents).encode(), digest_size=16).hexdigest()

@@ -1,4 +1,4 @@
-"""Child processes: jobs that each run in a process of their own, and a private Ray session."""
+"""Child processes: jobs that run in processes of their own, and a private Ray session."""
 
 import logging
 import os
@@ -26,10 +26,17 @@ def run_jobs(
         while (job := next_job()) is not None:
             yield job, run_in_fresh_process(work, job)
         return
+    yield from on_ray(work, next_job, workers, jobs=1)
+
+
+def on_ray(
+    work: Callable[[Job], Result], next_job: Callable[[], Job | None], workers: int, jobs: int = 0
+) -> Iterator[tuple[Job, Result]]:
+    """As `run_jobs`, in Ray processes each of which ends after `jobs` jobs; 0 = any number."""
     import ray
 
     with ray_session(workers):
-        remote = ray.remote(num_cpus=1, max_retries=3, max_calls=1)(work)
+        remote = ray.remote(num_cpus=1, max_retries=3, max_calls=jobs)(work)
         waiting: dict[Any, Job] = {}  # by ray.ObjectRef
         while True:
             while len(waiting) < workers and (job := next_job()) is not None:

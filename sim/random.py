@@ -10,7 +10,8 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-Words = NDArray[np.uint64]
+from sim.arrays import Words
+
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -40,7 +41,10 @@ def counted(word: Words, count: NDArray[np.int64]) -> Words:
 
 
 def mix(words: Words) -> Words:
-    """Finaliser of SplitMix64: every bit of a word changes half of the result's."""
+    """Finaliser of SplitMix64: each bit of the input flips every bit of the result with probability 1/2.
+
+    Compiled loops call it too, by way of sim.jit, which therefore watches this file for changes.
+    """
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return words ^ (words >> np.uint64(31))

@@ -15,15 +15,29 @@ FLOORS = [  # from the top down; packages of one floor do not import each other
     {"verify", "config"},
     {"engine"},
     {"local"},
+    {"methods"},
     {"tasks"},
     {"federation"},
     {"shift"},
     {"partition"},
     {"cohort"},
-    {"methods", "metrics", "records"},
+    {"metrics", "records"},
     {"stats"},
 ]
-GROUND = {"assets", "checks", "factorize", "files", "jit", "processes", "profiling", "progress", "random"}
+GROUND = {
+    "arrays",
+    "assets",
+    "checks",
+    "factorize",
+    "files",
+    "jit",
+    "processes",
+    "profiling",
+    "progress",
+    "random",
+    "splitmix",
+    "text",
+}
 LEVEL = {package: level for level, packages in enumerate(FLOORS) for package in packages}
 
 

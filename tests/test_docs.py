@@ -13,7 +13,8 @@ from sim.checks import Refused, within
 from sim.config.compose import cells, experiment
 from sim.config.experiment import GROUPS
 from sim.methods import algorithms
-from sim.methods.algorithms.base import Algorithm, Local, Message, State
+from sim.methods.algorithms.base import Algorithm
+from sim.methods.contract import Local, Message, State
 from sim.run.run import rehearse
 from tests.toy import SMALL
 
@@ -37,7 +38,7 @@ class HalfStep(Algorithm):
 def test_an_algorithm_is_one_class_and_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(GROUPS["algorithm"], "halfstep", HalfStep)
     run = rehearse(experiment([*SMALL, "algorithm=halfstep", "algorithm.share=0.25"]))
-    assert run.info["settings"]["algorithm"] == {"is": "halfstep", "weighting": "rows", "share": 0.25}
+    assert run.info["settings"]["algorithm"] == {"is": "halfstep", "share": 0.25}
     # The same as FedAvg with a server rate of a quarter.
     other = rehearse(experiment([*SMALL, "server.lr=0.25"]))
     assert run.rounds["loss"].to_numpy() == pytest.approx(other.rounds["loss"].to_numpy(), abs=1e-6)

@@ -1,1 +1,1 @@
-"""Questions that a consortium answers by exact sums of statistics, not by averaging models."""
+"""Questions that a consortium answers by summing statistics exactly, not by averaging models."""

@@ -1,4 +1,4 @@
-"""What an analysis can be asked of: settings that would do nothing, or mislead, are refused before anything is read."""
+"""Settings that an analysis would ignore, or that would mislead it, are refused before any data are read."""
 
 import re
 from collections.abc import Sequence
@@ -9,20 +9,20 @@ from sim.partition import PARTITIONS
 from sim.partition.label import Dirichlet, InnerDirichlet
 from sim.partition.pathological import Pathological, Shards
 
-ASKED = ("cohort", "partition", "shift", "scenario", "task", "seed")  # settings that an analysis depends on
+ALLOWED = ("cohort", "partition", "shift", "scenario", "task", "seed")  # settings that an analysis depends on
 
 
-def answerable(wanted: Experiment, overrides: Sequence[str], seeds: int, within_sites: bool) -> None:
-    """Refuse settings of training, a seed beside --seeds, sites kept out, and sites that follow from the outcome.
+def refuse_incompatible(wanted: Experiment, overrides: Sequence[str], seeds: int, within_sites: bool) -> None:
+    """Refuse settings of training, a seed beside --seeds, external sites, and sites that depend on the outcome.
 
-    The last only with `within_sites`: where chances are averaged under a model with an intercept a site.
+    The last only with `within_sites`: where chances are averaged under a model with one intercept per site.
     """
     for override in overrides:
         group = re.split(r"[.=@]", override.lstrip("+~"), maxsplit=1)[0]
-        if group not in ASKED:
+        if group not in ALLOWED:
             raise Refused(
                 f"{override}: an analysis trains no model and runs in one process, so this would change nothing; "
-                f"allowed are settings of {', '.join(ASKED)}. Leave it out."
+                f"allowed are settings of {', '.join(ALLOWED)}. Leave it out."
             )
         if group == "seed" and seeds:
             raise Refused(f"{override} and --seeds {seeds}, which asks seeds 0 to {seeds - 1}: give one of them.")
@@ -37,6 +37,7 @@ def answerable(wanted: Experiment, overrides: Sequence[str], seeds: int, within_
     if within_sites and dealt:
         name = next(name for name, kind in PARTITIONS.items() if kind is type(partition))
         raise Refused(
-            f"partition={name}: it deals patients by their outcome, so that comparing patients of one site hides what "
-            "the treatment did. Take natural, iid, quantity or affinity, or name another column: partition.by=race."
+            f"partition={name}: it deals patients by their outcome, so that comparing patients of one site hides "
+            "the effect of the treatment. Take natural, iid, quantity or affinity, or name another column, such as "
+            "partition.by=race."
         )

@@ -1,24 +1,23 @@
-"""Sums over patients of what a fitted model says about them with and without the new treatment."""
+"""Chances of response with and without the new treatment under a fitted model, averaged by sums over patients."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-from scipy import stats
 from scipy.special import expit
 
 from sim.analyses.newton import Fit, fitted
-from sim.analyses.sums import Exact, Floats, Message, Rows, State, Wire, solve
-from sim.stats.intervals import LEVEL, Interval
+from sim.analyses.sums import Message, Rows, State, SumProtocol, Traffic, solve
+from sim.arrays import Floats
+from sim.stats.intervals import Interval, Z
 
-Z = float(stats.norm.ppf((1 + LEVEL) / 2))
 TREATED, MARKER, BOTH = 0, 1, 2  # the first columns of the design
 
 
 @dataclass
-class Cells(Exact):
-    """Patients and responders by marker and treatment, without any model: eight counts a site."""
+class ArmCounts(SumProtocol):
+    """Patients and responders by marker and treatment, without any model: eight counts per site."""
 
     def statistics(self, rows: Rows, seen: State) -> Message:
         """Patients [2, 2] and responders [2, 2], by marker and treatment."""
@@ -33,17 +32,18 @@ class Cells(Exact):
 
 
 @dataclass
-class Counterfactual(Exact):
-    """Chance of response of every patient untreated and treated, summed by marker, and what their errors need.
+class Counterfactual(SumProtocol):
+    """Chances of response of all patients untreated and treated, summed by marker, with the terms of their covariance.
 
-    Standardisation (g-computation; Robins 1986): the patients stay who they are, only the treatment is set. `sum` has
-    the order (no marker, control), (no marker, new), (marker, control), (marker, new). `slope` [4, P] is its total
-    derivative by the coefficients, the site's intercept following them; `own` [4, 4] is what is added to the
-    covariance because that intercept is estimated too. Patients of a site where all had one outcome are left out.
+    Standardisation (g-computation; Robins, Math. Modelling 1986): all covariates stay as they are, only the treatment
+    is set. `sum` [4] has the order (no marker, control), (no marker, new), (marker, control), (marker, new). `slope`
+    [4, P] is its total derivative with respect to the coefficients, which the site's intercept follows; `own` [4, 4] is
+    added to the covariance because that intercept is estimated too. Patients of a site where all had one outcome are
+    left out.
     """
 
     broadcast: ClassVar[tuple[str, ...]] = ("beta",)
-    beta: Floats = field(default_factory=lambda: np.zeros(0))
+    beta: Floats = field(default_factory=lambda: np.zeros(0))  # [P] of the fitted model
 
     def start(self) -> State:
         """The fitted coefficients."""
@@ -52,7 +52,7 @@ class Counterfactual(Exact):
     def statistics(self, rows: Rows, seen: State) -> Message:
         """Sums over the patients of one site."""
         x, beta = rows["x"], seen["beta"]
-        here = fitted(rows, beta, own=True)
+        here = fitted(rows, beta, site_intercept=True)
         width = x.shape[1]
         if here is None:
             return {"rows": np.zeros(2), "sum": np.zeros(4), "slope": np.zeros((4, width)), "own": np.zeros((4, 4))}
@@ -78,18 +78,18 @@ class Counterfactual(Exact):
 
 
 def untreated(x: Floats, eta: Floats, beta: Floats) -> Floats:
-    """Linear predictors [n] of patients as if they had not been treated."""
+    """Linear predictors [n] of the patients if they were not treated; x [n, P], eta [n], beta [P]."""
     return np.asarray(eta - x[:, TREATED] * beta[TREATED] - x[:, BOTH] * beta[BOTH])
 
 
 def gains(model: Fit, sites: Sequence[Rows]) -> Floats:
-    """What the treatment adds to each patient's chance of response by the model; [R], NaN where a site has no level.
+    """What the treatment adds to each patient's chance of response under the model; [R], NaN where a site has no fit.
 
-    Every site knows it of its own patients; nothing is sent.
+    Every site computes it for its own patients; nothing is sent.
     """
     parts = []
     for rows in sites:
-        here = fitted(rows, model.beta, own=True)
+        here = fitted(rows, model.beta, site_intercept=True)
         if here is None:
             parts.append(np.full(len(rows["y"]), np.nan))
             continue
@@ -107,7 +107,7 @@ class Chances(NamedTuple):
     covariance: Floats  # [4, 4] of the sums
 
     def mean(self, take: Floats, divisor: float) -> Interval:
-        """A combination [4] of the sums, by so many patients, with its interval (delta method)."""
+        """A linear combination `take` [4] of the sums over a number of patients, with its interval (delta method)."""
         value = float(take @ self.total) / divisor
         half = Z * float(np.sqrt(take @ self.covariance @ take)) / divisor
         return Interval(value, value - half, value + half)
@@ -125,15 +125,15 @@ class Chances(NamedTuple):
         return self.mean(take, float(self.rows.sum()))
 
 
-def chances(model: Fit, sites: Sequence[Rows]) -> tuple[Chances, Wire]:
-    """Mean chances under a model fitted with an intercept a site; one round."""
-    found, wire = solve(Counterfactual(model.beta), sites)
+def chances(model: Fit, sites: Sequence[Rows]) -> tuple[Chances, Traffic]:
+    """Mean chances under a model fitted with one intercept per site; one round."""
+    found, traffic = solve(Counterfactual(model.beta), sites)
     covariance = found["slope"] @ model.covariance @ found["slope"].T + found["own"]
-    return Chances(found["rows"], found["sum"], covariance), wire
+    return Chances(found["rows"], found["sum"], covariance), traffic
 
 
 def difference(rows: Floats, events: Floats) -> Interval:
-    """Responders' share among treated less untreated, [2] and [2], with Wald's interval."""
+    """Share of responders among the treated less that among the untreated, with Wald's interval; [2], [2]."""
     share = events / rows
     half = Z * float(np.sqrt((share * (1 - share) / rows).sum()))
     value = float(share[1] - share[0])

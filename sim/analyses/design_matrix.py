@@ -1,4 +1,4 @@
-"""The design of who benefits: treatment, marker, their product, and what the regression is adjusted for."""
+"""The design matrix of who benefits: treatment, marker, their product, and the covariates adjusted for."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sim.analyses.sites import CANCER, Held, covariates
-from sim.analyses.sums import Floats, Rows, Wire
+from sim.analyses.sites import CANCER, CohortBySite, covariates
+from sim.analyses.sums import Rows, Traffic
+from sim.arrays import Floats
 from sim.checks import Refused, did_you_mean
 from sim.cohort.encode import numeric
 from sim.cohort.outcomes import Binary
@@ -22,91 +23,91 @@ class Design:
     marker: str  # column of the cohort
     names: tuple[str, ...]
     sites: list[Rows]
-    wire: Wire  # of the standardisation
+    traffic: Traffic  # of the standardisation
 
 
-def design(held: Held, outcome: str, treated: str, marker: str) -> Design:
-    """Design for an outcome; refuses columns that are missing or not yes-or-no, and arms without patients."""
-    one_cancer(held)
-    given = flag(held, treated, "treated")
-    marker = marker or predictive(held, given)
-    has = flag(held, marker, "marker")
+def design(data: CohortBySite, outcome: str, treated: str, marker: str) -> Design:
+    """Design matrix for an outcome; refuses columns that are missing or not yes-or-no, and arms without patients."""
+    refuse_several_cancers(data)
+    given = yes_or_no(data, treated, "treated")
+    marker = marker or predictive_marker(data, given)
+    has = yes_or_no(data, marker, "marker")
     arms = np.bincount((2 * has + given).astype(np.int64), minlength=4)
     if not arms.all():
         at = int(np.argmin(arms))
         raise Refused(
-            f"Cohort {held.cohort.name!r}: no patient has {marker}={bool(at // 2)} and {treated}={bool(at % 2)}. "
+            f"Cohort {data.cohort.name!r}: no patient has {marker}={bool(at // 2)} and {treated}={bool(at % 2)}. "
             "An interaction needs all four; take more patients or another marker."
         )
     leave = {treated, marker, "treated_marker"}
-    names, scaled, wire = covariates(held, [name for name in held.cohort.predictors[outcome] if name not in leave])
-    y = labels(held, outcome)
+    names, scaled, traffic = covariates(data, [name for name in data.cohort.predictors[outcome] if name not in leave])
+    y = labels(data, outcome)
     core = np.column_stack([given, has, given * has])
     sites: list[Rows] = [
         {"x": np.column_stack([first, rest]), "y": event}
-        for first, rest, event in zip(held.split(core), scaled, held.split(y), strict=True)
+        for first, rest, event in zip(data.split(core), scaled, data.split(y), strict=True)
     ]
-    return Design(marker, (*CORE, *names), sites, wire)
+    return Design(marker, (*CORE, *names), sites, traffic)
 
 
-def labels(held: Held, outcome: str) -> Floats:
+def labels(data: CohortBySite, outcome: str) -> Floats:
     """Whether the outcome happened, 0 or 1 [R]; refuses an outcome that is not yes-or-no."""
-    found = held.cohort.outcome(outcome)
+    found = data.cohort.outcome(outcome)
     if not isinstance(found, Binary):
-        fitting = [name for name, other in held.cohort.outcomes.items() if isinstance(other, Binary)]
+        fitting = [name for name, other in data.cohort.outcomes.items() if isinstance(other, Binary)]
         raise Refused(
-            f"Outcome {outcome!r} of cohort {held.cohort.name!r} is not yes-or-no, as this analysis needs; "
+            f"Outcome {outcome!r} of cohort {data.cohort.name!r} is not yes-or-no, as this analysis needs; "
             f"the cohort has {', '.join(fitting) or 'none'}."
         )
-    return held.table[found.label].to_numpy(dtype=np.float64)
+    return data.table[found.label].to_numpy(dtype=np.float64)
 
 
-def flag(held: Held, column: str, what: str) -> Floats:
+def yes_or_no(data: CohortBySite, column: str, what: str) -> Floats:
     """A yes-or-no column as 0 and 1, [R]; refuses other columns, naming what is there."""
-    names = [str(name) for name in held.table.columns]
+    names = [str(name) for name in data.table.columns]
     if column not in names:
         raise Refused(
-            f"--{what}={column}: cohort {held.cohort.name!r} has no such column; it has {', '.join(names)}."
+            f"--{what}={column}: cohort {data.cohort.name!r} has no such column; it has {', '.join(names)}."
             f"{did_you_mean(column, names)} Name a yes-or-no column with --{what}."
         )
-    series = held.table[column]
+    series = data.table[column]
     if isinstance(series.dtype, pd.CategoricalDtype) and len(series.cat.categories) == 2:
         values: NDArray[np.generic] = series.cat.codes.to_numpy()
     else:
         values = numeric(series)
     if not np.isin(values, (0.0, 1.0)).all():
         raise Refused(
-            f"--{what}={column}: cohort {held.cohort.name!r} has gaps there, or other values than yes and no. "
+            f"--{what}={column}: cohort {data.cohort.name!r} has gaps there, or other values than yes and no. "
             "Name a yes-or-no column that is recorded for every patient."
         )
     return np.asarray(values, dtype=np.float64)
 
 
-def predictive(held: Held, given: Floats) -> str:
+def predictive_marker(data: CohortBySite, given: Floats) -> str:
     """The marker whose product with treatment the cohort brings as `treated_marker`; refuses where it brings none."""
-    names = [str(name) for name in held.table.columns]
+    names = [str(name) for name in data.table.columns]
     if "treated_marker" in names:
-        lack = int(held.table["treated_marker"].isna().sum())
+        lack = int(data.table["treated_marker"].isna().sum())
         if lack:
             raise Refused(
-                f"Cohort {held.cohort.name!r}: the marker that may decide who benefits is not recorded for {lack:,} of "
-                f"{len(held.table):,} patients, and an interaction needs it for all. Set cohort.marker_gaps=false, "
+                f"Cohort {data.cohort.name!r}: the marker that may decide who benefits is not recorded for {lack:,} of "
+                f"{len(data.table):,} patients, and an interaction needs it for all. Set cohort.marker_gaps=false, "
                 "shift.missing.rate=0 and shift.missing.panel=0, or name another marker with --marker."
             )
-        product = flag(held, "treated_marker", "marker")
+        product = yes_or_no(data, "treated_marker", "marker")
         for name in names:
-            if name.startswith("marker_") and np.array_equal(product, given * flag(held, name, "marker")):
+            if name.startswith("marker_") and np.array_equal(product, given * yes_or_no(data, name, "marker")):
                 return name
     raise Refused(
-        f"Cohort {held.cohort.name!r} does not say which marker may decide who benefits; its columns are "
+        f"Cohort {data.cohort.name!r} does not say which marker may decide who benefits; its columns are "
         f"{', '.join(names)}. Name a yes-or-no column with --marker."
     )
 
 
-def one_cancer(held: Held) -> None:
+def refuse_several_cancers(data: CohortBySite) -> None:
     """Refuse several cancers: a marker means something else in each."""
-    for column in set(CANCER) & set(held.table.columns):
-        found = sorted(map(str, held.table[column].unique()))
+    for column in set(CANCER) & set(data.table.columns):
+        found = sorted(map(str, data.table[column].unique()))
         if len(found) > 1:
             raise Refused(
                 f"Who benefits is asked within one cancer; this cohort holds {', '.join(found)}, and a marker means "

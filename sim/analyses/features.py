@@ -1,4 +1,4 @@
-"""The many candidate features of a biomarker search: which columns they are, which of them are true."""
+"""The candidate features of a biomarker search: which columns they are, and which have an effect."""
 
 import re
 from dataclasses import dataclass
@@ -8,15 +8,16 @@ import numpy as np
 
 from sim.analyses.design_matrix import labels
 from sim.analyses.selection import Flags
-from sim.analyses.sites import CANCER, Held, covariates, standardised
-from sim.analyses.sums import Floats, Rows, Wire
+from sim.analyses.sites import CANCER, CohortBySite, covariates, standardised
+from sim.analyses.sums import Rows, Traffic
+from sim.arrays import Floats
 from sim.checks import Refused
 
-TRUE_FEATURES = "true_features"  # key of a cohort's notes: names of the features with an effect, parted by commas
+TRUE_FEATURES = "true_features"  # key of a cohort's notes: names of the features with an effect, separated by commas
 
 
 class Scope(NamedTuple):
-    """What a search can find."""
+    """How many features are searched, and how many of them can be found."""
 
     features: int  # that differ between patients of some site
     absent: float  # share of the pairs of a site and such a feature in which the site does not measure it
@@ -34,52 +35,53 @@ class Panel:
     sites: list[Rows]
     true: Flags | None  # [p]; None where the truth is not known
     scope: Scope
-    wire: Wire  # of the standardisation
+    traffic: Traffic  # of the standardisation
 
 
-def panel(held: Held, outcome: str, prefix: str) -> Panel:
-    """Panel of the columns that start with `prefix`; refuses a cohort that has none."""
-    names = [str(name) for name in held.table.columns]
+def panel(data: CohortBySite, outcome: str, prefix: str) -> Panel:
+    """Panel of the columns that start with `prefix`; refuses a cohort without such columns that vary within a site."""
+    names = [str(name) for name in data.table.columns]
     features = [name for name in names if name.startswith(prefix)]
     if not features or not prefix:
         raise Refused(
-            f"Cohort {held.cohort.name!r} has no columns that start with {prefix!r} to search for biomarkers; it has "
+            f"Cohort {data.cohort.name!r} has no columns that start with {prefix!r} to search for biomarkers; it has "
             f"{', '.join(names)}. Set cohort.discovery=500 (cohort=calibrated), or name their prefix with --features."
         )
-    y = held.split(labels(held, outcome))
-    known = set(features)
-    beside, x, first = covariates(held, [name for name in held.cohort.predictors[outcome] if name not in known])
-    raw = held.split(held.table[features].to_numpy(dtype=np.float64, na_value=np.nan))
+    y = data.split(labels(data, outcome))
+    searched = set(features)
+    others = [name for name in data.cohort.predictors[outcome] if name not in searched]
+    beside, x, covariate_traffic = covariates(data, others)
+    raw = data.split(data.table[features].to_numpy(dtype=np.float64, na_value=np.nan))
     lacks = np.array([np.isnan(part).all(axis=0) for part in raw])
-    g, told, second = standardised(raw)
-    if not told.any():
+    g, varies, feature_traffic = standardised(raw)
+    if not varies.any():
         raise Refused(
-            f"Cohort {held.cohort.name!r}: every column that starts with {prefix!r} is empty, or the same in all "
+            f"Cohort {data.cohort.name!r}: every column that starts with {prefix!r} is empty, or the same in all "
             "patients. Name other ones with --features."
         )
-    kept = [name for name, here in zip(features, told, strict=True) if here]
-    true = truth(held, kept)
-    left_out = tuple(name for name, here in zip(features, told, strict=True) if not here)
-    mixed = any(held.table[name].nunique() > 1 for name in CANCER if name in names)
+    kept = [name for name, here in zip(features, varies, strict=True) if here]
+    true = true_features(data, kept)
+    left_out = tuple(name for name, here in zip(features, varies, strict=True) if not here)
+    mixed = any(data.table[name].nunique() > 1 for name in CANCER if name in names)
     hits = None if true is None else int(true.sum())
-    scope = Scope(len(kept), float(lacks[:, told].mean()), hits, mixed, left_out)
+    scope = Scope(len(kept), float(lacks[:, varies].mean()), hits, mixed, left_out)
     sites: list[Rows] = [{"x": a, "g": b, "y": c} for a, b, c in zip(x, g, y, strict=True)]
-    return Panel(beside, tuple(kept), sites, true, scope, first.then(second))
+    return Panel(beside, tuple(kept), sites, true, scope, covariate_traffic.then(feature_traffic))
 
 
-def truth(held: Held, features: list[str]) -> Flags | None:
-    """Which features have an effect, bool [p]; refuses a truth that names none of them."""
-    if TRUE_FEATURES not in held.cohort.notes:
+def true_features(data: CohortBySite, features: list[str]) -> Flags | None:
+    """Which features have an effect, bool [p]; None where it is not known. Refuses notes that name none of them."""
+    if TRUE_FEATURES not in data.cohort.notes:
         return None
-    named = [name for name in re.split(r"[,\s]+", held.cohort.notes[TRUE_FEATURES]) if name]
+    named = [name for name in re.split(r"[,\s]+", data.cohort.notes[TRUE_FEATURES]) if name]
     true = np.isin(features, named)
     if not true.any():
-        raise Refused(f"Cohort {held.cohort.name!r}: none of the true features {', '.join(named)} is a column.")
+        raise Refused(f"Cohort {data.cohort.name!r}: none of the true features {', '.join(named)} is a column.")
     return true
 
 
-def linked(sites: list[Rows], true: Flags, least: float) -> Flags:
-    """Features whose correlation with some true feature is at least `least` in size; bool [p], true ones included."""
+def correlated(sites: list[Rows], true: Flags, least: float) -> Flags:
+    """Features whose absolute correlation with some true feature is at least `least`; bool [p], true ones included."""
     moments = sum((rows["g"][:, true].T @ rows["g"] for rows in sites), np.zeros((int(true.sum()), len(true))))
     length = np.sqrt(sum(((rows["g"] ** 2).sum(0) for rows in sites), np.zeros(len(true))))
     correlation: Floats = moments / np.outer(length[true], length)

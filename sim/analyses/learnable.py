@@ -1,8 +1,8 @@
-"""What a cohort lets one learn: a plain baseline, cancer by cancer, with and without the stage.
+"""What can be learned from a cohort: a pooled baseline for every cancer, with and without the stage.
 
-Logistic regression (of a time: Cox) with a ridge, five folds, all patients in one place: not a method under study, but
-the answer to whether there is anything to learn. A federated run on an outcome that is at chance here compares noise
-with noise.
+Ridge regression (logistic; for a time: Cox), five-fold cross-validation, all patients in one place. It is not a method
+under study; it says whether there is anything to learn. Where it does no better than chance, a federated run compares
+noise with noise.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,31 +12,33 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.analyses.ridge import fit, fit_cox
+from sim.arrays import Floats
 from sim.cohort.outcomes import Binary, Survival
 from sim.cohort.table import Cohort
-from sim.federation.standardise import Placed, Scaling, features
+from sim.federation.standardise import RowOrder, Scaling, features
 from sim.metrics.discrimination import auroc
 from sim.metrics.survival import harrell_c
 from sim.random import key, scatter
+from sim.stats.intervals import Z
+from sim.text import NOT_KNOWN, number
 
 FOLDS = 5
-FEWEST = 40  # patients of the rarer class, below which five folds tell nothing
-STAGE = ("stage", "t", "n", "m", "tumor_size_cm")  # the stage and what gives it away
-MOST_ROWS, MOST_COLUMNS = 20_000, 100  # that are read: an answer in seconds, whatever the cohort
-GAUSS = 1.96  # standard errors of a 95 % interval
-SURE = 3.0  # standard errors above chance to call an outcome learnable: a dozen verdicts are given at once
+FEWEST = 40  # patients of the rarer class, below which five folds are too noisy
+STAGE = ("stage", "t", "n", "m", "tumor_size_cm")  # the stage and columns that determine it
+MOST_ROWS, MOST_COLUMNS = 20_000, 100  # used at most, so that the answer takes seconds for any cohort
+SURE = 3.0  # standard errors above chance at which an outcome is learnable; 3, as a dozen outcomes are tested at once
 
-Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-Learn = Callable[[Floats, Flags], Floats]  # features [n, D] and the rows [R] they are of -> coefficients [D]
+Row = tuple[str, int, int, str, str, str]  # predictors, patients, events, AUROC, C, whether learnable
+Learner = Callable[[Floats, Flags], Floats]  # features [n, D] and the rows [R] they are of -> coefficients [D]
 
 
-def who(cohort: Cohort) -> pd.DataFrame:
-    """Patients of every cancer: how many, how old, which stage, and how many of each stage are dead at five years."""
+def patients_by_cancer(cohort: Cohort) -> pd.DataFrame:
+    """One row per cancer: number of patients, age, sex, stages, and the share of each stage dead at five years."""
     rows = []
     for cancer, mine in by_cancer(cohort):
         table = cohort.table[mine]
-        age = f"{table['age_years'].mean():.1f}" if "age_years" in table else "–"
+        age = f"{table['age_years'].mean():.1f}" if "age_years" in table else NOT_KNOWN
         women = f"{(table['sex'] == 'female').mean():.0%}" if "sex" in table else "all alike"
         rows.append((cancer, len(table), age, women, *stages(table), deaths(table)))
     names = ("cancer", "patients", "mean age", "women", "I / II / III / IV / unknown", "of whom dead at 5 y", "all")
@@ -44,84 +46,91 @@ def who(cohort: Cohort) -> pd.DataFrame:
 
 
 def stages(table: pd.DataFrame) -> tuple[str, str]:
-    """Shares of the stages, and the deaths within five years in each."""
+    """Shares of the stages, and the share in each who died within five years, as text."""
     if "stage" not in table:
-        return "all alike", "–"
+        return "all alike", NOT_KNOWN
     groups = [table["stage"] == word for word in table["stage"].cat.categories] + [table["stage"].isna()]
     return " / ".join(f"{group.mean():.0%}" for group in groups), " / ".join(deaths(table[group]) for group in groups)
 
 
 def deaths(table: pd.DataFrame) -> str:
-    """Share of those followed for five years, or dead by then, who are dead."""
+    """Share of deaths among patients followed for five years or dead by then, as text."""
     if "mortality_5y" not in table or table["mortality_5y"].isna().all():
-        return "–"
+        return NOT_KNOWN
     return f"{table['mortality_5y'].dropna().mean():.0%}"
 
 
 def learnable(cohort: Cohort) -> pd.DataFrame:
-    """One row a cancer, outcome and set of predictors: AUROC out of fold, and C of the same score against survival.
+    """One row per cancer, outcome and set of predictors: cross-validated AUROC, and C of the same score for survival.
 
-    `learnable` is yes where the AUROC (of survival without a five-year label: C) lies three standard errors above
+    `learnable` is "yes" where the AUROC (for survival without a five-year label: C) lies three standard errors above
     chance.
     """
     rows = []
     for cancer, whole in by_cancer(cohort):
-        mine = whole & few(cohort)
+        mine = whole & sampled(cohort)
         for outcome, label in cohort.outcomes.items():
             if isinstance(label, Survival) and outcome == "survival" and "mortality_5y" not in cohort.outcomes:
-                rows += [(cancer, outcome, *row) for row in lived(cohort, label, mine)]
-            if not isinstance(label, Binary):
-                continue
-            known = mine & cohort.known(outcome)
-            event = cohort.events(outcome)
-            cases = int(event[known].sum())
-            if min(cases, int(known.sum()) - cases) < FEWEST:
-                continue
-            for told, columns in sets(cohort.table[known], cohort.predictors[outcome]):
-                score = out_of_fold(cohort.table[mine], columns, known[mine], learn(event[mine]))
-                area, error = judged(score[known[mine]], event[known])
-                verdict = "yes" if area - SURE * error > 0.5 else "no"
-                c = concordance(cohort, mine, score) if outcome == "mortality_5y" else "–"
-                rows.append(
-                    (cancer, outcome, told, int(known.sum()), cases, f"{area:.3f} ± {GAUSS * error:.3f}", c, verdict)
-                )
+                rows += [(cancer, outcome, *row) for row in survival_rows(cohort, label, mine)]
+            if isinstance(label, Binary):
+                rows += [(cancer, outcome, *row) for row in binary_rows(cohort, outcome, mine)]
     names = ("cancer", "outcome", "predictors", "known of", "events", "AUROC, 95 %", "C, survival", "learnable")
     return pd.DataFrame(rows, columns=list(names))
 
 
-def learn(event: Flags) -> Learn:
-    """How a yes-or-no outcome is learned from features and the rows [R] of the training."""
+def logistic(event: Flags) -> Learner:
+    """Ridge logistic regression of `event` [R], as a function of the features and the training rows."""
     return lambda x, rows: fit(x, event[rows])
 
 
-def lived(cohort: Cohort, outcome: Survival, mine: Flags) -> Iterator[tuple[str, int, int, str, str, str]]:
-    """Rows of `learnable` without cancer and outcome, for a time: predictors, known of, events, AUROC, C, verdict."""
+def binary_rows(cohort: Cohort, outcome: str, mine: Flags) -> Iterator[Row]:
+    """Rows of `learnable` for a yes-or-no outcome of the patients `mine`; none with too few of either answer."""
+    known = mine & cohort.known(outcome)
+    event = cohort.events(outcome)
+    cases = int(event[known].sum())
+    if min(cases, int(known.sum()) - cases) < FEWEST:
+        return
+    for predictors, columns in predictor_sets(cohort.table[known], cohort.predictors[outcome]):
+        score = out_of_fold(cohort.table[mine], columns, known[mine], logistic(event[mine]))
+        area, error = auroc_with_error(score[known[mine]], event[known])
+        verdict = "yes" if area - SURE * error > 0.5 else "no"
+        c = concordance(cohort, mine, score) if outcome == "mortality_5y" else NOT_KNOWN
+        yield predictors, int(known.sum()), cases, with_error(area, error), c, verdict
+
+
+def survival_rows(cohort: Cohort, outcome: Survival, mine: Flags) -> Iterator[Row]:
+    """Rows of `learnable` for a survival outcome of the patients `mine`; none with fewer than FEWEST events."""
     table = cohort.table[mine]
     time, event = table[outcome.time_days].to_numpy(dtype=np.float64), table[outcome.event].to_numpy(dtype=bool)
     deaths = int(event.sum())
     if deaths < FEWEST:
         return
-    for told, columns in sets(table, cohort.predictors["survival"]):
+    for predictors, columns in predictor_sets(table, cohort.predictors["survival"]):
         score = out_of_fold(table, columns, np.ones(len(table), dtype=bool), lambda x, r: fit_cox(x, time[r], event[r]))
         c = harrell_c(score, time, event, np.zeros(len(score), dtype=np.int64), 1)[0]
-        error = chance(deaths)
+        error = c_error_at_chance(deaths)
         verdict = "yes" if c - SURE * error > 0.5 else "no"
-        yield told, len(table), deaths, "–", f"{c:.3f} ± {GAUSS * error:.3f}", verdict
+        yield predictors, len(table), deaths, NOT_KNOWN, with_error(c, error), verdict
 
 
-def chance(events: int) -> float:
-    """Standard error of C without any concordance: that of Kendall's tau (1938), halved, of those who had the event."""
+def with_error(value: float, error: float) -> str:
+    """A value with half the width of its 95 % interval."""
+    return f"{number(value)} ± {number(Z * error)}"
+
+
+def c_error_at_chance(events: int) -> float:
+    """Standard error of C under no association, from the patients with the event: half that of Kendall's tau (1938)."""
     return float(np.sqrt(2 * (2 * events + 5) / (9 * events * (events - 1))) / 2)
 
 
-def few(cohort: Cohort) -> Flags:
-    """All rows, or about MOST_ROWS of more, patients whole; bool [R]."""
+def sampled(cohort: Cohort) -> Flags:
+    """Which rows are used, bool [R]: all, or about MOST_ROWS of more, with all rows of a patient together."""
     word = scatter(key(0, "learnable", "few"), cohort.patients.word)
     return np.asarray(word <= np.uint64(min(MOST_ROWS / len(word), 1.0) * (2**64 - 2**12)))
 
 
 def by_cancer(cohort: Cohort) -> Iterator[tuple[str, Flags]]:
-    """Each cancer and its rows, bool [R]."""
+    """Every cancer and its rows, bool [R]."""
     column = next((name for name in ("cancer_type", "cancer") if name in cohort.table), "")
     if not column:
         yield "all", np.ones(len(cohort.table), dtype=bool)
@@ -131,8 +140,8 @@ def by_cancer(cohort: Cohort) -> Iterator[tuple[str, Flags]]:
         yield str(cancer), kinds == cancer
 
 
-def sets(table: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """Sets of predictors that are compared, of those that differ between these patients."""
+def predictor_sets(table: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """Names and columns of the predictor sets that are compared, of columns that differ between these patients."""
     differing = [column for column in columns if len(table[column].dropna().unique()) > 1]
     used = differing[:MOST_COLUMNS]
     without = [column for column in used if column not in STAGE]
@@ -142,22 +151,22 @@ def sets(table: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str, lis
         yield "without stage, T, N, M, size", without
 
 
-def out_of_fold(table: pd.DataFrame, columns: Sequence[str], known: Flags, learned: Learn) -> Floats:
-    """Score of every row from a fit on the other folds, whose rows of unknown outcome are left out; float [R]."""
+def out_of_fold(table: pd.DataFrame, columns: Sequence[str], known: Flags, learned: Learner) -> Floats:
+    """Score of every row from a fit on the other folds, without their rows of unknown outcome; float [R]."""
     patient = pd.util.hash_array(table["patient"].to_numpy())
     fold = (scatter(key(0, "learnable"), patient) % np.uint64(FOLDS)).astype(np.int64)
     score = np.zeros(len(table))
-    for number in range(FOLDS):
-        train = (fold != number) & known
+    for held_out in range(FOLDS):
+        train = (fold != held_out) & known
         order = np.argsort(~train, kind="stable")  # training rows first
-        one = Placed(order, np.array([len(table)]), np.array([train.sum()]))
+        one = RowOrder(order, np.array([len(table)]), np.array([train.sum()]))
         x = np.empty_like(sorted_x := features(table, tuple(columns), one, Scaling.federated)[1], dtype=np.float64)
         x[order] = sorted_x
-        score[fold == number] = x[fold == number] @ learned(x[train], train)
+        score[fold == held_out] = x[fold == held_out] @ learned(x[train], train)
     return score
 
 
-def judged(score: Floats, event: Flags) -> tuple[float, float]:
+def auroc_with_error(score: Floats, event: Flags) -> tuple[float, float]:
     """AUROC and its standard error (Hanley and McNeil, Radiology 1982)."""
     area = float(auroc(score, event, np.zeros(len(score), dtype=np.int64), 1)[0])
     cases, controls = event.sum(), (~event).sum()
@@ -167,10 +176,10 @@ def judged(score: Floats, event: Flags) -> tuple[float, float]:
 
 
 def concordance(cohort: Cohort, mine: Flags, score: Floats) -> str:
-    """Harrell's C of the score of death within five years, over all patients of a cancer."""
+    """Harrell's C of a score for survival of the patients `mine`, as text; a dash where no survival is known."""
     outcome = cohort.outcomes.get("survival")
     if not isinstance(outcome, Survival):
-        return "–"
+        return NOT_KNOWN
     time = cohort.table.loc[mine, outcome.time_days].to_numpy(dtype=np.float64)
     event = cohort.events("survival")[mine]
     return f"{harrell_c(score, time, event, np.zeros(len(score), dtype=np.int64), 1)[0]:.3f}"

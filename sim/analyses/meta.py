@@ -1,19 +1,19 @@
-"""Meta-analysis: what the sites' own estimates say together, and how far the sites differ."""
+"""Meta-analysis: the combined estimate of the sites' own estimates, and how much the sites differ."""
 
 from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
-from sim.analyses.sums import Floats
+from sim.arrays import Floats
 from sim.stats.intervals import LEVEL
 
 
 class Meta(NamedTuple):
-    """Estimates of K sites combined; NaN where K is too small for it."""
+    """Estimates of K sites combined; NaN where K is too small."""
 
     sites: int
-    fixed: float  # inverse-variance mean: right if all sites have one effect
+    fixed: float  # inverse-variance mean: valid if all sites have one effect
     fixed_se: float
     q: float  # Cochran 1954: chi-square with K - 1 degrees of freedom if they do
     p: float

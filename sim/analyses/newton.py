@@ -8,32 +8,33 @@ import numpy as np
 from scipy.linalg.lapack import dpotrf
 from scipy.special import expit, logit
 
-from sim.analyses.sums import Exact, Floats, Message, Rows, State, Wire, pack, solve, unpack
+from sim.analyses.sums import Message, Rows, State, SumProtocol, Traffic, pack, solve, unpack
+from sim.arrays import Floats
 from sim.checks import Refused
 
-SETTLED = 1e-12  # Newton decrement g' H^-1 g, in squared standard errors: the last step leaves an error of its square
-MOST_STEPS = 60  # of the search for an intercept; five or six are usual, halving alone needs 50
-ALIKE = 1e-9  # share of a column's information that the columns before it leave, below which it says nothing new
+CONVERGED = 1e-12  # Newton decrement g' H^-1 g, in squared standard errors: the last step leaves an error of its square
+MAX_STEPS = 60  # of the search for an intercept; five or six are usual, halving alone needs 50
+COLLINEAR = 1e-9  # share of a column's information that the columns before it leave, below which it depends on them
 
 
 class NotEstimable(Refused):
-    """The data do not determine an effect."""
+    """Raised where the data do not determine an effect."""
 
 
 @dataclass
-class Logistic(Exact):
+class Logistic(SumProtocol):
     """Logistic regression of rows["y"] [n] on rows["x"] [n, P].
 
-    With `own`, every site has an intercept of its own. The site solves it for the coefficients it is sent and answers
-    with gradient and Hessian of the profile likelihood, so that the intercept never leaves it, sites are compared
-    with themselves only, and the answer is that of pooled rows with an indicator a site. A site where all patients
-    had one outcome then has nothing to say. Wu et al., GLORE, JAMIA 2012; profile likelihood: Murphy and van der
-    Vaart, JASA 2000.
+    With `site_intercepts`, every site has an intercept of its own. It solves for it, given the coefficients it is sent,
+    and answers with gradient and Hessian of the profile likelihood. The intercept never leaves the site, patients are
+    compared within sites only, and the answer is that of pooled rows with one indicator per site. A site where all
+    patients had the same outcome then contributes nothing. Wu et al., GLORE, JAMIA 2012; profile likelihood: Murphy and
+    van der Vaart, JASA 2000.
     """
 
     broadcast: ClassVar[tuple[str, ...]] = ("beta",)
-    names: Sequence[str]  # of the columns of x, for messages
-    own: bool = True  # an intercept a site; else x must hold a column of ones
+    names: Sequence[str]  # [P] of the columns of x, for refusals
+    site_intercepts: bool = True  # one intercept per site; without them x must hold a column of ones
 
     def start(self) -> State:
         """All effects zero."""
@@ -41,8 +42,8 @@ class Logistic(Exact):
         return {"beta": zero, "base": zero, "step": zero, "loglik": np.array(-np.inf)}
 
     def statistics(self, rows: Rows, seen: State) -> Message:
-        """Log-likelihood, its gradient and the triangle of its negative Hessian."""
-        here = fitted(rows, seen["beta"], self.own)
+        """Log-likelihood, its gradient [P] and the upper triangle [P (P + 1) / 2] of its negative Hessian."""
+        here = fitted(rows, seen["beta"], self.site_intercepts)
         x = rows["x"]
         if here is None:
             return {
@@ -52,7 +53,7 @@ class Logistic(Exact):
             }
         eta, spread = here
         loglik = rows["y"] @ eta - np.logaddexp(0, eta).sum()
-        inner = centred(x, spread) if self.own else x
+        inner = centred(x, spread) if self.site_intercepts else x
         gradient = x.T @ (rows["y"] - expit(eta))
         return {
             "loglik": np.asarray(loglik),
@@ -61,7 +62,7 @@ class Logistic(Exact):
         }
 
     def update(self, total: Message, state: State) -> tuple[State, bool]:
-        """Newton's step; half of the last one again if it made the likelihood worse."""
+        """A Newton step from the last coefficients; half the last step instead if that made the likelihood worse."""
         before = float(state["loglik"])
         if total["loglik"] < before - 1e-9 * abs(before):
             step = state["step"] / 2
@@ -70,13 +71,13 @@ class Logistic(Exact):
         covariance = inverse(hessian, self.names)
         step = covariance @ total["gradient"]
         new = {"base": state["beta"], "beta": state["beta"] + step, "step": step, "loglik": total["loglik"]}
-        return new | {"covariance": covariance}, bool(total["gradient"] @ step <= SETTLED)
+        return new | {"covariance": covariance}, bool(total["gradient"] @ step <= CONVERGED)
 
 
-def fitted(rows: Rows, beta: Floats, own: bool) -> tuple[Floats, Floats] | None:
-    """Logit [n] of every patient, and its information, the variance [n]; None where the site says nothing."""
+def fitted(rows: Rows, beta: Floats, site_intercept: bool) -> tuple[Floats, Floats] | None:
+    """Logit [n] of every patient and its information `p (1 - p)` [n]; None where the site contributes nothing."""
     eta, share = rows["x"] @ beta, float(rows["y"].mean())
-    if own:
+    if site_intercept:
         if not 0 < share < 1:
             return None
         eta = eta + intercept(eta, share)
@@ -85,14 +86,14 @@ def fitted(rows: Rows, beta: Floats, own: bool) -> tuple[Floats, Floats] | None:
 
 
 def intercept(eta: Floats, share: float) -> float:
-    """The intercept at which a site's expected share of events is the observed one; eta [n] is the rest of the logit.
+    """The intercept at which a site's expected share of events is the observed one; `eta` [n] = the rest of the logit.
 
-    Newton's method, kept between bounds that hold the answer.
+    Newton's method within bounds that bracket the solution.
     """
     middle = float(logit(share))
     low, high = middle - float(eta.max()), middle - float(eta.min())
     at = middle - float(eta.mean())
-    for _ in range(MOST_STEPS):
+    for _ in range(MAX_STEPS):
         chance = expit(eta + at)
         excess = float(chance.mean()) - share
         low, high = (low, at) if excess > 0 else (at, high)
@@ -106,19 +107,19 @@ def intercept(eta: Floats, share: float) -> float:
 
 
 def centred(x: Floats, spread: Floats) -> Floats:
-    """Columns less their weighted mean: what an intercept of the site's own leaves of them; [n, P]."""
+    """Columns [n, P] less their means weighted by `spread` [n]: what an intercept leaves of them."""
     return np.asarray(x - (spread @ x) / max(spread.sum(), np.finfo(float).tiny))
 
 
 def inverse(hessian: Floats, names: Sequence[str]) -> Floats:
-    """Inverse of a positive definite matrix; refuses, by name, a column that the others determine."""
+    """Inverse of a positive definite matrix [P, P]; raises NotEstimable with the name of a dependent column."""
     scale = np.sqrt(np.diag(hessian))
-    if (scale <= ALIKE * scale.max(initial=0.0)).any():  # columns are of like scale; less than this is rounding
+    if (scale <= COLLINEAR * scale.max(initial=0.0)).any():  # columns are of like scale; less than this is rounding
         raise NotEstimable(
             f"column {names[int(np.argmin(scale))]!r} is the same in all patients of every site. Leave it out."
         )
     factor, failed = dpotrf(hessian / np.outer(scale, scale), lower=1, clean=1)
-    weak = np.diag(factor) ** 2 < ALIKE
+    weak = np.diag(factor) ** 2 < COLLINEAR
     if failed or weak.any():
         at = failed - 1 if failed else int(np.argmax(weak))
         raise NotEstimable(
@@ -130,7 +131,7 @@ def inverse(hessian: Floats, names: Sequence[str]) -> Floats:
 
 
 def varying(x: Floats) -> list[int]:
-    """Columns that say something at this site beyond an intercept and the columns before them, in order."""
+    """Indices of the columns of x [n, P] that are independent of an intercept and of the columns before them."""
     inner = x - x.mean(0)
     keep: list[int] = []
     left = inner.copy()
@@ -146,12 +147,12 @@ def varying(x: Floats) -> list[int]:
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted regression: coefficients [P], their covariance [P, P], and what crossed the wire."""
+    """A fitted regression: coefficients [P], their covariance [P, P], and what was sent for it."""
 
     names: tuple[str, ...]
     beta: Floats
     covariance: Floats
-    wire: Wire
+    traffic: Traffic
 
     def of(self, name: str) -> tuple[float, float]:
         """Coefficient and standard error of a column."""
@@ -159,7 +160,7 @@ class Fit:
         return float(self.beta[at]), float(np.sqrt(self.covariance[at, at]))
 
 
-def fit(names: Sequence[str], sites: Sequence[Rows], own: bool = True) -> Fit:
-    """Maximum likelihood over the rows of all sites."""
-    state, wire = solve(Logistic(names, own), sites)
-    return Fit(tuple(names), state["beta"], state["covariance"], wire)
+def fit(names: Sequence[str], sites: Sequence[Rows], site_intercepts: bool = True) -> Fit:
+    """Maximum likelihood over the rows of all sites; raises NotEstimable where an effect is not determined."""
+    state, traffic = solve(Logistic(names, site_intercepts), sites)
+    return Fit(tuple(names), state["beta"], state["covariance"], traffic)

@@ -5,14 +5,15 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.arrays import Floats
+
 RIDGE = 1.0  # penalty on the squared coefficients of standardised columns, beside the summed loss
 
-Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 
 def fit(x: Floats, event: Flags) -> Floats:
-    """Coefficients [D] of a logistic regression, without the intercept."""
+    """Coefficients [D] of a logistic regression of `event` [n] on x [n, D] with a ridge, without the intercept."""
     x = np.column_stack([np.ones(len(x)), x])
     penalty = np.r_[0.0, np.full(x.shape[1] - 1, RIDGE)]
 
@@ -28,7 +29,7 @@ def fit(x: Floats, event: Flags) -> Floats:
 
 
 def fit_cox(x: Floats, time: Floats, event: Flags) -> Floats:
-    """Coefficients [D] of Cox's partial likelihood."""
+    """Coefficients [D] of Cox's partial likelihood with a ridge; x [n, D], time [n], event [n]."""
     order = np.argsort(-time, kind="stable")  # the longest first: those at risk with row i are rows 0 .. last[i]
     x, time, event = x[order], time[order], event[order]
     last = np.searchsorted(-time, -time, side="right") - 1
@@ -53,7 +54,10 @@ def fit_cox(x: Floats, time: Floats, event: Flags) -> Floats:
 
 
 def newton(w: Floats, loss: Callable[[Floats], float], slope: Callable[[Floats], tuple[Floats, Floats]]) -> Floats:
-    """Where a convex loss is least, from its gradient [D] and curvature [D, D]; steps are halved where too long."""
+    """Minimum [D] of a convex loss by Newton's method; `slope` gives gradient [D] and Hessian [D, D].
+
+    A step that would increase the loss is halved.
+    """
     for _ in range(50):
         gradient, curvature = slope(w)
         step = np.linalg.solve(curvature + 1e-9 * np.eye(len(w)), gradient)

@@ -1,4 +1,4 @@
-"""Choosing features from many tests: which are chosen, how many of them are true, how stable the choice is."""
+"""Choosing features from many tests: which are chosen, how many are true, and how stable the choice is."""
 
 from typing import NamedTuple
 
@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from sim.analyses.sums import Floats
+from sim.arrays import Floats
 from sim.checks import Refused
-from sim.stats.intervals import LEVEL, Interval
+from sim.stats.intervals import UNDEFINED, Interval, Z
 
 Flags = NDArray[np.bool_]
 
@@ -28,24 +28,25 @@ def discoveries(p: Floats, rate: float) -> Flags:
     return p <= ordered[below[-1]] if len(below) else np.zeros(len(p), dtype=bool)
 
 
-class Found(NamedTuple):
-    """What a choice is worth; NaN where nothing can be said."""
+class SelectionQuality(NamedTuple):
+    """A choice of features compared with the truth; NaN where that is not known."""
 
     chosen: int
     recall: float  # share of the true features that were chosen
     false: float  # share of the chosen that are not true; 0 if none was chosen
 
 
-def judge(chosen: Flags, true: Flags) -> Found:
-    """A choice [p] against the truth [p]."""
+def compare(chosen: Flags, true: Flags) -> SelectionQuality:
+    """A choice, bool [p], compared with the truth, bool [p]."""
     hits, many = int((chosen & true).sum()), int(chosen.sum())
-    return Found(many, hits / int(true.sum()), (many - hits) / max(many, 1))
+    return SelectionQuality(many, hits / int(true.sum()), (many - hits) / max(many, 1))
 
 
 def stability(choices: Flags) -> Interval:
-    """How alike M choices [M, p] are, 1 = the same every time, 0 = as alike as chance; with its interval.
+    """Similarity of M choices, bool [M, p], with its interval: 1 = always the same, 0 = as similar as by chance.
 
-    Nogueira, Sechidis and Brown, JMLR 2018, definition 4 and theorem 9. NaN where nothing, or everything, is chosen.
+    Nogueira, Sechidis and Brown, JMLR 2018, definition 4 and theorem 9. NaN where nothing, or
+    everything, is chosen. Raises Refused below two choices.
     """
     times, width = choices.shape
     if times < 2:
@@ -55,16 +56,16 @@ def stability(choices: Flags) -> Interval:
     mean = size.mean()
     chance = mean / width * (1 - mean / width)
     if chance == 0:
-        return Interval(float("nan"), float("nan"), float("nan"))
+        return UNDEFINED
     value = 1 - times / (times - 1) * float((share * (1 - share)).mean()) / chance
     lean = value / 2 * (2 * mean * size / width**2 - (size + mean) / width + 1)
     each = (z @ share / width - size * mean / width**2 + lean) / chance
-    half = stats.norm.ppf((1 + LEVEL) / 2) * 2 / times * float(np.sqrt(((each - each.mean()) ** 2).sum()))
+    half = Z * 2 / times * float(np.sqrt(((each - each.mean()) ** 2).sum()))
     return Interval(value, value - half, min(value + half, 1.0))
 
 
 def jaccard(choices: Flags) -> float:
-    """Mean over pairs of M choices [M, p] of what they share, by what either has; NaN without a pair that has any."""
+    """Mean Jaccard index of all pairs of M choices, bool [M, p]; NaN where no pair chooses anything."""
     z = choices.astype(np.float64)
     both = z @ z.T
     either = z.sum(1)[:, None] + z.sum(1) - both

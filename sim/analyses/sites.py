@@ -1,4 +1,4 @@
-"""What the sites of an analysis hold: rows by site and patient, columns scaled by sums."""
+"""The rows of an analysis, site by site, and predictors standardised by sums over the sites."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sim.analyses.sums import Exact, Floats, Message, Rows, State, Wire, solve
+from sim.analyses.sums import Message, Rows, State, SumProtocol, Traffic, solve
+from sim.arrays import Floats
 from sim.cohort.encode import encode
 from sim.cohort.table import Cohort
 from sim.factorize import factorize
@@ -17,27 +18,27 @@ CANCER = ("cancer", "cancer_type")  # columns that name a patient's cancer
 
 
 @dataclass(frozen=True)
-class Held:
-    """A cohort dealt to S sites: sites by name, rows of a site by patient, so the table's own order does not matter."""
+class CohortBySite:
+    """A cohort at S sites, rows ordered by site and patient, so that the order of the table does not matter."""
 
     cohort: Cohort
     sites: tuple[str, ...]
-    table: pd.DataFrame
-    truth: pd.DataFrame | None
+    table: pd.DataFrame  # [R] rows
+    truth: pd.DataFrame | None  # [R] rows; None where it is not known
     ends: NDArray[np.int64]  # [S - 1] first rows of all sites but the first
 
     def split(self, values: NDArray[np.generic]) -> list[Floats]:
-        """Values of all rows [R, ...] site by site, as float64."""
+        """Values of all rows [R, ...], as one float64 array per site."""
         return np.split(np.asarray(values, dtype=np.float64), self.ends)
 
     def rows(self, **columns: NDArray[np.generic]) -> list[Rows]:
-        """Rows of every site from columns of all rows."""
+        """Columns of all rows, each [R], as the rows of every site."""
         parts = {name: self.split(values) for name, values in columns.items()}
         return [{name: part[at] for name, part in parts.items()} for at in range(len(self.sites))]
 
 
-def hold(cohort: Cohort, sites: NDArray[np.str_]) -> Held:
-    """A cohort whose rows stand at `sites` (str [R])."""
+def group_by_site(cohort: Cohort, sites: NDArray[np.str_]) -> CohortBySite:
+    """A cohort whose rows are at `sites` (str [R])."""
     names, site = factorize(sites)
     patient = cohort.patients.word
     tie = (
@@ -46,14 +47,15 @@ def hold(cohort: Cohort, sites: NDArray[np.str_]) -> Held:
     order = np.lexsort((np.asarray(tie), patient, site))
     truth = None if cohort.truth is None else cohort.truth.iloc[order].reset_index(drop=True)
     ends = np.cumsum(np.bincount(site))[:-1]
-    return Held(cohort, tuple(map(str, names)), cohort.table.iloc[order].reset_index(drop=True), truth, ends)
+    return CohortBySite(cohort, tuple(map(str, names)), cohort.table.iloc[order].reset_index(drop=True), truth, ends)
 
 
 @dataclass
-class Moments(Exact):
+class Moments(SumProtocol):
     """Means and variances of rows["x"] [n, P] in two rounds: counts and totals, then squares about the means.
 
-    About the mean of all, and about the site's own, which says whether a column differs between patients of a site.
+    Squares are taken about the mean of all sites and about the site's own mean; the latter say whether a column differs
+    between the patients of a site.
     """
 
     broadcast: ClassVar[tuple[str, ...]] = ("mean",)
@@ -64,7 +66,7 @@ class Moments(Exact):
         return {"mean": np.zeros(0)}
 
     def statistics(self, rows: Rows, seen: State) -> Message:
-        """Recorded values of each column, and their total; then their squared distance from the mean."""
+        """Number and total of the recorded values [P]; in the second round, squared distances from the means [P]."""
         x = rows["x"]
         if not len(seen["mean"]):
             return {"count": (~np.isnan(x)).sum(0).astype(np.float64), "total": np.nansum(x, axis=0)}
@@ -75,29 +77,29 @@ class Moments(Exact):
         }
 
     def update(self, total: Message, state: State) -> tuple[State, bool]:
-        """Mean [P], then standard deviation [P] over all and within sites; zero where nothing is recorded."""
+        """Mean [P], then standard deviations [P] over all sites and within sites; zero where nothing is recorded."""
         if "count" in total:
             return {"count": total["count"], "mean": total["total"] / np.maximum(total["count"], 1)}, False
         count = np.maximum(state["count"], 1)
         return state | {"sd": np.sqrt(total["square"] / count), "within": np.sqrt(total["within"] / count)}, True
 
 
-def standardised(sites: Sequence[Floats]) -> tuple[list[Floats], NDArray[np.bool_], Wire]:
-    """Columns [n, P] of every site with mean 0 and sd 1 over all, gaps at the mean.
+def standardised(sites: Sequence[Floats]) -> tuple[list[Floats], NDArray[np.bool_], Traffic]:
+    """Columns [n, P] of every site with mean 0 and standard deviation 1 over all sites, gaps at the mean.
 
-    A column that is the same in all patients of each site is left out: it says nothing beside an intercept a site. Also
-    says which of the P columns are kept.
+    A column that is the same in all patients of each site is left out: beside one intercept per site it carries no
+    information. Also returns which of the P columns are kept.
     """
-    state, wire = solve(Moments(sites[0].shape[1]), [{"x": x} for x in sites])
+    state, traffic = solve(Moments(sites[0].shape[1]), [{"x": x} for x in sites])
     keep = state["within"] > 1e-9 * np.maximum(state["sd"], 1e-3 * np.maximum(1.0, np.abs(state["mean"])))
     mean, sd = state["mean"][keep], state["sd"][keep]
-    return [np.nan_to_num((x[:, keep] - mean) / sd, nan=0.0) for x in sites], keep, wire
+    return [np.nan_to_num((x[:, keep] - mean) / sd, nan=0.0) for x in sites], keep, traffic
 
 
-def covariates(held: Held, columns: Sequence[str]) -> tuple[tuple[str, ...], list[Floats], Wire]:
-    """Names [P] and standardised values [n, P] of predictors at every site, but for those that never differ there."""
-    found = dict(encode(held.table, columns))
+def covariates(data: CohortBySite, columns: Sequence[str]) -> tuple[tuple[str, ...], list[Floats], Traffic]:
+    """Names [P] and standardised values [n, P] of predictors at every site, without those that never differ there."""
+    found = dict(encode(data.table, columns))
     if not found:
-        return (), held.split(np.empty((len(held.table), 0))), Wire()
-    scaled, keep, wire = standardised(held.split(np.column_stack(list(found.values()))))
-    return tuple(name for name, kept in zip(found, keep, strict=True) if kept), scaled, wire
+        return (), data.split(np.empty((len(data.table), 0))), Traffic()
+    scaled, keep, traffic = standardised(data.split(np.column_stack(list(found.values()))))
+    return tuple(name for name, kept in zip(found, keep, strict=True) if kept), scaled, traffic

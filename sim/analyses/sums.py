@@ -1,4 +1,4 @@
-"""Exact analyses: a site answers with sums over its patients, the sums of all sites are what pooled rows would give.
+"""Analyses by sums: a site answers with sums over its patients; over all sites they are those of the pooled rows.
 
 Nothing is averaged: a likelihood is a sum over patients, so its gradient and its curvature are sums over sites.
 Sums are taken in the order of the sites, in float64.
@@ -8,33 +8,32 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.arrays import Floats
 from sim.checks import Refused
 
-Floats = NDArray[np.float64]
 Rows = Mapping[str, Floats]  # columns of one site, each with its patients on the first axis
 Message = dict[str, Floats]  # what a site sends; the same shapes at every site
-State = dict[str, Floats]  # what the coordinator keeps
-MOST_ROUNDS = 60
+State = dict[str, Floats]  # what the coordinator keeps between rounds
+MAX_ROUNDS = 60
 
 
-class Wire(NamedTuple):
-    """What crossed the wire: rounds, and bytes of float64 that one site sent and received."""
+class Traffic(NamedTuple):
+    """What one site exchanged with the coordinator: rounds, and bytes of float64 sent and received."""
 
     rounds: int = 0
     bytes_up: int = 0
     bytes_down: int = 0
 
-    def then(self, other: "Wire") -> "Wire":
-        """Both, one after the other."""
-        return Wire(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+    def then(self, other: "Traffic") -> "Traffic":
+        """The sum of two, one after the other."""
+        return Traffic(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
 
 
-class Exact:
-    """An analysis by sums: sites answer `statistics`, the coordinator acts on the total in `update`."""
+class SumProtocol:
+    """An analysis by sums, base of all: sites answer `statistics`, the coordinator acts on the total in `update`."""
 
-    broadcast: ClassVar[tuple[str, ...]] = ()  # names of the state that travel to the sites
+    broadcast: ClassVar[tuple[str, ...]] = ()  # entries of the state that are sent to the sites
 
     def start(self) -> State:
         """State before the first round."""
@@ -49,27 +48,27 @@ class Exact:
         raise NotImplementedError
 
 
-def solve(analysis: Exact, sites: Sequence[Rows]) -> tuple[State, Wire]:
-    """Run an analysis to its end; raises Refused if it does not end within MOST_ROUNDS."""
-    state, wire = analysis.start(), Wire()
-    for _ in range(MOST_ROUNDS):
+def solve(analysis: SumProtocol, sites: Sequence[Rows]) -> tuple[State, Traffic]:
+    """State at the end of an analysis and what one site exchanged; raises Refused if MAX_ROUNDS are not enough."""
+    state, traffic = analysis.start(), Traffic()
+    for _ in range(MAX_ROUNDS):
         seen = {name: state[name] for name in analysis.broadcast}
         total: Message = {}
         for rows in sites:
             message = analysis.statistics(rows, seen)
             total = {name: total[name] + part for name, part in message.items()} if total else message
-        wire = wire.then(Wire(1, size(total), size(seen)))
+        traffic = traffic.then(Traffic(1, message_bytes(total), message_bytes(seen)))
         state, done = analysis.update(total, state)
         if done:
-            return state, wire
+            return state, traffic
     raise Refused(
-        f"{type(analysis).__name__} did not settle in {MOST_ROUNDS} rounds: some effect is without limit, because the "
+        f"{type(analysis).__name__} did not converge in {MAX_ROUNDS} rounds: some effect is without limit, because the "
         "patients with it all had one outcome. Merge rare categories, or take more patients."
     )
 
 
-def size(message: Mapping[str, Floats]) -> int:
-    """Bytes of a message; 8 a number."""
+def message_bytes(message: Mapping[str, Floats]) -> int:
+    """Bytes of a message, 8 per number."""
     return sum(part.nbytes for part in message.values())
 
 

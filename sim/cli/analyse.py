@@ -26,7 +26,7 @@ def benefit(
     figure: Drawn = None,
 ) -> None:
     """Who benefits: marker by treatment, at every site and together; then key=value overrides of the config."""
-    answer("benefit", context.args, {"treated": treated, "marker": marker}, seeds, json_file, figure)
+    carry_out("benefit", context.args, {"treated": treated, "marker": marker}, seeds, json_file, figure)
 
 
 @app.command(context_settings=OPEN)
@@ -40,7 +40,9 @@ def discovery(
     figure: Drawn = None,
 ) -> None:
     """Biomarker discovery: which of many features go with the outcome; then key=value overrides of the config."""
-    answer("discovery", context.args, {"features": features, "rate": rate, "halves": halves}, seeds, json_file, figure)
+    carry_out(
+        "discovery", context.args, {"features": features, "rate": rate, "halves": halves}, seeds, json_file, figure
+    )
 
 
 @app.command(context_settings=OPEN)
@@ -54,26 +56,27 @@ def trends(
     figure: Drawn = None,
 ) -> None:
     """Trends of rare cancers under small-cell suppression; then key=value overrides of the config."""
-    wishes: dict[str, object] = {"year": year, "group": group, "threshold": threshold}
-    answer("trends", context.args, wishes, seeds, json_file, figure)
+    options: dict[str, object] = {"year": year, "group": group, "threshold": threshold}
+    carry_out("trends", context.args, options, seeds, json_file, figure)
 
 
-def answer(
-    name: str, overrides: list[str], wishes: dict[str, object], seeds: int, json_file: Path | None, figure: Path | None
+def carry_out(
+    name: str, overrides: list[str], options: dict[str, object], seeds: int, json_file: Path | None, figure: Path | None
 ) -> None:
-    """Compute, print, and write what was asked for."""
-    from sim.analyses.run import Wishes, figure_path, report, save
-    from sim.cli.analysis_tables import show
+    """Run an analysis, print its answer, and write the JSON file and the figure that were asked for."""
+    from sim.analyses.options import Options
+    from sim.analyses.run import analyse, check_figure_path, save_figure
+    from sim.cli.analysis_tables import print_report
     from sim.files import make_folder, writable_file
 
-    figure_path(figure)
+    check_figure_path(figure)
     if json_file:
         writable_file("--json", json_file)
-    found = report(name, overrides, Wishes(**wishes), seeds)  # type: ignore[arg-type]
-    show(Console(width=None if sys.stdout.isatty() else 140, highlight=False), found)
+    found = analyse(name, overrides, Options(**options), seeds)  # type: ignore[arg-type]
+    print_report(Console(width=None if sys.stdout.isatty() else 140, highlight=False), found)
     if json_file:
         make_folder(json_file.parent)
         json_file.write_text(json.dumps(found.json(), indent=2) + "\n")
     if figure:
         make_folder(figure.parent)
-        save(found.figure(), figure)
+        save_figure(found.figure(), figure)

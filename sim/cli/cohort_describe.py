@@ -8,7 +8,7 @@ from rich.markdown import Markdown
 from rich.table import Table
 from rich.text import Text
 
-from sim.analyses.learnable import FEWEST, MOST_ROWS, learnable, who
+from sim.analyses.learnable import FEWEST, MOST_ROWS, learnable, patients_by_cancer
 from sim.assets import root
 from sim.cli.printed_tables import printed, printed_sites
 from sim.cohort.calibrated.marginals import marginals
@@ -32,7 +32,7 @@ def describe_cohort(console: Console, name: str, overrides: Sequence[str]) -> No
     if cohort.name == "calibrated":
         console.print(printed(marginals(cohort), "Marginals: published and simulated"))
     if isinstance(wanted.cohort, Clinical):
-        console.print(printed(who(cohort), "Who the patients are"))
+        console.print(printed(patients_by_cancer(cohort), "Who the patients are"))
     baselines = learnable(cohort)
     if not len(baselines):
         console.print(f"What can be learned: no outcome has {FEWEST} of either answer.")

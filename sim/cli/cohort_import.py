@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
 import typer
 
 from sim.checks import Refused
-from sim.files import writable_parquet
+from sim.files import writable_out
 from sim.intake.options import FollowUp, Unknown
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def import_records(
     """Read the records in `folder` and write table and card; refuses an `out` that cannot be written before reading."""
     from sim.progress import bar
 
-    writable_parquet(out, overwrite)
+    writable_out(out, overwrite)
     records = open_folder(folder)
     not_understood: Counter[str] | None = (
         Counter() if unknown is Unknown.skip else None

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from sim.checks import one_of
-from sim.files import writable_parquet
+from sim.files import writable_out
 from sim.intake.synthea_engine.engine import END, PACKAGE, VERSION, fingerprint
 from sim.intake.synthea_engine.make import MadeCohort, make_cohort
 from sim.intake.synthea_engine.plan import MakeSettings, parse_settings
@@ -19,7 +19,7 @@ def make_and_report(console: Console, engine: str, words: Sequence[str], out: Pa
     """Make the cohort, write its card and print a summary; exit code 130 if the user stops it with Ctrl-C."""
     one_of("ENGINE", engine, ["synthea"])
     settings = parse_settings(words)
-    writable_parquet(out, overwrite)
+    writable_out(out, overwrite)
     try:
         made = make_cohort(settings, out)
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""The command line: run | study | report | verify | cohort | partition | analyse."""
+"""The command line: run | study | predict | report | verify | cohort | partition | analyse."""
 
 import json
 import math
@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from sim.checks import Refused, print_refusal
+from sim.checks import Refused, one_of, print_refusal
 from sim.cli.analyse import app as analyses
 from sim.cli.cohort_import import imports
 from sim.profiling import profiled, stage
@@ -86,19 +86,37 @@ def carry_out(words: list[str], name: str, seeds: int, metric: str, workers: int
 
         from sim.progress import bar, compiling
         from sim.run.sweep import run_all
-        from sim.study import study as studies
+        from sim.study.cells import index, study_cells
+        from sim.study.study import load, with_overrides
 
-    plan = studies.load(name)
+    plan = load(name)
     plan = replace(plan, seeds=seeds or plan.seeds, metric=metric or plan.metric)
-    plan = studies.changed(plan, words)
-    cells = studies.cells(plan, words)
+    plan = with_overrides(plan, words)
+    cells = study_cells(plan, words)
     folder = Path(cells[0].experiment.results.dir) / plan.name
     with compiling(), bar(f"{plan.name}: {len(cells)} runs", len(cells)) as watch, stage("runs"):
         homes = run_all([cell.experiment for cell in cells], folder, workers or os.cpu_count() or 1, watch)
     command = shlex.join(["fedtrial", *sys.argv[1:]])
-    (folder / "study.json").write_text(studies.index(plan, list(zip(cells, homes, strict=True)), command))
+    (folder / "study.json").write_text(index(plan, list(zip(cells, homes, strict=True)), command))
     with stage("report"):
         publish(folder)
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, such as results/runs/quickstart/0123456789ab.")],
+    file: Annotated[Path, typer.Argument(help="Rows with the cohort's columns, CSV (also .gz) or Parquet.")],
+    site: Annotated[str, typer.Option(help="Whose model or standardisation, where each site has its own.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Where the predictions go (.parquet or .csv).")] = None,
+    model: Annotated[str, typer.Option(help="final, or best by validation loss.")] = "final",
+    separator: Annotated[str, typer.Option(help="Between the cells of a CSV; \\t for a tab.")] = ",",
+    missing: Annotated[list[str] | None, typer.Option(help="A word for 'not recorded' beside the usual ones.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
+) -> None:
+    """Apply a run's model to new rows; a column that does not fit is refused."""
+    from sim.cli.predict import predict_and_report
+
+    predict_and_report(console, run, file, site, out, model, separator, missing or [], overwrite)
 
 
 @app.command()
@@ -111,9 +129,9 @@ def publish(folder: Path) -> None:
     """Print a study's table and write its page."""
     from sim.report.page import write_report
     from sim.report.tables import print_summary, summary
-    from sim.study.results import gather
+    from sim.study.results import read_study
 
-    gathered = gather(folder)
+    gathered = read_study(folder)
     page = write_report(gathered, folder)
     print_summary(console, summary(gathered))
     console.print(f"Page: {page}", highlight=False, soft_wrap=True)
@@ -157,25 +175,29 @@ def partition(
 @app.command()
 def verify(
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the certificates to this file.")] = None,
+    only: Annotated[str, typer.Option(help="One entry of an axis, such as scaffold or krum.")] = "",
 ) -> None:
-    """Prove every method against closed forms; exit 1 if one fails."""
+    """Prove every entry of every axis against closed forms; exit 1 if one fails."""
     from dataclasses import asdict
 
     from sim.files import make_folder, writable_file
     from sim.progress import compiling
     from sim.verify import certificates
+    from sim.verify.certificates import TABLES
 
-    table = Table("method", "property", "error", "tolerance", "", title="Correctness certificates")
+    if only:
+        one_of("--only", only, {name for entries in TABLES.values() for name in entries})
+    table = Table("axis", "entry", "property", "error", "tolerance", "", title="Correctness certificates")
     if json_file:
         writable_file("--json", json_file)
     with (
         compiling(),
         Console(stderr=True).status("proving every method against closed forms"),
     ):  # silent unless a terminal
-        done = list(certificates())
+        done = list(certificates(only=only))
     for one in done:
         mark = "[green]pass[/]" if one.passed else "[bold red]FAIL[/]"
-        table.add_row(one.method, one.property, f"{one.error:.1e}", f"{one.tolerance:.0e}", mark)
+        table.add_row(one.axis, one.method, one.property, f"{one.error:.1e}", f"{one.tolerance:.0e}", mark)
     console.print(table)
     failed = [one for one in done if not one.passed]
     console.print(f"{len(done) - len(failed)} of {len(done)} certificates hold.")

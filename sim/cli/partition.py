@@ -5,23 +5,23 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sim.analyses.run import figure_path
+from sim.analyses.run import check_figure_path
 from sim.cli.printed_tables import printed, printed_sites
 from sim.config.compose import experiment
 from sim.files import make_folder
 from sim.partition.affinity import Affinity
-from sim.partition.affinity_settings import Columns
+from sim.partition.affinity_settings import AffinityColumns
 from sim.partition.base import digest
-from sim.partition.case_mix import skews
+from sim.partition.case_mix import column_skews
 from sim.partition.describe import describe, skew
 from sim.report.partition_figure import partition_figure
 from sim.run.prepare import gather
-from sim.shift.summary import changed
+from sim.shift.summary import changed_columns
 
 
 def describe_partition(console: Console, overrides: Sequence[str], figure: Path | None) -> None:
     """Print sites, skew of every column against chance and fingerprint; write the figure (None: in results.dir)."""
-    figure_path(figure)
+    check_figure_path(figure)
     wanted = experiment(overrides)
     before_shift, cohort, outcome, sites, external, sides = gather(wanted)
     frame = describe(cohort, outcome, sites)
@@ -30,7 +30,7 @@ def describe_partition(console: Console, overrides: Sequence[str], figure: Path 
     if external:
         console.print(f"External, kept out of training: {', '.join(external)}.", markup=False)
     if wanted.partition.overlap:
-        console.print(sides.leak.told())
+        console.print(sides.leak.in_words())
     overall, none = skew(frame), f"{(frame['events'] == 0).sum()} without an event"
     if "classes" in frame:
         none = f"{(frame['classes'] == 1).sum()} with one class alone"
@@ -41,16 +41,16 @@ def describe_partition(console: Console, overrides: Sequence[str], figure: Path 
         f"Jensen-Shannon {overall.jensen_shannon:.4f} bit."
     )
     title = "Skew by column; by_chance: the same sites with patients assigned at random"
-    console.print(printed(skews(cohort, outcome, sites), title))
+    console.print(printed(column_skews(cohort, outcome, sites), title))
     if cohort is not before_shift:
         title = "Shift: share of rows changed, in all and over sites"
-        console.print(printed(changed(before_shift, cohort, sites), title))
+        console.print(printed(changed_columns(before_shift, cohort, sites), title))
         if "faults" in cohort.notes:
             console.print(f"Faults: {cohort.notes['faults']}.", markup=False)
     fingerprint = digest(cohort, sites)
     console.print(f"Partition: {fingerprint}")
     path = figure or Path(wanted.results.dir) / f"partition-{fingerprint[:12]}.svg"
     make_folder(path.parent)
-    columns = wanted.partition.columns if isinstance(wanted.partition, Affinity) else Columns()
+    columns = wanted.partition.columns if isinstance(wanted.partition, Affinity) else AffinityColumns()
     partition_figure(cohort, outcome, sites, frame, columns.demographic).savefig(path)
     console.print(f"Figure: {path}", soft_wrap=True)

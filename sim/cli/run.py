@@ -20,7 +20,7 @@ from sim.config.experiment import register
 from sim.profiling import stage
 from sim.progress import bar, compiling
 from sim.records.store import Run, read
-from sim.run.run import keep, prepare
+from sim.run.sweep import Preparing, keep, latest, unfinished
 
 SHOWN = 30  # sites in the table; all of them are in sites.parquet
 
@@ -36,19 +36,25 @@ def launch(words: Sequence[str]) -> None:
         if not (asked.help or asked.hydra_help):
             wanted = [experiment(cell) for cell in (cells(asked.overrides) if asked.multirun else [asked.overrides])]
         register()
+    preparing = latest()
     if asked.multirun and wanted and not (asked.cfg or asked.info):
-        prepare(wanted[0])  # a bad file is told before Hydra makes a folder
+        for first in unfinished(wanted[:1], Path(wanted[0].results.dir)).values():
+            preparing(first)  # a bad file is told before Hydra makes a folder
+
+    def job(config: DictConfig) -> None:
+        one(config, preparing)
+
     sys.argv = ["fedtrial run", *words]
-    app = hydra.main(version_base="1.3", config_path=str(root() / "configs"), config_name="config")(one)
+    app = hydra.main(version_base="1.3", config_path=str(root() / "configs"), config_name="config")(job)
     app()
 
 
-def one(config: DictConfig) -> None:
+def one(config: DictConfig, preparing: Preparing) -> None:
     """One run: compute it unless it is there, and say what came out."""
     try:
         wanted = build(config)
         with compiling(), bar(f"{wanted.rounds} rounds", wanted.rounds) as watch:
-            home = keep(wanted, Path(wanted.results.dir), watch)
+            home = keep(wanted, Path(wanted.results.dir), watch, preparing)
         show(read(home), home)
     except Refused as refusal:  # Hydra would print a traceback and exit with 1
         print_refusal(refusal)
@@ -59,7 +65,8 @@ def show(run: Run, home: Path) -> None:
     """Metrics of the last scored round at every site (if many, the largest), bytes, and where the records are."""
     console = Console(highlight=False, soft_wrap=True)
     at = run.sites["round"].max()
-    last = run.sites[(run.sites["round"] == at) & (run.sites["split"] == "test")]
+    scored = run.sites[(run.sites["round"] == at) & (run.sites["split"] == "test")]
+    last = scored[scored["model"] == run.info["deploys"]]
     wide = last.pivot(index="site", columns="metric", values="value")
     table = Table(
         Column("site", no_wrap=True), "test rows", "events", *wide.columns, title=f"Round {at}, test patients"
@@ -86,6 +93,8 @@ def show(run: Run, home: Path) -> None:
     if run.info["settings"]["system"]["dropout"] and len(run.rounds) > 1:
         answered = run.rounds["sites"].iloc[1:]
         console.print(f"Answered: {answered.mean():.1f} sites a round, {answered.min()} at least.")
+    for said in run.info["roles"].values():
+        console.print(f"{said}.", markup=False)
     for note in ("faults", "not known"):
         if note in run.info["notes"]:
             console.print(f"{note.capitalize()}: {run.info['notes'][note]}.", markup=False)

@@ -1,39 +1,99 @@
 """Encoding of predictors: recorded columns to numbers and indicators, before any scaling."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import is_bool_dtype
 
+from sim.arrays import Floats
 from sim.checks import Refused
 
 HUGE = 1e18  # its square still fits single precision
-Floats = NDArray[np.float64]
+
+
+class Kind(Enum):
+    """Kind of a predictor."""
+
+    number = "number"
+    flag = "flag"  # true or false
+    category = "category"
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """How one predictor becomes features.
+
+    levels  words of a category, in order; the first has no feature
+    gaps    whether it was not recorded for some row
+    flag    whether an indicator says where; false also if an earlier predictor had the very same gaps
+    """
+
+    name: str
+    kind: Kind
+    levels: tuple[str, ...]
+    gaps: bool
+    flag: bool
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Fitted encoding of a table's predictors, in order; the same value encodes tables that come later."""
+
+    predictors: tuple[Predictor, ...]
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, columns: Sequence[str]) -> "Encoder":
+        """Encoding of the predictors `columns`, fitted to one column at a time.
+
+        A column with gaps gets an indicator of them, unless an earlier column has the very same gaps: two equal
+        indicators carry no more than one and are collinear.
+        """
+        predictors: list[Predictor] = []
+        flagged: set[bytes] = set()  # gaps that have an indicator, packed to one bit per row
+        for column in columns:
+            series = table[column]
+            levels: tuple[str, ...] = ()
+            if isinstance(series.dtype, pd.CategoricalDtype):
+                kind, levels = Kind.category, tuple(map(str, series.cat.categories))
+            else:
+                kind = Kind.flag if is_bool_dtype(series) else Kind.number
+            missing = gaps(series)
+            bits = np.packbits(missing).tobytes() if missing.any() else b""
+            predictors.append(Predictor(column, kind, levels, bool(bits), bool(bits) and bits not in flagged))
+            flagged.add(bits)
+        return cls(tuple(predictors))
+
+    def encode(self, table: pd.DataFrame) -> Iterator[tuple[str, NDArray[np.generic]]]:
+        """Features of the fitted table, or of one that conforms to it: name and numbers or indicators [R].
+
+        NaN = not recorded. A categorical becomes one indicator per level but the first.
+        """
+        for predictor in self.predictors:
+            column, series = predictor.name, table[predictor.name]
+            if predictor.kind is Kind.category:
+                codes = series.cat.codes.to_numpy()
+                yield from ((f"{column}={word}", codes == at) for at, word in enumerate(predictor.levels) if at)
+            else:
+                yield column, numeric(series)
+            if predictor.flag:
+                yield f"{column} missing", gaps(series)
 
 
 def encode(table: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str, NDArray[np.generic]]]:
-    """Features of the predictors `columns`: name and numbers or indicators [R]; NaN = not recorded.
+    """Features of the predictors `columns`, by an encoding that is fitted to the table itself; see `Encoder`."""
+    return Encoder.of(table, columns).encode(table)
 
-    A categorical becomes one indicator per level but the first. A column with gaps gets an indicator of them, unless an
-    earlier column has the very same gaps: two equal indicators carry no more than one and are collinear.
-    """
-    flagged: set[bytes] = set()  # gaps that have an indicator, packed to one bit per row
-    for column in columns:
-        series = table[column]
-        if isinstance(series.dtype, pd.CategoricalDtype):
-            codes = series.cat.codes.to_numpy()
-            yield from ((f"{column}={word}", codes == at) for at, word in enumerate(series.cat.categories) if at)
-            missing = codes < 0
-        else:
-            number = numeric(series)
-            yield column, number
-            missing = np.isnan(number) if number.dtype.kind == "f" else np.zeros(0, dtype=bool)
-        if missing.any():
-            gaps = np.packbits(missing).tobytes()
-            if gaps not in flagged:
-                yield f"{column} missing", missing
-            flagged.add(gaps)
+
+def gaps(series: pd.Series) -> NDArray[np.bool_]:
+    """Where a predictor is not recorded, bool [R]."""
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return np.asarray(series.cat.codes.to_numpy() < 0)
+    number = numeric(series)
+    return np.isnan(number) if number.dtype.kind == "f" else np.zeros(len(number), dtype=bool)
 
 
 def numeric(series: pd.Series) -> NDArray[np.generic]:

@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sim.arrays import Floats
 from sim.checks import Refused, within
-from sim.cohort.outcomes import Binary
+from sim.cohort.outcomes import Binary, Kind
 from sim.cohort.table import Cohort, Source
 from sim.random import stream
-
-Floats = NDArray[np.float64]
 
 DIMENSION = 60  # of synthetic(alpha, beta)
 CUBE_SITES = 4  # of FCUBE, one per pair of opposite octants
@@ -46,6 +45,10 @@ class Synthetic(Source):
                 f"cohort.iid=true with cohort.alpha={self.alpha:g}, cohort.beta={self.beta:g}: sites that are "
                 "alike have neither. Set both to 0."
             )
+
+    def knows_truth(self, kind: Kind) -> bool:
+        """Of its label, which is a function of the features."""
+        return kind is Binary
 
     def load(self, seed: int) -> Cohort:
         """Rows of all sites; the column `class` is not a predictor, but partition.by may name it."""
@@ -87,6 +90,10 @@ class Fcube(Source):
 
     def __post_init__(self) -> None:
         within("cohort.rows", self.rows, 2 * CUBE_SITES, 10**8)
+
+    def knows_truth(self, kind: Kind) -> bool:
+        """Of its label, which is a function of the features."""
+        return kind is Binary
 
     def load(self, seed: int) -> Cohort:
         """Rows of all sites."""

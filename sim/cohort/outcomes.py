@@ -38,5 +38,6 @@ class Unlearnable:
 
 
 Outcome = Binary | Categorical | Survival
+Kind = type[Binary] | type[Categorical] | type[Survival]
 SPLITS = ("train", "valid", "test")  # the side of the split that a patient is on
 DAYS_PER_YEAR = 365.25  # times are recorded in days; a year is a mean Julian year

@@ -6,9 +6,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.random import Words
+from sim.arrays import Ints, Words
 
-Ints = NDArray[np.int64]
 Number = TypeVar("Number", np.int64, np.float64)
 
 

@@ -1,6 +1,7 @@
 """Real cohorts that a dependency ships, so that they need no download."""
 
 from dataclasses import dataclass
+from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,10 @@ class Lung(Source):
 
     Loprinzi et al., J Clin Oncol 12(3), 1994, as lifelines ships it; see datasets/lung/card.md.
     """
+
+    def fingerprint(self, seed: int) -> str:
+        """Version of the package that ships the file."""
+        return f"lifelines {version('lifelines')}"
 
     def load(self, seed: int) -> Cohort:
         """The cohort; draws nothing. Gaps are kept: `meal_kcal` is missing for a fifth of the patients."""

@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from sim.checks import Refused, one_of
-from sim.cohort.outcomes import Binary, Categorical, Outcome, Survival, Unlearnable
+from sim.cohort.outcomes import Binary, Categorical, Kind, Outcome, Survival, Unlearnable
 from sim.cohort.patients import Patients
 from sim.cohort.validate import validate
 
@@ -107,7 +108,7 @@ class Cohort:
 
     @cached_property
     def digest(self) -> str:
-        """Fingerprint of every observed cell, for the run id; independent of the order of the rows."""
+        """Fingerprint of every observed cell, for the record of a run; independent of the order of the rows."""
         rows = np.sort(pd.util.hash_pandas_object(self.table, index=False).to_numpy())
         head = repr(
             (self.name, sorted(self.outcomes.items()), sorted(self.predictors.items()), list(self.table.columns))
@@ -119,9 +120,23 @@ class Cohort:
 class Source:
     """Settings of one entry of the `cohort` config group, from which the cohort is loaded."""
 
+    places: ClassVar[tuple[str, ...]] = ()  # settings that say where files lie: a path, or a mapping to paths
+
     def card(self) -> Path | None:
         """Path of the card beside the user's own data, if any; cards of what ships are in datasets/."""
         return None
+
+    def fingerprint(self, seed: int) -> str:
+        """What decides the rows beside settings, seed and code: the contents of the files that `load` reads.
+
+        It is part of the name of a run, so it must not load the patients. A source that reads files overrides it, with
+        `sim.files.fingerprint`.
+        """
+        return ""
+
+    def knows_truth(self, kind: Kind) -> bool:
+        """Whether the cohort will hold the best possible score of its outcomes of this kind, see `Cohort.truth`."""
+        return False
 
     def load(self, seed: int) -> Cohort:
         """The cohort; a source that draws nothing ignores the seed."""

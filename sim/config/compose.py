@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sim.assets import root
 from sim.checks import Refused, did_you_mean
-from sim.config.experiment import GROUPS, Experiment, register
+from sim.config.experiment import CHAINS, GROUPS, Experiment, register
 from sim.config.refusals import options, plain, scenario_key, unknown
 
 SECTIONS = {field.name for field in fields(Experiment)} - {"rounds", "seed"}
@@ -103,11 +103,11 @@ def check(override: str, chosen: Sequence[str]) -> None:
             there = OmegaConf.select(config, group) is not None
             raise Refused(f"{override}: leave out '+'." if there else unknown(override, config))
     if group in GROUPS:
-        allowed = options(group)
-        value = str(parsed.value())
-        if value not in allowed:
-            hint = did_you_mean(value, allowed, f"{group}={{}}")
-            raise Refused(f"{group}={value}: allowed {', '.join(allowed)}.{hint}")
+        given, allowed = parsed.value(), options(group)
+        for value in map(str, given if group in CHAINS and isinstance(given, list) else [given]):
+            if value not in allowed:
+                hint = did_you_mean(value, allowed, f"{group}={{}}")
+                raise Refused(f"{group}={value}: allowed {', '.join(allowed)}.{hint}")
 
 
 def own_keys(config: DictConfig, key: str) -> bool:

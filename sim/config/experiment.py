@@ -4,8 +4,9 @@ Hydra composes, OmegaConf checks types, `__post_init__` checks ranges. Nothing i
 group is looked up in the tables below, and a config that holds `_target_` is refused.
 """
 
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -14,15 +15,26 @@ from omegaconf import MISSING
 from sim.checks import Refused, within
 from sim.cohort import COHORTS
 from sim.cohort.table import Source
+from sim.engine.clusters import CLUSTERED
 from sim.engine.executors import EXECUTORS, Executor
-from sim.engine.references import REFERENCES
-from sim.engine.rounds import Evaluation
+from sim.engine.loops import OwnLoop
+from sim.engine.references import REFERENCES, Reference
+from sim.engine.simulation import Evaluation
 from sim.federation.split import Split
 from sim.local.settings import Training
+from sim.methods.aggregators import AGGREGATORS
+from sim.methods.aggregators.base import Aggregator
 from sim.methods.algorithms import ALGORITHMS
-from sim.methods.algorithms.base import Method
+from sim.methods.algorithms.base import Algorithm, Method
+from sim.methods.attacks import ATTACKS, Attack
+from sim.methods.contract import Weighting
+from sim.methods.personal import PERSONAL, Personal
+from sim.methods.roles import NEUTRAL, Roles, neutral
 from sim.methods.servers import SERVERS, Server
-from sim.methods.systems import System
+from sim.methods.systems import SYSTEMS
+from sim.methods.systems.base import System
+from sim.methods.uplink import UPLINK
+from sim.methods.uplink.base import Transform
 from sim.partition import PARTITIONS
 from sim.partition.base import Partition
 from sim.shift import Shift
@@ -37,12 +49,18 @@ GROUPS: dict[str, dict[str, type]] = {
     "partition": dict(PARTITIONS),
     "task": dict(TASKS),
     "net": dict(NETS),
-    "algorithm": {**ALGORITHMS, **REFERENCES},
+    "algorithm": {**ALGORITHMS, **CLUSTERED, **REFERENCES},
+    "uplink": dict(UPLINK),
+    "attack": dict(ATTACKS),
+    "aggregator": dict(AGGREGATORS),
     "server": dict(SERVERS),
+    "personal": dict(PERSONAL),
+    "system": dict(SYSTEMS),
     "executor": dict(EXECUTORS),
     "scenario": {},  # presets alone, in configs/scenario
 }
 
+CHAINS = ("uplink",)  # groups of which several entries may be taken, in the order given
 VOLATILE = ("executor", "results", "scenario")  # by whom a run is computed, and the name of its settings: no identity
 
 
@@ -66,21 +84,75 @@ class Experiment:
     task: TaskSettings = MISSING
     net: Net = MISSING
     algorithm: Method = MISSING
+    uplink: dict[str, Transform] = field(default_factory=dict)  # in the order of application
+    attack: Attack = MISSING
+    aggregator: Aggregator = MISSING
     server: Server = MISSING
+    personal: Personal = MISSING
+    system: System = MISSING
     executor: Executor = MISSING
     shift: Shift = field(default_factory=Shift)
     split: Split = field(default_factory=Split)
     local: Training = field(default_factory=Training)
-    system: System = field(default_factory=System)
     evaluation: Evaluation = field(default_factory=Evaluation)
     results: Results = field(default_factory=Results)
     scenario: str = ""  # the preset of configs/scenario that the settings come from, before any of them was changed
+    weighting: Weighting = Weighting.patients  # what counts the same in the federation's objective, for every method
     rounds: int = 50  # >= 1
     seed: int = 0  # >= 0; draws patients, splits, starts, batches and participation
 
     def __post_init__(self) -> None:
         within("rounds", self.rounds, 1)
         within("seed", self.seed, 0)
+        self.roles.check()
+        if isinstance(self.algorithm, OwnLoop):
+            self.refuse_beside(self.algorithm)
+
+    @property
+    def roles(self) -> Roles:
+        """The axes of the method as the engine takes them."""
+        beside = self.axes
+        return self.algorithm.roles(beside) if isinstance(self.algorithm, OwnLoop) else beside
+
+    @property
+    def axes(self) -> Roles:
+        """The axes as they are set."""
+        return Roles(
+            algorithm=self.algorithm if isinstance(self.algorithm, Algorithm) else Algorithm(),
+            uplink=tuple(self.uplink.values()),
+            attack=self.attack,
+            aggregator=self.aggregator,
+            server=self.server,
+            personal=self.personal,
+            system=self.system,
+            weighting=self.weighting,
+        )
+
+    def judged_by(self, reference: Reference) -> "Experiment":
+        """The reference for this experiment: the axes of messages, which it has none of, are back at their defaults."""
+        return replace(
+            self,
+            algorithm=reference,
+            uplink={},
+            attack=NEUTRAL.attack,
+            aggregator=NEUTRAL.aggregator,
+            server=NEUTRAL.server,
+            personal=NEUTRAL.personal,
+            system=NEUTRAL.system,
+        )
+
+    def refuse_beside(self, method: OwnLoop) -> None:
+        """Refuse an axis that a method with a loop of its own would not heed."""
+        axes = ("uplink", "attack", "aggregator", "server", "personal", "system")
+        lost = [axis for axis in neutral(self.axes, *axes) if axis not in method.axes]
+        if self.system.holds and "system" in method.axes and method.exchanges:
+            lost.append("system=buffered")
+        if lost:
+            name = settings(method)["is"]
+            raise Refused(
+                f"algorithm={name} has a loop of its own, in which {', '.join(lost)} would do nothing. Leave "
+                f"{'it' if len(lost) == 1 else 'them'} out, or take another algorithm."
+            )
 
 
 _registered: set[tuple[str | None, str, type]] = set()
@@ -90,7 +162,8 @@ def register() -> None:
     """Put the schema and the entries of every group where Hydra looks for them, each once."""
     every = {(group, name, entry) for group, entries in GROUPS.items() for name, entry in entries.items()}
     for group, name, entry in {(None, "experiment", Experiment), *every} - _registered:
-        ConfigStore.instance().store(group=group, name=name, node=entry)
+        package = f"{group}.{name}" if group in CHAINS else None
+        ConfigStore.instance().store(group=group, name=name, node=entry, package=package)
         _registered.add((group, name, entry))
 
 
@@ -99,7 +172,12 @@ def settings(value: object) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         named = [name for entries in GROUPS.values() for name, entry in entries.items() if entry is type(value)]
         head: Json = {"is": named[0]} if named else {}
-        return head | {entry.name: settings(getattr(value, entry.name)) for entry in fields(value)}
+        parts = {entry.name: getattr(value, entry.name) for entry in fields(value)}
+        # The order of a chain counts, and JSON objects have none.
+        return head | {
+            name: [settings(one) for one in part.values()] if name in CHAINS else settings(part)
+            for name, part in parts.items()
+        }
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, dict):
@@ -110,7 +188,29 @@ def settings(value: object) -> Any:
 
 
 def identity(experiment: Experiment) -> Json:
-    """The part of the settings that decides the numbers."""
+    """The part of the settings that decides the numbers; of a file its name, for its contents are a fingerprint's."""
     whole: Json = {name: part for name, part in settings(experiment).items() if name not in VOLATILE}
-    whole["cohort"] = {name: part for name, part in whole["cohort"].items() if name != "dir"}  # the data's digest tells
+    places = experiment.cohort.places
+    whole["cohort"] = {
+        name: named(part) if name in places else part for name, part in whole["cohort"].items() if name != "dir"
+    }
     return whole
+
+
+def named(place: Any) -> Any:
+    """The name of a file, or of every file of a mapping, without its folder."""
+    return {key: named(part) for key, part in place.items()} if isinstance(place, dict) else Path(place).name
+
+
+def classes(value: object) -> set[type]:
+    """Classes of a settings object and of all in it; of an experiment, only of the settings that decide the numbers."""
+    if isinstance(value, dict):
+        return classes(list(value.values()))
+    if isinstance(value, list | tuple):
+        return {kind for part in value for kind in classes(part)}
+    if not is_dataclass(value) or isinstance(value, type):
+        return set()
+    left_out = VOLATILE if isinstance(value, Experiment) else ()
+    return {type(value)} | classes(
+        [getattr(value, entry.name) for entry in fields(value) if entry.name not in left_out]
+    )

@@ -10,7 +10,7 @@ from torch.func import vmap
 
 from sim.federation.federation import Federation
 from sim.local.rows import Rows, view
-from sim.tasks.task import Columns, Task
+from sim.tasks.task import OutcomeColumns, Task
 
 PART_ROWS = 65_536  # held-out rows judged at once; fixed, since a product's last bit may depend on its shape
 
@@ -32,7 +32,7 @@ class Held:
     sites: tuple[int, int]  # the first, and one after the last
     row: NDArray[np.int64]  # [N] ascending
     segment: NDArray[np.int64]  # [N]
-    y: Columns = field(repr=False)  # columns of the outcome, each [N]
+    y: OutcomeColumns = field(repr=False)  # columns of the outcome, each [N]
 
     @classmethod
     def of(cls, federation: Federation, splits: tuple[str, ...]) -> "Held":

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from sim.checks import within
 from sim.engine.evaluation import Metrics, join
-from sim.engine.messages import Broadcast, Order, Upload
+from sim.engine.messages import Broadcast, Candidates, Floats, Ints, Order, Upload
 from sim.engine.ray_actors import RayCrew
-from sim.engine.site_state import Shelf
-from sim.engine.worker import Job, Workshop
+from sim.engine.site_state import SiteState
+from sim.engine.worker import Job, Worker
 from sim.local.fused import Fused
 from sim.processes import ray_session
 from sim.profiling import stage
@@ -53,40 +53,47 @@ class OnRay(Executor):
 class Crew(Protocol):
     """Open executor."""
 
-    shelf: Shelf
+    memory: SiteState
 
     def train(self, broadcast: Broadcast, orders: Sequence[Order]) -> list[Upload]:
         """Carry out orders; uploads in the order of the orders."""
 
-    def judge(self, x: NDArray[np.floating] | None) -> Metrics:
-        """Metrics of every site and split under one model [P], or (None) under each site's own; {} without rows."""
+    def judge(self, models: Candidates) -> Metrics:
+        """Metrics of every site and split under these models; {} without rows."""
+
+    def losses(self, x: NDArray[np.floating], sites: Ints) -> Floats:
+        """Loss of one model [P] over all training rows of some sites; [C] -> [C]."""
 
 
 class Here:
     """Crew of this process. Compiled loops leave the interpreter to others, so that threads share a round's orders."""
 
     def __init__(self, job: Job, threads: int) -> None:
-        self.workshop = Workshop.open(job)
-        self.shelf = self.workshop.shelf
-        threads = threads if isinstance(self.workshop.trainer, Fused) else 1
+        self.worker = Worker.open(job)
+        self.memory = self.worker.memory
+        threads = threads if isinstance(self.worker.trainer, Fused) else 1
         self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def train(self, broadcast: Broadcast, orders: Sequence[Order]) -> list[Upload]:
         """Carry out orders, the longest first."""
-        current = self.shelf.current
+        current = self.memory.current
         return self.share(
-            lambda order: self.workshop.train(broadcast, order, current[order.sites]), orders, lambda order: order.work
+            lambda order: self.worker.train(broadcast, order, current[order.sites]), orders, lambda order: order.work
         )
 
-    def judge(self, x: NDArray[np.floating] | None) -> Metrics:
+    def judge(self, models: Candidates) -> Metrics:
         """All runs of sites."""
-        parts = range(len(self.workshop.parts))
+        parts = range(len(self.worker.parts))
         judged = self.share(
-            lambda part: self.workshop.judge(part, x, self.shelf.current),
+            lambda part: self.worker.judge(part, models, self.memory.current),
             parts,
-            lambda part: float(len(self.workshop.parts[part].row)),
+            lambda part: float(len(self.worker.parts[part].row)),
         )
         return join(judged) if judged else {}
+
+    def losses(self, x: NDArray[np.floating], sites: Ints) -> Floats:
+        """In this thread."""
+        return self.worker.losses_under(x, sites)
 
     def share(self, do: Callable[[T], R], items: Sequence[T], work: Callable[[T], float]) -> list[R]:
         """Results in the order of the items; threads take the next longest."""
@@ -110,20 +117,18 @@ def cores() -> int:
 @contextmanager
 def crew(executor: Executor, job: Job) -> Iterator[Crew]:
     """Open the executor for one run."""
-    if isinstance(executor, OnRay):
-        with ExitStack() as opened:
+    threads = torch.get_num_threads()
+    with ExitStack() as opened:
+        opened.callback(torch.set_num_threads, threads)
+        if isinstance(executor, OnRay):
             with stage("executor"):
                 opened.enter_context(ray_session(executor.workers))
-                hands = opened.enter_context(RayCrew.open(job, executor.workers))
-            yield hands
-        return
-    threads = torch.get_num_threads()
-    alone = Here(job, executor.threads or cores() if isinstance(executor, InProcess) else 1)
-    try:
-        yield alone
-    finally:
-        alone.close()
-        torch.set_num_threads(threads)
+                distant = opened.enter_context(RayCrew.open(job, executor.workers))
+            yield distant
+        else:
+            here = Here(job, executor.threads or cores() if isinstance(executor, InProcess) else 1)
+            opened.callback(here.close)
+            yield here
 
 
 EXECUTORS: dict[str, type[Executor]] = {"inprocess": InProcess, "ray": OnRay}

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Arrays = dict[str, NDArray[np.floating]]
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -15,11 +17,11 @@ class Broadcast:
     round: int
     lr: float
     x: NDArray[np.floating]  # [P]
-    server: Arrays  # name -> [P]
+    server: Arrays  # name -> [P] or []
 
     @property
-    def bytes_site(self) -> int:
-        """Bytes that one site downloads."""
+    def nbytes(self) -> int:
+        """Bytes in memory."""
         return self.x.nbytes + sum(part.nbytes for part in self.server.values())
 
 
@@ -27,27 +29,30 @@ class Broadcast:
 class Order:
     """One chunk's part of a round."""
 
-    sites: NDArray[np.int64]  # [C] numbers of the sites, most steps first
-    steps: NDArray[np.int64]  # [C]
-    weights: NDArray[np.float64]  # [C]
+    sites: Ints  # [C] numbers of the sites, most steps first
+    steps: Ints  # [C]
+    weights: Floats  # [C]
     work: float  # to balance workers by
 
 
 @dataclass(frozen=True)
 class Upload:
-    """What a chunk sends back: sums over its sites. Models and state stay where the sites are."""
+    """What a chunk sends back: sums over its sites, and its scalars. Models and state stay where the sites are."""
 
-    total: dict[str, NDArray[np.float64]]  # name -> [P] or []: sum of weight * message
-    bytes_site: int  # bytes of one site's message
+    total: dict[str, Floats]  # name -> [P] or []: sum of weight * message; {} where whole uploads wait at the sites
+    scalars: Arrays  # name -> [C], in the order of the sites
 
 
-def cut(
-    chosen: NDArray[np.int64],
-    steps: NDArray[np.int64],
-    weights: NDArray[np.float64],
-    work: NDArray[np.float64],
-    most: int,
-) -> list[Order]:
+@dataclass(frozen=True)
+class Candidates:
+    """Models that sites are judged under: one for all, one of several for each, or each site's own."""
+
+    x: NDArray[np.floating]  # [J, P]
+    choice: Ints | None = None  # [S] which of the models; None = the first
+    own: bool = False  # with what sites keep of their own in its place
+
+
+def cut(chosen: Ints, steps: Ints, weights: Floats, work: Floats, most: int) -> list[Order]:
     """Chunks of the chosen sites [M], most steps first; steps, weights and work are of all sites, [S].
 
     A chunk ends after `most` sites or a sixteenth of the work, but not below LEAST: enough chunks to share out, few

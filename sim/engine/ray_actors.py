@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.engine.evaluation import Metrics, join
-from sim.engine.messages import Broadcast, Order, Upload
-from sim.engine.worker import Job, Workshop
+from sim.engine.messages import Broadcast, Candidates, Floats, Ints, Order, Upload
+from sim.engine.worker import Job, Worker
 
 ROWS = "rows.x"  # file of the federation's features, beside those of the sites' state
 INLINE = 100_000  # bytes up to which a message travels inside the calls
@@ -31,8 +31,8 @@ class RayCrew:
         self.ray = ray
         self.folder = folder
         job.federation.share(folder / ROWS)
-        opened = Workshop.open(job, folder)  # also compiles what the actors will load
-        self.shelf = opened.shelf
+        opened = Worker.open(job, folder)  # also compiles what the actors will load
+        self.memory = opened.memory
         self.judges = pack([len(part.row) for part in opened.parts], workers)
         node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         # Tasks may run more than once after a crash; an order is a pure function of what it reads, so nothing is lost.
@@ -42,7 +42,7 @@ class RayCrew:
             "max_task_retries": -1,
             "scheduling_strategy": node,
         }
-        actor: Any = ray.remote(**options)(Worker)
+        actor: Any = ray.remote(**options)(Actor)
         self.job = [ray.put(replace(job, federation=job.federation.without_rows()))]
         self.actors: list[Any] = [actor.remote() for _ in range(workers)]
         self.admit(self.actors)
@@ -56,30 +56,37 @@ class RayCrew:
     def open(cls, job: Job, workers: int) -> Iterator["RayCrew"]:
         """The crew, and a folder for the sites' state, both gone afterwards."""
         with tempfile.TemporaryDirectory(prefix="fedtrial-", dir=memory(job.shared_bytes)) as folder:
-            hands = cls(job, workers, Path(folder))
+            crew = cls(job, workers, Path(folder))
             try:
-                yield hands
+                yield crew
             finally:
-                for actor in hands.actors:
-                    hands.ray.kill(actor)
+                for actor in crew.actors:
+                    crew.ray.kill(actor)
 
     def train(self, broadcast: Broadcast, orders: Sequence[Order]) -> list[Upload]:
         """Longest order first to the least busy actor; one message out and one back per actor."""
         shares = pack([order.work for order in orders], len(self.actors))
         # A small message is copied into each call; a large one is put where all can read it.
-        sent = broadcast if broadcast.bytes_site * len(self.actors) < INLINE else self.ray.put(broadcast)
-        current = self.shelf.current
+        sent = broadcast if broadcast.nbytes * len(self.actors) < INLINE else self.ray.put(broadcast)
+        current = self.memory.current
 
         def call(actor: Any, share: list[int]) -> Any:
             return actor.train.remote(sent, [(orders[at], current[orders[at].sites]) for at in share])
 
         return self.ask(shares, call)
 
-    def judge(self, x: NDArray[np.floating] | None) -> Metrics:
+    def judge(self, models: Candidates) -> Metrics:
         """Runs of sites, always by the same actor, which so reads few of the rows."""
-        current = self.shelf.current if x is None else np.zeros(0, np.int8)
-        parts = self.ask(self.judges, lambda actor, share: actor.judge.remote(x, share, current))
+        current = self.memory.current if models.own else np.zeros(0, np.int8)
+        parts = self.ask(self.judges, lambda actor, share: actor.judge.remote(models, share, current))
         return join(parts) if parts else {}
+
+    def losses(self, x: NDArray[np.floating], sites: Ints) -> Floats:
+        """Equal parts of the sites to each actor."""
+        parts = np.array_split(sites, len(self.actors))
+        shares = [[at] if len(part) else [] for at, part in enumerate(parts)]
+        found = self.ask(shares, lambda actor, share: actor.losses.remote(x, [parts[at] for at in share]))
+        return np.concatenate([np.zeros(0), *found])
 
     def ask(self, shares: list[list[int]], call: Callable[[Any, list[int]], Any]) -> list[Any]:
         """Call every actor that has a share, all at once; answers in the order of the items, whoever gave them.
@@ -97,11 +104,11 @@ class RayCrew:
         return [answers[at] for at in sorted(answers)]
 
 
-class Worker:
+class Actor:
     """Body of a Ray actor; until a job is opened it answers None."""
 
     def __init__(self) -> None:
-        self.workshop: Workshop | None = None
+        self.worker: Worker | None = None
 
     def open(self, shared: list[Any], folder: Path) -> None:
         """Open the job, so that no round waits for it."""
@@ -109,21 +116,25 @@ class Worker:
 
         job = ray.get(shared)[0]
         whole = replace(job, federation=job.federation.with_rows(folder / ROWS))
-        self.workshop = Workshop.open(whole, folder)
+        self.worker = Worker.open(whole, folder)
 
     def train(self, broadcast: Broadcast, orders: list[tuple[Order, NDArray[np.int8]]]) -> list[Upload] | None:
         """Carry out this actor's orders of a round."""
-        if self.workshop is None:
+        if self.worker is None:
             return None
-        return [self.workshop.train(broadcast, order, current) for order, current in orders]
+        return [self.worker.train(broadcast, order, current) for order, current in orders]
 
-    def judge(
-        self, x: NDArray[np.floating] | None, parts: list[int], current: NDArray[np.int8]
-    ) -> list[Metrics] | None:
+    def judge(self, models: Candidates, parts: list[int], current: NDArray[np.int8]) -> list[Metrics] | None:
         """Judge some runs of sites."""
-        if self.workshop is None:
+        if self.worker is None:
             return None
-        return [self.workshop.judge(part, x, current) for part in parts]
+        return [self.worker.judge(part, models, current) for part in parts]
+
+    def losses(self, x: NDArray[np.floating], parts: list[Ints]) -> list[Floats] | None:
+        """Losses of one model at some sites."""
+        if self.worker is None:
+            return None
+        return [self.worker.losses_under(x, part) for part in parts]
 
 
 def pack(costs: Sequence[float], workers: int) -> list[list[int]]:

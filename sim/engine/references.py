@@ -2,43 +2,44 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import vmap
 
 from sim.checks import Refused, within
 from sim.engine.evaluation import Held, Metrics, Rated, measure, rate
 from sim.engine.executors import Crew
-from sim.engine.messages import Broadcast, cut
-from sim.engine.rounds import SCORED, Diverged, Simulation, mean_loss, of_valid
+from sim.engine.loops import OwnLoop
+from sim.engine.messages import Broadcast, Candidates, cut
+from sim.engine.rounds import mean_loss, of_valid
+from sim.engine.simulation import SCORED, Diverged, Round, Simulation
 from sim.federation.federation import Federation
 from sim.local.plan import Step
 from sim.local.rows import Rows
-from sim.methods.algorithms.base import Algorithm, Local, Message, Method, State
+from sim.methods.personal import Private
+from sim.methods.roles import OWN, Roles
 from sim.metrics.segments import segment_sum
 from sim.profiling import stage
-from sim.progress import Watch
 from sim.tasks.task import Batch, Task
 
 Objective = Callable[[Tensor], Tensor]  # [P] -> scalar
 
 
 @dataclass
-class Reference(Method):
-    """A yardstick: no message is exchanged, nothing is averaged."""
+class Reference(OwnLoop):
+    """A yardstick: no message is exchanged, nothing is averaged. Only its last round is scored."""
 
-    def judge(self, simulation: Simulation, hands: Crew, watch: Watch) -> Metrics:
-        """Metrics of every site and split at the end; `watch` is told how many rounds' worth of work is done."""
-        raise NotImplementedError
+    exchanges = False
+    axes: ClassVar[frozenset[str]] = frozenset({"server", "system"})  # they may be set, and do nothing
 
 
 @dataclass
 class LocalOnly(Reference):
     """Every site alone, as many steps as in the federation, each at its own best rate and round by validation loss."""
-
-    model = "local"
 
     factors: list[float] = field(default_factory=lambda: [0.3, 1.0, 3.0])  # > 0; rates tried, as multiples of local.lr
 
@@ -48,67 +49,60 @@ class LocalOnly(Reference):
         for at, factor in enumerate(self.factors):
             within(f"algorithm.factors[{at}]", factor, 0, open_low=True)
 
-    @property
-    def trains_as(self) -> Algorithm:
-        """Every site for itself."""
-        return Alone()
+    def roles(self, beside: Roles) -> Roles:
+        """FedAvg of which nothing leaves the site."""
+        return Roles(personal=Private(), weighting=beside.weighting)
 
-    def judge(self, simulation: Simulation, hands: Crew, watch: Watch) -> Metrics:
+    def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
         """Each site's own model.
 
         A site without validation rows (for Cox: events) takes the rate nearest local.lr and the last round.
         """
+        x = plan.standing().x
         middle = min(self.factors, key=lambda factor: abs(np.log(factor)))
-        watched = Held.of(simulation.federation, ("valid",))
-        seen = segment_sum(simulation.task.weighed(watched.y), watched.segment, watched.segments) > 0
+        watched = Held.of(plan.federation, ("valid",))
+        seen = segment_sum(plan.task.informative(watched.y), watched.segment, watched.segments) > 0
         best = np.full(len(seen), np.inf)
         chosen: Metrics = {}
+        models = np.full((len(seen), plan.task.layout.size), np.nan, plan.federation.x.dtype)
         for tried, factor in enumerate(self.factors):
-            for number in alone(simulation, hands, factor):
-                watch((tried * simulation.rounds + number) // len(self.factors))
-                if not simulation.due(number):
-                    continue
-                with stage("evaluation"):
-                    metrics = hands.judge(None)
-                blind = 0.0 if factor == middle and number == simulation.rounds else np.inf
-                valid = np.where(seen, of_valid(metrics["loss"]), blind)
-                take = np.repeat(valid < best, len(SCORED))
-                best = np.fmin(best, valid)  # a model that is no longer finite has NaN for a loss and is never taken
-                chosen = {name: np.where(take, new, chosen.get(name, new)) for name, new in metrics.items()}
-        held = np.stack([simulation.federation.rows_of(split) for split in SCORED], axis=1) > 0
-        outside = simulation.federation.rows == 0  # an external site has no model of its own
-        lost = ~outside & (np.isinf(best) | (held & ~np.isfinite(chosen["loss"].reshape(held.shape))).any(1))
+            for number in alone(plan, crew, x.numpy(), factor):
+                if plan.due(number):
+                    with stage("evaluation"):
+                        metrics = crew.judge(Candidates(x.numpy()[None], own=True))
+                    blind = 0.0 if factor == middle and number == plan.rounds else np.inf
+                    valid = np.where(seen, of_valid(metrics["loss"]), blind)
+                    better = np.flatnonzero((valid < best) & (plan.federation.rows > 0))
+                    models[better] = crew.memory.read(better, names=[OWN])[OWN]
+                    take = np.repeat(valid < best, len(SCORED))
+                    best = np.fmin(best, valid)  # a model that is no longer finite has a loss of NaN: never taken
+                    chosen = {name: np.where(take, new, chosen.get(name, new)) for name, new in metrics.items()}
+                yield Round((tried * plan.rounds + number) // len(self.factors), x)
+        self.refuse_lost(plan, best, chosen)
+        nobody = np.repeat(plan.federation.rows == 0, len(SCORED))  # an external site has no model of its own
+        metrics = {name: np.where(nobody, np.nan, values) for name, values in chosen.items()}
+        yield Round(plan.rounds, x, metrics={"local": metrics}, deployed=lambda: models)
+
+    def refuse_lost(self, plan: Simulation, best: NDArray[np.float64], chosen: Metrics) -> None:
+        """Raise Diverged where a site has no finite model; best [S]."""
+        held = np.stack([plan.federation.rows_of(split) for split in SCORED], axis=1) > 0
+        lost = np.isinf(best) | (held & ~np.isfinite(chosen["loss"].reshape(held.shape))).any(1)
+        lost &= plan.federation.rows > 0
         if lost.any():
-            names = ", ".join(np.array(simulation.federation.sites)[lost][:5])
+            names = ", ".join(np.array(plan.federation.sites)[lost][:5])
             why = f"alone, no rate kept a finite model at {names}; lower local.lr or algorithm.factors"
-            raise Diverged(simulation.rounds, why)
-        nobody = np.repeat(outside, len(SCORED))
-        return {name: np.where(nobody, np.nan, values) for name, values in chosen.items()}
+            raise Diverged(plan.rounds, why)
 
 
-@dataclass
-class Alone(Algorithm):
-    """Local training without a federation: a site goes on from its own model and sends nothing."""
-
-    site_state = ("model",)
-    start = "model"
-
-    def upload(self, w: Tensor, at: Local) -> tuple[Message, State]:
-        """The model stays."""
-        return {}, {"model": w}
-
-
-def alone(simulation: Simulation, hands: Crew, factor: float) -> Iterator[int]:
-    """Rounds of every site alone, at `factor` times the federation's local rate; the models are on the shelf."""
-    sites, every = simulation.federation.members, np.arange(len(simulation.federation.sites))
-    shelf, x = hands.shelf, simulation.task.init(simulation.seed).numpy()
-    shelf.write(every, shelf.current, {"model": x.astype(simulation.federation.x.dtype)})
-    shelf.turn(every)
-    orders = cut(sites, simulation.site_steps, np.ones(len(every)), simulation.work, simulation.training.chunk)
-    for number in range(1, simulation.rounds + 1):
+def alone(plan: Simulation, crew: Crew, x: NDArray[np.floating], factor: float) -> Iterator[int]:
+    """Rounds of every site alone from x [P], at `factor` times the federation's rate; the sites keep the models."""
+    sites, steps = plan.federation.members, plan.profile.steps
+    crew.memory.fill({OWN: x})
+    orders = cut(sites, steps, np.ones(len(steps)), plan.work(steps), plan.training.chunk)
+    for number in range(1, plan.rounds + 1):
         with stage("training"):
-            hands.train(Broadcast(number, factor * simulation.training.rate(number), x, {}), orders)
-        shelf.turn(sites)
+            crew.train(Broadcast(number, factor * plan.training.rate(number), x, {}), orders)
+        crew.memory.turn(sites)
         yield number
 
 
@@ -121,8 +115,6 @@ class Pooled(Reference):
     rows: the stratified model, which is what the federation trains.
     """
 
-    model = "pooled"
-
     tolerance: float = 1e-5  # > 0; largest gradient entry at which a convex task counts as solved
     iterations: int = 2000  # >= 1
 
@@ -130,16 +122,23 @@ class Pooled(Reference):
         within("algorithm.tolerance", self.tolerance, 0, open_low=True)
         within("algorithm.iterations", self.iterations, 1)
 
-    def judge(self, simulation: Simulation, hands: Crew, watch: Watch) -> Metrics:
+    def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
         """One model for all sites."""
-        task, federation = simulation.task, simulation.federation
-        held, rows = Held.of(federation, SCORED), Rows.of(federation, task)
-        double = Rows(rows.x.double(), {name: column.double() for name, column in rows.y.items()})
+        v = self.solved(plan)
+        held = Held.of(plan.federation, SCORED)
+        double = doubled(Rows.of(plan.federation, plan.task))
+        metrics = measure(plan.task, held, rate(plan.task, double, v, held.row))
+        yield Round(plan.rounds, v, metrics={"pooled": metrics})
+
+    def solved(self, plan: Simulation) -> Tensor:
+        """The pooled model; float64 [P]."""
+        task, federation = plan.task, plan.federation
+        double = doubled(Rows.of(federation, task))
         total = stratified if task.whole_sites else together
         whole = total(task, double, federation)
         watched = Held.of(federation, ("valid",))
-        v = task.init(simulation.seed).double().requires_grad_()
-        decay = simulation.training.weight_decay
+        v = task.init(plan.seed).double().requires_grad_()
+        decay = plan.training.weight_decay
         solver = torch.optim.LBFGS(
             [v], history_size=20, tolerance_grad=self.tolerance, tolerance_change=0.0, line_search_fn="strong_wolfe"
         )
@@ -176,7 +175,12 @@ class Pooled(Reference):
                     f"The pooled model did not converge in {self.iterations} iterations (largest gradient entry "
                     f"{steepest():.1e}): the outcome may be separable. Set local.weight_decay above 0."
                 )
-        return measure(task, held, rate(task, double, best, held.row))
+        return best
+
+
+def doubled(rows: Rows) -> Rows:
+    """Rows in double precision."""
+    return Rows(rows.x.double(), {name: column.double() for name, column in rows.y.items()})
 
 
 def together(task: Task, rows: Rows, federation: Federation) -> Objective:
@@ -200,19 +204,19 @@ def stratified(task: Task, rows: Rows, federation: Federation) -> Objective:
 class Oracle(Reference):
     """The probability or risk that the generator itself used; what no model can beat but by luck."""
 
-    model = "oracle"
-
-    def judge(self, simulation: Simulation, hands: Crew, watch: Watch) -> Metrics:
+    def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
         """The truth's own score; it has no loss, for a risk is not a likelihood."""
-        if simulation.federation.best is None:
+        best = plan.federation.best
+        if best is None:
             raise Refused(
                 "algorithm=oracle: only a synthetic cohort knows its truth, and only of outcomes of one number; "
                 "use cohort=calibrated with task=response, mortality, hazard or cox."
             )
-        held = Held.of(simulation.federation, SCORED)
-        score = simulation.federation.best[held.row]
-        judged = measure(simulation.task, held, Rated(score, np.zeros_like(score)))
-        return {name: values for name, values in judged.items() if name != "loss"}
+        held = Held.of(plan.federation, SCORED)
+        score = best[held.row]
+        judged = measure(plan.task, held, Rated(score, np.zeros_like(score)))
+        metrics = {name: values for name, values in judged.items() if name != "loss"}
+        yield Round(plan.rounds, torch.empty(0), metrics={"oracle": metrics})
 
 
 REFERENCES: dict[str, type[Reference]] = {"local": LocalOnly, "pooled": Pooled, "oracle": Oracle}

@@ -1,159 +1,199 @@
-"""The engine: rounds of any algorithm over any federation, on any executor."""
+"""The engine: server updates of any algorithm over any federation, on any executor."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
+from itertools import islice
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sim.checks import within
-from sim.engine.evaluation import Metrics
 from sim.engine.executors import Crew, Executor, crew
-from sim.engine.messages import Broadcast, Upload, cut
-from sim.engine.worker import Job
-from sim.federation.federation import Federation
-from sim.local.settings import Training
-from sim.methods.algorithms.base import Algorithm
-from sim.methods.servers import Server
-from sim.methods.systems import System
+from sim.engine.messages import Broadcast, Candidates, Floats, Ints, Order, Upload, cut
+from sim.engine.simulation import SCORED, Diverged, Round, Simulation, Standing
+from sim.engine.worker import Draws, below
+from sim.local.fused import weighted
+from sim.methods.contract import Heard, Message, State
+from sim.methods.roles import OWN, UP
+from sim.methods.systems.base import Tick
 from sim.profiling import stage
-from sim.tasks.task import Task
-
-SCORED = ("valid", "test")  # splits that models are judged on
 
 
-class Diverged(ArithmeticError):
-    """A model left the finite numbers."""
-
-    def __init__(self, round: int, why: str = "the server's step is not finite; lower local.lr or server.lr") -> None:
-        super().__init__(f"diverged in round {round}: {why}.")
-
-
-@dataclass
-class Evaluation:
-    """The `evaluation` config group: the server model is scored on `valid` and `test` rows of every site."""
-
-    every: int = 1  # >= 1 rounds between scorings; the first and the last round are always scored
-
-    def __post_init__(self) -> None:
-        within("evaluation.every", self.every, 1)
-
-
-@dataclass(frozen=True)
-class Round:
-    """What is known after a round; round 0 is the start."""
-
-    number: int
-    model: Tensor  # [P]
-    bytes_down: int = 0
-    bytes_up: int = 0
-    sites: int = 0  # that answered
-    step_norm: float = 0.0
-    loss: float = float("nan")  # validation loss weighted by rows
-    metrics: Metrics | None = None  # None when not scored
-
-
-@dataclass(frozen=True)
-class Simulation:
-    """One federated training: the roles, each a value."""
-
-    federation: Federation
-    task: Task
-    algorithm: Algorithm
-    server: Server
-    training: Training
-    system: System
-    evaluation: Evaluation
-    rounds: int
-    seed: int
-    steps: NDArray[np.int64] | None = None  # [S] local steps of each site, in place of `training`'s own
-
-    def due(self, round: int) -> bool:
-        """Whether models are scored after this round."""
-        return round % self.evaluation.every == 0 or round == self.rounds
-
-    @property
-    def job(self) -> Job:
-        """What the executor's processes need."""
-        return Job(self.federation, self.task, self.algorithm, self.training, SCORED, self.seed)
-
-    @property
-    def site_steps(self) -> NDArray[np.int64]:
-        """Local steps of each site in a round, [S]."""
-        return self.training.site_steps(self.federation.rows) if self.steps is None else self.steps
-
-    @property
-    def work(self) -> NDArray[np.float64]:
-        """Multiply-adds of a forward pass over all that each site trains on in a round, [S]; to share work out by."""
-        rows = self.federation.rows
-        batch = np.minimum(self.training.batch or rows, rows)
-        return np.asarray(self.site_steps * batch * float(self.task.layout.size))
-
-
-def simulate(simulation: Simulation, executor: Executor, start: Tensor | None = None) -> Iterator[Round]:
+def simulate(plan: Simulation, executor: Executor, start: Tensor | None = None) -> Iterator[Round]:
     """Rounds 0 to `rounds`, one by one; `start` [P] replaces the task's own. Raises Diverged."""
-    with crew(executor, simulation.job) as hands:
-        yield from rounds(simulation, hands, start)
+    with crew(executor, plan.job) as opened:
+        yield from rounds(plan, opened, plan.standing(start))
 
 
-def rounds(simulation: Simulation, hands: Crew, start: Tensor | None) -> Iterator[Round]:
-    """Rounds on an open executor."""
-    algorithm, federation = simulation.algorithm, simulation.federation
-    training, seed = simulation.training, simulation.seed
-    dtype = torch.from_numpy(federation.x[:0]).dtype
-    x = (simulation.task.init(seed) if start is None else start).to(dtype)
-    members = federation.members
-    state = {name: torch.zeros_like(x) for name in algorithm.server_state}
-    optimiser = simulation.server.start(x)
-    steps, work = simulation.site_steps, simulation.work
-    weights = np.zeros(len(federation.sites))  # an external site has none
-    weights[members] = algorithm.weights(torch.from_numpy(federation.rows[members]).double()).numpy()
-    yield scored(simulation, hands, Round(0, x))
-    for number in range(1, simulation.rounds + 1):
-        asked = members[simulation.system.sample(len(members), seed, number)]
-        chosen = asked[simulation.system.answers(federation.keys[asked], seed, number)]
-        down = {name: state[name].numpy() for name in algorithm.broadcast}
-        broadcast = Broadcast(number, training.rate(number), x.numpy(), down)
-        here = Round(number, x, bytes_down=broadcast.bytes_site * len(asked))
-        if not len(chosen):  # nobody answered: the server has nothing to move by
-            yield scored(simulation, hands, here) if simulation.due(number) else here
-            continue
-        orders = cut(chosen, steps, weights, work, training.chunk)
-        with stage("training"):
-            uploads = hands.train(broadcast, orders)
-        hands.shelf.turn(chosen)
-        mean = average(uploads, float(weights[chosen].sum()), dtype)
-        step, state = algorithm.server(mean, state, float(weights[chosen].sum() / weights.sum()))
-        step, optimiser = simulation.server.update(step, optimiser)
-        x = x + step
-        norm = float(step.double().norm())
-        if not np.isfinite(norm):
-            raise Diverged(number)
-        up = uploads[0].bytes_site * len(chosen)
-        here = replace(here, model=x, bytes_up=up, sites=len(chosen), step_norm=norm)
-        yield scored(simulation, hands, here) if simulation.due(number) else here
+def rounds(plan: Simulation, crew: Crew, here: Standing) -> Iterator[Round]:
+    """The rounds after `here` on an open executor; from the start, round 0 too. Raises Diverged."""
+    ticks = plan.ticks(lambda sites: crew.losses(here.x.numpy(), sites))
+    if not here.number:
+        begin(plan, crew, here)
+        yield scored(plan, crew, Round(0, here.x))
+    for tick in islice(ticks, here.number, None):
+        here, done = advance(plan, crew, here, tick)
+        yield scored(plan, crew, done) if plan.due(done.number) else done
 
 
-def average(uploads: list[Upload], weight: float, dtype: torch.dtype) -> dict[str, Tensor]:
+def begin(plan: Simulation, crew: Crew, here: Standing) -> None:
+    """What sites keep of their own is the first model."""
+    if plan.roles.personal.on:
+        crew.memory.fill({OWN: here.x.numpy()})
+
+
+def advance(plan: Simulation, crew: Crew, here: Standing, tick: Tick) -> tuple[Standing, Round]:
+    """One server update; a function of its arguments and of what the sites keep. Raises Diverged."""
+    roles, number = plan.roles, here.number + 1
+    weights, steps = plan.weights(here.state), np.array(plan.profile.steps)
+    steps[tick.start] = tick.steps
+    orders = cut(tick.start, steps, weights, plan.work(steps), plan.training.chunk) if len(tick.start) else []
+    down = {name: here.state[name].numpy() for name in roles.broadcast}
+    broadcast = Broadcast(number, plan.training.rate(number), here.x.numpy(), down)
+    with stage("training"):
+        uploads = crew.train(broadcast, orders) if orders else []
+    crew.memory.turn(tick.start)
+    traffic = Round(
+        number,
+        here.x,
+        seconds=tick.seconds,
+        bytes_down=plan.profile.bytes_down * len(tick.asked),
+        bytes_up=plan.profile.bytes_up * len(tick.arrive),
+        sites=len(tick.arrive),
+        stale=float(tick.stale.mean()) if len(tick.stale) else 0.0,
+    )
+    stood = replace(here, number=number, seconds=tick.seconds)
+    if len(tick.arrive) < roles.aggregator.least:  # too few for the rule, or nobody: the update is abandoned
+        return stood, traffic
+    heard = collect(plan, crew, here, tick, weights, orders, uploads)
+    heard, uplink = decoded(plan, heard, here.state, number)
+    step, state = roles.algorithm.server(heard, here.state)
+    step, optimiser = roles.server.update(step, here.optimiser)
+    norm = float(step.double().norm())
+    if not np.isfinite(norm):
+        raise Diverged(number)
+    x = here.x + step
+    return replace(stood, x=x, state=state | uplink, optimiser=optimiser), replace(traffic, model=x, step_norm=norm)
+
+
+def collect(
+    plan: Simulation,
+    crew: Crew,
+    here: Standing,
+    tick: Tick,
+    weights: Floats,
+    orders: list[Order],
+    uploads: list[Upload],
+) -> Heard:
+    """The aggregate of the uploads that an update takes: from the chunks' sums, or from the uploads themselves."""
+    roles, arrive = plan.roles, tick.arrive
+    p = torch.from_numpy(weights[arrive] / weights[arrive].sum())
+    each: Message = {}
+    if not roles.whole:
+        mean = average([upload.total for upload in uploads], float(weights[arrive].sum()), plan.dtype)
+        place = np.argsort(np.concatenate([order.sites for order in orders]))
+        for name in uploads[0].scalars:
+            each[name] = torch.from_numpy(np.concatenate([upload.scalars[name] for upload in uploads])[place])
+    else:
+        sent = arrived(plan, crew, tick)
+        if roles.aggregator.whole:
+            mean = roles.aggregator.combine(sent, p)
+        else:
+            late = orders if tick.arrive is tick.start else waited(plan, arrive, weights)
+            totals = [totalled(sent, np.searchsorted(arrive, order.sites), order.weights) for order in late]
+            mean = average(totals, float(weights[arrive].sum()), plan.dtype)
+        each = sent
+    return Heard(here.x, mean, each, arrive, p, float(weights[arrive].sum() / weights.sum()))
+
+
+def arrived(plan: Simulation, crew: Crew, tick: Tick) -> Message:
+    """Every upload of an update as the server receives it: discounted by age, attackers' tampered with; [M, ...]."""
+    shapes = plan.roles.sends()
+    kept = crew.memory.read(tick.arrive, names=[UP + name for name in shapes])
+    fade = torch.from_numpy(plan.roles.system.discount(tick.stale)).to(plan.dtype)
+    sent: Message = {}
+    for name, shape in shapes.items():
+        part = torch.from_numpy(kept[UP + name])
+        sent[name] = part * fade[:, None] if shape == "P" else part[:, 0]
+    if plan.roles.attack.on:
+        members = plan.federation.members
+        bad = members[plan.roles.attack.faulty(plan.federation.keys[members], plan.seed)]
+        sent = plan.roles.attack.tamper(sent, torch.from_numpy(np.isin(tick.arrive, bad)))
+    return sent
+
+
+def waited(plan: Simulation, arrive: Ints, weights: Floats) -> list[Order]:
+    """Uploads that waited, in the order in which a synchronous round adds them up."""
+    steps = plan.profile.steps
+    return cut(arrive, steps, weights, plan.work(steps), plan.training.chunk)
+
+
+def totalled(sent: Message, place: Ints, weights: Floats) -> dict[str, Floats]:
+    """Weighted sums of some uploads, as a chunk makes them."""
+    return {name: weighted(weights, part[torch.from_numpy(place)]) for name, part in sent.items()}
+
+
+def average(totals: list[dict[str, Floats]], weight: float, dtype: torch.dtype) -> Message:
     """Weighted mean message: chunk sums added in chunk order, in float64; name -> [P] or []."""
     mean = {}
-    for name in uploads[0].total:
-        total = np.zeros_like(uploads[0].total[name])
-        for upload in uploads:
-            total = total + upload.total[name]
+    for name in totals[0]:
+        total = np.zeros_like(totals[0][name])
+        for part in totals:
+            total = total + part[name]
         mean[name] = torch.as_tensor(total / weight).to(dtype)
     return mean
 
 
-def scored(simulation: Simulation, hands: Crew, here: Round) -> Round:
-    """The round with its model judged on every site's held-out rows."""
+def decoded(plan: Simulation, heard: Heard, state: State, number: int) -> tuple[Heard, State]:
+    """The server's half of the uplink, in reverse order; private entries of the aggregate are zero."""
+    mean, kept = dict(heard.mean), State()
+    for vector in plan.roles.vectors:
+        for prefix, transform in reversed(list(plan.roles.encoders(vector))):
+            draw = Draws(plan.seed, number, prefix + "server.", np.zeros(1, np.uint64), mean[vector][None])
+            mean[vector] = transform.decode(mean[vector], heard, lambda name, draw=draw: draw(name)[0])
+            learned = transform.learn(below(heard.each, prefix), below(state, prefix))
+            kept |= {prefix + name: part for name, part in learned.items()}
+        if plan.private.any():
+            mean[vector] = torch.zeros(len(plan.private), dtype=plan.dtype).masked_scatter(~plan.private, mean[vector])
+    return replace(heard, mean=mean), kept
+
+
+def scored(plan: Simulation, crew: Crew, here: Round) -> Round:
+    """The round with its models judged on every site's held-out rows: the server's, and those of the sites' own."""
+    personal, x = plan.roles.personal, here.model.numpy()[None]
+    metrics = {}
     with stage("evaluation"):
-        metrics = hands.judge(here.model.numpy())
-    if not metrics:
+        if personal.shares:
+            metrics["shared"] = crew.judge(Candidates(x))
+        if personal.on:
+            metrics["personal"] = alone(plan, crew.judge(Candidates(x, own=True)))
+            here = replace(here, deployed=partial(own_models, plan, crew, here.model))
+    return judged(plan, here, metrics)
+
+
+def own_models(plan: Simulation, crew: Crew, x: Tensor) -> NDArray[np.floating]:
+    """Models that the sites deploy, NaN at external ones; [S, P]."""
+    every = np.arange(len(plan.federation.sites))
+    own = torch.from_numpy(crew.memory.read(every, names=[OWN])[OWN])
+    models = plan.roles.personal.deployed(x, own, plan.private).numpy()
+    models[plan.federation.rows == 0] = np.nan
+    return models
+
+
+def alone(plan: Simulation, metrics: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    """Metrics of the sites' own models; NaN at external sites, which never trained one."""
+    nobody = np.repeat(plan.federation.rows == 0, len(SCORED))
+    return {name: np.where(nobody, np.nan, values) for name, values in metrics.items()}
+
+
+def judged(plan: Simulation, here: Round, metrics: dict[str, dict[str, NDArray[np.float64]]]) -> Round:
+    """The round with the metrics of every kind of model; its loss is that of the last kind, which sites deploy."""
+    if not all(metrics.values()):  # no held-out rows
         return here
-    loss = mean_loss(of_valid(metrics["loss"]), simulation.federation.rows_of("valid"))
+    deployed = list(metrics.values())[-1]
+    loss = mean_loss(of_valid(deployed["loss"]), plan.federation.rows_of("valid"))
     return replace(here, loss=loss, metrics=metrics)
 
 

@@ -1,48 +1,55 @@
-"""What sites keep between rounds: one row a site, where all who train on this machine can reach it.
+"""What sites keep between rounds: one row per site, where all who train on this machine can reach it.
 
 Every site has two rows. Training reads the current one and writes the other; they change places when the round is
 over. So an order can be carried out again after a crash and finds what it found before.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.engine.messages import Arrays
+from sim.engine.messages import Arrays, Ints
 from sim.files import mapped
 
 
 @dataclass(frozen=True)
-class Shelf:
+class SiteState:
     """State of all sites by name."""
 
-    arrays: Arrays  # name -> [2, S, P]
+    arrays: Arrays  # name -> [2, S, n]
     current: NDArray[np.int8] = field(repr=False)  # [S] which of the two rows holds
 
     @classmethod
-    def private(cls, names: tuple[str, ...], sites: int, size: int, dtype: np.dtype[np.floating]) -> "Shelf":
-        """Zeros in this process alone."""
-        return cls({name: np.zeros((2, sites, size), dtype) for name in names}, np.zeros(sites, np.int8))
-
-    @classmethod
-    def shared(
-        cls, names: tuple[str, ...], sites: int, size: int, dtype: np.dtype[np.floating], folder: Path
-    ) -> "Shelf":
-        """Zeros, or what is there, in a file a name that every process of this machine may open."""
-        arrays = {name: mapped(folder / name, (2, sites, size), dtype) for name in names}
+    def zeros(
+        cls, keeps: Mapping[str, int], sites: int, dtype: np.dtype[np.floating], folder: Path | None = None
+    ) -> "SiteState":
+        """Zeros of so many numbers per site and name, or what is there, in a file per name if others must reach it."""
+        shapes = {name: (2, sites, size) for name, size in keeps.items()}
+        if folder is None:
+            arrays: Arrays = {name: np.zeros(shape, dtype) for name, shape in shapes.items()}
+        else:
+            arrays = {name: mapped(folder / name, shape, dtype) for name, shape in shapes.items()}
         return cls(arrays, np.zeros(sites, np.int8))
 
-    def read(self, sites: NDArray[np.int64], current: NDArray[np.int8]) -> Arrays:
-        """Copies of the current rows of some sites; name -> [C, P]."""
-        return {name: rows[current, sites] for name, rows in self.arrays.items()}
+    def read(self, sites: Ints, current: NDArray[np.int8] | None = None, names: Sequence[str] | None = None) -> Arrays:
+        """Copies of the current rows of some sites; `current` [C] where this object's own may be behind; -> [C, n]."""
+        rows = self.current[sites] if current is None else current
+        return {name: self.arrays[name][rows, sites] for name in (self.arrays if names is None else names)}
 
-    def write(self, sites: NDArray[np.int64], current: NDArray[np.int8], state: Arrays) -> None:
-        """Put new rows beside the current ones."""
+    def write(self, sites: Ints, current: NDArray[np.int8], state: Arrays) -> None:
+        """Put new rows beside the current ones; each [C, n]."""
         for name, rows in state.items():
             self.arrays[name][1 - current, sites] = rows
 
-    def turn(self, sites: NDArray[np.int64]) -> None:
+    def turn(self, sites: Ints) -> None:
         """What was written of these sites becomes current."""
         self.current[sites] ^= 1
+
+    def fill(self, state: Arrays) -> None:
+        """Current rows of all sites from one row for all, [n], or one for each, [S, n]."""
+        every = np.arange(len(self.current))
+        for name, rows in state.items():
+            self.arrays[name][self.current, every] = rows

@@ -2,25 +2,33 @@
 
 import copy
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from sim.engine.evaluation import Held, Metrics, Rated, measure, rate, rate_own
-from sim.engine.messages import Broadcast, Order, Upload
-from sim.engine.site_state import Shelf
+from sim.engine.messages import Arrays, Broadcast, Candidates, Floats, Ints, Order, Upload
+from sim.engine.site_state import SiteState
 from sim.federation.federation import Federation
 from sim.local.fused import weighted
+from sim.local.losses import losses
 from sim.local.plan import Sites
 from sim.local.rows import Rows, view
 from sim.local.settings import Training
-from sim.local.tier import Trainer, trainer
-from sim.methods.algorithms.base import Algorithm, Local
+from sim.local.tier import Choice, Trainer, choose, trainer
+from sim.methods.algorithms.base import Algorithm
+from sim.methods.contract import Local, Message, Phase, State
+from sim.methods.personal import Personal
+from sim.methods.roles import OWN, UP, Roles
 from sim.profiling import stage
+from sim.random import counted, key, scatter, uniform
 from sim.tasks.task import Task
+
+PLAIN = Algorithm()  # what a site's own model is trained by
 
 
 @dataclass(frozen=True)
@@ -29,24 +37,27 @@ class Job:
 
     federation: Federation
     task: Task
-    algorithm: Algorithm
+    roles: Roles
     training: Training
+    choice: Choice
+    private: Tensor  # bool [P]
     splits: tuple[str, ...]
     seed: int
 
     @property
-    def shared_bytes(self) -> int:
-        """Size of the features and of what the algorithm keeps at the sites."""
-        rows = 2 * len(self.algorithm.site_state) * len(self.federation.sites)
-        return rows * self.task.layout.size * self.federation.x.itemsize + self.federation.x.nbytes
+    def keeps(self) -> dict[str, int]:
+        """Numbers that each site keeps, by name."""
+        return self.roles.site_state(len(self.private), int((~self.private).sum()))
 
-    def shelf(self, folder: Path | None) -> Shelf:
-        """What the algorithm keeps at the sites; in files of `folder` if other processes must reach it."""
-        size, names = self.task.layout.size, self.algorithm.site_state
-        sites, dtype = len(self.federation.sites), self.federation.x.dtype
-        if folder is None:
-            return Shelf.private(names, sites, size, dtype)
-        return Shelf.shared(names, sites, size, dtype, folder)
+    @property
+    def shared_bytes(self) -> int:
+        """Size of the features and of what sites keep."""
+        state = 2 * sum(self.keeps.values()) * len(self.federation.sites)
+        return state * self.federation.x.itemsize + self.federation.x.nbytes
+
+    def memory(self, folder: Path | None) -> SiteState:
+        """What sites keep; in files of `folder` if other processes must reach it."""
+        return SiteState.zeros(self.keeps, len(self.federation.sites), self.federation.x.dtype, folder)
 
 
 class Own(threading.local):
@@ -57,60 +68,159 @@ class Own(threading.local):
 
 
 @dataclass
-class Workshop:
+class Worker:
     """An open job."""
 
     job: Job
     own: Own
     rows: Rows
     parts: list[Held]
-    shelf: Shelf
+    memory: SiteState
     trainer: Trainer
+    second: Trainer | None  # for the sites' own models, where the personal role trains any
 
     @classmethod
-    def open(cls, job: Job, folder: Path | None = None) -> "Workshop":
-        """One thread a product: the order of a sum must not depend on the machine's cores."""
+    def open(cls, job: Job, folder: Path | None = None) -> "Worker":
+        """One thread per product: the order of a sum must not depend on the machine's cores."""
         torch.set_num_threads(1)
         rows = Rows.of(job.federation, job.task)
         parts = Held.of(job.federation, job.splits).parts()
+        task, training, second = job.task, job.training, None
         with stage("compile"):
-            made = trainer(job.task, job.algorithm, job.training, rows, job.seed)
+            made = trainer(job.choice, task, job.roles.algorithm, training, rows, job.seed)
+            if type(job.roles.personal).second is not Personal.second:
+                second = trainer(choose(task, PLAIN, training), task, PLAIN, training, rows, job.seed)
             if parts:
-                measure(job.task, parts[0].empty, Rated(np.zeros((0, *job.task.scores)), np.zeros(0)))
-        return cls(job, Own(job.task), rows, parts, job.shelf(folder), made)
+                measure(task, parts[0].empty, Rated(np.zeros((0, *task.scores)), np.zeros(0)))
+        return cls(job, Own(task), rows, parts, job.memory(folder), made, second)
 
     def train(self, broadcast: Broadcast, order: Order, current: NDArray[np.int8]) -> Upload:
-        """Local training of a chunk; `current` [C] says which of the sites' two rows on the shelf holds."""
-        federation, algorithm = self.job.federation, self.job.algorithm
+        """Local training of a chunk; `current` [C] says which of the sites' two rows holds."""
+        roles, federation = self.job.roles, self.job.federation
+        kept = squeezed(self.memory.read(order.sites, current), self.job)
+        at = self.local(broadcast, order, kept)
         rows = federation.rows[order.sites]
         sites = Sites(federation.bounds[order.sites, 0], rows, order.steps, federation.keys[order.sites])
+        phases = [self.travelling(phase) for phase in roles.personal.phases(roles.algorithm, at, self.job.private)]
+        w = self.trainer.train(roles.algorithm, at, phases, sites, broadcast.round)
+        message, new = roles.algorithm.upload(w, at)
+        if roles.personal.on:
+            new[OWN] = w
+        if self.second is not None:
+            beside = replace(at, start=kept[OWN])
+            phase = roles.personal.second(beside)
+            assert phase is not None
+            new[OWN] = self.second.train(PLAIN, beside, [phase], sites, broadcast.round)
+        message, encoding = self.encoded(message, at, kept, broadcast.round, sites.keys)
+        new |= encoding
+        if roles.whole:
+            new |= {UP + name: part for name, part in message.items()}
+        columns = {name: part.reshape(len(part), -1).numpy() for name, part in new.items()}
+        self.memory.write(order.sites, current, columns)
+        return Upload(
+            total={} if roles.whole else {name: weighted(order.weights, part) for name, part in message.items()},
+            scalars={name: part.numpy() for name, part in message.items() if part.dim() == 1},
+        )
+
+    def local(self, broadcast: Broadcast, order: Order, kept: State) -> Local:
+        """What the sites of a chunk know before they train."""
+        x, private = view(broadcast.x).expand(len(order.sites), -1), self.job.private
+        if private.any():
+            x = torch.where(private, kept[OWN], x)
         dtype = self.rows.x.dtype
-        kept = {name: view(part) for name, part in self.shelf.read(order.sites, current).items()}
-        start = kept[algorithm.start] if algorithm.start else view(broadcast.x).expand(len(rows), -1)
-        at = Local(
-            x=start,
+        return Local(
+            x=x,
+            start=x,
             server={name: view(part) for name, part in broadcast.server.items()},
             site=kept,
-            rows=torch.from_numpy(rows).to(dtype),
+            rows=torch.from_numpy(self.job.federation.rows[order.sites]).to(dtype),
             steps=view(order.steps).to(dtype),
             norm=torch.from_numpy(self.job.training.norm(order.steps)).to(dtype),
             lr=broadcast.lr,
-        )
-        w = self.trainer.train(algorithm, at, sites, broadcast.round)
-        message, state = algorithm.upload(w, at)
-        self.shelf.write(order.sites, current, {name: part.numpy() for name, part in state.items()})
-        return Upload(
-            total={name: weighted(order.weights, part) for name, part in message.items()},
-            bytes_site=sum(part[0].numel() * part.element_size() for part in message.values()),
+            loss=lambda v: self.losses(v, order.sites),
         )
 
-    def judge(self, part: int, x: NDArray[np.floating] | None, current: NDArray[np.int8]) -> Metrics:
-        """Metrics of some sites' held-out rows under one model [P], or (None) each under the site's own."""
+    def travelling(self, phase: Phase) -> Phase:
+        """A phase whose drift leaves private parameters alone: nothing is known of them at other sites."""
+        drift = phase.correction.drift
+        if drift is None or not self.job.private.any():
+            return phase
+        return phase._replace(correction=phase.correction._replace(drift=drift * ~self.job.private))
+
+    def encoded(
+        self, message: Message, at: Local, kept: State, round: int, keys: NDArray[np.uint64]
+    ) -> tuple[Message, State]:
+        """The message as it leaves the sites, private parameters cut out, and what the uplink keeps."""
+        roles, shared = self.job.roles, ~self.job.private
+        sent, state = dict(message), State()
+        for vector in roles.vectors:
+            u = message[vector] if shared.all() else message[vector][:, shared]
+            for prefix, transform in roles.encoders(vector):
+                mine = replace(at, site=below(kept, prefix), server=below(at.server, prefix))
+                draw = Draws(self.job.seed, round, prefix, keys, u)
+                made = transform.encode(u, mine, draw)
+                u = made.vector
+                state |= {prefix + name: part for name, part in made.state.items()}
+                sent |= {prefix + name: part for name, part in made.scalars.items()}
+            sent[vector] = u
+        return sent, state
+
+    def losses(self, models: Tensor, sites: Ints) -> Tensor:
+        """Loss of every site's model over all its training rows; [C, P], [C] -> [C]."""
+        bounds = self.job.federation.bounds[sites]
+        return losses(self.own.task, self.rows, models, bounds[:, 0], self.job.federation.rows[sites])
+
+    def losses_under(self, x: NDArray[np.floating], sites: Ints) -> Floats:
+        """`losses` of one model [P] for all of some sites; [C] -> [C]."""
+        return self.losses(view(x).expand(len(sites), -1), sites).double().numpy()
+
+    def judge(self, part: int, models: Candidates, current: NDArray[np.int8]) -> Metrics:
+        """Metrics of some sites' held-out rows under the models that they are given."""
         held, task = self.parts[part], self.own.task
-        if x is not None:
-            rated = rate(task, self.rows, view(x), held.row)
-        else:
-            low, high = held.sites
-            models = self.shelf.arrays[self.job.algorithm.start][current[low:high], np.arange(low, high)]
-            rated = rate_own(task, self.rows, view(models), held)
-        return measure(task, held, rated)
+        low, high = held.sites
+        x = view(models.x)
+        if models.choice is None and not models.own:
+            return measure(task, held, rate(task, self.rows, x[0], held.row))
+        given = x[0] if models.choice is None else x[view(models.choice[low:high])]
+        if models.own:
+            sites = np.arange(low, high)
+            own = view(self.memory.read(sites, current[low:high], [OWN])[OWN])
+            given = self.job.roles.personal.deployed(given, own, self.job.private)
+        return measure(task, held, rate_own(task, self.rows, given, held))
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Uniform numbers of one transform, vector and round, by site and coordinate."""
+
+    seed: int
+    round: int
+    prefix: str
+    keys: NDArray[np.uint64]  # [C]
+    like: Tensor  # [C, P]
+
+    def __call__(self, name: str) -> Tensor:
+        """A draw of this name; [C, P]."""
+        word = scatter(key(self.seed, self.prefix + name, self.round), self.keys)
+        place = np.arange(self.like.shape[1], dtype=np.int64)
+        return torch.from_numpy(uniform(counted(word[:, None], place[None]))).to(self.like.dtype)
+
+
+def squeezed(kept: Arrays, job: Job) -> State:
+    """What sites keep as tensors; a single number per site as [C], all else [C, n]."""
+    numbers = scalar_names(job.roles)
+    return {name: view(part)[:, 0] if name in numbers else view(part) for name, part in kept.items()}
+
+
+def scalar_names(roles: Roles) -> set[str]:
+    """Names of the sites' state that are one number per site."""
+    names = {name for name, shape in roles.algorithm.site_state.items() if shape == ""}
+    for vector in roles.vectors:
+        for prefix, one in roles.encoders(vector):
+            names |= {prefix + name for name, shape in one.site_state.items() if shape == ""}
+    return names
+
+
+def below(state: State, prefix: str) -> State:
+    """The part of a state whose names begin with a prefix, without it."""
+    return {name.removeprefix(prefix): part for name, part in state.items() if name.startswith(prefix)}

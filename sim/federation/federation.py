@@ -1,27 +1,29 @@
-"""The federation: one table in site order, the rows of a site end to end as train | valid | test.
+"""The federation: one table, site after site, and the rows of a site as train | valid | test.
 
-Sites are ordered by name and rows by patient, so the numbers do not depend on the order of the table that came in.
+Sites are ordered by name and rows by patient, so results do not depend on the order of the rows of the cohort.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.arrays import Floats, Ints, Words
 from sim.checks import Refused
 from sim.cohort.outcomes import SPLITS, Survival
 from sim.cohort.table import Cohort
-from sim.federation.split import Sides, grouped
-from sim.federation.standardise import Placed, Scaling, features
+from sim.federation.groups import Group, groups
+from sim.federation.split import RowSplit, grouped
+from sim.federation.standardise import Recipe, RowOrder, Scaling, features
 from sim.files import mapped
 from sim.random import site_keys
 
 
 @dataclass(frozen=True)
 class Federation:
-    """Rows of all sites and where each site's begin.
+    """Features and outcome of the rows of all sites, and the bounds of each site's rows.
 
     x       float [R, D]: standardised features
     y       columns of the outcome, each [R]
@@ -30,61 +32,68 @@ class Federation:
     keys    uint64 [S]: random-number key of a site, made from its name alone
     best    float [R] or None: the score of the oracle (synthetic cohorts; none for an outcome of several classes)
     levels  names of the classes [K] of an outcome that has several
+    groups  patient groups by name, codes [R]; no feature is made of them
+    recipe  how the features were made; None where they were given as numbers
     """
 
     sites: tuple[str, ...]
     features: tuple[str, ...]
     x: NDArray[np.floating]
     y: Mapping[str, NDArray[np.generic]]
-    bounds: NDArray[np.int64]
-    keys: NDArray[np.uint64] = field(repr=False)
-    best: NDArray[np.float64] | None = None
+    bounds: Ints
+    keys: Words = field(repr=False)
+    best: Floats | None = None
     levels: tuple[str, ...] = ()
+    groups: Mapping[str, Group] = field(default_factory=dict, repr=False)
+    recipe: Recipe | None = field(default=None, repr=False)
 
     @property
-    def rows(self) -> NDArray[np.int64]:
+    def rows(self) -> Ints:
         """Training rows of each site, [S]."""
         return self.rows_of("train")
 
-    def rows_of(self, split: str) -> NDArray[np.int64]:
+    def rows_of(self, split: str) -> Ints:
         """Rows of a split at each site, [S]."""
-        at = SPLITS.index(split)
-        return np.asarray(self.bounds[:, at + 1] - self.bounds[:, at])
+        part = SPLITS.index(split)
+        return np.asarray(self.bounds[:, part + 1] - self.bounds[:, part])
 
     def share(self, path: Path) -> None:
-        """Move the features to a file that other processes can map, so that they exist once on the machine."""
-        there = mapped(path, self.x.shape, self.x.dtype)
-        there[:] = self.x
-        object.__setattr__(self, "x", there)
+        """Move the features to a file that other processes can map, so that the machine holds them once."""
+        file = mapped(path, self.x.shape, self.x.dtype)
+        file[:] = self.x
+        object.__setattr__(self, "x", file)
 
     def without_rows(self) -> "Federation":
-        """All but the features, for a process that maps them."""
-        return replace(self, x=np.empty((0, len(self.features)), self.x.dtype))
+        """All but the features, for a process that maps them and trains."""
+        return replace(self, x=np.empty((0, len(self.features)), self.x.dtype), groups={}, recipe=None)
 
     def with_rows(self, path: Path) -> "Federation":
-        """Features from the file that `share` wrote."""
+        """The federation with its features mapped from the file that `share` wrote."""
         return replace(self, x=mapped(path, (int(self.bounds[-1, -1]), len(self.features)), self.x.dtype))
 
     @property
-    def members(self) -> NDArray[np.int64]:
-        """Numbers of the sites that train, ascending; the others are external; [J]."""
+    def members(self) -> Ints:
+        """Numbers of the sites that train, ascending, [J]; all others are external."""
         return np.flatnonzero(self.rows)
 
-    def held(self, split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Row numbers [n] of a split and the site [n] each belongs to."""
-        at = SPLITS.index(split)
-        low, high = self.bounds[:, at], self.bounds[:, at + 1]
+    def held(self, split: str) -> tuple[Ints, Ints]:
+        """Row numbers [n] of a split, site after site, and the site [n] of each."""
+        part = SPLITS.index(split)
+        low, high = self.bounds[:, part], self.bounds[:, part + 1]
         site = np.repeat(np.arange(len(self.sites)), high - low)
         start = np.cumsum(high - low) - (high - low)
         return np.arange(len(site)) - start[site] + low[site], site
 
 
-def build(cohort: Cohort, outcome: str, whose: Sides, scaling: Scaling) -> Federation:
-    """Federation of a cohort whose rows have their sides; external sites hold test rows only, so their `rows` are 0."""
-    names, site, part, outside = whose.names, whose.site, whose.part, whose.outside
+def build(cohort: Cohort, outcome: str, split: RowSplit, scaling: Scaling, named: Sequence[str] = ()) -> Federation:
+    """Federation of a cohort split rows have their sides; external sites hold test rows only, so their `rows` are 0.
+
+    `named` are the patient groups to carry; without them the usual ones that the cohort has.
+    """
+    names, site, part, external = split.names, split.site, split.part, split.external
     cell = site * len(SPLITS) + part
     counts = np.bincount(cell, minlength=len(names) * len(SPLITS)).reshape(-1, len(SPLITS))
-    lacking = (counts[:, 0] == 0) & ~outside
+    lacking = (counts[:, 0] == 0) & ~external
     if lacking.any():
         empty = ", ".join(names[lacking][:5])
         raise Refused(
@@ -98,22 +107,24 @@ def build(cohort: Cohort, outcome: str, whose: Sides, scaling: Scaling) -> Feder
         )
         most = int(counts.sum(1).max())
         raise Refused(f"No test rows at any site, the largest of which has {most} rows: {remedy}.")
-    order = grouped(cell, whose.patients.order)
+    order = grouped(cell, split.patients.order)
     ends = np.cumsum(counts.ravel()).reshape(counts.shape)
     bounds = np.concatenate([np.r_[0, ends[:-1, 2]][:, None], ends], axis=1)
-    # An external site that scales by itself has no training rows to do it with, and takes those it is judged on.
-    own = np.where(outside & (scaling is Scaling.site), counts.sum(1), counts[:, 0])
-    placed = Placed(order, counts.sum(1), own)
-    columns, x = features(cohort.table, cohort.predictors[outcome], placed, scaling)
+    # An external site has no training rows: where each site scales by itself, it does so by its test rows.
+    own = np.where(external & (scaling is Scaling.site), counts.sum(1), counts[:, 0])
+    placed = RowOrder(order, counts.sum(1), own)
+    recipe, x = features(cohort.table, cohort.predictors[outcome], placed, scaling)
     levels = cohort.levels(outcome)
     truth = None if levels else cohort.truth
     best = None if truth is None else truth[outcome].to_numpy(dtype=np.float64)[order]
-    labels = {name: values[order] for name, values in _outcome(cohort, outcome).items()}
+    labels = {name: values[order] for name, values in outcome_columns(cohort, outcome).items()}
     name_list = tuple(str(name) for name in names)
-    return Federation(name_list, columns, x, labels, bounds, site_keys(name_list), best, levels)
+    keys, carried = site_keys(name_list), groups(cohort.table, named, order)
+    return Federation(name_list, recipe.features, x, labels, bounds, keys, best, levels, carried, recipe)
 
 
-def _outcome(cohort: Cohort, name: str) -> dict[str, NDArray[np.generic]]:
+def outcome_columns(cohort: Cohort, name: str) -> dict[str, NDArray[np.generic]]:
+    """Columns of an outcome, [R] each: `time_days` and `event` of a survival, or `label`, a flag or a class number."""
     outcome = cohort.outcome(name)
     if isinstance(outcome, Survival):
         return {"time_days": cohort.table[outcome.time_days].to_numpy(dtype=np.float64), "event": cohort.events(name)}
@@ -123,7 +134,7 @@ def _outcome(cohort: Cohort, name: str) -> dict[str, NDArray[np.generic]]:
 def from_arrays(
     rows: Mapping[str, tuple[NDArray[np.floating], Mapping[str, NDArray[np.generic]]]],
 ) -> Federation:
-    """Federation from {site: (x [n, D], {column: [n]})}, all rows for training; keeps the dtype (oracle tests)."""
+    """Federation from {site: (x [n, D], {column: [n]})} with all rows for training; keeps the dtype (oracle tests)."""
     names = tuple(sorted(rows))
     sizes = np.array([len(rows[name][0]) for name in names])
     ends = np.cumsum(sizes)

@@ -1,4 +1,4 @@
-"""The split: which patients of a site its model trains on, which it is tuned on, which it is tested on."""
+"""The split: which patients of a site are for training, which for validation and which for testing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from sim.arrays import Bools, Floats, Ints, Names, Words
 from sim.checks import Refused, within
 from sim.cohort.ordered import ordered
 from sim.cohort.outcomes import SPLITS
@@ -15,21 +15,20 @@ from sim.cohort.patients import Patients
 from sim.cohort.table import Cohort
 from sim.factorize import factorize
 from sim.federation.standardise import Scaling
-from sim.random import Words, key, scatter, uniform
+from sim.random import key, scatter, uniform
 
-Ints = NDArray[np.int64]
-NOBODY: Ints = np.zeros(0, dtype=np.int64)
+NO_ROWS: Ints = np.zeros(0, dtype=np.int64)
 
 
 @dataclass
 class Split:
-    """The `split` settings: how each site's patients are dealt to train, valid and test, and how columns are scaled."""
+    """The `split` settings: how patients of a site become train, valid and test, and how columns are scaled."""
 
     train: float = 0.6  # share of patients, > 0
     valid: float = 0.2  # share, >= 0; the rest is test
-    time: str = ""  # column, such as diagnosis_year: the last of a site's patients are its test; empty = by chance
+    time: str = ""  # column, such as diagnosis_year: a site tests on its latest patients; empty = at random
     scaling: Scaling = Scaling.federated
-    linked: bool = True  # who is known at two sites is on one side at both; False: each site deals for itself
+    linked: bool = True  # a patient known at two sites is in the same part at both; False: each site splits by itself
 
     def __post_init__(self) -> None:
         within("split.train", self.train, 0, 1, open_low=True, open_high=True)
@@ -42,14 +41,14 @@ class Split:
 
 
 class Leak(NamedTuple):
-    """Patients who are tested at one site and were trained on at another, which flatters the model."""
+    """Patients who are tested at one site and trained on at another, which makes a model look better than it is."""
 
     twice: int  # patients known at two sites
     tested: int  # patients with test rows at a site
     trained: int  # of those, patients with training rows at another site
 
-    def told(self) -> str:
-        """`120 patients are known at two sites. Of 1600 test patients 29 (1.8 %) are in training rows elsewhere.`"""
+    def in_words(self) -> str:
+        """`120 patients are known at two sites. Of 1600 test patients 29 (1.8%) are in training rows elsewhere.`"""
         return (
             f"{self.twice} patients are known at two sites. Of {self.tested} test patients {self.trained} "
             f"({self.trained / max(self.tested, 1):.1%}) are in training rows elsewhere."
@@ -57,27 +56,27 @@ class Leak(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Sides:
-    """Where every row stands.
+class RowSplit:
+    """Site and part of every row of a cohort.
 
-    names    str [S]: sites
-    site     int [R]: site of the row
-    part     int [R]: 0 train, 1 valid, 2 test
-    patients of the rows, as the sites know them
-    person   uint64 [R]: the same for all rows of a person who is known at two sites
-    outside  bool [S]: external sites, which hold test rows only
+    names     str [S]: sites, sorted
+    site      int [R]: site of the row
+    part      int [R]: 0 train, 1 valid, 2 test
+    patients  of the rows, as the sites know them
+    person    uint64 [R]: the same for all rows of a person, also where two sites know them as two patients
+    external  bool [S]: sites that hold test rows only
     """
 
-    names: NDArray[np.str_]
+    names: Names
     site: Ints
     part: Ints
     patients: Patients
     person: Words
-    outside: NDArray[np.bool_]
+    external: Bools
 
     @property
     def leak(self) -> Leak:
-        """Test patients who are in training rows elsewhere."""
+        """How many test patients are in training rows of another site."""
         rows = pd.DataFrame({"person": self.person, "site": self.site})
         train, test = (rows[self.part == SPLITS.index(name)].drop_duplicates() for name in ("train", "test"))
         both = test.merge(train, on="person")
@@ -86,55 +85,55 @@ class Sides:
         return Leak(len(twice), test["person"].nunique(), caught)
 
 
-def sides(
+def split_rows(
     cohort: Cohort,
     outcome: str,
-    sites: NDArray[np.str_],
+    sites: Names,
     split: Split,
     seed: int,
     external: Sequence[str] = (),
-    again: Ints = NOBODY,
-) -> Sides:
-    """Sides of a cohort dealt to `sites` (str [R], one name a row).
+    originals: Ints = NO_ROWS,
+) -> RowSplit:
+    """Split of a cohort whose rows are at `sites` (str [R], one name per row).
 
-    `external` names sites that do not train; the last rows of the table are copies of the rows `again` [n].
+    `external` names sites that do not train. The last n rows of the table are copies of the rows `originals` [n].
     """
     names, site = factorize(np.asarray(sites, dtype=str))
     patients, number = cohort.patients, cohort.patients.word
-    outside = np.isin(names, external)
-    own, time = len(number) - len(again), times(cohort, split)
-    person = np.r_[number[:own], number[again]] if len(again) else number
-    linked = split.linked and len(again) > 0
-    who = person if linked else number
+    outside = np.isin(names, external)  # [S]
+    own, time = len(number) - len(originals), split_times(cohort, split)
+    person = np.r_[number[:own], number[originals]] if len(originals) else number
+    linked = split.linked and len(originals) > 0
+    known = person if linked else number  # the patient, as far as sites are linked
     if cohort.split:
-        part = given(cohort)
-    elif linked:  # a copy goes where the patient went
-        when = None if time is None else time[:own]
-        part = deal(site[:own], Patients.of(number[:own]), cohort.classes(outcome)[:own], split, seed, when)
-        part = np.r_[part, part[again]]
+        part = given_parts(cohort)
+    elif linked:  # a copy is in the part of its original
+        own_time = None if time is None else time[:own]
+        part = draw_parts(site[:own], Patients.of(number[:own]), cohort.classes(outcome)[:own], split, seed, own_time)
+        part = np.r_[part, part[originals]]
     else:
-        part = deal(site, patients, cohort.classes(outcome), split, seed, time)
-    away = outside[site]
+        part = draw_parts(site, patients, cohort.classes(outcome), split, seed, time)
+    test_only = outside[site]
     if linked:
-        away |= np.isin(person, person[away])  # tested outside, so trained on nowhere
-    part[away] = SPLITS.index("test")
-    part = part if cohort.split else one_to_train(part, site, who, outside)
-    return Sides(names, site, part, patients, person, outside)
+        test_only |= np.isin(person, person[test_only])  # tested at an external site, so trained on nowhere
+    part[test_only] = SPLITS.index("test")
+    part = part if cohort.split else one_to_train(part, site, known, outside)
+    return RowSplit(names, site, part, patients, person, outside)
 
 
 def grouped(cell: Ints, order: Ints) -> Ints:
-    """The rows of `order` regrouped by their cell [R], otherwise in the order they had."""
+    """The rows of `order` [R] sorted by their cell [R], and within a cell as they were."""
     narrow = np.uint16 if len(cell) and cell.max() < 2**16 else np.int64  # 16 bits are sorted in linear time
     return np.asarray(order[np.argsort(cell.astype(narrow)[order], kind="stable")])
 
 
-def given(cohort: Cohort) -> Ints:
-    """0, 1 or 2 per row, as the cohort's own column says."""
+def given_parts(cohort: Cohort) -> Ints:
+    """Part of every row, [R], as the cohort's own column says."""
     return np.array([SPLITS.index(word) for word in cohort.table[cohort.split].astype(str)], dtype=np.int64)
 
 
-def times(cohort: Cohort, split: Split) -> NDArray[np.float64] | None:
-    """Time of every row [R], or None where the split goes by chance."""
+def split_times(cohort: Cohort, split: Split) -> Floats | None:
+    """Time of every row, [R], or None where the split is random; refuses a cohort with a split of its own, and gaps."""
     if not split.time:
         return None
     if cohort.split:
@@ -152,54 +151,63 @@ def times(cohort: Cohort, split: Split) -> NDArray[np.float64] | None:
     return time
 
 
-def deal(
-    site: Ints, group: Patients, label: Ints, split: Split, seed: int, time: NDArray[np.float64] | None = None
+def draw_parts(
+    site: Ints, patients: Patients, label: Ints, split: Split, seed: int, time: Floats | None = None
 ) -> Ints:
-    """0, 1 or 2 per row: within each site and outcome class by the patient's own random number.
+    """Part of every row, [R], by the patient's own random number within each site and outcome class.
 
-    With `time` [R] a site's last patients are test patients, whatever their class; those of one time by chance. A
-    patient with several rows is of the highest class, and of the last time, among them.
+    site   int [R]
+    label  int [R]: outcome class
+    time   float [R]: if given, a site's latest patients are its test patients, whatever their class; ties at random
+
+    A patient with several rows counts with the highest class and the latest time among them.
     """
-    people = group.word[group.first]
-    had = group.highest(label)
-    home = site[group.first]
-    stratum = home * (had.max() + 1) + had
-    order = np.argsort(scatter(key(seed, "split"), people))
+    word = patients.word[patients.first]
+    kind = patients.highest(label)
+    home = site[patients.first]
+    stratum = home * (kind.max() + 1) + kind
+    order = np.argsort(scatter(key(seed, "split"), word))
     shares = (split.train, split.train + split.valid)
     if time is None:
-        return cut(stratum, people, order, shares, seed)[group.inverse]
-    last = group.highest(time)[order]
-    part = 2 * cut(home, people, order[np.argsort(last, kind="stable")], shares[1:], seed)
+        return cut_by_shares(stratum, word, order, shares, seed)[patients.inverse]
+    last = patients.highest(time)[order]
+    part = 2 * cut_by_shares(home, word, order[np.argsort(last, kind="stable")], shares[1:], seed)
     early = part == 0
-    place = np.cumsum(early) - 1  # of an early patient among those
+    place = np.cumsum(early) - 1  # of an early patient among the early ones
     left = place[order[early[order]]]
-    part[early] = cut(stratum[early], people[early], left, (shares[0] / shares[1],), seed)
-    return part[group.inverse]
+    part[early] = cut_by_shares(stratum[early], word[early], left, (shares[0] / shares[1],), seed)
+    return part[patients.inverse]
 
 
-def cut(stratum: Ints, people: Words, order: Ints, shares: Sequence[float], seed: int) -> Ints:
-    """How many of the ascending `shares` of their stratum [N] come before each of the people [N], in this order."""
+def cut_by_shares(stratum: Ints, word: Words, order: Ints, shares: Sequence[float], seed: int) -> Ints:
+    """Piece of every patient, [N], when each stratum, taken in `order` [N], is cut at these ascending shares of it.
+
+    stratum  int [N] and word uint64 [N] of the patients; k shares make the pieces 0 .. k
+    """
     size = np.bincount(stratum)
-    rank = np.empty(len(people), dtype=np.int64)
+    rank = np.empty(len(word), dtype=np.int64)
     by_stratum = grouped(stratum, order)
-    rank[by_stratum] = np.arange(len(people)) - (np.cumsum(size) - size)[stratum[by_stratum]]
-    # Expected sizes are exact even in strata of one: the fraction is rounded by a keyed coin, not always down.
-    coin = uniform(scatter(key(seed, "split", "coin"), membership(stratum, people, len(size))))
-    part = np.zeros(len(people), dtype=np.int64)
+    rank[by_stratum] = np.arange(len(word)) - (np.cumsum(size) - size)[stratum[by_stratum]]
+    # The fraction of a patient is rounded by a keyed coin and not always down: expected sizes are exact in any stratum.
+    coin = uniform(scatter(key(seed, "split", "coin"), stratum_words(stratum, word, len(size))))
+    part = np.zeros(len(word), dtype=np.int64)
     for share in shares:
         part += rank >= np.floor(share * size + coin)[stratum]
     return part
 
 
-def membership(stratum: Ints, patient: Words, strata: int) -> Words:
-    """One word per stratum that depends on who is in it, not on how the sites are numbered."""
+def stratum_words(stratum: Ints, patient: Words, strata: int) -> Words:
+    """Hash of every stratum from its patients [N], whatever the numbers of the sites are; uint64 [strata]."""
     word = np.zeros(strata, dtype=np.uint64)
     np.bitwise_xor.at(word, stratum, patient)
     return word
 
 
-def one_to_train(part: Ints, site: Ints, patient: Words, outside: NDArray[np.bool_]) -> Ints:
-    """A site too small for its share of training keeps its first patient for it, wherever else that one is known."""
+def one_to_train(part: Ints, site: Ints, patient: Words, outside: Bools) -> Ints:
+    """Parts [R] in which every site that trains has training rows: a site without any is given its first patient.
+
+    That patient (hashes uint64 [R]) is then in training at all sites but the external ones (`outside`, bool [S]).
+    """
     lone = (np.bincount(site[part == 0], minlength=len(outside)) == 0) & ~outside
     rows = np.flatnonzero(lone[site])
     if not len(rows):

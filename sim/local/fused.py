@@ -1,5 +1,6 @@
 """The fused tier: the whole local work of a site in one compiled call."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,8 @@ from sim.local.dense import Network
 from sim.local.plan import Sites, words
 from sim.local.rows import Rows
 from sim.local.settings import Training
-from sim.methods.algorithms.base import Algorithm, Correction, Local
+from sim.methods.algorithms.base import Algorithm
+from sim.methods.contract import Correction, Local, Phase
 
 
 @dataclass(frozen=True)
@@ -31,31 +33,57 @@ class Fused:
         y = np.stack([column.numpy() for column in rows.y.values()])
         return cls(network, training, seed, Data(fixed(rows.x.numpy()), fixed(y)))
 
-    def train(self, algorithm: Algorithm, at: Local, sites: Sites, round: int) -> Tensor:
-        """Models of C sites after their local steps from `at.x`; [C, P]."""
-        correction = algorithm.correction(at)
-        w = at.x.clone(memory_format=torch.contiguous_format)
-        self.run(w.numpy(), sites, words(sites, self.seed, round), at.lr, correction)
+    def train(self, algorithm: Algorithm, at: Local, phases: Sequence[Phase], sites: Sites, round: int) -> Tensor:
+        """Models of C sites after their local steps from `at.start`; [C, P]."""
+        w = at.start.clone(memory_format=torch.contiguous_format)
+        word, begin = words(sites, self.seed, round), np.zeros(len(w), dtype=np.int64)
+        for phase in phases:
+            correction = phase.correction
+            anchor = at.x if correction.anchor is None else correction.anchor
+            if begin.any() or anchor is not at.start:
+                # The kernel pulls towards where the phase begins: pull (w - anchor) = pull (w - v) + pull (v - anchor).
+                correction = moved(correction, w - anchor)
+            steps = phase.steps.numpy().astype(np.int64)
+            hold = self.network.place[:0] if phase.moves is None else self.network.place[~phase.moves.numpy()]
+            self.run(w.numpy(), sites._replace(steps=steps), word, at.lr, correction, begin, hold)
+            begin = begin + steps
         return w
 
     def ready(self) -> None:
         """Compile, or load what was compiled before."""
         none, word = np.zeros(0, np.int64), np.zeros(0, np.uint64)
         w = np.zeros((0, len(self.network.place)), self.data.x.dtype)
-        self.run(w, Sites(none, none, none, word), word, 1.0, Correction())
+        self.run(w, Sites(none, none, none, word), word, 1.0, Correction(), none, none)
         kernel.weighted(np.zeros(0), fixed(w))
 
     def run(
-        self, w: NDArray[np.floating], sites: Sites, word: NDArray[np.uint64], lr: float, correction: Correction
+        self,
+        w: NDArray[np.floating],
+        sites: Sites,
+        word: NDArray[np.uint64],
+        lr: float,
+        correction: Correction,
+        begin: NDArray[np.int64],
+        hold: NDArray[np.int64],
     ) -> None:
-        """Local steps of C sites; w [C, P] in place."""
+        """Local steps of C sites, after the first `begin` [C]; w [C, P] in place, local places `hold` excepted."""
         training = self.training
-        numbers = np.array(
-            [lr, correction.pull, training.weight_decay, training.momentum, training.clip], dtype=w.dtype
-        )
+        pull = np.ascontiguousarray(np.broadcast_to(np.asarray(correction.pull, dtype=w.dtype), len(w)))
+        numbers = np.array([lr, training.weight_decay, training.momentum, training.clip], dtype=w.dtype)
         drift = w[:0] if correction.drift is None else np.ascontiguousarray(correction.drift.numpy())
         at = sites._replace(steps=np.array(sites.steps))  # an order that has travelled is read only
-        kernel.sites(self.network, self.data, kernel.Dials(*numbers), at, word, training.batch, w, drift)
+        kernel.sites(
+            self.network, self.data, kernel.Dials(*numbers), pull, at, begin, word, training.batch, hold, w, drift
+        )
+
+
+def moved(correction: Correction, way: Tensor) -> Correction:
+    """The correction as one whose anchor lies `way` further along; [C, P]."""
+    pull = correction.pull
+    if not isinstance(pull, Tensor) and not pull:
+        return correction
+    drift = (pull[:, None] if isinstance(pull, Tensor) else pull) * way
+    return correction._replace(drift=drift if correction.drift is None else correction.drift + drift)
 
 
 def fixed(array: NDArray[np.floating]) -> NDArray[np.floating]:

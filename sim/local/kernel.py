@@ -22,7 +22,6 @@ class Dials(NamedTuple):
     """Numbers of a local step, in the precision of the parameters."""
 
     lr: float
-    pull: float
     decay: float
     momentum: float
     clip: float
@@ -33,26 +32,31 @@ def site(
     net: Network,
     data: Data,
     dials: Dials,
+    pull: np.floating,
+    begin: int,
     steps: int,
     width: int,
     start: int,
     word: np.uint64,
     fixed: Floats,
+    hold: Ints,
     w: Floats,
     v: Floats,
     order: Ints,
     work: Floats,
 ) -> None:
-    """All local steps of a site: w -= lr (g + (pull + decay) w + fixed), in place.
+    """Local steps `begin` to before `begin + steps` of a site: `w -= lr (g + (pull + decay) w + fixed)`, in place.
 
-    width rows of a batch; start first row, order [rows]; fixed = drift - pull x, or empty; v, work to write on.
+    width rows of a batch; start first row, order [rows]; fixed = drift - pull x, or empty; hold: places of w that stay
+    as they are; v, work to write on.
     """
     one = w.dtype.type(1)
-    lr, shrink, momentum = dials.lr, dials.pull + dials.decay, dials.momentum
+    lr, shrink, momentum = dials.lr, pull + dials.decay, dials.momentum
     rows, now = len(order), -1
     batches = (rows + width - 1) // width
     v[:] = 0
-    for step in range(steps):
+    kept = w[hold]
+    for step in range(begin, begin + steps):
         if step // batches != now:
             now = step // batches
             shuffle(order, start, of_epoch(word, now))
@@ -78,16 +82,31 @@ def site(
                 collect(net, v, work, part, one / w.dtype.type(size))
             for p in range(len(w)):
                 w[p] -= lr * v[p]
+        for p in range(len(hold)):
+            w[hold[p]] = kept[p]
 
 
 @fast
-def sites(net: Network, data: Data, dials: Dials, at: Sites, word: Words, width: int, w: Floats, drift: Floats) -> None:
+def sites(
+    net: Network,
+    data: Data,
+    dials: Dials,
+    pull: Floats,
+    at: Sites,
+    begin: Ints,
+    word: Words,
+    width: int,
+    hold: Ints,
+    w: Floats,
+    drift: Floats,
+) -> None:
     """Local steps of C sites, one after another; w [C, P] from the models they downloaded to those they trained.
 
-    word [C], see `sim.local.shuffle`; width rows of a batch, 0 for all; drift [C, P] or [0, P].
+    pull, begin, word [C], see `sim.local.shuffle`; width rows of a batch, 0 for all; hold: places in the local layout
+    that stay as they are; drift [C, P] or [0, P].
     """
     local, v = np.zeros(net.size, w.dtype), np.zeros(net.size, w.dtype)
-    fixed = np.zeros(net.size if len(drift) > 0 or dials.pull > 0 else 0, w.dtype)
+    fixed = np.zeros(net.size if len(drift) > 0 or (len(w) > 0 and pull.max() > 0) else 0, w.dtype)
     work = np.zeros((2 * net.layers + 2, TILE, net.row), w.dtype)
     order = np.empty(at.rows.max() if len(w) > 0 else 0, np.int64)
     for c in range(len(w)):
@@ -95,7 +114,7 @@ def sites(net: Network, data: Data, dials: Dials, at: Sites, word: Words, width:
             local[net.place[p]] = w[c, p]
         if len(fixed) > 0:
             for p in range(len(net.place)):
-                fixed[net.place[p]] = (drift[c, p] if len(drift) > 0 else w.dtype.type(0)) - dials.pull * w[c, p]
+                fixed[net.place[p]] = (drift[c, p] if len(drift) > 0 else w.dtype.type(0)) - pull[c] * w[c, p]
         if c + 1 < len(w):
             low, high = at.start[c + 1], at.start[c + 1] + min(at.rows[c + 1], AHEAD)
             for row in range(low, high, LANES):
@@ -105,7 +124,23 @@ def sites(net: Network, data: Data, dials: Dials, at: Sites, word: Words, width:
                     fetch(data.x, row, j)
         wide = width if width > 0 else at.rows[c]
         some = order[: at.rows[c]]
-        site(net, data, dials, at.steps[c], wide, at.start[c], word[c], fixed, local, v, some, work)
+        site(
+            net,
+            data,
+            dials,
+            pull[c],
+            begin[c],
+            at.steps[c],
+            wide,
+            at.start[c],
+            word[c],
+            fixed,
+            hold,
+            local,
+            v,
+            some,
+            work,
+        )
         for p in range(len(net.place)):
             w[c, p] = local[net.place[p]]
 

@@ -45,8 +45,11 @@ def words(sites: Sites, seed: int, round: int) -> NDArray[np.uint64]:
     return scatter(key(seed, "batches", round), sites.keys)
 
 
-def steps(sites: Sites, training: Training, seed: int, round: int) -> Iterator[Step]:
-    """The local steps of a round, in order."""
+def steps(
+    sites: Sites, training: Training, seed: int, round: int, begin: NDArray[np.int64] | None = None
+) -> Iterator[Step]:
+    """The local steps of a round, in order; after the first `begin` of each site [C], which an earlier phase took."""
+    begin = np.zeros_like(sites.steps) if begin is None else begin
     most = int(sites.rows.max())
     width = min(training.batch or most, most)
     batches = training.batches(sites.rows)
@@ -57,7 +60,8 @@ def steps(sites: Sites, training: Training, seed: int, round: int) -> Iterator[S
     for step in range(int(sites.steps.max())):
         active = int(np.searchsorted(-sites.steps, -step, side="left"))
         count = rung(active, len(sites.rows))
-        now = np.minimum(step, sites.steps[:count] - 1)  # finished sites repeat their last batch, to no effect
+        # Finished sites repeat their last batch, to no effect.
+        now = np.maximum(begin[:count] + np.minimum(step, sites.steps[:count] - 1), 0)
         epoch, batch = now // batches[:count], now % batches[:count]
         stale = np.flatnonzero(epoch != shuffled[:count])
         if len(stale):

@@ -1,15 +1,12 @@
 """The order in which a site goes through its rows: a Fisher-Yates shuffle whose draws belong to a key."""
 
-from collections.abc import Callable
-from typing import Any, cast
-
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.jit import exact
-from sim.random import GOLDEN, mix
+from sim.random import GOLDEN
+from sim.splitmix import mixed
 
-mixed: Callable[[np.uint64], np.uint64] = exact(cast(Any, mix))
 HALF = np.uint64(32)
 
 

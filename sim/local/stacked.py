@@ -4,12 +4,15 @@ The gradient is `vmap(grad(task.loss))`. It is traced once per shape to a plain 
 the same bits without torch.func's own cost a call (three times faster for four small sites, 1.8 times for 128).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import grad, vmap
 from torch.fx import GraphModule, Node
@@ -18,36 +21,87 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from sim.local.plan import Sites, Step, steps
 from sim.local.rows import Rows
 from sim.local.settings import Training
-from sim.methods.algorithms.base import Algorithm, Correction, Local
+from sim.methods.algorithms.base import Algorithm
+from sim.methods.contract import Local, Phase
 from sim.tasks.task import Batch, Task
 
 RESHAPES = {torch.ops.aten.expand.default, torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default}
+Loss = Callable[[Tensor, Batch], Tensor]
 Shapes = tuple[torch.Size, torch.Size, torch.dtype, float]
 _traced: WeakKeyDictionary[Task, dict[Shapes, Callable[..., Tensor]]] = WeakKeyDictionary()
 
 
 class Gradients:
-    """Gradients of a task, traced once per shape for as long as the task lives; `clip` bounds each row's, 0 = not."""
+    """Gradients of what a method has its sites minimise, traced once per shape; `clip` bounds each row's, 0 = not.
 
-    def __init__(self, task: Task, clip: float = 0.0) -> None:
+    Traces of a task's own loss are kept for as long as the task lives; those of a method's objective with this object.
+    """
+
+    def __init__(self, task: Task, algorithm: Algorithm, clip: float = 0.0) -> None:
         self.task = task
+        self.algorithm = algorithm
         self.clip = clip
-        self.traced = _traced.setdefault(task, {})
+        self.plain = type(algorithm).objective is Algorithm.objective
+        self.traced = _traced.setdefault(task, {}) if self.plain else {}
 
-    def __call__(self, w: Tensor, batch: Batch) -> Tensor:
-        """Gradient of every site's loss at its own model; [C, P], [C, B, ...] -> [C, P]."""
+    def __call__(self, w: Tensor, batch: Batch, at: Local) -> Tensor:
+        """Gradient of every site's objective at its own model; [C, P], [C, B, ...] -> [C, P]."""
+        known = [] if self.plain else flat(at)
         shape = (w.shape, batch.x.shape, w.dtype, self.clip)
         if shape not in self.traced:
-            self.traced[shape] = trace(self.task, self.clip, w, batch)
-        return self.traced[shape](w, batch.x, batch.valid, *batch.y.values())
+            self.traced[shape] = self.trace(w, batch, at, known)
+        return self.traced[shape](w, batch.x, batch.valid, *batch.y.values(), *known)
+
+    def trace(self, w: Tensor, batch: Batch, at: Local, known: list[Tensor]) -> Callable[..., Tensor]:
+        """The stacked gradient as a flat list of tensor operations for these shapes."""
+        names, targets = tuple(batch.y), len(batch.y)
+
+        def gradient(w: Tensor, x: Tensor, valid: Tensor, *rest: Tensor) -> Tensor:
+            columns = dict(zip(names, rest[:targets], strict=True))
+            if self.plain:
+                g: Tensor = vmap(self.of_site(self.task.loss))(w, Batch(x, columns, valid))
+                return g
+            sizes = tuple(0 if axis else None for axis in lifted(at))
+
+            def site(v: Tensor, batch: Batch, *known: Tensor) -> Tensor:
+                mine = unflat(at, known)
+                return self.of_site(lambda v, batch: self.algorithm.objective(self.task, v, batch, mine))(v, batch)
+
+            g = vmap(site, in_dims=(0, 0, *sizes))(w, Batch(x, columns, valid), *rest[targets:])
+            return g
+
+        return simplified(make_fx(gradient)(w, batch.x, batch.valid, *batch.y.values(), *known))
+
+    def of_site(self, loss: Loss) -> Loss:
+        """Gradient of a loss at one site, or the mean of its rows' clipped gradients; [P], Batch -> [P]."""
+        return clipped(loss, self.clip) if self.clip else grad(loss)
 
 
-def clipped(task: Task, limit: float) -> Callable[[Tensor, Batch], Tensor]:
+def flat(at: Local) -> list[Tensor]:
+    """What an objective may read of a `Local`, as a list of tensors in a fixed order."""
+    lr = torch.as_tensor(at.lr, dtype=at.x.dtype)
+    return [at.x, at.start, at.rows, at.steps, at.norm, lr, *at.site.values(), *at.server.values()]
+
+
+def lifted(at: Local) -> list[bool]:
+    """Which of the tensors of `flat` have a first axis of sites."""
+    return [True] * 5 + [False] + [True] * len(at.site) + [False] * len(at.server)
+
+
+def unflat(at: Local, known: tuple[Tensor, ...]) -> Local:
+    """The `Local` of one site from the tensors of `flat`; its `lr` is a tensor."""
+    x, start, rows, steps, norm, lr, *rest = known
+    site = dict(zip(at.site, rest, strict=False))
+    server = dict(zip(at.server, rest[len(site) :], strict=True))
+    return Local(x, start, server, site, rows, steps, norm, lr)  # type: ignore[arg-type]
+
+
+def clipped(loss: Loss, limit: float) -> Loss:
     """Mean over rows of the gradient of each, scaled down to a norm of at most `limit`; [P] -> [P]."""
 
     def row(v: Tensor, x: Tensor, y: dict[str, Tensor], valid: Tensor) -> Tensor:
         one = Batch(x[None], {name: column[None] for name, column in y.items()}, valid[None])
-        g: Tensor = grad(task.loss)(v, one)
+        g: Tensor = grad(loss)(v, one)
         return g
 
     def site(v: Tensor, batch: Batch) -> Tensor:
@@ -59,16 +113,8 @@ def clipped(task: Task, limit: float) -> Callable[[Tensor, Batch], Tensor]:
     return site
 
 
-def trace(task: Task, clip: float, w: Tensor, batch: Batch) -> Callable[..., Tensor]:
-    """The stacked gradient as a flat list of tensor operations for these shapes."""
-    names = tuple(batch.y)
-    stacked = vmap(clipped(task, clip) if clip else grad(task.loss))
-
-    def gradient(w: Tensor, x: Tensor, valid: Tensor, *columns: Tensor) -> Tensor:
-        g: Tensor = stacked(w, Batch(x, dict(zip(names, columns, strict=True)), valid))
-        return g
-
-    graph: GraphModule = make_fx(gradient)(w, batch.x, batch.valid, *batch.y.values())
+def simplified(graph: GraphModule) -> Callable[..., Tensor]:
+    """A traced computation without reshapes to the same shape."""
     for node in graph.graph.nodes:
         if node.target in RESHAPES and shape(node) == shape(node.args[0]):
             node.replace_all_uses_with(node.args[0])
@@ -94,35 +140,44 @@ class Stacked:
     seed: int
     single: bool = False
 
-    def train(self, algorithm: Algorithm, at: Local, sites: Sites, round: int) -> Tensor:
-        """Models of C sites after their local steps from `at.x`; [C, P]."""
-        correction = algorithm.correction(at)
-        w = at.x.clone(memory_format=torch.contiguous_format)  # plain clone() of a broadcast model is column-major
-        parts = np.array_split(np.arange(len(w)), len(w) if self.single else 1)
-        for part in parts:
+    def train(self, algorithm: Algorithm, at: Local, phases: Sequence[Phase], sites: Sites, round: int) -> Tensor:
+        """Models of C sites after their local steps from `at.start`; [C, P]."""
+        w = at.start.clone(memory_format=torch.contiguous_format)  # plain clone() of a broadcast model is column-major
+        for part in np.array_split(np.arange(len(w)), len(w) if self.single else 1):
             low, high = int(part[0]), int(part[-1]) + 1
-            plan = steps(sites.only(part), self.training, self.seed, round)
-            self.walk(algorithm, w[low:high], at.x[low:high], some(correction, low, high), at.lr, plan)
+            begin = np.zeros(len(part), dtype=np.int64)
+            for phase in phases:
+                here = phase.only(low, high)
+                count = whole(here.steps) * algorithm.batches
+                plan = steps(sites.only(part)._replace(steps=count), self.training, self.seed, round, begin)
+                self.walk(algorithm, w[low:high], at.only(low, high), here, plan)
+                begin = begin + count
         return w
 
-    def walk(
-        self, algorithm: Algorithm, w: Tensor, x: Tensor, correction: Correction, lr: float, plan: Iterator[Step]
-    ) -> None:
+    def walk(self, algorithm: Algorithm, w: Tensor, at: Local, phase: Phase, plan: Iterator[Step]) -> None:
         """Local steps of the sites in `w` [C, P], in place."""
-        training = self.training
+        training, correction = self.training, phase.correction.anchored(at.x)
         velocity = torch.zeros_like(w) if training.momentum else None
         for step in plan:
-            stacked, active = len(step.row), step.active
-            g = self.gradients(w[:stacked], self.rows.batch(step))[:active]
+            active, stacked = step.active, len(step.row)
+            batches = [self.rows.batch(one) for one in (step, *islice(plan, algorithm.batches - 1))]
             here = w[:active]
-            if training.weight_decay:
-                g = g + training.weight_decay * here
-            d = algorithm.direction(g, here, x[:active], some(correction, 0, active))
+            gradient = partial(self.gradient, w[:stacked], batches, at.only(0, stacked))
+            d = algorithm.direction(gradient, here, at.only(0, active), correction.only(0, active))
+            if phase.moves is not None:
+                d = d * phase.moves
             if velocity is not None:
                 d = velocity[:active].mul_(training.momentum).add_(d)
-            here.sub_(d, alpha=lr)
+            here.sub_(d, alpha=at.lr)
+
+    def gradient(self, w: Tensor, batches: list[Batch], at: Local, v: Tensor, batch: int = 0) -> Tensor:
+        """Gradient of the objective and its weight decay at v [C, P]; w fills up with sites that are done."""
+        same = v.data_ptr() == w.data_ptr()
+        full = w if same else torch.cat([v, w[len(v) :]])
+        g = self.gradients(full, batches[batch], at)[: len(v)]
+        return g + self.training.weight_decay * v if self.training.weight_decay else g
 
 
-def some(correction: Correction, low: int, high: int) -> Correction:
-    """Correction of some of the sites."""
-    return correction if correction.drift is None else correction._replace(drift=correction.drift[low:high])
+def whole(steps: Tensor) -> NDArray[np.int64]:
+    """Numbers of steps as integers, [C]."""
+    return steps.numpy().astype(np.int64)

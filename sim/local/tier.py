@@ -1,5 +1,6 @@
 """Which of the three tiers trains: a small cost model, and the reason in words."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from torch import Tensor
@@ -11,7 +12,8 @@ from sim.local.plan import Sites
 from sim.local.rows import Rows
 from sim.local.settings import Tier, Training
 from sim.local.stacked import Gradients, Stacked
-from sim.methods.algorithms.base import Algorithm, Local
+from sim.methods.algorithms.base import Algorithm
+from sim.methods.contract import Local, Phase
 from sim.tasks.task import Task
 
 STACKED = 100_000  # parameters above which a batched computation over sites no longer pays for its memory
@@ -22,19 +24,23 @@ class Choice(NamedTuple):
 
     tier: Tier
     why: str
+    network: Network | None  # as the fused tier sees it, where it trains
 
 
 class Trainer(Protocol):
     """A tier over a federation's rows."""
 
-    def train(self, algorithm: Algorithm, at: Local, sites: Sites, round: int) -> Tensor:
-        """Models of C sites after their local steps from `at.x`; [C, P]."""
+    def train(self, algorithm: Algorithm, at: Local, phases: Sequence[Phase], sites: Sites, round: int) -> Tensor:
+        """Models of C sites after their local steps from `at.start`; [C, P]."""
 
 
 def known(task: Task, algorithm: Algorithm) -> Network | str:
     """The network as the fused tier sees it, or why it cannot train it."""
-    if type(algorithm).direction is not Algorithm.direction:
-        return f"{type(algorithm).__name__} has a step of its own"
+    kind = type(algorithm)
+    if kind.direction is not Algorithm.direction or kind.batches != 1:
+        return f"{kind.__name__} has a step of its own"
+    if kind.objective is not Algorithm.objective:
+        return f"{kind.__name__} has an objective of its own"
     return network(task)
 
 
@@ -51,24 +57,24 @@ def choose(task: Task, algorithm: Algorithm, training: Training) -> Choice:
             "gradient of its own to clip. Set local.clip=0, or take task=hazard."
         )
     found = known(task, algorithm)
-    size = task.layout.size
-    if training.tier is Tier.fused and isinstance(found, str):
+    size, fits = task.layout.size, isinstance(found, Network)
+    if training.tier is Tier.fused and not fits:
         raise Refused(f"local.tier=fused: {found}. Allowed here: auto, stacked, single.")
+    if isinstance(found, Network) and training.tier in (Tier.fused, Tier.auto):
+        why = "a dense network whose local step is affine in the model"
+        return Choice(Tier.fused, why if training.tier is Tier.auto else "asked for", found)
     if training.tier is not Tier.auto:
-        return Choice(training.tier, "asked for")
-    if isinstance(found, Network):
-        return Choice(Tier.fused, "a dense network whose local step is affine in the model")
+        return Choice(training.tier, "asked for", None)
     if size <= STACKED:
-        return Choice(Tier.stacked, found)
-    return Choice(Tier.single, f"{found}; {size} parameters are more than {STACKED} to stack")
+        return Choice(Tier.stacked, str(found), None)
+    return Choice(Tier.single, f"{found}; {size} parameters are more than {STACKED} to stack", None)
 
 
-def trainer(task: Task, algorithm: Algorithm, training: Training, rows: Rows, seed: int) -> Trainer:
+def trainer(choice: Choice, task: Task, algorithm: Algorithm, training: Training, rows: Rows, seed: int) -> Trainer:
     """The chosen tier, compiled where that is needed."""
-    tier = choose(task, algorithm, training).tier
-    found = known(task, algorithm)
-    if tier is Tier.fused and isinstance(found, Network):
-        fused = Fused.over(rows, found, training, seed)
+    if choice.network is not None:
+        fused = Fused.over(rows, choice.network, training, seed)
         fused.ready()
         return fused
-    return Stacked(Gradients(task, training.clip), rows, training, seed, single=tier is Tier.single)
+    gradients = Gradients(task, algorithm, training.clip)
+    return Stacked(gradients, rows, training, seed, single=choice.tier is Tier.single)

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from sim.checks import within
-from sim.methods.algorithms.base import State
+from sim.methods.contract import State
 
 
 @dataclass
 class Server:
-    """Plain addition: w + lr * step."""
+    """Plain addition: `w <- w + lr step`."""
 
     lr: float = 1.0  # > 0
 
@@ -41,11 +41,11 @@ class Momentum(Server):
         within("server.beta", self.beta, 0, 1, open_high=True)
 
     def start(self, x: Tensor) -> State:
-        """Velocity 0."""
+        """Velocity `v = 0`."""
         return {"velocity": torch.zeros_like(x)}
 
     def update(self, step: Tensor, state: State) -> tuple[Tensor, State]:
-        """V <- beta v + step; w <- w + lr v."""
+        """`v <- beta v + step; w <- w + lr v`."""
         velocity = self.beta * state["velocity"] + step
         return self.lr * velocity, {"velocity": velocity}
 
@@ -72,7 +72,7 @@ class Adaptive(Server):
         raise NotImplementedError
 
     def update(self, step: Tensor, state: State) -> tuple[Tensor, State]:
-        """M <- beta1 m + (1 - beta1) step; w <- w + lr m / (sqrt(v) + tau)."""
+        """`m <- beta1 m + (1 - beta1) step; w <- w + lr m / (sqrt(v) + tau)`."""
         first = self.beta1 * state["first"] + (1 - self.beta1) * step
         second = self.second(step, state["second"])
         return self.lr * first / (second.sqrt() + self.tau), {"first": first, "second": second}
@@ -85,7 +85,7 @@ class Adagrad(Adaptive):
     beta1: float = 0.0  # the paper's FedAdagrad keeps no momentum
 
     def second(self, step: Tensor, v: Tensor) -> Tensor:
-        """V <- v + step^2."""
+        """`v <- v + step^2`."""
         return v + step**2
 
 
@@ -100,7 +100,7 @@ class Adam(Adaptive):
         within("server.beta2", self.beta2, 0, 1, open_high=True)
 
     def second(self, step: Tensor, v: Tensor) -> Tensor:
-        """V <- beta2 v + (1 - beta2) step^2."""
+        """`v <- beta2 v + (1 - beta2) step^2`."""
         return self.beta2 * v + (1 - self.beta2) * step**2
 
 
@@ -109,7 +109,7 @@ class Yogi(Adam):
     """FedYogi."""
 
     def second(self, step: Tensor, v: Tensor) -> Tensor:
-        """V <- v - (1 - beta2) step^2 sign(v - step^2)."""
+        """`v <- v - (1 - beta2) step^2 sign(v - step^2)`."""
         return v - (1 - self.beta2) * step**2 * torch.sign(v - step**2)
 
 

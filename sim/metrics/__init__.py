@@ -1,10 +1,11 @@
-"""Metrics that runs record, and what a reader needs to know of each."""
+"""Metrics that runs record: name, direction and meaning of each."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+
+from sim.arrays import Floats
 
 
 @dataclass(frozen=True)
@@ -15,14 +16,14 @@ class Metric:
     better: Literal["higher", "lower", "zero"]  # "zero": the sign says in which direction the model errs
     meaning: str  # scale and reading, one clause
 
-    def merit(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Values turned so that more is better; any shape."""
+    def merit(self, values: Floats) -> Floats:
+        """Values with the sign changed where needed so that more is better; any shape."""
         if self.better == "higher":
             return values
         return -values if self.better == "lower" else -np.abs(values)
 
-    def shown(self, merit: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Merit turned back into what a table prints; for "zero" the distance from it, so that sites cannot cancel."""
+    def from_merit(self, merit: Floats) -> Floats:
+        """Merit back on the scale of the metric; for "zero" the distance from 0, so that sites do not cancel out."""
         return merit if self.better == "higher" else -merit
 
 

@@ -1,14 +1,10 @@
-"""Whether predicted probabilities are true on average: Brier score and calibration in the large of every segment."""
+"""Calibration of predicted probabilities: Brier score and calibration in the large of every segment."""
 
-import numpy as np
-from numpy.typing import NDArray
-
+from sim.arrays import Bools, Floats, Ints
 from sim.metrics.segments import segment_mean
 
 
-def brier(
-    score: NDArray[np.float64], label: NDArray[np.bool_], segment: NDArray[np.int64], segments: int
-) -> NDArray[np.float64]:
+def brier(score: Floats, label: Bools, segment: Ints, segments: int) -> Floats:
     """Mean squared distance of probability and outcome, in [0, 1]; [R] -> [G]. NaN where a segment has no rows.
 
     Brier, Monthly Weather Review 1950, in the one-sided form used for binary outcomes.
@@ -16,9 +12,7 @@ def brier(
     return segment_mean((score - label) ** 2, segment, segments)
 
 
-def citl(
-    score: NDArray[np.float64], label: NDArray[np.bool_], segment: NDArray[np.int64], segments: int
-) -> NDArray[np.float64]:
+def citl(score: Floats, label: Bools, segment: Ints, segments: int) -> Floats:
     """Calibration in the large: observed event rate less mean prediction, in [-1, 1]; [R] -> [G].
 
     Positive = risk is underestimated. NaN where a segment has no rows.

@@ -1,30 +1,31 @@
-"""When a run first reaches a target, in rounds and in bytes; a run that never does is censored, not dropped."""
+"""Rounds and bytes until a run first reaches a target; a run that never does is censored and not dropped."""
 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+
+from sim.arrays import Bools, Floats, Ints
 
 
 class Reach(NamedTuple):
-    """First evaluated round at or above the target, of every run; each [N]."""
+    """First evaluated round of every run that reaches its target; each [N]."""
 
-    reached: NDArray[np.bool_]
-    rounds: NDArray[np.float64]  # NaN where never reached
-    bytes_spent: NDArray[np.float64]  # by all sites up to and in that round; NaN where never reached
+    reached: Bools
+    rounds: Floats  # NaN where never reached
+    bytes_spent: Floats  # by all sites up to and in that round; NaN where never reached
 
 
 def first_reach(
-    merit: NDArray[np.float64],
-    round_number: NDArray[np.int64],
-    bytes_spent: NDArray[np.float64],
-    run: NDArray[np.int64],
-    target: NDArray[np.float64],
+    merit: Floats,
+    round_number: Ints,
+    bytes_spent: Floats,
+    run: Ints,
+    target: Floats,
 ) -> Reach:
-    """Rounds and bytes until `merit` (more is better) is at its run's target; rows [R], target [N].
+    """Rounds and bytes until `merit` (more is better) is at or above the target of its run; [R] each, target [N].
 
-    `bytes_spent` is cumulated. A later fall below the target does not undo the reach. A NaN merit or target is
-    never reached.
+    run int [R]: run of the row, 0 .. N - 1; bytes_spent [R]: cumulative. A later fall below the target changes nothing.
+    A NaN merit never reaches a target, and a NaN target is never reached.
     """
     hit = np.flatnonzero(merit >= target[run])
     hit = hit[np.lexsort((round_number[hit], run[hit]))]

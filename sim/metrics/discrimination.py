@@ -1,34 +1,30 @@
-"""How well a score tells patients with the event from those without: AUROC and accuracy of every segment."""
+"""Discrimination between patients with and without the event: AUROC and accuracy of every segment."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sim.metrics.order import ordered
-from sim.metrics.pairs import case_pairs, share
-from sim.metrics.segments import plain, segment_mean
+from sim.arrays import Bools, Floats, Ints
+from sim.metrics.order import sorted_rows
+from sim.metrics.pairs import case_pairs, win_share
+from sim.metrics.segments import contiguous, segment_mean
 
 THRESHOLD = 0.5  # probability from which the event is predicted
 
 
-def auroc(
-    score: NDArray[np.float64], label: NDArray[np.bool_], segment: NDArray[np.int64], segments: int
-) -> NDArray[np.float64]:
+def auroc(score: Floats, label: Bools, segment: Ints, segments: int) -> Floats:
     """Area under the ROC curve: chance that a case scores above a control, ties 1/2; [R] -> [G].
 
     NaN where a segment has one class only, no rows, or a NaN score. Hanley and McNeil, Radiology 1982.
     """
     rows = len(segment)
-    level, case = plain(score, np.float64, rows), plain(label, np.bool_, rows)
-    by_score, start = ordered(level, segment, segments)
-    return share(*case_pairs(level, case, by_score, start))
+    level, case = contiguous(score, np.float64, rows), contiguous(label, np.bool_, rows)
+    by_score, start = sorted_rows(level, segment, segments)
+    return win_share(*case_pairs(level, case, by_score, start))
 
 
-def accuracy(
-    score: NDArray[np.float64], label: NDArray[np.bool_], segment: NDArray[np.int64], segments: int
-) -> NDArray[np.float64]:
-    """Share of rows whose event is rightly predicted at probability 0.5 or above; [R] -> [G].
+def accuracy(score: Floats, label: Bools, segment: Ints, segments: int) -> Floats:
+    """Share of rows predicted correctly, the event from a probability of 0.5 on; [R] -> [G].
 
     NaN where a segment has no rows or a NaN score.
     """
-    right = np.where(np.isnan(score), np.nan, (score >= THRESHOLD) == label)
-    return segment_mean(right, segment, segments)
+    correct = np.where(np.isnan(score), np.nan, (score >= THRESHOLD) == label)
+    return segment_mean(correct, segment, segments)

@@ -1,21 +1,21 @@
-"""Who gains and who loses by joining: every site's federated model against the model it would train alone.
+"""Gains of sites by joining: the federated model against the model that each site would train alone.
 
 A site that does not gain has no reason to join: Cho et al., To Federate or Not To Federate, NeurIPS workshop on
-federated learning 2022. Both models are judged on the site's own test patients; the difference is taken seed by seed.
+federated learning 2022. Both models are evaluated on the site's own test patients, and differences taken per seed.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.arrays import Floats
 from sim.checks import Refused
 from sim.metrics import Metric
 from sim.stats.intervals import Intervals
 
 
 class Tally(NamedTuple):
-    """Sites by the sign of their mean gain; `sure` ones have an interval over seeds that leaves out zero."""
+    """Numbers of sites by the sign of their mean gain; it is sure where the interval over seeds excludes zero."""
 
     compared: int
     gaining: int
@@ -24,15 +24,18 @@ class Tally(NamedTuple):
     surely_losing: int
 
 
-def gain(shared: NDArray[np.float64], local: NDArray[np.float64], metric: Metric) -> NDArray[np.float64]:
-    """Gain of every seed and site by joining, more is better; [n, S], [n, S] -> [n, S]. NaN where one has no value."""
+def gain(shared: Floats, local: Floats, metric: Metric) -> Floats:
+    """Gain of every seed and site by joining, more is better; [n, S], [n, S] -> [n, S]. NaN where a model has no value.
+
+    Refuses arrays of different shape.
+    """
     if shared.shape != local.shape:
-        raise Refused(f"gain of {shared.shape} over {local.shape}: both need the same seeds and sites.")
+        raise Refused(f"gain of {shared.shape} over {local.shape}: give both the same seeds and sites.")
     return metric.merit(shared) - metric.merit(local)
 
 
 def tally(gains: Intervals) -> Tally:
-    """Count of sites that gain and lose; a site without a value is not compared, one at exactly zero does neither."""
+    """Count of sites that gain and lose; a site without a value is not compared, and one at exactly 0 does neither."""
     return Tally(
         compared=int((gains.seeds > 0).sum()),
         gaining=int((gains.mean > 0).sum()),
@@ -42,6 +45,6 @@ def tally(gains: Intervals) -> Tally:
     )
 
 
-def worst(merit: NDArray[np.float64]) -> int:
-    """Site with the lowest mean over seeds, more being better; [S]; -1 where no site has a value."""
+def worst(merit: Floats) -> int:
+    """Number of the site with the lowest merit; [S] -> scalar; -1 where no site has a value."""
     return -1 if np.isnan(merit).all() else int(np.nanargmin(merit))

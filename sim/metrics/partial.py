@@ -1,49 +1,50 @@
-"""Cox's partial likelihood of every segment, from risks: what a Cox model is judged by on held-out rows."""
+"""Cox's partial likelihood of every segment, from risks: the loss of a Cox model on held-out rows."""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.arrays import Bools, Floats, Ints
 from sim.jit import exact
-from sim.metrics.order import ordered
-from sim.metrics.segments import plain, sizes
-
-Floats = NDArray[np.float64]
+from sim.metrics.order import sorted_rows
+from sim.metrics.segments import contiguous, sizes
 
 
 def partial_loss(
     log_risk: Floats,
     time_days: Floats,
-    event: NDArray[np.bool_],
-    segment: NDArray[np.int64],
+    event: Bools,
+    segment: Ints,
     segments: int,
     efron: bool,
 ) -> Floats:
-    """-log partial likelihood within each segment over its rows; [R] -> [G]. 0 without an event, NaN without rows.
+    """Negative log partial likelihood within each segment, divided by its rows; [R] -> [G].
 
-    Risk sets never cross a segment. Ties by Breslow, or by Efron (JASA 1977).
+    0 without an event, NaN without rows. Risk sets never cross segments. Ties by Breslow, or by Efron (JASA 1977).
     """
     rows = len(segment)
-    days = plain(time_days, np.float64, rows)
-    by_time, start = ordered(days, segment, segments)
-    total = summed(plain(log_risk, np.float64, rows), days, plain(event, np.bool_, rows), by_time, start, efron)
+    days = contiguous(time_days, np.float64, rows)
+    by_time, start = sorted_rows(days, segment, segments)
+    total = segment_losses(
+        contiguous(log_risk, np.float64, rows), days, contiguous(event, np.bool_, rows), by_time, start, efron
+    )
     count = sizes(segment, segments)
     loss: Floats = np.divide(total, count, out=np.full(segments, np.nan), where=count > 0)
     return loss
 
 
 @exact
-def summed(
+def segment_losses(
     log_risk: Floats,
     time_days: Floats,
-    event: NDArray[np.bool_],
+    event: Bools,
     by_time: NDArray[np.int32],
-    start: NDArray[np.int64],
+    start: Ints,
     efron: bool,
 ) -> Floats:
-    """-log partial likelihood of every segment, summed over events; four times [R], [G + 1] -> [G].
+    """Negative log partial likelihood of every segment, summed over events; four times [R], [G + 1] -> [G].
 
-    From the last exit to the first. The sum over those at risk is kept as exp(most) times a number, so that no risk is
-    too large.
+    From the last exit to the first. The sum over those at risk is kept as exp(most) times a number, so that no risk
+    overflows.
     """
     segments = len(start) - 1
     total = np.zeros(segments)

@@ -1,7 +1,7 @@
-"""Sums over segments: one segment is the rows of one site and split, and all segments are done at once.
+"""Sums over segments: a segment is the rows of one site and split, and all segments are computed at once.
 
-A table may hold all sites or a block of them: segments are numbered from 0 within it, and the numbers of a segment
-depend on its own rows only, so sites scored block by block have the same bits as all of them together.
+A table may hold all sites or a block of them. Segments are numbered from 0 within it, and the value of a segment
+depends on its own rows only, so sites scored block by block have the same bits as all of them together.
 """
 
 from typing import Any
@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from sim.arrays import Bools, Floats, Ints
 from sim.checks import Refused
 
 
-def sizes(segment: NDArray[np.int64], segments: int) -> NDArray[np.int64]:
+def sizes(segment: Ints, segments: int) -> Ints:
     """Rows of each segment; [R] -> [G]. Refuses a segment outside 0 .. segments - 1."""
     if len(segment) and not 0 <= segment.min() <= segment.max() < segments:
         raise Refused(
@@ -22,19 +23,17 @@ def sizes(segment: NDArray[np.int64], segments: int) -> NDArray[np.int64]:
     return np.bincount(segment, minlength=segments).astype(np.int64, copy=False)
 
 
-def starts(segment: NDArray[np.int64], segments: int) -> NDArray[np.int64]:
-    """Where each segment begins once rows are in order of segment, and where the last one ends; [R] -> [G + 1]."""
+def starts(segment: Ints, segments: int) -> Ints:
+    """First row of each segment once rows are sorted by segment, and the end of the last one; [R] -> [G + 1]."""
     return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes(segment, segments))])
 
 
-def segment_sum(
-    values: NDArray[np.float64] | NDArray[np.bool_], segment: NDArray[np.int64], segments: int
-) -> NDArray[np.float64]:
+def segment_sum(values: Floats | Bools, segment: Ints, segments: int) -> Floats:
     """Sum of each segment in the order of its rows, 0 where it has none; [R], [R] -> [G]."""
     return np.bincount(segment, weights=values, minlength=segments).astype(np.float64, copy=False)
 
 
-def segment_mean(values: NDArray[np.float64], segment: NDArray[np.int64], segments: int) -> NDArray[np.float64]:
+def segment_mean(values: Floats, segment: Ints, segments: int) -> Floats:
     """Mean of each segment, NaN where it has no rows; [R], [R] -> [G]."""
     count = sizes(segment, segments)
     mean = np.full(segments, np.nan)
@@ -42,11 +41,11 @@ def segment_mean(values: NDArray[np.float64], segment: NDArray[np.int64], segmen
     return mean
 
 
-def plain(values: NDArray[Any], kind: DTypeLike, rows: int) -> NDArray[Any]:
-    """The values as one writable block of memory, [R], for a compiled loop: it has one form and checks no bounds.
+def contiguous(values: NDArray[Any], kind: DTypeLike, rows: int) -> NDArray[Any]:
+    """Values [R] as a contiguous, writable array of one type, copied only if needed.
 
-    Copied only where they are not so already. Refuses a column of another length.
+    A compiled loop is compiled for this form alone, and does not check bounds: a column of another length is refused.
     """
     if values.shape != (rows,):
-        raise Refused(f"a column of shape {values.shape} in a table of {rows} rows: a metric needs one value a row.")
+        raise Refused(f"a column of shape {values.shape} in a table of {rows} rows: a metric needs one value per row.")
     return np.require(values, kind, ("C_CONTIGUOUS", "WRITEABLE"))

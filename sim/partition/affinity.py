@@ -1,53 +1,48 @@
-"""Affinity: one partition for many kinds of skew at once, a dial for each."""
+"""Affinity: one partition for many kinds of skew at once, with a strength for each."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.arrays import Ints
 from sim.cohort.table import Cohort
-from sim.partition.affinity_axes import SEEKERS, drawn
+from sim.partition.affinity_axes import AXES, draw_sites
 from sim.partition.affinity_settings import AffinitySettings
-from sim.partition.axes import weighed
-from sim.partition.base import Sites
-from sim.partition.gumbel import run
-from sim.partition.minimums import floors
-from sim.partition.redraw import DRAWS, Words, people, possible, redraw
+from sim.partition.axes import total_affinity
+from sim.partition.gumbel import assign_by_affinity
+from sim.partition.redraw import DRAWS, LabelledPatients, Plan
 from sim.partition.sizes import apportion
 from sim.random import key
 
-WORK = 2**32  # patient-site pairs that all draws together may cost
+WORK = 2**32  # patient-site pairs that all draws together may look at
 
 
 @dataclass
 class Affinity(AffinitySettings):
     """P(site k | patient i) in proportion to size_k exp(sum over axes of kappa_a phi_a(i, k)), sizes kept exactly.
 
-    Sizes: given weight x rank^-power x exp(sigma z), z normal. With every kappa at 0 patients are dealt IID in these
-    sizes. The odds ratio of two patients between two sites is that of the formula whatever the sizes are.
+    Sizes: given weight x rank^-power x exp(sigma z), z standard normal. With every kappa at 0 patients are dealt IID in
+    these sizes. Whatever the sizes are, the odds ratio of two patients between two sites is that of the formula.
     """
 
-    def assign(self, cohort: Cohort, outcome: str, seed: int) -> Sites:
-        """Name of the site of every row, str [R]."""
-        group, used = people(cohort, outcome), self.kappa.used
-        possible(group, self.sites, floors(self, cohort, outcome))
-        seekers = {name: SEEKERS[name](self, cohort, group) for name in used}
+    def plan(self, cohort: Cohort, outcome: str, patients: LabelledPatients, seed: int) -> Plan:
+        """Draws of the sites' sizes and traits, and of the noise by which patients choose among them."""
+        used, total = self.kappa.used, len(patients.word)
+        axes_of = {name: AXES[name](self, cohort, patients) for name in used}  # columns are read once for all draws
 
-        def draw(number: int) -> NDArray[np.int64]:
-            at = drawn(self, seed, number)
-            # A floor of rows is met by sizes, not by luck: no row of a patient is lost.
-            least = min(self.min_rows, len(group.word) // self.sites)
-            sizes = apportion(at.large, len(group.word), least)
-            seen = [(used[name], axis) for name, seek in seekers.items() for axis in seek(at)]
-            affinity = weighed(seen, self.sites)
-            order = group.shuffled(seed, "affinity", number)
-            return run(affinity, group.word, order, sizes, key(seed, "partition", "affinity", number, "noise"))
+        def draw(number: int) -> Ints:
+            sites = draw_sites(self, seed, number)
+            # A floor of rows is met by making sites large enough, not by drawing until they happen to be.
+            sizes = apportion(sites.size, total, min(self.min_rows, total // self.sites))
+            axes = [(used[name], axis) for name, draw_axes in axes_of.items() for axis in draw_axes(sites)]
+            noise = key(seed, "partition", "affinity", number, "noise")
+            order = patients.shuffled(seed, "affinity", number)
+            return assign_by_affinity(total_affinity(axes, self.sites), patients.word, order, sizes, noise)
 
         title = ", ".join(f"{name}={kappa:g}" for name, kappa in used.items())
         remedies: tuple[str, ...] = ("lower a partition.kappa",) if used else ()
         if self.power or self.sigma or self.sizes:
             remedies += ("make the sizes more equal",)
-        # A draw looks at every pair of patient and site, so that there are fewer of them where there are very many.
-        draws = int(np.clip(WORK // (len(group.word) * self.sites), 1, DRAWS))
-        words = Words(f"Affinity({title})", remedies)
-        return redraw(group, self.sites, floors(self, cohort, outcome), draw, words, draws)
+        # A draw looks at every pair of patient and site, so a cohort with very many pairs gets fewer draws.
+        draws = int(np.clip(WORK // (total * self.sites), 1, DRAWS))
+        return Plan(draw, f"Affinity({title})", remedies, draws)

@@ -5,15 +5,15 @@ from dataclasses import dataclass, field, fields
 from sim.checks import Refused, within
 from sim.partition import archetype
 from sim.partition.archetype import Archetype
-from sim.partition.base import Partition
+from sim.partition.redraw import RandomPartition
 
-STRONGEST = 1000.0
+STRONGEST = 1000.0  # kappa that is let in
 TIMES = ("dx_date", "dx_year", "diagnosis_year", "year")  # time of diagnosis, the finest first
 
 
 @dataclass
 class Kappa:
-    """Strength of every axis: 0 = none. What 1 means stands beside each."""
+    """Strength of every axis, 0..1000; 0 = the axis is off. What 1 means is said beside each."""
 
     archetype: float = 0.0  # tilts and sizes of partition.archetypes as they are written
     geography: float = 0.0  # odds times e for the own region; or for every catchment_km nearer
@@ -30,14 +30,14 @@ class Kappa:
 
     @property
     def used(self) -> dict[str, float]:
-        """Axes that are on."""
+        """Axes that are on, and their kappa."""
         strengths = {axis.name: float(getattr(self, axis.name)) for axis in fields(self)}
         return {name: kappa for name, kappa in strengths.items() if kappa > 0}
 
 
 @dataclass
-class Columns:
-    """Which columns of the cohort the axes read; only those of the axes that are on need be there."""
+class AffinityColumns:
+    """Which columns of the cohort the axes read; those of an axis that is off need not exist."""
 
     cancer: str = "cancer"  # levels; those below rare_below are rare
     stage: str = "stage"  # ordered levels or a number, up = later
@@ -46,7 +46,7 @@ class Columns:
     region: str = "site"  # levels; the default is where the patient comes from
     latitude: str = ""  # degrees; with longitude, distance takes the place of regions
     longitude: str = ""
-    time: str = ""  # a date or a number; empty = the first of TIMES that is there
+    time: str = ""  # a date or a number; empty = the first of TIMES that exists
 
     def __post_init__(self) -> None:
         if bool(self.latitude) != bool(self.longitude):
@@ -57,24 +57,22 @@ class Columns:
 
 
 @dataclass
-class AffinitySettings(Partition):
-    """How many sites, how large, and what they differ in; the law itself is `Affinity`."""
+class AffinitySettings(RandomPartition):
+    """Settings of `Affinity`: how many sites, how large, and in what they differ."""
 
-    sites: int = 4  # >= 1
     kappa: Kappa = field(default_factory=Kappa)
-    columns: Columns = field(default_factory=Columns)
+    columns: AffinityColumns = field(default_factory=AffinityColumns)
     power: float = 0.0  # 0..3; Zipf: site k is k^-power as large as the first; 0 = equal
     sigma: float = 0.0  # 0..3; sd of the log size; 0.9 is what published federations look like
-    sizes: list[float] = field(default_factory=list)  # > 0, relative; empty = by the laws alone
-    archetypes: dict[str, Archetype] = field(default_factory=archetype.known)
+    sizes: list[float] = field(default_factory=list)  # > 0, relative; empty = by power and sigma alone
+    archetypes: dict[str, Archetype] = field(default_factory=archetype.us_hospitals)
     referral: int = 1  # 1..sites; the largest sites are those to which rare cancers are referred
     rare_below: float = 0.05  # (0, 1); a cancer with a smaller share of the cohort is rare
-    catchment_km: float = 50.0  # > 0; distance at which the odds have fallen by e, at kappa.geography = 1
+    catchment_km: float = 50.0  # > 0; distance over which the odds fall by a factor e, at kappa.geography = 1
     time_width: float = 0.25  # > 0; sd of a site's window at kappa.time = 1, share of all diagnoses
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        within("partition.sites", self.sites, 1)
         within("partition.power", self.power, 0, 3)
         within("partition.sigma", self.sigma, 0, 3)
         within("partition.referral", self.referral, 1, self.sites)
@@ -84,8 +82,8 @@ class AffinitySettings(Partition):
         if self.sizes and len(self.sizes) != self.sites:
             raise Refused(
                 f"partition.sizes={self.sizes}: {len(self.sizes)} sizes for partition.sites={self.sites}. "
-                "Give one relative size a site, or none."
+                "Give one relative size per site, or none."
             )
-        for at, size in enumerate(self.sizes):
-            within(f"partition.sizes[{at}]", size, 0, open_low=True)
-        archetype.check(self.archetypes)
+        for k, size in enumerate(self.sizes):
+            within(f"partition.sizes[{k}]", size, 0, open_low=True)
+        archetype.check_archetypes(self.archetypes)

@@ -1,36 +1,38 @@
-"""Settling a cohort: a partition deals it, its promises are checked, some patients are copied, some sites kept out."""
+"""From a cohort to its sites: the partition deals it, is checked, copies some patients and reserves external sites."""
 
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
+from sim.arrays import Ints, Names
 from sim.cohort.table import Cohort
 from sim.factorize import factorize, one_place_per_patient
-from sim.partition.base import Partition, Sites
+from sim.partition.base import Partition
 from sim.partition.minimums import floors
-from sim.partition.overlap import copied
+from sim.partition.overlap import with_overlap
 
 
-class Settled(NamedTuple):
-    """Who stands where."""
+class Assignment(NamedTuple):
+    """A cohort and the sites of its rows."""
 
     cohort: Cohort  # with the copies of patients who are known at two sites
-    sites: Sites  # [R]
+    sites: Names  # [R] site of every row
     external: tuple[str, ...]  # sites that do not train
-    again: NDArray[np.int64]  # [n] rows of which the last n are copies
+    originals: Ints  # [n] rows of which the last n rows are copies
 
 
-def settle(partition: Partition, cohort: Cohort, outcome: str, seed: int) -> Settled:
-    """A cohort at its sites."""
+def assign_sites(partition: Partition, cohort: Cohort, outcome: str, seed: int) -> Assignment:
+    """A cohort dealt to sites by a partition, with its overlap and its external sites."""
     sites = partition.assign(cohort, outcome, seed)
-    promised(partition, cohort, outcome, sites)
-    whole, everywhere, again = copied(cohort, sites, partition.overlap, seed)
-    return Settled(whole, everywhere, partition.external.reserve(cohort, outcome, sites, seed), again)
+    check_promises(partition, cohort, outcome, sites)
+    overlapping = with_overlap(cohort, sites, partition.overlap, seed)
+    external = partition.external.reserve(cohort, outcome, sites, seed)
+    return Assignment(overlapping.cohort, overlapping.sites, external, overlapping.originals)
 
 
-def promised(partition: Partition, cohort: Cohort, outcome: str, sites: Sites) -> None:
-    """Every row at a site, every patient at one, no site below a floor; a partition that breaks this is a mistake."""
+def check_promises(partition: Partition, cohort: Cohort, outcome: str, sites: Names) -> None:
+    """Assert what every partition promises: each row at a site, each patient at one site, no site below a floor.
+
+    An assertion and no refusal: a partition that breaks a promise has an error in its code, not in its settings.
+    """
     assert sites.shape == (len(cohort.table),), "not one site for every row"
     names, site = factorize(sites)
     assert all(names.tolist()), "a row without a site"

@@ -1,49 +1,48 @@
-"""Axes: why a patient goes to one site rather than to another. Each is a pure function to affinities [N, K].
+"""Axes: reasons why a patient goes to one site rather than to another, as affinities [N, K].
 
 An affinity is a log-odds: with strength kappa, exp(kappa (a_ik - a_il)) multiplies the odds that patient i goes to site
-k and not to site l. What is the same for all sites, or for all patients, cancels. Zero is no preference.
+k and not to site l. A term that is the same for all sites, or for all patients, cancels. Zero is no preference.
 """
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.arrays import Bools, Floats, Ints
 from sim.partition.columns import Levels
 
-Floats = NDArray[np.float64]
-Rows = NDArray[np.int64]
 EARTH_KM = 6371.0  # mean radius
 
 
 class Axis(NamedTuple):
-    """Affinity of patients to sites, as the product of what patients are and what sites seek.
+    """Affinity of patients to sites, as a product: m facts about each patient times m coefficients of each site.
 
     patient  numbers of patients [n] -> their facts [n, m]
-    site     [m, K]
-    link     of the product, where it is not the affinity itself
+    site     coefficients [m, K]
+    link     from the product to the affinity, elementwise; None = the product is the affinity
     """
 
-    patient: Callable[[Rows], Floats]
+    patient: Callable[[Ints], Floats]
     site: Floats
     link: Callable[[Floats], Floats] | None = None
 
-    def of(self, rows: Rows) -> Floats:
-        """Affinities of these patients, [n, K]."""
+    def of(self, rows: Ints) -> Floats:
+        """Affinities of the patients with these numbers, [n, K]."""
         product = self.patient(rows) @ self.site
         return product if self.link is None else self.link(product)
 
 
-def weighed(axes: Sequence[tuple[float, Axis]], sites: int) -> Callable[[Rows], Floats]:
-    """Sum of kappa times affinity over axes, [n, K]; those without a link are one product."""
-    plain = [(kappa, axis) for kappa, axis in axes if axis.link is None]
+def total_affinity(axes: Sequence[tuple[float, Axis]], sites: int) -> Callable[[Ints], Floats]:
+    """Numbers of patients [n] -> sum over the pairs (kappa, axis) of kappa times affinity, [n, K]."""
+    # Axes without a link are one matrix product together.
+    linear = [(kappa, axis) for kappa, axis in axes if axis.link is None]
     linked = [(kappa, axis) for kappa, axis in axes if axis.link is not None]
-    sought = np.vstack([np.zeros((1, sites)), *(kappa * axis.site for kappa, axis in plain)])
+    coefficients = np.vstack([np.zeros((1, sites)), *(kappa * axis.site for kappa, axis in linear)])
 
-    def affinity(rows: Rows) -> Floats:
-        facts = np.hstack([np.zeros((len(rows), 1)), *(axis.patient(rows) for _, axis in plain)])
-        total = facts @ sought
+    def affinity(rows: Ints) -> Floats:
+        facts = np.hstack([np.zeros((len(rows), 1)), *(axis.patient(rows) for _, axis in linear)])
+        total = facts @ coefficients
         for kappa, axis in linked:
             total += kappa * axis.of(rows)
         return np.asarray(total)
@@ -62,25 +61,25 @@ def gradient(value: Floats, z: Floats) -> Axis:
     return Axis(lambda rows: value[rows, None], z[None, :])
 
 
-def traits(facts: Floats, sought: Floats) -> Axis:
-    """Several facts at once, with a site's own coefficient for each; facts [N, m], sought [K, m]."""
-    return Axis(lambda rows: facts[rows], sought.T)
+def traits(facts: Floats, coefficients: Floats) -> Axis:
+    """Several facts at once, with a site's own coefficient for each; facts [N, m], coefficients [K, m]."""
+    return Axis(lambda rows: facts[rows], coefficients.T)
 
 
-def referral(rare: NDArray[np.bool_], top: NDArray[np.bool_]) -> Axis:
-    """Rare cases go to referral sites: odds times exp(kappa); rare [N], top [K]."""
-    return Axis(lambda rows: rare[rows, None].astype(np.float64), top[None, :].astype(np.float64))
+def referral(rare: Bools, centres: Bools) -> Axis:
+    """Rare cases go to referral centres: odds times exp(kappa); rare [N], centres [K]."""
+    return Axis(lambda rows: rare[rows, None].astype(np.float64), centres[None, :].astype(np.float64))
 
 
-def home(levels: Levels, region: NDArray[np.int64]) -> Axis:
+def home(levels: Levels, region: Ints) -> Axis:
     """Patients stay in their region: odds times exp(kappa) for the sites in it; region [K]."""
     return tilt(levels, np.eye(len(levels.names))[region])
 
 
-def catchment(latitude: Floats, longitude: Floats, seat: Rows, scale_km: float) -> Axis:
-    """Nearer is likelier: affinity is -distance / scale, along the great circle; degrees [N].
+def catchment(latitude: Floats, longitude: Floats, seat: Ints, scale_km: float) -> Axis:
+    """Nearer is likelier: affinity is -distance / scale, along the great circle; latitude and longitude in degrees [N].
 
-    Sites lie where the patients numbered `seat` [K] live. A patient without a place has no preference.
+    Sites lie where the patients with the numbers `seat` [K] live. A patient without a place (NaN) has no preference.
     """
     phi, theta = np.deg2rad(latitude), np.deg2rad(longitude)
     point = np.stack([np.cos(phi) * np.cos(theta), np.cos(phi) * np.sin(theta), np.sin(phi)], axis=1)
@@ -89,15 +88,15 @@ def catchment(latitude: Floats, longitude: Floats, seat: Rows, scale_km: float) 
     place = np.where(known[:, None], np.column_stack([point, np.ones(len(point))]), 0.0)
     site = np.vstack([point[seat].T, np.ones(len(seat))])
 
-    def far(product: Floats) -> Floats:
+    def affinity(product: Floats) -> Floats:
         angle = np.arccos(np.clip(product - 1, -1, 1))
         return np.asarray(np.where(product == 0, 0.0, -EARTH_KM / scale_km * angle))
 
-    return Axis(lambda rows: place[rows], site, far)
+    return Axis(lambda rows: place[rows], site, affinity)
 
 
 def windows(rank: Floats, centre: Floats, width: float) -> Axis:
-    """A site sees the patients of a time: affinity -((rank - centre) / width)^2 / 2; rank [N] in (0, 1), centre [K]."""
+    """A site sees patients of its time: affinity `-((rank - centre) / width)^2 / 2`; rank [N] in (0, 1), centre [K]."""
     known = ~np.isnan(rank)
     place = np.nan_to_num(rank)
     facts = np.column_stack([place, known.astype(np.float64)])

@@ -1,11 +1,10 @@
-"""Survival curves of all sites at once."""
+"""Kaplan-Meier survival curves of all sites at once."""
 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from sim.arrays import Bools, Floats, Ints
 
 
 class Curves(NamedTuple):
@@ -13,31 +12,31 @@ class Curves(NamedTuple):
 
     time: Floats  # [n] distinct times of a site, ascending
     survival: Floats  # [n] just after that time
-    start: NDArray[np.int64]  # [S + 1]
+    start: Ints  # [S + 1]
 
     def of(self, site: int) -> tuple[Floats, Floats]:
-        """Corners of a site's step function, from (0, 1) on."""
+        """Times [m] and survival [m] at the steps of a site's curve, which starts at (0, 1)."""
         part = slice(self.start[site], self.start[site + 1])
         return np.r_[0.0, self.time[part]], np.r_[1.0, self.survival[part]]
 
 
-def kaplan_meier(time: Floats, event: NDArray[np.bool_], site: NDArray[np.int64], sites: int) -> Curves:
-    """Product-limit estimate of every site: Kaplan and Meier, JASA 1958; [R] each.
+def kaplan_meier(time: Floats, event: Bools, site: Ints, sites: int) -> Curves:
+    """Product-limit estimate of every site: Kaplan and Meier, JASA 1958; time, event and site [R].
 
-    Those censored at a time of death were at risk then.
+    Patients who are censored at a time of death count as at risk at that time.
     """
     order = np.lexsort((time, site))
     t, s = time[order], site[order]
     new = np.r_[True, (np.diff(t) != 0) | (np.diff(s) != 0)][: len(t)]
-    at = np.cumsum(new) - 1
+    step_of = np.cumsum(new) - 1
     first = np.flatnonzero(new)
-    died = np.bincount(at, weights=event[order], minlength=len(first))
+    died = np.bincount(step_of, weights=event[order], minlength=len(first))
     size = np.bincount(s, minlength=sites)
     risk = (np.cumsum(size)[s] - np.arange(len(s)))[first]
-    # Where the last patient of a site dies, the curve ends at 0: the logarithm is taken of the others only.
-    gone = died == risk
-    step = np.log1p(-np.where(gone, 0.0, died / risk))
+    # Where the last patient of a site dies the curve ends at 0, whose logarithm is not taken.
+    ends_at_zero = died == risk
+    step = np.log1p(-np.where(ends_at_zero, 0.0, died / risk))
     total = np.cumsum(step)
     start = np.searchsorted(s[first], np.arange(sites + 1))
     before = np.r_[0.0, total][start[s[first]]]
-    return Curves(t[first], np.where(gone, 0.0, np.exp(total - before)), start)
+    return Curves(t[first], np.where(ends_at_zero, 0.0, np.exp(total - before)), start)

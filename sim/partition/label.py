@@ -2,22 +2,20 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sim.checks import within
+from sim.arrays import Ints
 from sim.cohort.table import Cohort
-from sim.partition.base import Partition, Sites
-from sim.partition.columns import classes
-from sim.partition.minimums import floors
-from sim.partition.redraw import Words, cut, people, possible, redraw
-from sim.partition.urn import Urn, fill
+from sim.partition.columns import dealt_classes
+from sim.partition.redraw import LabelledPatients, Plan, RandomPartition, deal_shares
+from sim.partition.urn import Urn, deal_from_urn
 from sim.random import stream
 
 
 @dataclass
-class Dirichlet(Partition):
+class Dirichlet(RandomPartition):
     """Definition A, classes to sites: each class is dealt over the sites in shares q ~ Dirichlet(alpha, ..., alpha).
 
     Yurochkin et al., ICML 2019; NIID-Bench, Li et al., ICDE 2022, without its balancing line, which sets q to 0 at
@@ -25,30 +23,24 @@ class Dirichlet(Partition):
     with the labels. Classes of a survival outcome are whether the event happened.
     """
 
-    sites: int = 4  # >= 1
+    positive: ClassVar[tuple[str, ...]] = ("alpha",)
+
     alpha: float = 0.5  # > 0; small = skewed, large = IID; NIID-Bench's usual value
     by: str = ""  # column whose levels are the classes; empty = the outcome
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        within("partition.sites", self.sites, 1)
-        within("partition.alpha", self.alpha, 0, open_low=True)
+    def plan(self, cohort: Cohort, outcome: str, patients: LabelledPatients, seed: int) -> Plan:
+        """For each class, a shuffle of its patients cut into pieces by a draw of q."""
+        code, names = dealt_classes(cohort, outcome, self.by, patients)
 
-    def assign(self, cohort: Cohort, outcome: str, seed: int) -> Sites:
-        """Name of the site of every row, str [R]."""
-        group = people(cohort, outcome)
-        code, names = classes(cohort, outcome, self.by, group)
-
-        def draw(number: int) -> NDArray[np.int64]:
-            site = np.empty(len(group.word), dtype=np.int64)
-            order = group.shuffled(seed, "dirichlet", number)
-            for at in range(len(names)):
-                shares = stream(seed, "partition", "dirichlet", number, at).dirichlet(np.full(self.sites, self.alpha))
-                cut(order[code[order] == at], shares, site)
+        def draw(number: int) -> Ints:
+            site = np.empty(len(patients.word), dtype=np.int64)
+            order = patients.shuffled(seed, "dirichlet", number)
+            for c in range(len(names)):
+                shares = stream(seed, "partition", "dirichlet", number, c).dirichlet(np.full(self.sites, self.alpha))
+                deal_shares(order[code[order] == c], shares, site)
             return site
 
-        words = Words(f"Dirichlet(alpha={self.alpha:g})", ("raise partition.alpha",))
-        return redraw(group, self.sites, floors(self, cohort, outcome), draw, words)
+        return Plan(draw, f"Dirichlet(alpha={self.alpha:g})", ("raise partition.alpha",))
 
 
 class Prior(Enum):
@@ -59,42 +51,35 @@ class Prior(Enum):
 
 
 @dataclass
-class InnerDirichlet(Partition):
+class InnerDirichlet(RandomPartition):
     """Definition B, sites to classes: sizes are equal, and each site draws a class mix q ~ Dirichlet.
 
-    Sites take patients in turns drawn at random, each of a class drawn from q; a class of which nobody is left drops
-    out of every q. The last turns take what is left, so that the mixes are somewhat nearer to each other than q.
+    Sites take patients in turns drawn at random, each of a class drawn from the site's q; a class of which nobody is
+    left drops out of every q. The last turns take what is left, so the realised mixes are nearer to each other than q.
     """
 
-    sites: int = 4  # >= 1
+    positive: ClassVar[tuple[str, ...]] = ("alpha",)
+
     alpha: float = 0.5  # > 0; small = skewed
     prior: Prior = Prior.cohort
     by: str = ""  # column whose levels are the classes; empty = the outcome
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        within("partition.sites", self.sites, 1)
-        within("partition.alpha", self.alpha, 0, open_low=True)
+    def plan(self, cohort: Cohort, outcome: str, patients: LabelledPatients, seed: int) -> Plan:
+        """Urns, each with a draw of q for every site."""
+        classes = dealt_classes(cohort, outcome, self.by, patients)
+        centre = classes.share if self.prior is Prior.cohort else np.ones(len(classes.names))
+        single = np.ones((self.sites, len(classes.names)))  # every coarse class is one fine class
 
-    def assign(self, cohort: Cohort, outcome: str, seed: int) -> Sites:
-        """Name of the site of every row, str [R]."""
-        group = people(cohort, outcome)
-        found = classes(cohort, outcome, self.by, group)
-        centre = found.share if self.prior is Prior.cohort else np.ones(len(found.names))
-        single = np.ones((self.sites, len(found.names)))
+        def draw(number: int) -> Ints:
+            q = stream(seed, "partition", "inner_dirichlet", number).dirichlet(self.alpha * centre, self.sites)
+            urn = Urn(q, single, np.arange(len(classes.names)), classes.code)
+            return deal_from_urn(urn, patients, self.sites, seed, "inner_dirichlet", number)
 
-        def draw(number: int) -> NDArray[np.int64]:
-            rng = stream(seed, "partition", "inner_dirichlet", number)
-            mix = rng.dirichlet(self.alpha * centre, self.sites)
-            urn = Urn(mix, single, np.arange(len(found.names)), found.code)
-            return fill(urn, group, self.sites, seed, "inner_dirichlet", number)
-
-        words = Words(f"InnerDirichlet(alpha={self.alpha:g})", ("raise partition.alpha",))
-        return redraw(group, self.sites, floors(self, cohort, outcome), draw, words)
+        return Plan(draw, f"InnerDirichlet(alpha={self.alpha:g})", ("raise partition.alpha",))
 
 
 @dataclass
-class Pachinko(Partition):
+class Pachinko(RandomPartition):
     """Definition C, two levels: each site draws a mix of coarse classes and, in each, a mix of fine classes.
 
     Pachinko allocation: Li and McCallum, ICML 2006, as Reddi et al., ICLR 2021, deal CIFAR-100. Coarse mix
@@ -102,34 +87,26 @@ class Pachinko(Partition):
     turns as in definition B: an exhausted fine class drops out of its coarse class, an exhausted coarse class of all.
     """
 
-    sites: int = 4  # >= 1
+    positive: ClassVar[tuple[str, ...]] = ("alpha", "beta")
+
     alpha: float = 0.1  # > 0; of the coarse mix; Reddi et al.
     beta: float = 10.0  # > 0; of the fine mixes; Reddi et al.
     coarse: str = "cancer"  # column; empty = the outcome
     fine: str = "stage"  # column; empty = the outcome
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        within("partition.sites", self.sites, 1)
-        within("partition.alpha", self.alpha, 0, open_low=True)
-        within("partition.beta", self.beta, 0, open_low=True)
-
-    def assign(self, cohort: Cohort, outcome: str, seed: int) -> Sites:
-        """Name of the site of every row, str [R]."""
-        group = people(cohort, outcome)
-        possible(group, self.sites, floors(self, cohort, outcome))
-        coarse, fine = (classes(cohort, outcome, by, group) for by in (self.coarse, self.fine))
+    def plan(self, cohort: Cohort, outcome: str, patients: LabelledPatients, seed: int) -> Plan:
+        """Urns, each with a draw of the coarse mix and of the fine mixes for every site."""
+        coarse, fine = (dealt_classes(cohort, outcome, by, patients) for by in (self.coarse, self.fine))
         # Fine classes are the pairs that occur, so that no site waits for a patient who does not exist.
         pairs, code = np.unique(coarse.code * len(fine.names) + fine.code, return_inverse=True)
         parent = pairs // len(fine.names)
 
-        def draw(number: int) -> NDArray[np.int64]:
+        def draw(number: int) -> Ints:
             rng = stream(seed, "partition", "pachinko", number)
             top = rng.dirichlet(np.full(len(coarse.names), self.alpha), self.sites)
             # A symmetric Dirichlet is a normalised gamma; the urn normalises within the coarse class.
             inner = rng.standard_gamma(self.beta, (self.sites, len(pairs)))
-            return fill(Urn(top, inner, parent, code), group, self.sites, seed, "pachinko", number)
+            return deal_from_urn(Urn(top, inner, parent, code), patients, self.sites, seed, "pachinko", number)
 
-        remedies = ("raise partition.alpha", "raise partition.beta")
-        words = Words(f"Pachinko(alpha={self.alpha:g}, beta={self.beta:g})", remedies)
-        return redraw(group, self.sites, floors(self, cohort, outcome), draw, words)
+        title = f"Pachinko(alpha={self.alpha:g}, beta={self.beta:g})"
+        return Plan(draw, title, ("raise partition.alpha", "raise partition.beta"))

@@ -1,10 +1,10 @@
-"""Floors: the rows and events below which a site is refused, and what the refusal says."""
+"""Floors: the fewest rows and events that a site may have, and what a refusal says of sites below them."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.arrays import Bools, Ints, Names
 from sim.cohort.outcomes import Survival
 from sim.cohort.table import Cohort
 from sim.partition.base import Partition
@@ -15,51 +15,54 @@ NO_OR_YES = ("no event", "event")  # classes of an outcome that happens or not
 
 @dataclass(frozen=True)
 class Floors:
-    """Least rows of a site, and least rows of each of two classes there; of a survival outcome, least events.
+    """Fewest rows of a site, and fewest rows of each of two classes there; for a survival outcome, fewest events.
 
-    A site with rows of one class alone cannot tell it from another, and no more can one with a class of too few. Which
-    two of several classes is left open: a hospital need not see every cancer.
+    A site whose rows are all, or all but a few, of one class cannot learn to tell it from another. Any two of several
+    classes will do: a hospital need not see every cancer.
     """
 
     rows: int
     events: int
-    classes: tuple[str, ...]  # of the outcome; none where events are counted alone
+    classes: tuple[str, ...]  # of the outcome; empty where only events are counted
 
-    def lack(self, names: NDArray[np.str_], site: NDArray[np.int64], label: NDArray[np.int64]) -> "Lack":
-        """What sites [S] lack when rows [R] of class `label` [R] (1 = event) lie at `site` [R]."""
+    def lack(self, names: Names, site: Ints, label: Ints) -> "Lack":
+        """Rows and events of the sites `names` [S] against the floors; label (1 = event) and site of rows, int [R]."""
         kinds = len(self.classes or NO_OR_YES)
-        held = np.bincount(site * kinds + label, minlength=len(names) * kinds).reshape(len(names), kinds)
-        second = np.partition(held, -2, axis=1)[:, -2] if self.classes else held[:, 1]
-        return Lack(self, names, held.sum(1), second)
+        count = np.bincount(site * kinds + label, minlength=len(names) * kinds).reshape(len(names), kinds)
+        second = np.partition(count, -2, axis=1)[:, -2] if self.classes else count[:, 1]
+        return Lack(self, names, count.sum(1), second)
 
 
 def floors(settings: Partition, cohort: Cohort, outcome: str) -> Floors:
-    """Floors of a partition's settings for that outcome."""
-    alone = isinstance(cohort.outcome(outcome), Survival)
-    return Floors(settings.min_rows, settings.min_events, () if alone else cohort.levels(outcome) or NO_OR_YES)
+    """Floors that a partition's settings set for an outcome."""
+    survival = isinstance(cohort.outcome(outcome), Survival)
+    return Floors(settings.min_rows, settings.min_events, () if survival else cohort.levels(outcome) or NO_OR_YES)
 
 
 @dataclass(frozen=True)
 class Lack:
-    """Rows [S] and events [S] (where classes count, rows of the second commonest) of sites [S] against their floors."""
+    """Rows and events of every site, [S] each, against the floors.
+
+    Where the floor is of classes, `events` are the rows of the second commonest class of the site.
+    """
 
     floors: Floors
-    names: NDArray[np.str_]
-    rows: NDArray[np.int64]
-    events: NDArray[np.int64]
+    names: Names
+    rows: Ints
+    events: Ints
 
     @property
-    def short(self) -> NDArray[np.bool_]:
-        """Which sites are below a floor, [S]."""
+    def short(self) -> Bools:
+        """Whether a site is below a floor, [S]."""
         return (self.rows < self.floors.rows) | (self.events < self.floors.events)
 
     @property
     def sites(self) -> int:
-        """Sites below a floor."""
+        """Number of sites below a floor."""
         return int(self.short.sum())
 
-    def told(self) -> str:
-        """`3 of 64 sites with no event (site-04, site-17, site-40)`, for each floor that is missed."""
+    def in_words(self) -> str:
+        """Such as `3 of 64 sites with no event (site-04, site-17, site-40)`, joined over the floors that are missed."""
         few, classes = self.floors.events, self.floors.classes
         if classes not in ((), NO_OR_YES):
             event = f"fewer than {few} rows of a second class" if few > 1 else "one class alone"
@@ -78,14 +81,14 @@ class Lack:
         return " and ".join(parts)
 
     def remedies(self) -> list[str]:
-        """Settings of the floors under which these sites would do; a site without a row is never one."""
+        """Settings of the floors that these sites would meet; none where a site has no row, which no floor allows."""
         if self.rows.min() < 1:
             return []
         found = [f"partition.min_rows={self.rows.min()}"] if self.rows.min() < self.floors.rows else []
         return found + ([f"partition.min_events={self.events.min()}"] if self.events.min() < self.floors.events else [])
 
 
-def listed(names: NDArray[np.str_]) -> str:
-    """The first few names, and how many more."""
+def listed(names: Names) -> str:
+    """The first few names, and the number of those left out."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN].tolist()) + more

@@ -1,14 +1,15 @@
-"""Natural: the sites that the data themselves name."""
+"""Natural: the sites that a column of the data names."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from sim.arrays import Names
 from sim.checks import Refused, one_of
 from sim.cohort.table import Cohort
 from sim.factorize import at_several_places
-from sim.partition.base import Partition, Sites
+from sim.partition.base import Partition
 from sim.partition.minimums import floors
 
 
@@ -16,16 +17,16 @@ from sim.partition.minimums import floors
 class Natural(Partition):
     """One site for every value of a column.
 
-    Real sites are what they are, so that the floors are off until they are set: a hospital without an event is part
-    of the question, not of a draw that could be repeated.
+    The floors are off until they are set: a real hospital without an event is part of the question, and there is no
+    draw that could be repeated.
     """
 
     min_rows: int = 1
     min_events: int = 0
     column: str = "site"  # of the cohort's table
 
-    def assign(self, cohort: Cohort, outcome: str, seed: int) -> Sites:
-        """Value of the column in every row, str [R]; draws nothing."""
+    def assign(self, cohort: Cohort, outcome: str, seed: int) -> Names:
+        """Value of the column in every row, [R]; nothing is drawn. Refuses gaps and patients with several values."""
         one_of("partition.column", self.column, map(str, cohort.table.columns))
         column = cohort.table[self.column]
         if column.isna().any():
@@ -45,5 +46,5 @@ class Natural(Partition):
         site = place[code]
         lack = floors(self, cohort, outcome).lack(different, site, cohort.classes(outcome))
         if lack.sites:
-            raise Refused(f"Column {self.column!r} makes {lack.told()}; set {' '.join(lack.remedies())}.")
+            raise Refused(f"Column {self.column!r} makes {lack.in_words()}; set {' '.join(lack.remedies())}.")
         return different[site]

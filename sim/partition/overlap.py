@@ -1,70 +1,72 @@
-"""Overlap: patients who are known at two hospitals, under a number of each, for a federation does not link them."""
+"""Overlap: patients who are known at two hospitals, each with its own number for them, unlinked by the federation."""
 
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from pandas.api.types import is_integer_dtype
 
+from sim.arrays import Ints, Names
 from sim.checks import Refused
 from sim.cohort.table import Cohort
 from sim.factorize import factorize
 from sim.random import key, scatter, uniform
 
-AGAIN = "/again"  # ends the second number of a patient
-OFFSET = 2**62  # added to a number that is an integer
+AGAIN = "/again"  # end of the number of a copy
+OFFSET = 2**62  # added to an integer number for its copy
 
 
-class Copied(NamedTuple):
-    """A cohort and the sites of its rows [R]; the last rows are copies of the rows `again` [n]."""
+class Overlapping(NamedTuple):
+    """A cohort and the sites of its rows [R]; the last n rows are copies of the rows `originals` [n]."""
 
     cohort: Cohort
-    sites: NDArray[np.str_]
-    again: NDArray[np.int64]
+    sites: Names
+    originals: Ints
 
 
-def copied(cohort: Cohort, sites: NDArray[np.str_], share: float, seed: int) -> Copied:
-    """The cohort with the rows of some patients once more at a second site.
+def with_overlap(cohort: Cohort, sites: Names, share: float, seed: int) -> Overlapping:
+    """The cohort with the rows of some patients repeated at a second site; sites [R].
 
-    Each patient is copied with chance `share`, to another site in proportion to its patients. A copy has a number of
-    its own, so that sites do not know the two for one; the split does, unless `split.linked` is off.
+    Each patient is copied with probability `share`, to another site with probability in proportion to its patients. The
+    copy has a patient number of its own, as no site knows that the two are one person; the split does, unless
+    `split.linked` is off. Refuses a single site, and patient numbers that leave no room for those of the copies.
     """
     if share == 0:
-        return Copied(cohort, sites, np.zeros(0, dtype=np.int64))
+        return Overlapping(cohort, sites, np.zeros(0, dtype=np.int64))
     names, site = factorize(sites)
     if len(names) < 2:
         raise Refused(f"partition.overlap={share:g}: a second site is needed, and there is one. Set it to 0.")
-    patient, whose = cohort.table["patient"], cohort.patients
-    word, home = whose.word[whose.first], site[whose.first]
+    patient, patients = cohort.table["patient"], cohort.patients
+    word, home = patients.word[patients.first], site[patients.first]
     size = np.bincount(home, minlength=len(names))
     start = np.cumsum(size) - size
-    # A place among the patients of the other sites, who stand end to end with the own site left out.
+    # A place among the patients of all other sites, end to end; those of the own site are skipped.
     place = (uniform(scatter(key(seed, "partition", "overlap", "site"), word)) * (len(word) - size[home])).astype(int)
     place += np.where(place >= start[home], size[home], 0)
     second = np.searchsorted(start, place, side="right") - 1
     chosen = uniform(scatter(key(seed, "partition", "overlap"), word)) < share
-    rows = np.flatnonzero(chosen[whose.inverse])
-    again = cohort.table.iloc[rows].assign(patient=renumbered(patient.iloc[rows], cohort.name))
-    if again["patient"].isin(patient).any():
+    rows = np.flatnonzero(chosen[patients.inverse])
+    copies = cohort.table.iloc[rows].assign(patient=renumbered(patient.iloc[rows], cohort.name))
+    if copies["patient"].isin(patient).any():
         raise Refused(
-            f"partition.overlap={share:g}: cohort {cohort.name!r} has patients whose number ends in {AGAIN!r} already."
+            f"partition.overlap={share:g}: cohort {cohort.name!r} has patients whose number ends in {AGAIN!r}. "
+            "Number them otherwise, or set it to 0."
         )
     truth = cohort.truth
-    return Copied(
+    return Overlapping(
         replace(
             cohort,
-            table=pd.concat([cohort.table, again], ignore_index=True),
+            table=pd.concat([cohort.table, copies], ignore_index=True),
             truth=None if truth is None else pd.concat([truth, truth.iloc[rows]], ignore_index=True),
         ),
-        np.concatenate([sites, names[second[whose.inverse[rows]]]]),
+        np.concatenate([sites, names[second[patients.inverse[rows]]]]),
         rows,
     )
 
 
 def renumbered(patient: pd.Series, name: str) -> pd.Series:
-    """The number of every copy."""
+    """Numbers of the copies of these patients, [n]: OFFSET more, or ending in AGAIN; `name` is that of the cohort."""
     if not is_integer_dtype(patient.dtype):
         return patient.astype(str) + AGAIN
     if len(patient) and not (patient.min() >= 0 and patient.max() < OFFSET):

@@ -1,105 +1,130 @@
-"""Dealing patients: each has random numbers of their own, and a draw that leaves a site short is drawn again."""
+"""Random partitions: patients are dealt by keyed random numbers, and drawn again while a site is below a floor."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sim.checks import Refused
+from sim.arrays import Floats, Ints, Names, Words
+from sim.checks import Refused, within
 from sim.cohort.table import Cohort
-from sim.partition.base import Sites
-from sim.partition.minimums import NO_OR_YES, Floors
+from sim.partition.base import Partition
+from sim.partition.minimums import NO_OR_YES, Floors, floors
 from sim.random import key, scatter
 
-DRAWS = 100
+DRAWS = 100  # draws that are tried before a partition is refused
 
 
 @dataclass(frozen=True)
-class People:
-    """Patients of a cohort, N of them, in the order of their hash, so that the order of the table does not matter.
+class LabelledPatients:
+    """Patients of a cohort, N of them, and their classes; ordered by hash, so the order of the table does not matter.
 
-    word   uint64 [N]: hash of the patient, which keys their random numbers
-    kind   int [N]: class of the patient, the highest of their rows; 1 where the outcome happened in one of them
-    back   int [R]: patient of every row
-    label  int [R]: class of the row; 1 where the outcome happened
-    names  of the classes, [C]
+    word     uint64 [N]: hash of the patient, which keys their random numbers
+    kind     int [N]: class of the patient, the highest of their rows; 1 where the outcome happened in one of them
+    inverse  int [R]: patient of every row
+    label    int [R]: class of the row; 1 where the outcome happened
+    names    of the classes, [C]
     """
 
-    word: NDArray[np.uint64]
-    kind: NDArray[np.int64]
-    back: NDArray[np.int64]
-    label: NDArray[np.int64]
+    word: Words
+    kind: Ints
+    inverse: Ints
+    label: Ints
     names: tuple[str, ...]
 
-    def shuffled(self, seed: int, *path: int | str) -> NDArray[np.int64]:
-        """Patients [N] in the order of one random number each."""
+    def shuffled(self, seed: int, *path: int | str) -> Ints:
+        """Numbers of the patients in a random order, [N], by one random number for each of them."""
         return np.argsort(scatter(key(seed, "partition", *path), self.word), kind="stable")
 
 
-Draw = Callable[[int], NDArray[np.int64]]  # number of the draw -> site [N] of every patient
-
-
-@dataclass(frozen=True)
-class Words:
-    """How a partition speaks of itself when it refuses."""
-
-    title: str  # "Dirichlet(alpha=0.1)"
-    remedies: tuple[str, ...]  # what the user can do besides lowering a floor
-
-
-def people(cohort: Cohort, outcome: str) -> People:
-    """Patients of a cohort; one with several rows counts with the highest class, so with the event if a row does."""
-    label, whose = cohort.classes(outcome), cohort.patients
+def labelled_patients(cohort: Cohort, outcome: str) -> LabelledPatients:
+    """Patients of a cohort; one with several rows counts with the highest class, so with the event if a row has it."""
+    label, patients = cohort.classes(outcome), cohort.patients
     names = cohort.levels(outcome) or NO_OR_YES
-    return People(whose.word[whose.first], whose.highest(label), whose.inverse, label, names)
+    return LabelledPatients(patients.word[patients.first], patients.highest(label), patients.inverse, label, names)
 
 
-def cut(order: NDArray[np.int64], shares: NDArray[np.float64], site: NDArray[np.int64]) -> None:
-    """Write into `site` [N] where the patients in `order` [n] go: consecutive pieces in proportion to `shares` [S]."""
-    # The last end is left out: it is all of them, whatever rounding says.
-    ends = np.floor(np.cumsum(shares)[:-1] * len(order))
-    site[order] = np.searchsorted(ends, np.arange(len(order)), side="right")
+class Plan(NamedTuple):
+    """How a partition draws, and how it names itself when it refuses."""
+
+    draw: Callable[[int], Ints]  # number of the draw -> site [N] of every patient
+    title: str  # "Dirichlet(alpha=0.1)"
+    remedies: tuple[str, ...] = ()  # what the user can do besides fewer sites and lower floors
+    draws: int = DRAWS  # at most
 
 
-def numbered(sites: int) -> Sites:
-    """Names `site-01` and so on, [S], as wide as the number of sites needs."""
-    width = max(2, len(str(sites)))
-    return np.array([f"site-{number:0{width}d}" for number in range(1, sites + 1)])
+@dataclass
+class RandomPartition(Partition):
+    """A partition into a given number of sites that is drawn at random; a subclass says how, in `plan`."""
+
+    positive: ClassVar[tuple[str, ...]] = ()  # numbers that must be > 0
+    counts: ClassVar[tuple[str, ...]] = ("sites",)  # numbers that must be >= 1
+
+    sites: int = 4  # >= 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in self.counts:
+            within(f"partition.{name}", getattr(self, name), 1)
+        for name in self.positive:
+            within(f"partition.{name}", getattr(self, name), 0, open_low=True)
+
+    def assign(self, cohort: Cohort, outcome: str, seed: int) -> Names:
+        """Name of the site of every row, [R]: that of the first draw that leaves no site below a floor."""
+        patients, least = labelled_patients(cohort, outcome), floors(self, cohort, outcome)
+        refuse_impossible(patients, self.sites, least)
+        return redraw(patients, self.sites, least, self.plan(cohort, outcome, patients, seed))
+
+    def plan(self, cohort: Cohort, outcome: str, patients: LabelledPatients, seed: int) -> Plan:
+        """What is drawn; refuses settings that do not fit the cohort."""
+        raise NotImplementedError
 
 
-def redraw(group: People, sites: int, floors: Floors, draw: Draw, words: Words, draws: int = DRAWS) -> Sites:
-    """Site of every row, str [R], by the first of at most `draws` draws that leaves no site below a floor."""
-    possible(group, sites, floors)
-    names, best = numbered(sites), None
-    for number in range(draws):
-        site = draw(number)[group.back]
-        lack = floors.lack(names, site, group.label)
+def redraw(patients: LabelledPatients, sites: int, least: Floors, plan: Plan) -> Names:
+    """Site of every row, [R], by the first draw that leaves no site below a floor; refuses if none of them does."""
+    names, best = site_names(sites), None
+    for number in range(plan.draws):
+        site = plan.draw(number)[patients.inverse]
+        lack = least.lack(names, site, patients.label)
         if not lack.sites:
             return names[site]
         best = lack if best is None or lack.sites < best.sites else best
     assert best is not None
     settings = " ".join(best.remedies())
-    ways = [*words.remedies, "lower partition.sites", *([f"set {settings}"] if settings else [])]
+    ways = [*plan.remedies, "lower partition.sites", *([f"set {settings}"] if settings else [])]
     raise Refused(
-        f"{words.title} left at best {best.told()} after {draws} draw{'s' * (draws > 1)}; "
+        f"{plan.title} left at best {best.in_words()} after {plan.draws} draw{'s' * (plan.draws > 1)}; "
         f"{', '.join(ways[:-1])}{',' * (len(ways) > 2)}{' or ' * (len(ways) > 1)}{ways[-1]}."
     )
 
 
-def possible(group: People, sites: int, floors: Floors) -> None:
-    """Refuse at once what no draw can give: more sites, or higher floors, than there are patients, rows or events."""
-    held = np.bincount(group.label, minlength=len(group.names))
-    rarer = int(held.sum() - held.max() if floors.classes else held[1])
-    kind = "rows of the rarer class" if len(held) == 2 else "rows outside the commonest class"
-    for what, floor, there, setting in (
-        ("patients", 1, len(group.word), ""),
-        ("rows", floors.rows, len(group.label), "partition.min_rows"),
-        (kind if floors.classes else "events", floors.events, rarer, "partition.min_events"),
+def refuse_impossible(patients: LabelledPatients, sites: int, least: Floors) -> None:
+    """Refuse what no draw can give: sites whose floors add up to more patients, rows or events than the cohort has."""
+    count = np.bincount(patients.label, minlength=len(patients.names))
+    rarer = int(count.sum() - count.max() if least.classes else count[1])
+    kind = "rows of the rarer class" if len(count) == 2 else "rows outside the commonest class"
+    for what, floor, available, setting in (
+        ("patients", 1, len(patients.word), ""),
+        ("rows", least.rows, len(patients.label), "partition.min_rows"),
+        (kind if least.classes else "events", least.events, rarer, "partition.min_events"),
     ):
-        if sites * floor > there:
+        if sites * floor > available:
             remedy = f" or {setting}" if setting else ""
             raise Refused(
-                f"partition.sites={sites}: at least {floor} a site makes {sites * floor} {what}, and the cohort has "
-                f"{there}. Lower partition.sites{remedy}."
+                f"partition.sites={sites}: at least {floor} per site makes {sites * floor} {what}, and the cohort has "
+                f"{available}. Lower partition.sites{remedy}."
             )
+
+
+def site_names(sites: int) -> Names:
+    """Names `site-01` and so on, [S], padded with zeros to the width of the last number, at least two digits."""
+    width = max(2, len(str(sites)))
+    return np.array([f"site-{number:0{width}d}" for number in range(1, sites + 1)])
+
+
+def deal_shares(order: Ints, shares: Floats, site: Ints) -> None:
+    """Write the site of the patients in `order` [n] into `site` [N]: consecutive pieces sized by `shares` [S]."""
+    # The last end is left out: it is all of them, whatever rounding says.
+    ends = np.floor(np.cumsum(shares)[:-1] * len(order))
+    site[order] = np.searchsorted(ends, np.arange(len(order)), side="right")

@@ -1,30 +1,28 @@
-"""Sizes of sites before anybody is dealt: a power law, a log-normal law, given weights, or all of them multiplied."""
+"""Sizes of sites, fixed before patients are dealt: power law, log-normal law, given weights, or their product."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from sim.arrays import Floats, Ints
 from sim.random import inside, key, scatter
-
-Floats = NDArray[np.float64]
 
 
 def normals(seed: int, *path: int | str, shape: tuple[int, ...]) -> Floats:
-    """Standard normals of an array, each keyed by its indices, so that a longer axis leaves the others as they are."""
+    """Standard normals in an array of this shape, each keyed by its indices: a longer axis keeps the first of them."""
     axes = np.meshgrid(*(np.arange(length) for length in shape), indexing="ij")
     return np.asarray(ndtri(inside(scatter(key(seed, "partition", *path), *axes))))
 
 
-def relative(sites: int, power: float, sigma: float, given: list[float], z: Floats) -> Floats:
+def relative_sizes(sites: int, power: float, sigma: float, given: list[float], z: Floats) -> Floats:
     """Relative sizes, [K]: given weight (or 1) x rank^-power (Zipf) x exp(sigma z) (log-normal); z [K] normal."""
     weight = np.array(given, dtype=np.float64) if given else np.ones(sites)
     return np.asarray(weight * np.arange(1, sites + 1) ** -power * np.exp(sigma * z))
 
 
-def apportion(weight: Floats, total: int, least: int) -> NDArray[np.int64]:
-    """Whole numbers that sum to `total`, in proportion to weight but at least `least` each, by largest remainders; [K].
+def apportion(weight: Floats, total: int, least: int) -> Ints:
+    """Whole numbers that sum to `total`, in proportion to weight but at least `least` each; [K] -> [K].
 
-    Needs total >= least K. Those that would fall below `least` get it, and the others share what is left.
+    By largest remainders. Needs `total >= least K`. Sites that would fall below `least` get it; the rest is shared.
     """
     exact, low = np.zeros(len(weight)), np.zeros(len(weight), dtype=bool)
     while True:

@@ -1,6 +1,5 @@
-"""Run records: two tidy tables and a JSON file in one folder that appears whole or not at all."""
+"""Run records: tidy tables, a JSON file and the model in one folder that appears whole or not at all."""
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -14,24 +13,29 @@ import pandas as pd
 from pandas.api.types import union_categoricals
 
 from sim.checks import Refused
-from sim.files import make_folder, sync
+from sim.files import digest, make_folder, sync
+from sim.records import model, predictions
+from sim.records.model import Model
+from sim.records.predictions import Predictions
 from sim.records.schema import SITES
 
-FILES = ("rounds.parquet", "sites.parquet", "run.json")
+FILES = ("rounds.parquet", "sites.parquet", "run.json")  # of every run
 
 
 @dataclass(frozen=True)
 class Run:
-    """Everything that is kept of a run."""
+    """All that is kept of a run."""
 
     id: str
     rounds: pd.DataFrame = field(repr=False)  # columns of sim.records.schema.ROUNDS
     sites: pd.DataFrame = field(repr=False)  # columns of sim.records.schema.SITES
     info: dict[str, Any] = field(repr=False)  # run.json
+    model: Model | None = field(default=None, repr=False)  # None: it has none, or was not read back
+    predictions: Predictions | None = field(default=None, repr=False)  # None: not asked for, or not read back
 
 
 def together(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """`sites` of several runs end to end, with one list of names for each column; pandas alone would spell them out."""
+    """The `sites` tables of several runs as one, with common categories: pandas alone would turn them into text."""
     columns = {
         name: union_categoricals([table[name] for table in tables], sort_categories=True)
         if kind == "category"
@@ -42,16 +46,25 @@ def together(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def write(run: Run, folder: Path) -> Path:
-    """Write `folder/<run id>`: files first, then DONE with their digests, then the folder gets its name."""
+    """Write the run to `folder/<run id>` and return that path; Refused where the disk does not allow it.
+
+    The files are written first, then DONE with their digests, both in a draft folder that is renamed at the end. A
+    finished run of that name is kept; a broken one is set aside.
+    """
     home = folder / run.id
     draft = Path(tempfile.mkdtemp(prefix=f".{run.id}-", dir=make_folder(folder)))
     try:
         run.rounds.to_parquet(draft / "rounds.parquet", index=False, compression="zstd")
         run.sites.to_parquet(draft / "sites.parquet", index=False, compression="zstd")
         (draft / "run.json").write_text(json.dumps(run.info, indent=2, sort_keys=True) + "\n")
-        for name in FILES:
+        names = list(FILES)
+        if run.model is not None:
+            names += model.write(run.model, draft)
+        if run.predictions is not None:
+            names += predictions.write(run.predictions, draft)
+        for name in names:
             sync(draft / name)
-        (draft / "DONE").write_text(json.dumps({name: digest(draft / name) for name in FILES}, indent=2) + "\n")
+        (draft / "DONE").write_text(json.dumps({name: digest(draft / name) for name in names}, indent=2) + "\n")
         sync(draft / "DONE")
         draft.chmod(0o755)
         if home.exists():
@@ -70,31 +83,31 @@ def write(run: Run, folder: Path) -> Path:
 
 
 def read(home: Path) -> Run:
-    """A finished run; refuses one whose files changed since."""
-    if not finished(home):
-        raise Refused(f"{home}: not a finished run, or its files changed after DONE was written; run it again.")
+    """Tables and JSON of a finished run; refuses one whose files changed since. Model and predictions stay on disk."""
+    demand(home)
     info = json.loads((home / "run.json").read_text())
     rounds, sites = pd.read_parquet(home / "rounds.parquet"), pd.read_parquet(home / "sites.parquet")
     return Run(info["run"], rounds, sites.astype(SITES), info)
 
 
+def demand(home: Path) -> None:
+    """Refuse a folder that is not a finished run."""
+    if not finished(home):
+        raise Refused(f"{home}: not a finished run, or its files changed after DONE was written; run it again.")
+
+
 def finished(home: Path) -> bool:
-    """Whether DONE is there and agrees with every file."""
+    """Whether DONE is there, names the files of every run, and agrees with all that it names."""
     try:
         stated = json.loads((home / "DONE").read_text())
-        return bool(stated == {name: digest(home / name) for name in FILES})
-    except (OSError, ValueError):
+        return set(FILES) <= set(stated) and all(digest(home / name) == told for name, told in stated.items())
+    except (OSError, ValueError, TypeError, AttributeError):
         return False
 
 
 def set_aside(home: Path) -> Path:
-    """Move a broken run out of the way; nothing is deleted."""
+    """Rename the folder of a broken run to `<run id>.broken-<n>` and return the new path; nothing is deleted."""
     number = 1
     while (aside := home.with_name(f"{home.name}.broken-{number}")).exists():
         number += 1
     return home.rename(aside)
-
-
-def digest(path: Path) -> str:
-    """BLAKE2 of a file."""
-    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()

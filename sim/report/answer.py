@@ -1,4 +1,4 @@
-"""The answer of a study in plain words, made from its numbers and claiming no more than they carry."""
+"""The answer of a study in plain words, claiming no more than its numbers support."""
 
 import math
 from collections.abc import Sequence
@@ -7,16 +7,15 @@ import numpy as np
 import pandas as pd
 
 from sim.metrics import METRICS
-from sim.report.format import data_size, number
+from sim.report.data_size import data_size
 from sim.report.rows import MethodRow, method_rows
 from sim.report.scores import Scores
-from sim.stats.intervals import Interval, paired
-
-LEVEL = 0.95  # of all comparisons with the best method together
+from sim.stats.intervals import LEVEL, Interval, paired
+from sim.text import listed, number
 
 
 def answer(table: pd.DataFrame, scored: Scores) -> list[str]:
-    """Sentences on one scenario; `table` = its rows of `summary`."""
+    """Sentences about one scenario; `table` = its rows of `summary`."""
     rows = method_rows(table)
     methods = [row for row in rows if not row.reference and not math.isnan(row.mean)]
     failed = [row for row in rows if row.diverged]
@@ -24,18 +23,18 @@ def answer(table: pd.DataFrame, scored: Scores) -> list[str]:
         return ["No federated run finished, so there is nothing to recommend.", *diverged(failed)]
     best = methods[0]
     end = scored.end[(scored.end["scenario"] == best.scenario) & (scored.end["status"] == "done")]
-    told = [
-        leader(best, len(methods)),
-        *versus(best, methods[1:], end),
-        *gap(best, rows),
-        *joining(best),
+    said = [
+        best_method(best, len(methods)),
+        *comparisons(best, methods[1:], end),
+        *pooled_difference(best, rows),
+        *site_effects(best),
         *traffic(best),
     ]
-    return [*told, *diverged(failed)]
+    return [*said, *diverged(failed)]
 
 
-def leader(best: MethodRow, methods: int) -> str:
-    """Which method came out best on average, and how sure that number is."""
+def best_method(best: MethodRow, methods: int) -> str:
+    """Which method has the best mean, with its interval."""
     metric = METRICS[best.metric]
     word = "highest" if metric.better == "higher" else "lowest"
     value = f"{number(best.mean)}"
@@ -48,11 +47,14 @@ def leader(best: MethodRow, methods: int) -> str:
     return f"{best.method} had the {word} mean {metric.name} over sites ({value})."
 
 
-def versus(best: MethodRow, others: Sequence[MethodRow], end: pd.DataFrame) -> list[str]:
-    """Which methods the best one can be told apart from, by paired differences over the seeds both finished."""
+def comparisons(best: MethodRow, others: Sequence[MethodRow], end: pd.DataFrame) -> list[str]:
+    """Which methods the best one differs from, by paired differences over the seeds that both finished.
+
+    Intervals are Bonferroni-corrected, so that all of them together hold at LEVEL.
+    """
     if not others:
         return []
-    level = 1 - (1 - LEVEL) / len(others)
+    level = 1 - (1 - LEVEL) / len(others)  # Bonferroni: LEVEL for all comparisons together
     alike, behind, untested = [], [], []
     for other in others:
         difference = seed_difference(end, best.method, other.method, level)
@@ -79,8 +81,8 @@ def seed_difference(end: pd.DataFrame, ours: str, theirs: str, level: float) -> 
     return paired(both[:, 0], both[:, 1], level) if len(both) else None
 
 
-def gap(best: MethodRow, rows: Sequence[MethodRow]) -> list[str]:
-    """Distance to one pooled data set."""
+def pooled_difference(best: MethodRow, rows: Sequence[MethodRow]) -> list[str]:
+    """Difference to the pooled model; none without a pooled run."""
     pooled = next((row for row in rows if row.reference == "pooled" and not math.isnan(row.mean)), None)
     if pooled is None:
         return []
@@ -95,8 +97,8 @@ def gap(best: MethodRow, rows: Sequence[MethodRow]) -> list[str]:
     ]
 
 
-def joining(best: MethodRow) -> list[str]:
-    """Who gains and who loses by joining."""
+def site_effects(best: MethodRow) -> list[str]:
+    """How many sites gain and lose by joining; none without local models."""
     if not best.compared:
         return []
     gaining, losing = best.surely_gaining, best.surely_losing
@@ -110,7 +112,7 @@ def joining(best: MethodRow) -> list[str]:
 
 
 def traffic(best: MethodRow) -> list[str]:
-    """What it costs the network."""
+    """Data moved by the best method, and data until the target was reached."""
     if math.isnan(best.mb_visit):
         return []
     said = [
@@ -130,13 +132,8 @@ def traffic(best: MethodRow) -> list[str]:
 
 
 def diverged(rows: Sequence[MethodRow]) -> list[str]:
-    """Runs that failed; they are left out of means, so they must be named."""
+    """Runs that diverged: they are left out of the means, so they must be named."""
     if not rows:
         return []
     each = listed([f"{row.method} ({row.diverged} of {row.runs})" for row in rows])
     return [f"Some runs diverged and are in no mean: {each}."]
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names in a sentence."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

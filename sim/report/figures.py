@@ -1,4 +1,4 @@
-"""The two figures of curves in one scenario: convergence, and cost in bytes."""
+"""The two figures of curves in one scenario: the metric by round, and by bytes moved."""
 
 import math
 
@@ -9,29 +9,30 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from sim.metrics import METRICS
-from sim.report.format import Unit, number, unit
-from sim.report.intervals import bands, frame
+from sim.report.data_size import Unit, common_unit
+from sim.report.intervals import curve_bands, y_limits
 from sim.report.rows import MethodRow, method_rows
 from sim.report.scores import Scores
 from sim.report.style import RC, WIDTH, End, Look, label_ends, row_looks
+from sim.text import number
 
 
 def convergence(table: pd.DataFrame, scored: Scores) -> Figure:
     """Metric by round, mean over seeds with its band; `table` = rows of `summary` of one scenario."""
-    return lines(table, scored, "round")
+    return metric_curves(table, scored, "round")
 
 
 def cost(table: pd.DataFrame, scored: Scores) -> Figure:
     """Metric by data sent and received by all sites, log scale; diamonds where the target was reached."""
-    return lines(table, scored, "mb")
+    return metric_curves(table, scored, "mb")
 
 
-def lines(table: pd.DataFrame, scored: Scores, x: str) -> Figure:
-    """Curves of all methods over column `x` of `Scores.curve`, references as level lines, labels at the right edge."""
+def metric_curves(table: pd.DataFrame, scored: Scores, x: str) -> Figure:
+    """Curves of all methods over column `x` of `Scores.curve`, references as horizontal lines, labels at the right."""
     rows = method_rows(table)
     metric, look = METRICS[rows[0].metric], row_looks(rows)
     curve = scored.curve[(scored.curve["scenario"] == rows[0].scenario) & (scored.curve["status"] == "done")]
-    curves = bands(curve[curve["reference"] == ""], metric)
+    curves = curve_bands(curve[curve["reference"] == ""], metric)
     with mpl.rc_context(RC):
         figure = Figure(figsize=(WIDTH, 4.3))
         longest = max(len(row.method) for row in rows) + 6
@@ -44,13 +45,13 @@ def lines(table: pd.DataFrame, scored: Scores, x: str) -> Figure:
         for row in rows:
             if row.reference:
                 axes.axhline(row.mean, color=look[row.method].colour, linestyle=look[row.method].dash, linewidth=1)
-        axes.set_ylim(*frame(curves, rows))
+        axes.set_ylim(*y_limits(curves, rows))
         axes.set_ylabel(f"{metric.name}, mean over sites")
         if x == "mb":
-            size = unit(rows)
+            size = common_unit(rows)
             axes.set_xlabel(f"{size.word} sent and received, all sites (log scale)")
             log_axis(axes, size)
-            to_edge(axes, curves, look)
+            extend_to_edge(axes, curves, look)
             mark_targets(axes, rows, look)
         else:
             axes.set_xlabel("round")
@@ -60,7 +61,7 @@ def lines(table: pd.DataFrame, scored: Scores, x: str) -> Figure:
 
 
 def log_axis(axes: Axes, size: Unit) -> None:
-    """Data on a log scale, labelled at 1, 2 and 5 of every decade, or at decades only where there are many."""
+    """Set a log scale, labelled at 1, 2 and 5 of every decade, or at decades only where there are many."""
     axes.set_xscale("log")
     low, high = axes.get_xlim()
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 1000 else (1,)))
@@ -69,8 +70,8 @@ def log_axis(axes: Axes, size: Unit) -> None:
     axes.set_xlim(low, high)
 
 
-def to_edge(axes: Axes, curves: dict[str, pd.DataFrame], look: dict[str, Look]) -> None:
-    """A thin line from where a method's runs end to its label at the edge: methods do not spend the same."""
+def extend_to_edge(axes: Axes, curves: dict[str, pd.DataFrame], look: dict[str, Look]) -> None:
+    """Draw a thin line from the end of each curve to its label at the edge, as methods do not move the same amount."""
     for method, found in curves.items():
         if len(found):
             end, level = found["mb"].iloc[-1], found["mean"].iloc[-1]
@@ -78,11 +79,11 @@ def to_edge(axes: Axes, curves: dict[str, pd.DataFrame], look: dict[str, Look]) 
 
 
 def mark_targets(axes: Axes, rows: list[MethodRow], look: dict[str, Look]) -> None:
-    """The target as a dotted line, and a diamond at the median cost of each method whose runs mostly reached it."""
+    """Draw the target as a dotted line, and a diamond at the median cost of methods whose runs mostly reached it."""
     if math.isnan(rows[0].target):
         return
     axes.axhline(rows[0].target, color="black", linestyle=(0, (1, 3)), linewidth=0.9)
-    # Below the line where more is better: the pooled model's line runs on the other side.
+    # The label goes below the line where more is better: the line of the pooled model is on the other side.
     drop, side = (-3, "top") if METRICS[rows[0].metric].better == "higher" else (3, "bottom")
     axes.annotate(
         f"target {number(rows[0].target)}",

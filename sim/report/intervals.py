@@ -1,4 +1,4 @@
-"""Curves of a figure: mean over seeds of every method by round, with a band that fits a paired comparison."""
+"""Curves of a figure: mean over seeds of every method by round, with a band for paired comparisons."""
 
 import numpy as np
 import pandas as pd
@@ -8,12 +8,12 @@ from sim.report.rows import MethodRow
 from sim.stats.intervals import half_width
 
 
-def bands(curve: pd.DataFrame, metric: Metric) -> dict[str, pd.DataFrame]:
-    """round, mb, mean, low, high of every method; `curve` = finished federated runs of one scenario.
+def curve_bands(curve: pd.DataFrame, metric: Metric) -> dict[str, pd.DataFrame]:
+    """Columns round, mb, mean, low, high for every method; `curve` = finished federated runs of one scenario.
 
-    All methods see the same patients with the same seed, so what a seed gives to all of them alike (its mean at the
-    last round) is taken out of the band, not of the mean: Cousineau, Tutorials in Quantitative Methods for Psychology
-    2005, with the factor of Morey, same journal 2008. One method alone keeps the plain 95 % t interval.
+    All methods see the same patients with the same seed, so the effect of a seed on all of them (its mean at the last
+    round) is removed from the band, not from the mean: Cousineau, Tutorials in Quantitative Methods for Psychology
+    2005, with the factor of Morey, same journal 2008. A single method has the plain 95 % t interval.
     """
     methods = curve["method"].nunique()
     end = curve[curve["round"] == curve.groupby("run")["round"].transform("max")]
@@ -25,13 +25,13 @@ def bands(curve: pd.DataFrame, metric: Metric) -> dict[str, pd.DataFrame]:
     )
     half = half_width(factor * found["sd"].to_numpy(float), found["seeds"].to_numpy())
     merit = found["merit"].to_numpy(float)
-    shown = {"mean": merit, "low": merit - half, "high": merit + half}
-    made = found[["mb"]].assign(**{name: metric.shown(values) for name, values in shown.items()}).reset_index()
+    columns = {"mean": merit, "low": merit - half, "high": merit + half}
+    made = found[["mb"]].assign(**{name: metric.from_merit(values) for name, values in columns.items()}).reset_index()
     return {str(method): rows.sort_values("round") for method, rows in made.groupby("method", sort=False)}
 
 
-def frame(curves: dict[str, pd.DataFrame], rows: list[MethodRow]) -> tuple[float, float]:
-    """Bounds of y that hold all references and all curves after their first quarter: late differences shall be seen."""
+def y_limits(curves: dict[str, pd.DataFrame], rows: list[MethodRow]) -> tuple[float, float]:
+    """Limits of y that contain all references and the last three quarters of all curves: late differences matter."""
     late = [
         found.loc[found["round"] >= 0.25 * found["round"].max(), ["mean", "low", "high"]] for found in curves.values()
     ]

@@ -8,19 +8,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sim.metrics import METRICS
-from sim.report import figures, site_figures
-from sim.report import sensitivity as dose
-from sim.report import sensitivity_words as dose_words
+from sim.report import dial_figures, dial_words, figures, site_figures
 from sim.report.answer import answer
-from sim.report.format import site_text, summary_text
 from sim.report.scores import Scores, scores
-from sim.report.settings_diff import FOLLOWS, differing
+from sim.report.settings_diff import FOLLOWS_SEED, differing
 from sim.report.site_gains import site_gains
 from sim.report.style import prefixed, svg
+from sim.report.table_text import site_text, summary_text
 from sim.report.tables import per_site, summary
 from sim.study.results import StudyRecords
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet may run when a cell starts with it
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # first characters of cells that a spreadsheet may run
 
 
 @dataclass(frozen=True)
@@ -30,37 +28,37 @@ class Section:
     key: str  # "s0", "s1", ...; part of anchors and file names
     scenario: str
     answer: list[str]
-    methods: pd.DataFrame  # text
-    anchors: list[str]  # row of the list of runs that each method row points to
-    sites: pd.DataFrame  # text
+    methods: pd.DataFrame  # the table of methods as text
+    anchors: list[str]  # of the row in the list of runs to which each row of `methods` leads
+    sites: pd.DataFrame  # the table of sites as text
     site_count: int
-    figures: dict[str, str]  # name -> SVG; empty where no federated run finished, or dials tell the story
-    references: list[bool]  # of each method row
+    figures: dict[str, str]  # name -> SVG; empty where no federated run finished, or the study has dials
+    references: list[bool]  # whether each row of `methods` is a reference
 
 
 @dataclass(frozen=True)
-class Dose:
-    """What a study with dials shows before its scenarios."""
+class DialSection:
+    """The part of the page about the dials, before the scenarios."""
 
     answer: list[str]
-    text: pd.DataFrame
-    losers: dict[str, str]  # federated method -> its figure; empty where sites are too many to be shown
+    text: pd.DataFrame  # the table of dials as text
+    losers: dict[str, str]  # federated method -> its figure; empty where there are too many sites
     figures: dict[str, str]  # name -> SVG
 
 
-def dosed(records: StudyRecords, table: pd.DataFrame, sites: pd.DataFrame) -> Dose | None:
-    """Figures and words of the dials; None for a study without any."""
+def dial_section(records: StudyRecords, table: pd.DataFrame, sites: pd.DataFrame) -> DialSection | None:
+    """Figures, sentences and table of the dials; None for a study without dials."""
     if not records.dials:
         return None
-    few = sites.groupby("scenario")["site"].nunique().max() <= dose.MOST
+    few = sites.groupby("scenario")["site"].nunique().max() <= dial_figures.MAX_SITES
     methods = table.loc[(table["reference"] == "") & table["mean"].notna(), "method"].unique()
     losers = {str(method): f"losers-{at}" for at, method in enumerate(methods)} if few else {}
-    return Dose(
-        answer=dose_words.sentences(records.dials, table, sites),
-        text=dose_words.text(records.dials, table),
+    return DialSection(
+        answer=dial_words.sentences(records.dials, table, sites),
+        text=dial_words.text(records.dials, table),
         losers=losers,
-        figures={"dose": svg(dose.curves(records.dials, table))}
-        | {name: svg(dose.losers(records.dials, sites, method)) for method, name in losers.items()},
+        figures={"dials": svg(dial_figures.curves(records.dials, table))}
+        | {name: svg(dial_figures.losers(records.dials, sites, method)) for method, name in losers.items()},
     )
 
 
@@ -92,7 +90,7 @@ def sections(records: StudyRecords, scored: Scores, table: pd.DataFrame, sites: 
     return made
 
 
-def page(records: StudyRecords, table: pd.DataFrame, parts: list[Section], doses: Dose | None) -> str:
+def page(records: StudyRecords, table: pd.DataFrame, parts: list[Section], dials: DialSection | None) -> str:
     """The page as text; the same records give the same bytes."""
     environment = Environment(
         loader=PackageLoader("sim", "report"),
@@ -118,10 +116,10 @@ def page(records: StudyRecords, table: pd.DataFrame, parts: list[Section], doses
         metric=METRICS[records.metric],
         parts=parts,
         inline={part.key: inline(part.key, part.figures) for part in parts},
-        dials=doses,
-        dosed=inline("dials", doses.figures if doses else {}),
+        dials=dials,
+        dial_figures=inline("dials", dials.figures if dials else {}),
         own=own,
-        fresh=shared.get("cohort.consortium") == FOLLOWS,
+        fresh=shared.get("cohort.consortium") == FOLLOWS_SEED,
         shared=shared,
         listing=listing,
         seeds=int(records.runs["seed"].nunique()),
@@ -131,7 +129,7 @@ def page(records: StudyRecords, table: pd.DataFrame, parts: list[Section], doses
 
 
 def inline(key: str, drawn: dict[str, str]) -> dict[str, Markup]:
-    """Figures as they stand in the page; `key` keeps their ids apart."""
+    """Figures as parts of the page; `key` keeps their ids apart."""
     return {name: Markup(prefixed(text, f"{key}-{name}")) for name, text in drawn.items()}
 
 
@@ -140,22 +138,22 @@ def write_report(records: StudyRecords, folder: Path) -> Path:
     scored = scores(records)
     gains = site_gains(records, scored)
     table, sites = summary(records, scored, gains), per_site(records, scored, gains)
-    parts, doses = sections(records, scored, table, sites), dosed(records, table, sites)
+    parts, dials = sections(records, scored, table, sites), dial_section(records, table, sites)
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     for old in (folder / "figures").glob("*.svg"):
         old.unlink()
     drawn = {f"{part.key}-{name}": text for part in parts for name, text in part.figures.items()}
-    for name, text in (drawn | (doses.figures if doses else {})).items():
+    for name, text in (drawn | (dials.figures if dials else {})).items():
         (folder / "figures" / f"{name}.svg").write_text(text, encoding="utf-8")
     for name, frame in (("summary", table), ("sites", sites)):
         (folder / f"{name}.csv").write_text(csv(frame), encoding="utf-8")
     target = folder / "index.html"
-    target.write_text(page(records, table, parts, doses), encoding="utf-8")
+    target.write_text(page(records, table, parts, dials), encoding="utf-8")
     return target
 
 
 def csv(frame: pd.DataFrame) -> str:
-    """A frame as CSV whose text cells no spreadsheet runs as a formula."""
+    """A data frame as CSV; text cells that a spreadsheet would run as formulas start with an apostrophe."""
     words = frame.select_dtypes(exclude="number").columns
     guarded = {
         name: frame[name].map(lambda cell: f"'{cell}" if str(cell).startswith(FORMULA) else cell) for name in words

@@ -1,36 +1,36 @@
-"""The figure of a partition: who holds what, case mix, demographics and survival of every site."""
+"""The figure of a partition: size, case mix, demographics and survival of every site."""
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from sim.arrays import Names
 from sim.cohort.outcomes import Binary, Survival
 from sim.cohort.table import Cohort
 from sim.factorize import factorize
-from sim.partition.base import Sites
 from sim.partition.case_mix import mixes
-from sim.report.holdings import NAMED, height, holdings
-from sim.report.site_panels import demographics, heat_map, survival, told
+from sim.report.holdings import MAX_NAMED, holdings, panel_height
+from sim.report.site_panels import demographics, heat_map, heat_map_levels, survival
 from sim.report.style import RC, WIDTH
 
 
-def partition_figure(cohort: Cohort, outcome: str, sites: Sites, frame: pd.DataFrame, columns: list[str]) -> Figure:
-    """`frame` is that of `describe`; `columns` are the demographic ones, of which those that are there are drawn.
+def partition_figure(cohort: Cohort, outcome: str, sites: Names, frame: pd.DataFrame, columns: list[str]) -> Figure:
+    """Figure of a cohort at `sites`; `frame` = `describe` of it, `columns` = demographic columns, drawn where present.
 
-    All sites stand in the first panel. The others show up to 40: above, 40 evenly spaced by size.
+    The first panel shows all sites, the others up to MAX_NAMED: of more, so many at even steps in order of size.
     """
     names, site = factorize(sites)
     ranked = frame.sort_values(["rows", "site"], ascending=[False, True])["site"].to_numpy(dtype=str)
-    picked = ranked[np.unique(np.linspace(0, len(ranked) - 1, min(len(ranked), NAMED)).round().astype(int))]
+    picked = ranked[np.unique(np.linspace(0, len(ranked) - 1, min(len(ranked), MAX_NAMED)).round().astype(int))]
     shown = np.searchsorted(names, picked)
     words = [str(name) for name in picked]
     there = [column for column in columns if column in cohort.table]
     timed = [kind for kind in cohort.outcomes.values() if isinstance(kind, Survival)]
     mix = mixes(cohort, outcome, site, len(names))[1:]
-    longest = max(len(f"{part.column}{word}") for part in mix for word, _ in told(part)) + 5
+    longest = max(len(f"{part.column}{word}") for part in mix for word, _ in heat_map_levels(part)) + 5
     rows = 0.19 * max(len(shown), 3)
-    tall = [height(len(frame)), rows + 0.6 + 0.072 * longest]
+    tall = [panel_height(len(frame)), rows + 0.6 + 0.072 * longest]
     tall += [rows + 1.3] * bool(there) + [2.7] * bool(timed)
     with mpl.rc_context(RC):
         figure = Figure(figsize=(WIDTH, sum(tall)), layout="constrained")
@@ -45,7 +45,7 @@ def partition_figure(cohort: Cohort, outcome: str, sites: Sites, frame: pd.DataF
 
 
 def event(cohort: Cohort, outcome: str) -> str:
-    """What the event is called; of several classes, any but the first."""
+    """Name of the event; of several classes, any but the first."""
     if levels := cohort.levels(outcome):
         return f"other than {levels[0]}"
     return outcome if isinstance(cohort.outcome(outcome), Binary) else "event"

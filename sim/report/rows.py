@@ -1,4 +1,4 @@
-"""Rows of a study's two tables: what every column means, once."""
+"""Rows of the two tables of a study, with the meaning of every column."""
 
 from dataclasses import dataclass, fields
 
@@ -17,11 +17,11 @@ class MethodRow:
     low: float  # 95 % t interval over seeds; NaN with one seed
     high: float
     seeds: int  # runs that finished; only these enter means
-    diverged: int  # runs that did not
+    diverged: int  # runs that diverged
     sites: int
     sites_defined: int  # fewest sites on which a finished run has the metric
     worst_site: str  # site with the worst mean over seeds
-    worst: float  # that mean
+    worst: float  # its mean
     gain: float  # mean over sites of the gain over each site's own local model; more is better
     compared: int  # sites with a gain
     gaining: int  # of them, mean gain over seeds above zero
@@ -33,7 +33,7 @@ class MethodRow:
     reached: int  # runs that reached their own seed's target and did not diverge
     mb_total: float  # of a whole run, all sites, both directions
     mb_visit: float  # of one site in one round, both directions
-    published: float  # value of the metric elsewhere; NaN if none
+    published: float  # value of the metric in the literature; NaN if none
     published_se: float  # (mean - published) / standard error over seeds
 
     @property

@@ -15,10 +15,10 @@ MB = 1e6  # bytes
 
 @dataclass(frozen=True)
 class Scores:
-    """Frames that tables and figures are computed from; `merit` is the metric turned so that more is better.
+    """Data frames behind the tables and figures; `merit` is the metric with its sign turned where less is better.
 
-    site    CELL, seed, run, status, round, site, rows, events, value, merit: one row a (run, round, site)
-    curve   CELL, seed, run, status, round, merit, defined, mb: one row a (run, round); merit = mean over defined sites
+    site    CELL, seed, run, status, round, site, rows, events, value, merit: one row per (run, round, site)
+    curve   CELL, seed, run, status, round, merit, defined, mb: one row per (run, round); merit = mean over sites
     final   rows of `site` at the last round of runs that finished
     end     rows of `curve` at the last round of every run, with target, reached, mb_to_target, mb_total, mb_visit
     """
@@ -34,7 +34,7 @@ def scores(records: StudyRecords) -> Scores:
     metric = METRICS[records.metric]
     runs = records.runs[[*CELL, "seed", "run", "status"]]
     chosen = records.sites[(records.sites["split"] == "test") & (records.sites["metric"] == records.metric)]
-    # Two cells of a study may be the same run, so its records may come twice.
+    # Two cells of a study may share a run, so that its records come twice.
     chosen = chosen.drop_duplicates(["run", "round", "site"])[["run", "round", "site", "rows", "events", "value"]]
     site = runs.merge(chosen, on="run")
     site["merit"] = metric.merit(site["value"].to_numpy(float))
@@ -56,7 +56,7 @@ def spending(records: StudyRecords) -> pd.DataFrame:
 
 
 def reach(runs: pd.DataFrame, curve: pd.DataFrame, last: pd.DataFrame, records: StudyRecords) -> pd.DataFrame:
-    """One row a run, also for a run that recorded nothing: its last value, the target and what reaching it took."""
+    """One row per run, also for a run that recorded nothing: its last value, the target, and rounds and data to it."""
     end = runs.merge(last.drop(columns="status"), on=[*CELL, "seed", "run"], how="left")
     pooled = end[(end["reference"] == "pooled") & (end["status"] == "done")]
     target = pooled.groupby(["scenario", "seed"])["merit"].mean() - records.margin

@@ -9,18 +9,18 @@ from matplotlib.ticker import MaxNLocator
 from sim.report.rows import SiteRow, site_rows
 from sim.report.style import GREY, RC, WIDTH, row_looks
 
-PANELS = 12  # sites up to which each has its own panel
+MAX_PANELS = 12  # sites up to which each has its own panel
 
 
 def gains(sites: pd.DataFrame) -> Figure:
     """Gain of every site over training alone; `sites` = rows of `per_site` of one scenario."""
     rows = [row for row in site_rows(sites) if row.reference in ("", "pooled")]
     with mpl.rc_context(RC):
-        return panels(rows) if len({row.site for row in rows}) <= PANELS else spread(rows)
+        return site_panels(rows) if len({row.site for row in rows}) <= MAX_PANELS else distributions(rows)
 
 
-def panels(rows: list[SiteRow]) -> Figure:
-    """One panel a site: dot and interval of every method; hollow where the interval holds zero."""
+def site_panels(rows: list[SiteRow]) -> Figure:
+    """One panel per site: dot and interval of every method; hollow dots where the interval contains zero."""
     sites, methods = (list(dict.fromkeys(values)) for values in ((r.site for r in rows), (r.method for r in rows)))
     look = row_looks(rows)
     across = min(len(sites), 4)
@@ -51,8 +51,8 @@ def panels(rows: list[SiteRow]) -> Figure:
     return figure
 
 
-def spread(rows: list[SiteRow]) -> Figure:
-    """One line a method: middle half, median and points over sites, and how many sites gain."""
+def distributions(rows: list[SiteRow]) -> Figure:
+    """One line per method: interquartile range, median and points over sites, and how many sites gain."""
     methods = list(dict.fromkeys(row.method for row in rows))
     look = row_looks(rows)
     data = pd.DataFrame({"method": [row.method for row in rows], "gain": [row.gain for row in rows]}).dropna()
@@ -65,7 +65,7 @@ def spread(rows: list[SiteRow]) -> Figure:
         low, middle, high = np.quantile(found, [0.25, 0.5, 0.75])
         axes.barh(at, high - low, 0.56, low, facecolor="none", edgecolor="#888888", linewidth=0.9)
         axes.plot([middle, middle], [at - 0.28, at + 0.28], color="#333333", linewidth=1.2)
-        # Golden-ratio steps look scattered and are the same every time.
+        # Steps of the golden ratio look random and are reproducible.
         height = at + 0.4 * ((np.arange(len(found)) * 0.618034) % 1 - 0.5)
         axes.scatter(found, height, s=9, color=look[method].colour, alpha=0.65, linewidth=0, zorder=3)
         text = f"{(found > 0).sum()} of {len(found)} gain"

@@ -1,4 +1,4 @@
-"""Every site's gain over training alone, method by method: the frame behind the tables and the figure of sites."""
+"""Gain of every site over training alone under every method: the data behind the tables and figure of sites."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from sim.study.results import StudyRecords
 
 
 def site_gains(records: StudyRecords, scored: Scores) -> pd.DataFrame:
-    """One row a (scenario, method, site), sites with most test rows first.
+    """One row per (scenario, method, site), sites with most test rows first.
 
     rows, events        of the site's test split, mean over seeds
     seeds, mean         finished seeds with a value, and their mean
@@ -43,7 +43,7 @@ def columns(
     over = intervals(gain(values, np.full_like(values, np.nan) if local is None else local, metric))
     return {
         "seeds": own.seeds,
-        "mean": metric.shown(own.mean),
+        "mean": metric.from_merit(own.mean),
         "merit": own.mean,
         "gain": over.mean,
         "low": over.low,

@@ -1,4 +1,4 @@
-"""Panels of how sites differ: case mix as a heat map, demographics, survival."""
+"""Panels of the differences between sites: case mix as a heat map, demographics, survival."""
 
 import matplotlib as mpl
 import numpy as np
@@ -9,22 +9,25 @@ from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
+from sim.arrays import Ints
 from sim.cohort.outcomes import DAYS_PER_YEAR, Survival
-from sim.partition.case_mix import Mix, tabled
+from sim.partition.case_mix import Mix, mix_of
 from sim.partition.columns import GAP
 from sim.partition.curves import kaplan_meier
 from sim.report.style import COLOURS, GREY
 
-SINGLE = 6  # sites up to which each survival curve has its colour and its name
+MAX_COLOURED = 6  # sites up to which each survival curve has a colour and a name
 FOLD = 2.0  # log2 of the ratio at which the heat map's colour ends: a quarter, four times
-NUMBERS = 400  # cells up to which the heat map says its numbers
-
-Ints = NDArray[np.int64]
+MAX_NUMBERS = 400  # cells up to which the heat map writes its numbers
 
 
 def heat_map(figure: Figure | SubFigure, mixes: list[Mix], shown: Ints, names: list[str]) -> None:
-    """Share of every level at the shown sites against the whole: colour is the ratio, on a log scale."""
-    columns = [(f"{mix.column}{word}", mix.shares[:, at], mix.whole[at]) for mix in mixes for word, at in told(mix)]
+    """Draw the share of every level at the shown sites; colour = log ratio to the share in the whole cohort."""
+    columns = [
+        (f"{mix.column}{word}", mix.shares[:, at], mix.overall[at])
+        for mix in mixes
+        for word, at in heat_map_levels(mix)
+    ]
     share = np.stack([of_site[shown] for _, of_site, _ in columns], axis=1)
     whole = np.array([part for _, _, part in columns])
     with np.errstate(divide="ignore"):
@@ -39,7 +42,7 @@ def heat_map(figure: Figure | SubFigure, mixes: list[Mix], shown: Ints, names: l
     axes.set_yticks(range(len(shown)), names)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    if share.size <= NUMBERS:
+    if share.size <= MAX_NUMBERS:
         for (row, column), value in np.ndenumerate(share):
             ink = "white" if 1.2 < abs(fold[row, column]) < np.inf else "#222222"
             axes.text(
@@ -48,14 +51,14 @@ def heat_map(figure: Figure | SubFigure, mixes: list[Mix], shown: Ints, names: l
     bar = figure.colorbar(image, ax=axes, ticks=[-2, -1, 0, 1, 2], fraction=0.03, pad=0.01)
     bar.ax.set_yticklabels(["1/4", "1/2", "all", "2 x", "4 x"])
     bar.outline.set_visible(False)
-    cells = "; cells in %" if share.size <= NUMBERS else ""
+    cells = "; cells in %" if share.size <= MAX_NUMBERS else ""
     sites = len(mixes[0].counts)
     few = f"; {len(shown)} of {sites} sites by size" if len(shown) < sites else ""
     axes.set_title(f"Case mix: share at a site over that in all{cells}; grey: nobody{few}", loc="left")
 
 
-def told(mix: Mix) -> list[tuple[str, int]]:
-    """Levels that a heat map shows, and what it writes: of a flag only True, of a number its highest fifth."""
+def heat_map_levels(mix: Mix) -> list[tuple[str, int]]:
+    """Text and index of the levels that the heat map shows: of a flag only True, of a number its highest fifth."""
     gap = [(f" {GAP}", len(mix.levels) - 1)] if mix.levels[-1] == GAP else []
     named = list(mix.levels[: len(mix.levels) - len(gap)])
     if named in (["False", "True"], ["0", "1"]):
@@ -68,20 +71,20 @@ def told(mix: Mix) -> list[tuple[str, int]]:
 def demographics(
     figure: Figure | SubFigure, table: pd.DataFrame, columns: list[str], site: Ints, shown: Ints, names: list[str]
 ) -> None:
-    """One panel a column: a number's median and middle half, a flag's share, a category's shares end to end."""
+    """Draw one panel per column: quartiles of a number, the share of a flag, or stacked shares of a category."""
     grid = figure.subplots(1, len(columns), sharey=True, squeeze=False).ravel()
     sites = int(site.max()) + 1
     for axes, column in zip(grid, columns, strict=True):
         series = table[column]
         if is_bool_dtype(series):
-            mix = tabled(column, series, site, sites)
+            mix = mix_of(column, series, site, sites)
             at = mix.levels.index("True") if "True" in mix.levels else None
             share = mix.shares[shown, at] if at is not None else np.zeros(len(shown))
-            axes.axvline(mix.whole[at] if at is not None else 0.0, color=GREY, linewidth=0.8, linestyle=(0, (4, 2)))
+            axes.axvline(mix.overall[at] if at is not None else 0.0, color=GREY, linewidth=0.8, linestyle=(0, (4, 2)))
             axes.plot(share, np.arange(len(shown)), "o", color=COLOURS[0], markersize=4)
             axes.set_xlim(-0.03, 1.03)
         elif is_numeric_dtype(series):
-            spread(axes, series.to_numpy(dtype=np.float64, na_value=np.nan), site, shown)
+            quartiles(axes, series.to_numpy(dtype=np.float64, na_value=np.nan), site, shown)
         else:
             stacked(axes, series, site, sites, shown)
         axes.set_title(column, loc="left")
@@ -90,8 +93,8 @@ def demographics(
     grid[0].set_ylim(len(shown) - 0.4, -0.6)
 
 
-def spread(axes: Axes, value: NDArray[np.float64], site: Ints, shown: Ints) -> None:
-    """Median and middle half of a number at every shown site; the line is the median of all."""
+def quartiles(axes: Axes, value: NDArray[np.float64], site: Ints, shown: Ints) -> None:
+    """Draw median and interquartile range of a number [R] at every shown site; the line is the median of all."""
     by_site, at = pd.Series(value).groupby(site), np.arange(len(shown))
     low, middle, high = (by_site.quantile(q).reindex(shown) for q in (0.25, 0.5, 0.75))
     axes.axvline(float(np.nanmedian(value)), color=GREY, linewidth=0.8, linestyle=(0, (4, 2)))
@@ -100,8 +103,8 @@ def spread(axes: Axes, value: NDArray[np.float64], site: Ints, shown: Ints) -> N
 
 
 def stacked(axes: Axes, series: pd.Series, site: Ints, sites: int, shown: Ints) -> None:
-    """Shares of a category's levels end to end at every shown site."""
-    mix = tabled(str(series.name), series, site, sites)
+    """Draw stacked shares of the levels of a category at every shown site."""
+    mix = mix_of(str(series.name), series, site, sites)
     left = np.zeros(len(shown))
     for at, level in enumerate(mix.levels):
         ink = "#DDDDDD" if level == GAP else COLOURS[at % len(COLOURS)]
@@ -117,7 +120,7 @@ def stacked(axes: Axes, series: pd.Series, site: Ints, sites: int, shown: Ints) 
 def survival(
     figure: Figure | SubFigure, table: pd.DataFrame, outcome: Survival, site: Ints, shown: Ints, names: list[str]
 ) -> None:
-    """Kaplan-Meier curves of the shown sites, with names where they are few, and of all together in black."""
+    """Draw Kaplan-Meier curves of the shown sites, named where they are few, and of all sites together in black."""
     time = table[outcome.time_days].to_numpy(dtype=np.float64) / DAYS_PER_YEAR
     event = table[outcome.event].to_numpy(dtype=bool)
     sites = int(site.max()) + 1
@@ -129,7 +132,7 @@ def survival(
         corners = each.of(int(number))
         ends.append(corners[1][-1])
         (line,) = axes.step(*corners, where="post", color=GREY, linewidth=0.4)
-        if len(shown) <= SINGLE:
+        if len(shown) <= MAX_COLOURED:
             line.set(color=COLOURS[at], linewidth=1.3, label=names[at])
     axes.step(*whole.of(0), where="post", color="black", linewidth=1.6, label=f"all {sites} sites")
     axes.set_ylim(0, 1.02)

@@ -1,4 +1,4 @@
-"""How figures look: colours, fonts, labels at the ends of lines, and SVG that is the same bytes every time."""
+"""The style of figures: colours, fonts, labels at the ends of lines, and SVG with reproducible bytes."""
 
 import io
 import re
@@ -16,7 +16,7 @@ from sim.report.rows import MethodRow, SiteRow
 
 # Okabe and Ito, Color Universal Design, 2008, without yellow (too pale on white) and black (kept for references).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-# Methods that most studies hold have the same look in all of them; the others share what is left, by name.
+# Methods of most studies have the same look in all of them; other methods get the remaining looks, by name.
 KNOWN = ("FedAvg", "FedProx", "SCAFFOLD", "FedNova", "FedDyn", "FedAdam")
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
 GREY = "#555555"
@@ -24,7 +24,7 @@ WIDTH = 7.6  # inches, of every figure
 
 RC = {
     **sns.axes_style("ticks"),
-    "font.family": ["DejaVu Sans"],  # ships with matplotlib, so that the bytes do not depend on the machine's fonts
+    "font.family": ["DejaVu Sans"],  # ships with matplotlib, so that the bytes do not depend on installed fonts
     "font.size": 9,
     "axes.titlesize": 9.5,
     "axes.labelsize": 9,
@@ -49,7 +49,7 @@ class Look:
     dash: Dash
 
 
-REFERENCES = {
+REFERENCE_LOOKS = {
     "local": Look(GREY, (0, (5, 2, 1, 2))),
     "pooled": Look(GREY, "-"),
     "oracle": Look(GREY, (0, (1, 1.5))),
@@ -57,7 +57,7 @@ REFERENCES = {
 
 
 def looks(methods: Iterable[str]) -> dict[str, Look]:
-    """Look of every federated method; distinct for 18 of them, then again from the start."""
+    """Look of every federated method; distinct for up to 18 methods."""
     all_looks = [Look(colour, dash) for dash in DASHES for colour in COLOURS]
     names = sorted(set(methods))
     given = {name: all_looks[KNOWN.index(name)] for name in names if name in KNOWN}
@@ -68,13 +68,13 @@ def looks(methods: Iterable[str]) -> dict[str, Look]:
 
 def row_looks(rows: Sequence[MethodRow | SiteRow]) -> dict[str, Look]:
     """Look of every method and reference."""
-    named = {row.method: REFERENCES[row.reference] for row in rows if row.reference}
+    named = {row.method: REFERENCE_LOOKS[row.reference] for row in rows if row.reference}
     return looks(row.method for row in rows if not row.reference) | named
 
 
 @dataclass(frozen=True)
 class End:
-    """What a line ends at."""
+    """The label of a line at its right end."""
 
     label: str
     y: float
@@ -87,7 +87,7 @@ def label_ends(figure: Figure, axes: Axes, ends: list[End]) -> None:
     low, high = axes.get_ylim()
     height_points = axes.get_position().height * figure.get_figheight() * 72
     true = np.clip([(end.y - low) / (high - low) for end in ends], 0, 1)
-    for end, start, placed in zip(ends, true, apart(true, 11.5 / height_points), strict=True):
+    for end, start, placed in zip(ends, true, move_apart(true, 11.5 / height_points), strict=True):
         thin, sample = ([1.005, 1.03], [start, placed]), ([1.03, 1.075], [placed, placed])
         ink, place = end.look.colour, axes.transAxes
         axes.plot(*thin, transform=place, color=ink, linewidth=0.6, clip_on=False)
@@ -95,8 +95,8 @@ def label_ends(figure: Figure, axes: Axes, ends: list[End]) -> None:
         axes.text(1.085, placed, end.label, transform=place, color="#222222", va="center", fontsize=8.5)
 
 
-def apart(heights: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
-    """Ascending heights in [0, 1], moved as little as needed (least squares) to be `gap` apart; [n] -> [n].
+def move_apart(heights: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
+    """Ascending heights [n] in [0, 1], moved as little as possible (least squares) to be `gap` apart.
 
     Isotonic regression of the heights less their rank's offset: labels that push each other share a mean.
     """
@@ -113,7 +113,7 @@ def apart(heights: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
 
 
 def svg(figure: Figure) -> str:
-    """A figure as SVG for a page: without date, prolog, metadata and comments it refers to nothing outside itself."""
+    """A figure as SVG for a page, without date, prolog, metadata and comments, so that it refers to nothing outside."""
     memory = io.StringIO()
     with mpl.rc_context(RC):
         figure.savefig(memory, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
@@ -122,6 +122,6 @@ def svg(figure: Figure) -> str:
 
 
 def prefixed(text: str, prefix: str) -> str:
-    """The SVG with every id made the page's own; two figures of one page would otherwise share ids."""
+    """The SVG with a prefix before every id: two figures of one page would otherwise share ids."""
     text = re.sub(r'\bid="', f'id="{prefix}-', text)
     return re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}-", text)

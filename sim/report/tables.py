@@ -11,43 +11,44 @@ from rich.text import Text
 
 from sim.metrics import METRICS
 from sim.metrics.fairness import Tally, tally, worst
-from sim.report.format import terminal_text
 from sim.report.rows import MethodRow, SiteRow
 from sim.report.scores import CELL, Scores, scores
 from sim.report.site_gains import site_gains
+from sim.report.table_text import terminal_text
 from sim.stats.intervals import Intervals, half_width
-from sim.study.results import REFERENCES, StudyRecords
+from sim.study.results import StudyRecords
+from sim.study.study import REFERENCE_LABELS
 
 LEGEND = (
     "Means over sites, then seeds. Worst: site with the worst mean. Gain, Lose: sites that do better or worse than "
-    "alone (so many surely). To target: data sent by all sites, median over the runs that reached it (so many did)."
+    "alone (in brackets: surely). To target: data sent by all sites, median over the runs that reached it (how many)."
 )
 
 
 def summary(records: StudyRecords, scored: Scores | None = None, gains: pd.DataFrame | None = None) -> pd.DataFrame:
-    """One row a (scenario, method), columns of MethodRow: federated methods, best mean first, then the references.
+    """One row per (scenario, method), columns of MethodRow: federated methods, best mean first, then the references.
 
-    `scored` and `gains` are taken if the caller has them already.
+    `scored` and `gains` spare their computation where the caller has them.
     """
     scored = scored or scores(records)
     gains = site_gains(records, scored) if gains is None else gains
     metric = METRICS[records.metric]
-    table = ordered(over_seeds(scored.end).join(site_columns(gains)).reset_index())
+    table = in_order(over_seeds(scored.end).join(worst_and_tally(gains)).reset_index())
     merit, known = table["merit"].to_numpy(float), table["known"].to_numpy(int)
     half = half_width(table["sd"].to_numpy(float), known)
-    ends = np.stack([metric.shown(merit - half), metric.shown(merit + half)])
+    ends = np.stack([metric.from_merit(merit - half), metric.from_merit(merit + half)])
     count = scored.site.groupby("scenario")["site"].nunique()
     target = scored.end.groupby("scenario")["target"].mean()
     published = table["method"].map(dict(records.published)).to_numpy(float)
     error = table["sd"].to_numpy(float) / np.sqrt(np.maximum(known, 1))
-    mean = metric.shown(merit)
+    mean = metric.from_merit(merit)
     table = table.assign(
         metric=records.metric,
         mean=mean,
         low=ends.min(0),
         high=ends.max(0),
         sites=table["scenario"].map(count).fillna(0).astype(int),
-        target=metric.shown(table["scenario"].map(target).to_numpy(float)),
+        target=metric.from_merit(table["scenario"].map(target).to_numpy(float)),
         published=published,
         published_se=np.divide(mean - published, error, out=np.full(len(table), np.nan), where=error > 0),
     )
@@ -55,7 +56,7 @@ def summary(records: StudyRecords, scored: Scores | None = None, gains: pd.DataF
 
 
 def over_seeds(end: pd.DataFrame) -> pd.DataFrame:
-    """Means and counts of `Scores.end` over the seeds of every method; indexed by scenario, method, reference."""
+    """Means and counts of `Scores.end` over the seeds of every method, indexed by CELL."""
     done = end["status"] == "done"
     every = end.assign(diverged=~done).groupby(CELL, sort=False)["diverged"].sum().to_frame()
     finished = end[done].groupby(CELL, sort=False)
@@ -75,8 +76,8 @@ def over_seeds(end: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**table[counts].fillna(0).astype(int))
 
 
-def site_columns(gains: pd.DataFrame) -> pd.DataFrame:
-    """Worst site and tally of gains of every method; indexed as `over_seeds`."""
+def worst_and_tally(gains: pd.DataFrame) -> pd.DataFrame:
+    """Worst site, mean gain and numbers of gaining and losing sites of every method, indexed by CELL."""
     rows = []
     for cell, sites in gains.groupby(CELL, sort=False):
         at = worst(sites["merit"].to_numpy(float))
@@ -94,12 +95,12 @@ def site_columns(gains: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index(CELL)
 
 
-def ordered(table: pd.DataFrame) -> pd.DataFrame:
-    """Scenarios as they first appeared; within each, federated methods by merit, then the references.
+def in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows by scenario in order of appearance; within each, federated methods by merit, then the references.
 
-    A method none of whose runs finished comes last of its kind, with empty site columns.
+    A method without a finished run comes last of its kind, with empty site columns.
     """
-    place = {"": 0} | {name: rank for rank, name in enumerate(REFERENCES, 1)}
+    place = {"": 0} | {name: rank for rank, name in enumerate(REFERENCE_LABELS, 1)}
     scenario = {name: rank for rank, name in enumerate(table["scenario"].unique())}
     keys = pd.DataFrame(
         {
@@ -116,7 +117,7 @@ def ordered(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def per_site(records: StudyRecords, scored: Scores | None = None, gains: pd.DataFrame | None = None) -> pd.DataFrame:
-    """One row a (scenario, site, method), columns of SiteRow; largest sites first, methods as in `summary`."""
+    """One row per (scenario, site, method), columns of SiteRow; largest sites first, methods as in `summary`."""
     scored = scored or scores(records)
     gains = site_gains(records, scored) if gains is None else gains
     order = summary(records, scored, gains)[CELL]
@@ -128,7 +129,7 @@ def per_site(records: StudyRecords, scored: Scores | None = None, gains: pd.Data
 
 
 def print_summary(console: Console, frame: pd.DataFrame) -> None:
-    """Print a summary to the terminal, one table a scenario; references are dimmed."""
+    """Print a summary to the terminal, one table per scenario; references are dimmed."""
     for scenario, rows in frame.groupby("scenario", sort=False):
         text = terminal_text(rows)
         table = Table(

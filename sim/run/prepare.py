@@ -1,63 +1,84 @@
-"""Gathering: from settings to the patients of every site and what it records of them. Every command starts here."""
+"""From settings to the patients of every site and what it records of them: the start of every command."""
 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.arrays import Ints, Names
 from sim.checks import Refused
 from sim.cohort.table import Cohort
 from sim.config.experiment import Experiment
 from sim.factorize import factorize
-from sim.federation.split import Sides, sides
-from sim.partition.assign import settle
+from sim.federation.split import RowSplit, split_rows
+from sim.partition.assign import assign_sites
 from sim.partition.minimums import floors
 from sim.profiling import stage
 
 
+class Dealt(NamedTuple):
+    """A cohort at its sites, before and after the shift."""
+
+    before: Cohort
+    cohort: Cohort  # as the sites record it; the same object without a shift
+    outcome: str
+    sites: Names  # [R]
+    external: tuple[str, ...]  # sites that do not train
+    again: Ints  # [n] rows of which the last n are copies, see `settle`
+
+
 class Gathered(NamedTuple):
-    """Who stands where."""
+    """A cohort at its sites, with its split into training, validation and test rows."""
 
     dealt: Cohort  # before the shift
     cohort: Cohort  # as the sites record it; the same object without a shift
     outcome: str
-    sites: NDArray[np.str_]  # [R]
+    sites: Names  # [R]
     external: tuple[str, ...]  # sites that do not train
-    sides: Sides
+    sides: RowSplit
 
 
 def gather(experiment: Experiment) -> Gathered:
     """Cohort, partition, shift and split of an experiment."""
+    before, cohort, outcome, sites, external, again = deal(experiment)
+    with stage("federation"):
+        stand = split_rows(cohort, outcome, sites, experiment.split, experiment.seed, external, again)
+    return Gathered(before, cohort, outcome, sites, external, stand)
+
+
+def deal(experiment: Experiment, of_outcome: bool = True) -> Dealt:
+    """Cohort, partition and shift of an experiment; refuses a shift that breaks what the partition promised.
+
+    `of_outcome` keeps only the patients whose outcome is known, as everything needs that asks about it.
+    """
     seed = experiment.seed
     with stage("cohort"):
         whole = experiment.cohort.load(seed)
         outcome = experiment.task.choose(whole)
-        whole = experiment.task.ask(whole, outcome)
+        if of_outcome:
+            whole = experiment.task.ask(whole, outcome)
     with stage("partition"):
-        dealt, sites, external, again = settle(experiment.partition, whole, outcome, seed)
-        cohort = experiment.shift.apply(dealt, outcome, sites, seed)
-        if cohort is not dealt:
-            still(experiment, dealt, cohort, outcome, sites)
-    with stage("federation"):
-        stand = sides(cohort, outcome, sites, experiment.split, seed, external, again)
-    return Gathered(dealt, cohort, outcome, sites, external, stand)
+        before, sites, external, again = assign_sites(experiment.partition, whole, outcome, seed)
+        cohort = experiment.shift.apply(before, outcome, sites, seed)
+        if cohort is not before:
+            refuse_broken(experiment, before, cohort, outcome, sites)
+    return Dealt(before, cohort, outcome, sites, external, again)
 
 
-def still(experiment: Experiment, dealt: Cohort, cohort: Cohort, outcome: str, sites: NDArray[np.str_]) -> None:
-    """Refuse a shift after which an outcome is not known, or a site is below a floor of the partition."""
-    unknown = ~cohort.known(outcome)
+def refuse_broken(experiment: Experiment, before: Cohort, cohort: Cohort, outcome: str, sites: Names) -> None:
+    """Refuse a shift that hides an outcome that was known, or takes a site below a floor of the partition."""
+    unknown = before.known(outcome) & ~cohort.known(outcome)
     names, site = factorize(sites)
     lack = floors(experiment.partition, cohort, outcome).lack(names, site, cohort.classes(outcome))
     if not unknown.any() and not lack.sites:
         return
     rows = unknown if unknown.any() else np.isin(site, np.flatnonzero(lack.short))
-    dials = " or ".join(experiment.shift.changers(dealt, outcome, sites, experiment.seed, rows))
+    dials = " or ".join(experiment.shift.changers(before, outcome, sites, experiment.seed, rows))
     if unknown.any():
         raise Refused(
             f"The shift leaves outcome {outcome!r} not recorded in {unknown.sum()} of {len(unknown)} rows. "
             f"Leave its column out of the settings of shift.coding and shift.missing, or turn down {dials}."
         )
     raise Refused(
-        f"The shift leaves {lack.told()}, where the partition had none. Turn down {dials}, or set "
+        f"The shift leaves {lack.in_words()}, where the partition had none. Turn down {dials}, or set "
         f"{' '.join(lack.remedies())}."
     )

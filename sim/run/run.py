@@ -5,27 +5,28 @@ import json
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.cohort.outcomes import SPLITS
 from sim.cohort.table import Cohort
-from sim.config.experiment import Experiment, Json, identity, settings
+from sim.config.experiment import Experiment, Json, classes, identity, settings
 from sim.engine.evaluation import Held
 from sim.engine.executors import crew
-from sim.engine.references import Reference
-from sim.engine.rounds import SCORED, Diverged, Simulation, rounds
+from sim.engine.loops import OwnLoop
+from sim.engine.rounds import rounds
+from sim.engine.simulation import SCORED, Diverged, KeepPredictions, Simulation
 from sim.federation.federation import Federation, build
 from sim.federation.split import Leak
-from sim.files import writable
-from sim.local.tier import choose
+from sim.methods.roles import named
 from sim.partition.base import digest as partition_digest
 from sim.profiling import stage
 from sim.progress import Watch
 from sim.records import provenance
-from sim.records.store import Run, finished, write
+from sim.records.store import Run
+from sim.run.model import Kept, bare, described
+from sim.run.predictions import predictions
 from sim.run.prepare import gather
 from sim.run.tables import rounds_frame, sites_frame
 from sim.tasks.task import Task
@@ -46,75 +47,70 @@ class Prepared:
     leak: Leak | None  # None where nobody is known at two sites
 
 
-_kept: dict[str, Prepared] = {}
-
-
 def footing(experiment: Experiment) -> str:
-    """The settings that say which patients stand where: runs that share them share a federation."""
-    whole = settings(experiment)
-    return json.dumps({name: whole[name] for name in DATA}, sort_keys=True)
+    """The settings, classes and files that say which patients stand where: runs that share them share a federation."""
+    parts = {name: getattr(experiment, name) for name in DATA} | {"groups": experiment.evaluation.groups}
+    kinds = sorted(f"{kind.__module__}.{kind.__qualname__}" for kind in classes(parts))
+    return json.dumps([settings(parts), kinds, experiment.cohort.fingerprint(experiment.seed)], sort_keys=True)
 
 
 def prepare(experiment: Experiment) -> Prepared:
-    """Cohort, partition, federation and task of an experiment; the last two are kept, for methods share them."""
-    wanted = footing(experiment)
-    if wanted not in _kept:
-        while len(_kept) > 1:
-            del _kept[next(iter(_kept))]
-        there = gather(experiment)
-        with stage("federation"):
-            federation = build(there.cohort, there.outcome, there.sides, experiment.split.scaling)
-        with stage("task"):
-            task = experiment.task.build(experiment.net, federation)
-        leak = there.sides.leak if experiment.partition.overlap else None
-        _kept[wanted] = Prepared(there.cohort, there.outcome, there.sites, federation, task, leak)
-    return _kept[wanted]
+    """Cohort, partition, federation and task of an experiment; runs of one footing can share them."""
+    there = gather(experiment)
+    with stage("federation"):
+        federation = build(
+            there.cohort, there.outcome, there.sides, experiment.split.scaling, experiment.evaluation.groups
+        )
+    with stage("task"):
+        task = experiment.task.build(experiment.net, federation)
+    leak = there.sides.leak if experiment.partition.overlap else None
+    return Prepared(there.cohort, there.outcome, there.sites, federation, task, leak)
 
 
-def run_id(experiment: Experiment, prepared: Prepared) -> str:
-    """Name of a run: what was asked, of which data, by which code."""
-    with stage("cohort"):  # its fingerprint, the first time
-        data = prepared.cohort.digest
-    what = {"settings": identity(experiment), "data": data, "code": provenance.code()}
+def run_id(experiment: Experiment) -> str:
+    """Name of a run: what was asked, of which files, by which code. Loads no patients."""
+    what = {
+        "settings": identity(experiment),
+        "files": experiment.cohort.fingerprint(experiment.seed),
+        "code": provenance.code(classes(experiment)),
+    }
     return hashlib.blake2b(json.dumps(what, sort_keys=True).encode(), digest_size=6).hexdigest()
 
 
 def simulation(experiment: Experiment, prepared: Prepared) -> Simulation:
-    """The engine's view of an experiment; a reference trains as FedAvg would, without the averaging."""
+    """The engine's view of an experiment."""
     return Simulation(
         federation=prepared.federation,
         task=prepared.task,
-        algorithm=experiment.algorithm.trains_as,
-        server=experiment.server,
+        roles=experiment.roles,
         training=experiment.local,
-        system=experiment.system,
         evaluation=experiment.evaluation,
         rounds=experiment.rounds,
         seed=experiment.seed,
     )
 
 
-def rehearse(experiment: Experiment, watch: Watch = lambda number: None) -> Run:
-    """Run an experiment; a diverged one is a run too, with the round it diverged in."""
-    prepared = prepare(experiment)
-    run = run_id(experiment, prepared)
+def rehearse(experiment: Experiment, prepared: Prepared | None = None, watch: Watch = lambda number: None) -> Run:
+    """Run an experiment, on what was prepared for its footing; a diverged run is one too, with the round it did so."""
+    run = run_id(experiment)
+    prepared = prepared or prepare(experiment)
+    with stage("cohort"):
+        data = prepared.cohort.digest  # computed now, before the clock starts
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    status, done, judged = "done", [], []
+    status, done, judged, kept = "done", [], [], Kept()
     plan, method = simulation(experiment, prepared), experiment.algorithm
-    chosen = choose(plan.task, plan.algorithm, plan.training)
-    with crew(experiment.executor, plan.job) as hands:
+    with crew(experiment.executor, plan.job) as opened:
         began = time.perf_counter()  # compiling and starting processes is over
+        going = method.rounds(plan, opened) if isinstance(method, OwnLoop) else rounds(plan, opened, plan.standing())
         try:
-            if isinstance(method, Reference):
-                judged = [(experiment.rounds, method.judge(plan, hands, watch))]
-            else:
-                for here in rounds(plan, hands, None):
-                    done.append(here)
-                    if here.metrics is not None:
-                        judged.append((here.number, here.metrics))
-                    watch(here.number)
+            for here in going:
+                judged += [(here.number, model, metrics) for model, metrics in here.metrics.items()]
+                kept = kept.after(here)
+                if method.exchanges:
+                    done.append(bare(here))
+                watch(here.number)
         except Diverged as error:
-            status = str(error)
+            status, kept = str(error), Kept()
     events = prepared.task.events(prepared.federation.y)
     info = {
         "run": run,
@@ -124,13 +120,15 @@ def rehearse(experiment: Experiment, watch: Watch = lambda number: None) -> Run:
         "outcome": prepared.outcome,
         "features": list(prepared.federation.features),
         "parameters": prepared.task.layout.size,
-        "tier": {"is": chosen.tier.value, "why": chosen.why},
-        "data": prepared.cohort.digest,
+        "tier": {"is": plan.choice.tier.value, "why": plan.choice.why},
+        "roles": told(plan),
+        "deploys": judged[-1][1] if judged else "",
+        "data": data,
         "partition": partition_digest(prepared.cohort, prepared.sites),
         "notes": dict(prepared.cohort.notes),
         "overlap": prepared.leak and prepared.leak._asdict(),
         "sites": holdings(prepared.federation, events),
-        "code": provenance.code(),
+        "code": provenance.code(classes(experiment)),
         "commit": provenance.commit(),
         "versions": provenance.versions(),
         "machine": provenance.machine(),
@@ -139,8 +137,22 @@ def rehearse(experiment: Experiment, watch: Watch = lambda number: None) -> Run:
         "wall_seconds": round(time.perf_counter() - began, 3),
     }
     held = Held.of(prepared.federation, SCORED)
-    frame = sites_frame(run, prepared.federation, held, events, method.model, judged)
-    return Run(run, rounds_frame(run, done), frame, info)
+    frame = sites_frame(run, prepared.federation, held, events, judged)
+    model = described(experiment, prepared.federation, prepared.task, prepared.outcome, kept, run)
+    scores = None
+    if experiment.evaluation.predictions is KeepPredictions.last and status == "done":
+        scores = predictions(prepared.task, prepared.federation, held, kept.final and kept.final.vector)
+    return Run(run, rounds_frame(run, done), frame, info, model, scores)
+
+
+def told(plan: Simulation) -> dict[str, str]:
+    """What each role of a simulation did, in words."""
+    members, itemsize = plan.federation.members, plan.federation.x.itemsize
+    said = plan.roles.told(plan.shared, plan.task.layout.size, itemsize, len(members))
+    if plan.roles.attack.on:
+        bad = members[plan.roles.attack.faulty(plan.federation.keys[members], plan.seed)]
+        said["attack"] = f"{named(plan.roles.attack)}: {', '.join(plan.federation.sites[site] for site in bad)}"
+    return said
 
 
 def holdings(federation: Federation, events: NDArray[np.bool_]) -> Json:
@@ -151,13 +163,3 @@ def holdings(federation: Federation, events: NDArray[np.bool_]) -> Json:
         site: {split: {"rows": n, "events": k} for split, n, k in zip(SPLITS, *counts, strict=True)}
         for site, *counts in zip(federation.sites, rows, had, strict=True)
     }
-
-
-def keep(experiment: Experiment, folder: Path, watch: Watch = lambda number: None) -> Path:
-    """Folder of the finished run, computed only if it is not there yet."""
-    home = writable(folder) / run_id(experiment, prepare(experiment))
-    if finished(home):
-        return home
-    run = rehearse(experiment, watch)
-    with stage("records"):
-        return write(run, folder)

@@ -1,7 +1,6 @@
-"""Many runs: in this process or as Ray tasks, some runs each. Finished runs are skipped, so a sweep can go on."""
+"""Many runs, in this process or in several at a time. Finished runs are skipped, so that a sweep can be resumed."""
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,90 +9,115 @@ import numpy as np
 from sim.checks import Refused
 from sim.config.experiment import Experiment
 from sim.engine.executors import InProcess
-from sim.engine.worker import Workshop
+from sim.engine.worker import Worker
 from sim.files import writable
-from sim.processes import ray_session
+from sim.processes import on_ray
+from sim.profiling import stage
 from sim.progress import Watch
-from sim.records import provenance
 from sim.records.store import Run, finished, write
-from sim.run.run import footing, keep, prepare, rehearse, run_id, simulation
+from sim.run.run import Prepared, footing, prepare, rehearse, run_id, simulation
 
-START = 5.0  # seconds that Ray takes to start
+Preparing = Callable[[Experiment], Prepared]
+Named = dict[str, Experiment]  # run id -> experiment
+
+
+def unfinished(experiments: Sequence[Experiment], folder: Path) -> Named:
+    """The experiments whose runs are not in the folder, each once; no patient is loaded to find out."""
+    named = {run_id(experiment): experiment for experiment in experiments}
+    return {name: experiment for name, experiment in named.items() if not finished(folder / name)}
+
+
+def latest() -> Preparing:
+    """`prepare`, which gives its last result again while the footing stays the same; kept as long as the function."""
+    held: dict[str, Prepared] = {}
+
+    def prepared(experiment: Experiment) -> Prepared:
+        wanted = footing(experiment)
+        if wanted not in held:
+            held.clear()  # before the next is made, so that there is room for it
+            held[wanted] = prepare(experiment)
+        return held[wanted]
+
+    return prepared
+
+
+def keep(
+    experiment: Experiment,
+    folder: Path,
+    watch: Watch = lambda number: None,
+    preparing: Preparing = prepare,
+) -> Path:
+    """Folder of the finished run, computed only if it is not there yet."""
+    writable(folder)
+    for asked in unfinished([experiment], folder).values():
+        run = rehearse(asked, preparing(asked), watch)
+        with stage("records"):
+            write(run, folder)
+    return folder / run_id(experiment)
 
 
 def run_all(experiments: Sequence[Experiment], folder: Path, workers: int, watch: Watch) -> list[Path]:
-    """Folders of all runs, in order; those that are not there yet are computed by `workers` processes."""
-    writable(folder)
-    if workers <= 1:
-        homes = []
-        for at, experiment in enumerate(experiments):
-            homes.append(keep(experiment, folder))
-            watch(at + 1)
-        return homes
-    homes = there(experiments, folder)
-    watch(len(homes))
-    left = experiments[len(homes) :]
-    return homes + (on_ray(left, folder, workers, lambda done: watch(len(homes) + done)) if left else [])
+    """Folders of all runs, in order; those that are not there yet are computed by `workers` processes.
 
-
-def there(experiments: Sequence[Experiment], folder: Path) -> list[Path]:
-    """Folders of the first runs that are finished, looked for while that is quicker than to start Ray."""
-    homes: list[Path] = []
-    until = time.monotonic() + START
-    for experiment in experiments:
-        home = folder / run_id(experiment, prepare(experiment))
-        if time.monotonic() > until or not finished(home):
-            break
-        homes.append(home)
-    return homes
-
-
-def on_ray(experiments: Sequence[Experiment], folder: Path, workers: int, watch: Watch) -> list[Path]:
-    """Compute runs as Ray tasks; this process alone writes. A failed run stops the sweep, what is written stays.
-
-    Runs on the same patients go to the same process one after the other, which then loads these once.
+    This process alone writes. A failed run stops the sweep, and what is written stays.
     """
-    import ray
-
-    first = experiments[0]
-    Workshop.open(simulation(first, prepare(first)).job)  # compiles, if need be, what all processes then load
-    homes: dict[int, Path] = {}
-    with ray_session(workers):
-        compute = ray.remote(num_cpus=1, max_retries=3)(several)
-        jobs = batches(experiments, workers)
-        waiting = {compute.remote([experiments[at] for at in job], folder.absolute()): job for job in jobs}
-        while waiting:
-            done = ray.wait(list(waiting), num_returns=1)[0][0]
-            for at, made in zip(waiting.pop(done), ray.get(done), strict=True):
-                if isinstance(made, Run) and made.info["code"] != provenance.code():
-                    raise Refused(f"{made.id}: the code changed while the sweep ran; start it again.")
-                homes[at] = write(made, folder) if isinstance(made, Run) else folder / made
-            watch(len(homes))
-    return [homes[at] for at in range(len(experiments))]
+    writable(folder)
+    names = [run_id(experiment) for experiment in experiments]
+    left = unfinished(experiments, folder)
+    done = here(left, folder) if workers <= 1 else elsewhere(left, folder, workers)
+    there = len(experiments) - len(left)
+    watch(there)
+    for number, _ in enumerate(done, 1):
+        watch(there + number)
+    return [folder / name for name in names]
 
 
-def batches(experiments: Sequence[Experiment], workers: int) -> list[list[int]]:
-    """Places of the runs that a process takes at a time: all on the same patients, or fewer lest some be idle."""
-    groups: dict[str, list[int]] = {}
-    for at, experiment in enumerate(experiments):
-        groups.setdefault(footing(experiment), []).append(at)
-    pieces = -(-4 * workers // len(groups))  # of a group, so that the last ones end at much the same time
+def here(experiments: Named, folder: Path) -> Iterator[Path]:
+    """Folder of every run as this process finishes it, those of one footing one after the other."""
+    preparing = latest()
+    for batch in batches(experiments, 1):
+        for name, experiment in batch.items():
+            home = keep(experiment, folder, preparing=preparing)
+            refuse_change(name, home.name)
+            yield home
+
+
+def elsewhere(experiments: Named, folder: Path, workers: int) -> Iterator[Path]:
+    """Folder of every run as Ray processes finish it, each of them busy with one footing at a time."""
+    if not experiments:
+        return
+    first = next(iter(experiments.values()))
+    Worker.open(simulation(first, prepare(first)).job)  # compiles, if need be, what all processes then load
+    jobs = iter(batches(experiments, workers))
+    for batch, runs in on_ray(several, lambda: next(jobs, None), workers):
+        for name, run in zip(batch, runs, strict=True):
+            refuse_change(name, run.id)
+            yield write(run, folder)
+
+
+def refuse_change(asked: str, made: str) -> None:
+    """Refuse a run that came out under another name than it was asked by."""
+    if made != asked:
+        raise Refused(
+            f"Run {asked} came out as {made}: its code or data changed while the sweep ran, or a class of its own is "
+            "defined in a script. Start the sweep again, or put the class into a module that can be imported."
+        )
+
+
+def batches(experiments: Named, workers: int) -> list[Named]:
+    """Runs that a process takes at a time: all of one footing, or several parts of them lest some be idle."""
+    groups: dict[str, list[str]] = {}
+    for name, experiment in experiments.items():
+        groups.setdefault(footing(experiment), []).append(name)
+    most = -(-4 * workers // max(len(groups), 1)) if workers > 1 else 1  # so that the last end at much the same time
+    parts = [part for group in groups.values() for part in np.array_split(group, min(most, len(group)))]
+    return [{name: experiments[name] for name in part.tolist()} for part in parts]
+
+
+def several(experiments: Named) -> list[Run]:
+    """Runs of one footing, prepared once; in this process, whatever their executor says."""
+    preparing = latest()
     return [
-        [int(at) for at in piece]
-        for group in groups.values()
-        for piece in np.array_split(group, min(pieces, len(group)))
+        rehearse(replace(experiment, executor=InProcess(threads=1)), preparing(experiment))
+        for experiment in experiments.values()
     ]
-
-
-def several(experiments: Sequence[Experiment], folder: Path) -> list[Run | str]:
-    """Each run, or the name of one that `folder` holds; in this process, whatever their executor says."""
-    made: dict[str, Run] = {}
-    answers: list[Run | str] = []
-    for experiment in experiments:
-        name = run_id(experiment, prepare(experiment))
-        if name in made or finished(folder / name):
-            answers.append(name)
-        else:
-            made[name] = rehearse(replace(experiment, executor=InProcess(threads=1)))
-            answers.append(made[name])
-    return answers

@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sim.engine.evaluation import Held
-from sim.engine.rounds import Round
+from sim.engine.evaluation import Held, Metrics
+from sim.engine.simulation import Round
 from sim.federation.federation import Federation
 from sim.records.schema import ROUNDS, SITES
 
 
 def rounds_frame(run: str, rounds: list[Round]) -> pd.DataFrame:
-    """One row a round."""
+    """One row per round."""
     names = [name for name in ROUNDS if name not in ("run", "round")]
     columns = {name: [getattr(here, name) for here in rounds] for name in names}
     frame = pd.DataFrame({"run": run, "round": [here.number for here in rounds], **columns})
@@ -25,29 +25,35 @@ def sites_frame(
     federation: Federation,
     held: Held,
     events: NDArray[np.bool_],
-    model: str,
-    judged: list[tuple[int, dict[str, NDArray[np.float64]]]],
+    judged: list[tuple[int, str, Metrics]],
 ) -> pd.DataFrame:
-    """One row a (round, site, split, metric) from the metrics [S * splits] of some rounds; empty segments left out."""
+    """One row per (round, site, split, model, metric), from some rounds' metrics [S * splits] of a kind of model.
+
+    Segments without rows are left out.
+    """
     rows = np.bincount(held.segment, minlength=held.segments)
     had = np.bincount(held.segment, weights=events[held.row], minlength=held.segments)
     there = np.flatnonzero(rows)
     site, split = np.divmod(there, len(held.splits))
-    scored = [(number, metric, values[there]) for number, metrics in judged for metric, values in metrics.items()]
-    metrics = sorted({metric for _, metric, _ in scored})
-    numbers, kinds = [number for number, _, _ in scored], [metrics.index(metric) for _, metric, _ in scored]
+    scored = [
+        (number, model, metric, values[there])
+        for number, model, metrics in judged
+        for metric, values in metrics.items()
+    ]
+    models, metrics = sorted({model for _, model, *_ in scored}), sorted({metric for *_, metric, _ in scored})
+    numbers = [number for number, *_ in scored]
+    which, kinds = [models.index(one[1]) for one in scored], [metrics.index(one[2]) for one in scored]
     times, each = len(scored), len(there)
-    one = np.zeros(times * each, dtype=np.int64)
     columns = {
-        "run": named([run], one),
+        "run": named([run], np.zeros(times * each, dtype=np.int64)),
         "round": np.repeat(np.array(numbers, dtype=np.int32), each),
         "site": named(federation.sites, np.tile(site, times)),
         "split": named(held.splits, np.tile(split, times)),
         "rows": np.tile(rows[there].astype(np.int32), times),
         "events": np.tile(had[there].astype(np.int32), times),
-        "model": named([model], one),
+        "model": named(models, np.repeat(np.array(which, dtype=np.int64), each)),
         "metric": named(metrics, np.repeat(np.array(kinds, dtype=np.int64), each)),
-        "value": np.concatenate([np.zeros(0), *(values for _, _, values in scored)]),
+        "value": np.concatenate([np.zeros(0), *(values for *_, values in scored)]),
     }
     return pd.DataFrame(columns).astype(SITES)
 

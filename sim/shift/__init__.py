@@ -1,23 +1,23 @@
-"""Shift: how what is recorded, and at will what happens, differs between the sites of a partition.
+"""Shift: differences between sites in how patients are recorded and, on request, in what happens to them.
 
-After the partition and before the federation. A pure function of (cohort, outcome, sites, seed) and the dials: numbers
-are keyed by the site's name and by the patient, so that order, other sites and other dials change nothing, and a dial
-that is turned further keeps what it had done. With all dials at 0 the cohort is returned as it is.
+Applied after the partition and before the federation is built. A pure function of (cohort, outcome, sites, seed) and
+its settings, the dials. Random numbers are keyed by the name of the site and by the patient, so a site does not depend
+on the order of rows, on other sites or on other dials, and a dial that is turned up keeps the changes that it made
+before. With all dials at 0 the cohort is returned as it is.
 """
 
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from sim.arrays import Bools, Names
 from sim.checks import within
 from sim.cohort.outcomes import Survival
 from sim.cohort.table import Cohort
 from sim.shift.assay import Assay
-from sim.shift.base import Where
+from sim.shift.base import SiteDraws
 from sim.shift.coding import Coding
 from sim.shift.concept import Concept, Practice
 from sim.shift.faults import Faults
@@ -28,9 +28,9 @@ from sim.shift.stage import StageMigration
 
 @dataclass
 class Shift:
-    """The `shift` settings. `het` turns up every dial of recording that is not set by itself, and no other."""
+    """The `shift` settings. `het` sets all dials of recording that are not set themselves, and no other dial."""
 
-    het: float = 0.0  # 0..1.5; 1 = how far hospitals were found to differ; docs/partitions.md has the sources
+    het: float = 0.0  # 0..1.5; 1 = as much as published hospitals differ; sources in docs/partitions.md
     practice: Practice = field(default_factory=Practice)
     concept: Concept = field(default_factory=Concept)
     followup: FollowUp = field(default_factory=FollowUp)
@@ -45,50 +45,49 @@ class Shift:
         within("shift.het", self.het, 0, 1.5)
 
     @property
-    def on(self) -> bool:
-        """Whether anything is shifted."""
+    def active(self) -> bool:
+        """Whether any dial is above 0."""
         recorded = (self.followup, self.ascertainment, self.stage, self.assay, self.coding, self.missing)
         happens = self.practice.spread or self.concept.tau or self.concept.intercept
-        return bool(happens) or self.faults.any or any(kind.on(self.het) for kind in recorded)
+        return bool(happens) or self.faults.active or any(dials.active(self.het) for dials in recorded)
 
-    def apply(self, cohort: Cohort, outcome: str, sites: NDArray[np.str_], seed: int) -> Cohort:
-        """The cohort as the sites record it, in the order in which it comes about; sites str [R], one a row."""
-        if not self.on:
+    def apply(self, cohort: Cohort, outcome: str, sites: Names, seed: int) -> Cohort:
+        """The cohort as the sites record it; sites [R], one per row. First what happens is shifted, then recording."""
+        if not self.active:
             return cohort
-        where = Where.of(cohort, sites, seed)
-        _, shifted, table = deque(self.steps(cohort, outcome, where), maxlen=1).pop()
-        notes = {**shifted.notes, "faults": self.faults.told(where)} if self.faults.any else shifted.notes
+        draws = SiteDraws.of(cohort, sites, seed)
+        _, shifted, table = deque(self.steps(cohort, outcome, draws), maxlen=1).pop()
+        notes = {**shifted.notes, "faults": self.faults.in_words(draws)} if self.faults.active else shifted.notes
         return replace(shifted, table=shifted.derive(table), notes=notes)
 
-    def steps(self, cohort: Cohort, outcome: str, where: Where) -> Iterator[tuple[list[str], Cohort, pd.DataFrame]]:
-        """After each kind of shift that is on: its dials, the cohort as it came about, the table as recorded so far."""
+    def steps(self, cohort: Cohort, outcome: str, draws: SiteDraws) -> Iterator[tuple[list[str], Cohort, pd.DataFrame]]:
+        """After each active kind of shift: its settings, the cohort as it happened, the table as recorded so far."""
         shifted, het = cohort, self.het
         if self.practice.spread:
-            shifted = self.practice.apply(shifted, outcome, where)
+            shifted = self.practice.apply(shifted, outcome, draws)
             yield ["shift.practice.spread"], shifted, shifted.table
         if self.concept.tau or self.concept.intercept:
-            shifted = self.concept.apply(shifted, outcome, where)
+            shifted = self.concept.apply(shifted, outcome, draws)
             yield ["shift.concept.tau", "shift.concept.intercept"], shifted, shifted.table
         table = shifted.table
         for outcomes in (self.followup, self.ascertainment):
-            if outcomes.on(het):
-                table = outcomes.apply(table, where, het, shifted.outcomes)
-                yield outcomes.turned(het), shifted, table
+            if outcomes.active(het):
+                table = outcomes.apply(table, draws, het, shifted.outcomes)
+                yield outcomes.active_settings(het), shifted, table
         for columns in (self.stage, self.assay, self.coding, self.missing):
-            if columns.on(het):
-                table = columns.apply(table, where, het)
-                yield columns.turned(het), shifted, table
-        if self.faults.any:
-            yield self.faults.turned, shifted, self.faults.apply(table, where, self.coding.factors, shifted.outcomes)
+            if columns.active(het):
+                table = columns.apply(table, draws, het)
+                yield columns.active_settings(het), shifted, table
+        if self.faults.active:
+            table = self.faults.apply(table, draws, self.coding.factors, shifted.outcomes)
+            yield self.faults.outcome_settings, shifted, table
 
-    def changers(
-        self, cohort: Cohort, outcome: str, sites: NDArray[np.str_], seed: int, rows: NDArray[np.bool_]
-    ) -> list[str]:
-        """Dials that changed the label, or event, of some of these rows, bool [R]."""
+    def changers(self, cohort: Cohort, outcome: str, sites: Names, seed: int, rows: Bools) -> list[str]:
+        """Settings that changed the label, or the event, in some of these rows, bool [R]; sites [R]."""
         kind = cohort.outcome(outcome)
         column = kind.event if isinstance(kind, Survival) else kind.label
         before, found = cohort.table[column].astype(str), list[str]()
-        for dials, _, table in self.steps(cohort, outcome, Where.of(cohort, sites, seed)):
+        for dials, _, table in self.steps(cohort, outcome, SiteDraws.of(cohort, sites, seed)):
             after = table[column].astype(str)
             found += dials if (before != after)[rows].any() else []
             before = after

@@ -1,4 +1,4 @@
-"""Assay shift: sites measure the same thing with different instruments."""
+"""Assay shift: sites measure the same quantity with different instruments."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,18 +8,19 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from sim.shift.base import Dials, Where, flags, moments, named, numbers, restored
+from sim.shift.base import ShiftDials, SiteDraws, flags, in_type_of, moments, numbers, refuse_repeats
 
 
 @dataclass
-class Assay(Dials):
-    """A number becomes gain x number + offset + noise, a flag is read with the site's sensitivity and specificity.
+class Assay(ShiftDials):
+    """A number becomes gain x number + offset + noise; a flag is read with the site's sensitivity and specificity.
 
-    References at het = 1: datasets/calibrated/centres.yaml. Beta(2, 40) and Beta(2, 60) are the laws over sites.
+    Sources of the values at het = 1: datasets/calibrated/centres.yaml. Over sites, 1 - sensitivity is Beta(2, 40) and
+    1 - specificity Beta(2, 60).
     """
 
     kind: ClassVar[str] = "assay"
-    at_one: ClassVar[Mapping[str, float]] = {
+    at_het_one: ClassVar[Mapping[str, float]] = {
         "gain": 0.15,
         "offset": 0.25,
         "noise": 0.2,
@@ -44,22 +45,22 @@ class Assay(Dials):
 
     def __post_init__(self) -> None:
         self.check()
-        named([*self.numeric, *self.binary], "shift.assay")
+        refuse_repeats([*self.numeric, *self.binary], "shift.assay")
 
-    def apply(self, table: pd.DataFrame, where: Where, het: float) -> pd.DataFrame:
-        """Columns as the sites' instruments show them."""
-        gain, offset, noise = (self.dial(name, het) for name in ("gain", "offset", "noise"))
+    def apply(self, table: pd.DataFrame, draws: SiteDraws, het: float) -> pd.DataFrame:
+        """The table with its measured columns as the sites' instruments read them."""
+        gain, offset, noise = (self.value(name, het) for name in ("gain", "offset", "noise"))
         changed = {}
         for name in self.numeric if gain or offset or noise else []:
             value = numbers(table, name, "shift.assay.numeric")
             _, sd = moments(value)
-            slope = np.exp(gain * where.normals("assay", "gain", name))
-            level = offset * sd * where.normals("assay", "offset", name)
-            error = noise * sd * ndtri(where.rows("assay", "noise", name))
-            changed[name] = slope[where.site] * value + level[where.site] + error
-        missed, false = self.dial("insensitivity", het), self.dial("unspecificity", het)
+            slope = np.exp(gain * draws.site_normals("assay", "gain", name))
+            level = offset * sd * draws.site_normals("assay", "offset", name)
+            error = noise * sd * ndtri(draws.row_uniforms("assay", "noise", name))
+            changed[name] = slope[draws.site] * value + level[draws.site] + error
+        missed, false = self.value("insensitivity", het), self.value("unspecificity", het)
         for name in self.binary if missed or false else []:
             value = flags(table, name, "shift.assay.binary")
-            read = where.misread(value == 1, missed, false, "assay", ("insensitivity", "unspecificity"), name)
-            changed[name] = restored(np.where(np.isnan(value), np.nan, read), table[name])
+            read = draws.misread(value == 1, missed, false, "assay", ("insensitivity", "unspecificity"), name)
+            changed[name] = in_type_of(np.where(np.isnan(value), np.nan, read), table[name])
         return table.assign(**changed)

@@ -1,4 +1,4 @@
-"""Dials of a shift, and the keyed numbers that turn a dial into what one site or one patient gets."""
+"""Settings common to all shifts, and the keyed random numbers that turn a dial into what a site or a patient gets."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,108 +9,111 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import betaincinv, ndtri
 
+from sim.arrays import Bools, Floats, Ints, Names, Words
 from sim.checks import Refused, one_of, within
 from sim.cohort.outcomes import Binary, Outcome, Survival
 from sim.cohort.table import Cohort
 from sim.factorize import factorize
 from sim.random import inside, key, scatter, site_keys
 
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 Values = NDArray[np.generic] | pd.Series
-Changed = dict[str, Values]  # columns of a table, made anew
+NewColumns = dict[str, Values]  # columns that replace those of a table
 
 
-class Dials:
-    """One kind of shift. A dial that is None follows `shift.het`: het times its value in `at_one`, 0 if not there."""
+class ShiftDials:
+    """One kind of shift, whose dials are numbers from 0 (no shift) up.
 
-    kind: ClassVar[str] = ""  # name under `shift`
-    at_one: ClassVar[Mapping[str, float]] = {}
-    limits: ClassVar[Mapping[str, float]] = {}  # every dial, and the most it may be
+    A dial that is None follows `shift.het`: het times its value in `at_het_one`, or 0 if it has none there.
+    """
+
+    kind: ClassVar[str] = ""  # name of its settings under `shift`
+    at_het_one: ClassVar[Mapping[str, float]] = {}  # values of the dials at shift.het = 1
+    limits: ClassVar[Mapping[str, float]] = {}  # every dial, and its largest value
 
     def check(self) -> None:
-        """Refuse dials out of range."""
+        """Refuse dials that are below 0 or above their limit."""
         for name, most in self.limits.items():
             own = getattr(self, name)
             if own is not None:
                 within(f"shift.{self.kind}.{name}", own, 0, most)
 
-    def dial(self, name: str, het: float) -> float:
-        """Where a dial stands."""
+    def value(self, name: str, het: float) -> float:
+        """Value of a dial: its own, or the one that `het` gives it, within its limit."""
         own = getattr(self, name)
-        return min(het * self.at_one.get(name, 0.0), self.limits[name]) if own is None else float(own)
+        return min(het * self.at_het_one.get(name, 0.0), self.limits[name]) if own is None else float(own)
 
-    def on(self, het: float) -> bool:
+    def active(self, het: float) -> bool:
         """Whether any dial is above 0."""
-        return any(self.dial(name, het) > 0 for name in self.limits)
+        return any(self.value(name, het) > 0 for name in self.limits)
 
-    def turned(self, het: float) -> list[str]:
-        """Settings that stand above 0: dials of their own, and `shift.het` for those that follow it."""
-        up = [name for name in self.limits if self.dial(name, het) > 0]
+    def active_settings(self, het: float) -> list[str]:
+        """Settings that are above 0: dials set themselves, and `shift.het` for each that follows it."""
+        up = [name for name in self.limits if self.value(name, het) > 0]
         return ["shift.het" if getattr(self, name) is None else f"shift.{self.kind}.{name}" for name in up]
 
     def explicit(self, *names: str) -> bool:
-        """Whether the user turned one of these dials up, rather than `het` alone."""
+        """Whether one of these dials was itself set above 0, and not only by `het`."""
         return any((getattr(self, name) or 0) > 0 for name in names)
 
 
 @dataclass(frozen=True)
-class Where:
-    """R rows at S sites, and uniforms that belong to a site's name or to a patient, whatever else there is."""
+class SiteDraws:
+    """Random numbers for S sites and R rows, each keyed by the name of the site or by the patient alone."""
 
     seed: int
-    names: NDArray[np.str_]  # [S]
-    site: NDArray[np.int64]  # [R]
-    site_word: NDArray[np.uint64]  # [S]
-    row_word: NDArray[np.uint64]  # [R] of the patient: all rows of a patient share their numbers
+    names: Names  # [S] of the sites, sorted
+    site: Ints  # [R] site of the row
+    site_word: Words  # [S] key of the site
+    row_word: Words  # [R] hash of the patient: all rows of a patient share their random numbers
 
     @classmethod
-    def of(cls, cohort: Cohort, sites: NDArray[np.str_], seed: int) -> "Where":
-        """Keys of a cohort's rows and sites."""
+    def of(cls, cohort: Cohort, sites: Names, seed: int) -> "SiteDraws":
+        """Keys of the rows of a cohort and of their sites [R]."""
         names, site = factorize(sites)
         words = site_keys(tuple(str(name) for name in names))
         return cls(seed, names, site, words, cohort.patients.word)
 
-    def sites(self, *path: str) -> Floats:
-        """A uniform in (0, 1) for every site, [S]."""
+    def site_uniforms(self, *path: str) -> Floats:
+        """Uniforms in (0, 1) of the sites, [S], for the quantity that `path` names."""
         return inside(scatter(key(self.seed, "shift", *path), self.site_word))
 
-    def normals(self, *path: str) -> Floats:
-        """A standard normal for every site, [S]."""
-        return np.asarray(ndtri(self.sites(*path)))
+    def site_normals(self, *path: str) -> Floats:
+        """Standard normals of the sites, [S], from `site_uniforms`."""
+        return np.asarray(ndtri(self.site_uniforms(*path)))
 
-    def shares(self, mean: float, a: float, b: float, *path: str) -> Floats:
-        """A share for every site, [S]: Beta(a, b), scaled to have this mean (and cut at 1)."""
-        drawn = np.asarray(betaincinv(a, b, self.sites(*path)))
+    def site_shares(self, mean: float, a: float, b: float, *path: str) -> Floats:
+        """Shares of the sites, [S]: Beta(a, b) variates scaled to this mean and cut off at 1."""
+        drawn = np.asarray(betaincinv(a, b, self.site_uniforms(*path)))
         return np.minimum(mean * drawn * (a + b) / a, 1.0)
 
-    def rows(self, *path: str) -> Floats:
-        """A uniform in (0, 1) for every row, [R]."""
+    def row_uniforms(self, *path: str) -> Floats:
+        """Uniforms in (0, 1) of the rows, [R], for the quantity that `path` names."""
         return inside(scatter(key(self.seed, "shift", *path, "rows"), self.row_word))
 
-    def misread(self, yes: Flags, missed: float, false: float, kind: str, laws: tuple[str, str], name: str) -> Flags:
-        """A yes-or-no fact [R] as the sites read it: `missed` and `false` are means over sites of the shares misread.
+    def misread(self, yes: Bools, missed: float, false: float, kind: str, laws: tuple[str, str], name: str) -> Bools:
+        """A yes-or-no fact [R] as tests of the sites' own sensitivity and specificity read it.
 
-        1 - sensitivity is Beta(2, 40), 1 - specificity Beta(2, 60) over sites, scaled to these means; `laws` key them.
+        Over sites, 1 - sensitivity is Beta(2, 40) and 1 - specificity Beta(2, 60), scaled to the means `missed` and
+        `false`; `laws` are the names that key the two.
         """
-        lost = self.hit(self.shares(missed, 2, 40, kind, laws[0], name), kind, "missed", name)
-        seen = self.hit(self.shares(false, 2, 60, kind, laws[1], name), kind, "false", name)
+        lost = self.affected(self.site_shares(missed, 2, 40, kind, laws[0], name), kind, "missed", name)
+        seen = self.affected(self.site_shares(false, 2, 60, kind, laws[1], name), kind, "false", name)
         return np.where(yes, ~lost, seen)
 
-    def hit(self, share: Floats, *path: str) -> NDArray[np.bool_]:
-        """Rows that happen with the share of their site, bool [R]; a larger share keeps those of a smaller one."""
-        return self.rows(*path) < share[self.site]
+    def affected(self, share: Floats, *path: str) -> Bools:
+        """Rows chosen with the probability of their site; [S] -> [R]. A larger one keeps the rows of a smaller one."""
+        return self.row_uniforms(*path) < share[self.site]
 
 
 def column(table: pd.DataFrame, name: str, setting: str) -> pd.Series:
-    """A column that a setting names, or a refusal with those that are there."""
+    """Column that a setting names; refuses a name that the table lacks, and lists those it has."""
     one_of(setting, name, map(str, table.columns), "Name another, or leave it out.")
     series: pd.Series = table[name]
     return series
 
 
 def numbers(table: pd.DataFrame, name: str, setting: str) -> Floats:
-    """Numbers of a column, NaN where not recorded; flags are 0 and 1; [R]."""
+    """Numbers of a column, [R], NaN where not recorded; flags are 0 and 1. Refuses a column of another type."""
     series = column(table, name, setting)
     if not (pd.api.types.is_numeric_dtype(series) or pd.api.types.is_bool_dtype(series)):
         raise Refused(f"{setting}: column {name!r} holds {series.dtype}; allowed numbers and flags.")
@@ -118,41 +121,44 @@ def numbers(table: pd.DataFrame, name: str, setting: str) -> Floats:
 
 
 def flags(table: pd.DataFrame, name: str, setting: str) -> Floats:
-    """0, 1 or NaN of a yes-or-no column; [R]."""
+    """0, 1 or NaN of a yes-or-no column, [R]; refuses a column with other numbers."""
     value = numbers(table, name, setting)
     if not np.isin(value[~np.isnan(value)], (0, 1)).all():
         raise Refused(f"{setting}: column {name!r} holds other numbers than 0 and 1; allowed yes-or-no columns.")
     return value
 
 
-def restored(value: Floats, like: pd.Series) -> NDArray[np.generic]:
-    """Numbers in the kind of their column where it can hold them: flags stay flags unless there are gaps."""
+def in_type_of(value: Floats, like: pd.Series) -> NDArray[np.generic]:
+    """Values [R] in the type of the column `like` where it can hold them: flags stay flags unless there are gaps."""
     if pd.api.types.is_bool_dtype(like) and not np.isnan(value).any():
         return value.astype(bool)
     return value
 
 
 def recoded(series: pd.Series, code: NDArray[np.integer]) -> pd.Series:
-    """A categorical column with other codes, -1 = not recorded."""
+    """A categorical column with other codes [R], -1 = not recorded."""
     assert isinstance(series.dtype, pd.CategoricalDtype)
     return pd.Series(pd.Categorical.from_codes(code, dtype=series.dtype), index=series.index)
 
 
 def moments(value: Floats) -> tuple[float, float]:
-    """Mean and standard deviation of the recorded values; summed in order of size, for rows may come in any order."""
-    there = np.sort(value[~np.isnan(value)])
-    return (float(there.mean()), float(there.std())) if len(there) else (0.0, 0.0)
+    """Mean and standard deviation of the recorded values of [R]; (0, 0) if there is none.
+
+    Summed in order of size, so that the order of the rows does not change the last bit.
+    """
+    known = np.sort(value[~np.isnan(value)])
+    return (float(known.mean()), float(known.std())) if len(known) else (0.0, 0.0)
 
 
-def named(values: Sequence[str], setting: str) -> None:
-    """Refuse a column that is named twice."""
+def refuse_repeats(values: Sequence[str], setting: str) -> None:
+    """Refuse a list of columns in which one is named twice."""
     for value in values:
         if list(values).count(value) > 1:
             raise Refused(f"{setting}: {value!r} is named twice. Name it once.")
 
 
-def happenings(table: pd.DataFrame, outcomes: Mapping[str, Outcome]) -> dict[str, Binary | Survival]:
-    """The outcomes that happen or not, and are known of everybody; classes are no events to be missed."""
+def event_outcomes(table: pd.DataFrame, outcomes: Mapping[str, Outcome]) -> dict[str, Binary | Survival]:
+    """Outcomes with an event that can be missed or recorded falsely: survival, and binary ones known of everybody."""
     return {
         name: outcome
         for name, outcome in outcomes.items()

@@ -2,14 +2,19 @@
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from sim.arrays import Names
 from sim.cohort.table import Cohort
 from sim.factorize import factorize
 
 
-def changed(before: Cohort, after: Cohort, sites: NDArray[np.str_]) -> pd.DataFrame:
-    """One row a column that differs; shares of rows. `missing` counts gaps after, `least` and `most` are over sites."""
+def changed_columns(before: Cohort, after: Cohort, sites: Names) -> pd.DataFrame:
+    """One row per column that the shift changed; sites [R].
+
+    changed                         share of rows that differ
+    least, most                     smallest and largest share at a site
+    missing before, missing after   share of rows that are not recorded
+    """
     names, site = factorize(sites)
     size = np.bincount(site)
     rows = []

@@ -3,12 +3,13 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
+from sim.arrays import Floats, Ints
 from sim.checks import Refused, within
 
 LEVEL = 0.95  # of every interval unless said otherwise
+Z = float(stats.norm.ppf((1 + LEVEL) / 2))  # 1.96: standard errors on either side of an estimate at that level
 
 
 class Interval(NamedTuple):
@@ -19,16 +20,19 @@ class Interval(NamedTuple):
     high: float
 
 
+UNDEFINED = Interval(float("nan"), float("nan"), float("nan"))
+
+
 class Intervals(NamedTuple):
     """One interval a column, each [K]; `seeds` values went into it."""
 
-    mean: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-    seeds: NDArray[np.int64]
+    mean: Floats
+    low: Floats
+    high: Floats
+    seeds: Ints
 
 
-def half_width(sd: NDArray[np.float64], count: NDArray[np.int64], level: float = LEVEL) -> NDArray[np.float64]:
+def half_width(sd: Floats, count: Ints, level: float = LEVEL) -> Floats:
     """Half of a t interval of the mean; [K], [K] -> [K], NaN below two values.
 
     Student, Biometrika 1908. `sd` has the divisor n - 1.
@@ -39,7 +43,7 @@ def half_width(sd: NDArray[np.float64], count: NDArray[np.int64], level: float =
     return np.where(enough, quantile * sd / np.sqrt(np.maximum(count, 1)), np.nan)
 
 
-def intervals(values: NDArray[np.float64], level: float = LEVEL) -> Intervals:
+def intervals(values: Floats, level: float = LEVEL) -> Intervals:
     """Interval of every column; [n, K]. NaN = a seed in which the column is not defined, left out of it."""
     known = ~np.isnan(values)
     count = known.sum(0)
@@ -50,7 +54,7 @@ def intervals(values: NDArray[np.float64], level: float = LEVEL) -> Intervals:
     return Intervals(mean, mean - half, mean + half, count)
 
 
-def interval(values: NDArray[np.float64], level: float = LEVEL) -> Interval:
+def interval(values: Floats, level: float = LEVEL) -> Interval:
     """Mean over seeds and its interval; [n]. Refuses NaN and an empty list: a failed run is not a missing value."""
     values = np.asarray(values, dtype=np.float64)
     if not len(values) or np.isnan(values).any():
@@ -59,7 +63,7 @@ def interval(values: NDArray[np.float64], level: float = LEVEL) -> Interval:
     return Interval(float(mean[0]), float(low[0]), float(high[0]))
 
 
-def paired(ours: NDArray[np.float64], theirs: NDArray[np.float64], level: float = LEVEL) -> Interval:
+def paired(ours: Floats, theirs: Floats, level: float = LEVEL) -> Interval:
     """Interval of ours - theirs, seed by seed; [n], [n]. Refuses lists of different length."""
     if len(ours) != len(theirs):
         raise Refused(f"paired difference of {len(ours)} and {len(theirs)} values: both need the same seeds.")

@@ -1,9 +1,10 @@
-"""A dial of a study: one setting that is turned while all others stay."""
+"""Dials of a study: each is one setting that takes several values while all others stay (sensitivity analysis)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sim.checks import Refused
+from sim.text import setting_value
 
 Value = float | str
 
@@ -14,8 +15,8 @@ class Dial:
 
     title: str  # what it stands for, as figures say it
     setting: str  # a key such as cohort.tau
-    steps: list[Value]  # where it stands, mildest first
-    overrides: list[str] = field(default_factory=list)  # settings that hold along it, such as partition=affinity
+    steps: list[Value]  # its values, mildest first
+    overrides: list[str] = field(default_factory=list)  # settings that hold for all its values: partition=affinity
 
     def __post_init__(self) -> None:
         if not isinstance(self.steps, list) or not isinstance(self.overrides, list):
@@ -25,8 +26,8 @@ class Dial:
 
     @property
     def labels(self) -> list[str]:
-        """Scenario of every value."""
-        return [f"{self.setting}={shown(value)}" for value in self.steps]
+        """Name of the scenario of every value, such as `cohort.tau=0.3`."""
+        return [f"{self.setting}={setting_value(value)}" for value in self.steps]
 
     @property
     def scenarios(self) -> dict[str, list[str]]:
@@ -34,17 +35,12 @@ class Dial:
         return {label: [*self.overrides, label] for label in self.labels}
 
 
-def shown(value: Value) -> str:
-    """A value as an override and a figure say it."""
-    return value if isinstance(value, str) else f"{value:g}"
-
-
-def scenarios(dials: Sequence[Dial]) -> dict[str, list[str]]:
-    """Scenario -> overrides of all dials; refuses two that turn the same setting to the same value."""
+def dial_scenarios(dials: Sequence[Dial]) -> dict[str, list[str]]:
+    """Scenario -> overrides of all dials; refuses two dials that give the same setting the same value."""
     found: dict[str, list[str]] = {}
     for dial in dials:
-        for label, words in dial.scenarios.items():
+        for label, overrides in dial.scenarios.items():
             if label in found:
                 raise Refused(f"dials: {label} stands twice. Two dials of one setting need values of their own.")
-            found[label] = words
+            found[label] = overrides
     return found

@@ -1,4 +1,4 @@
-"""What a report is made from: the records of all runs of one study."""
+"""The records of all runs of a study, read back for its report."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,32 +9,29 @@ import pandas as pd
 
 from sim.checks import Refused, one_of, within
 from sim.metrics import METRICS
-from sim.records import store as records
+from sim.records.store import Run, read, together
 from sim.study.dial import Dial
 from sim.study.study import Study
 
 RUNS = ("run", "method", "reference", "scenario", "seed", "status", "folder")
-REFERENCES = ("local", "pooled", "oracle")  # in the order tables list them
 
 Json = Mapping[str, object]
 
 
 @dataclass(frozen=True)
 class StudyRecords:
-    """One question and the runs that answer it."""
+    """The question of a study and the records of the runs that answer it."""
 
     name: str
     question: str
     metric: str  # primary metric, a key of METRICS
-    margin: float  # >= 0, in units of the metric; a run reaches the target at the pooled model's value less this
-    runs: pd.DataFrame  # one row a run: RUNS; reference "" = federated; status "done" | "diverged"
+    margin: float  # >= 0, in units of the metric; the target is the pooled model's value less this
+    runs: pd.DataFrame  # one row per cell, columns RUNS; reference "" = federated; status "done" | "diverged"
     rounds: pd.DataFrame  # sim.records.schema.ROUNDS
-    sites: (
-        pd.DataFrame
-    )  # sim.records.schema.SITES: test rows of `metric` at least; references may have their last round only
+    sites: pd.DataFrame  # sim.records.schema.SITES; test rows of `metric`, of references at least in the last round
     settings: Mapping[str, Json]  # run id -> resolved settings
-    provenance: Mapping[str, str]  # command, commit, versions, machine, ... in the order shown
-    published: Mapping[str, float] = field(default_factory=dict)  # method -> value of the primary metric elsewhere
+    provenance: Mapping[str, str]  # command, commit, versions, machine, ... in the order of the page
+    published: Mapping[str, float] = field(default_factory=dict)  # method -> published value of the primary metric
     dials: Sequence[Dial] = ()  # their labels are scenarios of `runs`
 
     def __post_init__(self) -> None:
@@ -49,8 +46,11 @@ class StudyRecords:
             raise Refused(f"{self.name}: two runs stand for the same scenario, method and seed {cell}.")
 
 
-def gather(folder: Path) -> StudyRecords:
-    """Records of a study from its folder: study.json and the runs it names; refuses a run that is gone or changed."""
+def read_study(folder: Path) -> StudyRecords:
+    """Records of a study from its folder: study.json and the runs it names.
+
+    Refuses a folder without a readable study.json, and a run that is missing or whose files changed.
+    """
     try:
         content = json.loads((folder / "study.json").read_text())
         study, _ = Study.of(content["study"]), content["runs"][0]["run"]
@@ -59,7 +59,7 @@ def gather(folder: Path) -> StudyRecords:
     except (UnicodeDecodeError, json.JSONDecodeError, TypeError, LookupError) as error:
         raise Refused(f"{folder / 'study.json'}: damaged ({error}). Run the study again; finished runs stay.") from None
     listing = pd.DataFrame(content["runs"])
-    runs = [judged(records.read(folder / name), study.metric) for name in listing["run"].unique()]
+    runs = [test_rows(read(folder / name), study.metric) for name in listing["run"].unique()]
     status = {run.id: "done" if run.info["status"] == "done" else "diverged" for run in runs}
     listing["status"] = listing["run"].map(status)
     listing["folder"] = listing["run"]
@@ -71,12 +71,12 @@ def gather(folder: Path) -> StudyRecords:
         margin=study.margin,
         runs=listing,
         rounds=pd.concat([run.rounds for run in runs], ignore_index=True),
-        sites=records.together([run.sites for run in runs]),
+        sites=together([run.sites for run in runs]),
         settings={run.id: run.info["settings"] for run in runs},
         provenance={
             "command": content["command"],
             "commit": first["commit"],
-            "code": first["code"],
+            "code": ", ".join(sorted({run.info["code"] for run in runs})),
             "versions": ", ".join(f"{name} {number}" for name, number in first["versions"].items()),
             "machine": ", ".join(first["machine"].values()),
             "seeds": str(study.seeds),
@@ -87,7 +87,8 @@ def gather(folder: Path) -> StudyRecords:
     )
 
 
-def judged(run: records.Run, metric: str) -> records.Run:
-    """A run with the rows of `sites` that a report reads: ten thousand sites in every run would fill the memory."""
+def test_rows(run: Run, metric: str) -> Run:
+    """A run with only those rows of `sites` that a report reads: all rows of many large runs would fill the memory."""
     sites = run.sites
-    return replace(run, sites=sites[(sites["split"] == "test") & (sites["metric"] == metric)])
+    read = (sites["split"] == "test") & (sites["metric"] == metric) & (sites["model"] == run.info["deploys"])
+    return replace(run, sites=sites[read])

@@ -1,8 +1,7 @@
-"""A study: one question, many runs that differ in one thing at a time, and the report made from their records."""
+"""The schema of a study: one question, and the methods, scenarios and dials whose runs answer it."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +10,22 @@ import yaml
 from sim.assets import root
 from sim.checks import Refused, one_of, within
 from sim.cohort.tabular.unreadable import not_text
-from sim.config.compose import seeded
-from sim.config.experiment import Experiment
-from sim.engine.references import REFERENCES as YARDSTICKS
 from sim.metrics import METRICS
-from sim.run.run import prepare
-from sim.study.dial import Dial
-from sim.study.dial import scenarios as dialled
+from sim.study.dial import Dial, dial_scenarios
 
-REFERENCES = {"local": "Local only", "pooled": "Pooled", "oracle": "Oracle"}
+# Reference -> its label; tables list them in this order.
+REFERENCE_LABELS = {"local": "Local only", "pooled": "Pooled", "oracle": "Oracle"}
 
 
 @dataclass(frozen=True)
 class Study:
-    """What experiments/<name>.yaml says."""
+    """The content of experiments/<name>.yaml; raises TypeError where it has wrong kinds, Refused where wrong values."""
 
     name: str
     question: str
     metric: str  # primary metric, a key of METRICS
     seeds: int  # >= 1; run with seeds 0 .. seeds - 1
-    overrides: list[str]  # settings that every run shares
+    overrides: list[str]  # settings of all runs
     methods: dict[str, list[str]]  # label -> overrides
     scenarios: dict[str, list[str]] = field(default_factory=dict)  # label -> overrides
     dials: list[Dial] = field(default_factory=list)  # every value of every dial is a scenario too
@@ -56,34 +51,24 @@ class Study:
 
     @classmethod
     def of(cls, content: dict[str, Any]) -> "Study":
-        """From plain JSON or YAML; raises TypeError where keys or kinds are wrong."""
+        """A study from plain JSON or YAML; raises TypeError where keys or kinds are wrong."""
         return cls(**content | {"dials": [Dial(**dial) for dial in content.get("dials", [])]})
 
     @property
-    def cases(self) -> dict[str, list[str]]:
-        """Every scenario -> its overrides; one without a name where the study has none."""
-        return self.scenarios | dialled(self.dials) or {"": []}
+    def all_scenarios(self) -> dict[str, list[str]]:
+        """Scenario -> overrides, those of the dials included; one scenario named "" where the study has none."""
+        return self.scenarios | dial_scenarios(self.dials) or {"": []}
 
     @property
-    def own(self) -> set[str]:
-        """Settings that methods, scenarios and dials choose, and the groups that these lie in."""
-        chosen = [*self.methods.values(), *self.cases.values()]
+    def chosen_settings(self) -> set[str]:
+        """Keys of the settings that methods, scenarios and dials choose, and the groups that these are in."""
+        chosen = [*self.methods.values(), *self.all_scenarios.values()]
         keys = {word.lstrip("+~").split("=")[0] for words in chosen for word in words}
         return keys | {key.split(".")[0] for key in keys}
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One run of a study and its place in it."""
-
-    method: str
-    reference: str  # "" | "local" | "pooled" | "oracle"
-    scenario: str
-    experiment: Experiment
-
-
 def load(name: str) -> Study:
-    """Study of experiments/<name>.yaml, or of a path to such a file."""
+    """Study of experiments/<name>.yaml, or of a path to such a file; refuses a file that is missing or no study."""
     folder = root() / "experiments"
     path = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
     if not path.is_file():
@@ -104,46 +89,13 @@ def load(name: str) -> Study:
         raise Refused(f"{path}: not a study: {why}. See experiments/quickstart.yaml for the keys.") from None
 
 
-def changed(study: Study, extra: Sequence[str]) -> Study:
-    """The study, its question saying which of its settings were changed; refuses changes that would have no effect."""
+def with_overrides(study: Study, extra: Sequence[str]) -> Study:
+    """The study with the overrides `extra` named in its question; refuses overrides that would have no effect."""
     for word in extra:
         name = word.lstrip("+~").split("=")[0]
         if name == "seed":
             raise Refused(f"{word}: a study runs seeds 0 to N-1; set N with --seeds.")
-        if name in study.own:
-            raise Refused(f"{word}: study {study.name!r} sets this itself, cell by cell; change a copy of its file.")
+        if name in study.chosen_settings:
+            raise Refused(f"{word}: study {study.name!r} sets this itself for each cell; change a copy of its file.")
     words = [word for word in extra if not word.startswith(("results.", "executor", "cohort.dir="))]
     return replace(study, question=f"{study.question} (with {', '.join(words)})") if words else study
-
-
-def cells(study: Study, extra: Sequence[str] = ()) -> list[Cell]:
-    """Every run, seeds outermost, so that runs on the same patients stand together. Refuses before anything runs."""
-    made = []
-    for scenario, setting in study.cases.items():
-        shared = [*study.overrides, *setting, *extra]
-        for label, words in study.methods.items():
-            made.append([Cell(label, "", scenario, run) for run in seeded([*shared, *words], study.seeds)])
-        plain = seeded(shared, study.seeds)
-        for reference, label in REFERENCES.items():
-            if reference != "oracle" or prepare(plain[0]).federation.best is not None:
-                judges = [replace(run, algorithm=YARDSTICKS[reference]()) for run in plain]
-                made.append([Cell(label, reference, scenario, run) for run in judges])
-    for cell, *_ in made:
-        remedy = "Choose another with --metric, or another task."
-        one_of(f"{study.name}: metric", study.metric, cell.experiment.task.judged_by, remedy)
-    return [runs[seed] for seed in range(study.seeds) for runs in made]
-
-
-def index(study: Study, done: Sequence[tuple[Cell, Path]], command: str) -> str:
-    """Contents of study.json: which run answers for which cell of the report."""
-    runs = [
-        {
-            "run": home.name,
-            "method": cell.method,
-            "reference": cell.reference,
-            "scenario": cell.scenario,
-            "seed": cell.experiment.seed,
-        }
-        for cell, home in done
-    ]
-    return json.dumps({"study": asdict(study), "command": command, "runs": runs}, indent=2) + "\n"

@@ -1,4 +1,4 @@
-"""Tasks by the name they have in a config."""
+"""Tasks: entries of the `task` config group."""
 
 from sim.tasks.classify import Classify, Mortality, Response
 from sim.tasks.cox import CoxSettings

@@ -1,4 +1,4 @@
-"""Losses whose gradient is written out by hand, and the mark that says a task has one of them."""
+"""Losses whose gradient is implemented by hand, and the mark by which a task says that it has one of them."""
 
 from collections.abc import Callable
 from enum import IntEnum
@@ -8,7 +8,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Loss(IntEnum):
-    """Loss of a row, from the outputs z of a network; columns of the target in the order of `Task.targets`."""
+    """Loss of a row, from the outputs z of a network; its targets are columns in the order of `Task.targets`."""
 
     squared = 0  # 1/2 (z - value)^2
     logistic = 1  # cross-entropy of a label 0 or 1
@@ -17,7 +17,7 @@ class Loss(IntEnum):
 
 
 def closed_form(loss: Loss) -> Callable[[F], F]:
-    """Mark of a `row_loss` that computes just this loss; a subclass that writes its own has no mark."""
+    """Decorator that marks a `row_loss` as computing exactly this loss; a subclass that overrides it has no mark."""
 
     def mark(row_loss: F) -> F:
         row_loss.closed_form = loss  # type: ignore[attr-defined]
@@ -27,5 +27,5 @@ def closed_form(loss: Loss) -> Callable[[F], F]:
 
 
 def loss_of(row_loss: Callable[..., Any]) -> Loss | None:
-    """The loss that a `row_loss` is marked with, or None."""
+    """Loss with which a `row_loss` is marked, or None."""
     return getattr(row_loss, "closed_form", None)

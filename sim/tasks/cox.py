@@ -1,8 +1,8 @@
-"""Cox regression stratified by site: every site's own baseline hazard, one vector of effects.
+"""Cox regression stratified by site: a baseline hazard for every site, one vector of effects for all.
 
-Cox, JRSS B 1972; ties by Breslow, or by Efron, JASA 1977. A risk set never crosses a site, which is what a federation
-can compute exactly without sending event times: each site sends the gradient of its own partial likelihood. It is not
-a sum over rows, so a site trains on all of its rows at each local step (`local.batch=0`).
+Cox, JRSS B 1972; ties by Breslow, or by Efron, JASA 1977. Risk sets never cross sites, so a federation computes this
+exactly without sending event times: each site sends the gradient of its own partial likelihood. The likelihood is not a
+sum over rows, so a site trains on all of its rows at each local step (`local.batch=0`).
 """
 
 from dataclasses import dataclass
@@ -10,29 +10,26 @@ from enum import Enum
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sim.arrays import Bools, Floats, Ints
 from sim.cohort.outcomes import Survival
-from sim.cohort.table import Cohort
-from sim.federation.federation import Federation
 from sim.metrics.partial import partial_loss
 from sim.metrics.survival import harrell_c
 from sim.tasks.layout import call
 from sim.tasks.nets import Net
-from sim.tasks.outcome import only
-from sim.tasks.task import Batch, Columns, Floats, Task, TaskSettings
+from sim.tasks.task import Batch, Constants, OutcomeColumns, Task, TaskSettings
 
 
 class Ties(Enum):
-    """How events on the same day count."""
+    """Approximation of the partial likelihood for events on the same day."""
 
-    efron = "efron"  # as if they came one after another, in the mean order
-    breslow = "breslow"  # as if each had all the others at risk
+    efron = "efron"  # events come one after another, averaged over their orders
+    breslow = "breslow"  # all of them are at risk at each of the events
 
 
 class Cox(Task):
-    """A module with one output a patient, the log hazard ratio."""
+    """Cox regression by a module with one output per patient, the log hazard ratio."""
 
     whole_sites = True
 
@@ -40,10 +37,10 @@ class Cox(Task):
         super().__init__(module)
         self.ties = ties
 
-    def targets(self, y: Columns) -> dict[str, Tensor]:
-        """Days and whether the event happened then; [R].
+    def targets(self, y: OutcomeColumns) -> dict[str, Tensor]:
+        """Days, and whether the event happened then; each [R].
 
-        Days are held in single precision, which tells whole days and hours apart for a century, as ties need.
+        Single precision keeps days and hours apart over a century, as ties require.
         """
         return {
             "time_days": torch.from_numpy(y["time_days"].astype(np.float32)),
@@ -51,9 +48,9 @@ class Cox(Task):
         }
 
     def loss(self, v: Tensor, batch: Batch) -> Tensor:
-        """-log partial likelihood of one site over its rows; [P] -> scalar."""
+        """Negative log partial likelihood of one site, divided by its rows; [P] -> scalar."""
         log_risk = call(self.module, self.layout, v, batch.x)[:, 0]
-        events = partial(log_risk, batch.y["time_days"], batch.y["event"], batch.valid, self.ties is Ties.efron)
+        events = partial_terms(log_risk, batch.y["time_days"], batch.y["event"], batch.valid, self.ties is Ties.efron)
         return events.sum() / batch.valid.sum().clamp_min(1)
 
     def score(self, output: Tensor) -> Tensor:
@@ -61,45 +58,43 @@ class Cox(Task):
         return output[:, 0]
 
     def row_loss(self, output: Tensor, y: dict[str, Tensor]) -> Tensor:
-        """NaN: a row alone has no partial likelihood, see `segment_loss`; [N, 1] -> [N]."""
+        """NaN: a single row has no partial likelihood, see `segment_loss`; [N, 1] -> [N]."""
         return torch.full_like(output[:, 0], torch.nan)
 
-    def segment_loss(
-        self, score: Floats, row_loss: Floats, y: Columns, segment: NDArray[np.int64], segments: int
-    ) -> Floats:
-        """-log partial likelihood within each segment over its rows; [G]."""
-        time = y["time_days"].astype(np.float32).astype(np.float64)  # the ties of `targets`
+    def segment_loss(self, score: Floats, row_loss: Floats, y: OutcomeColumns, segment: Ints, segments: int) -> Floats:
+        """Negative log partial likelihood within each segment, divided by its rows; [N], [N] -> [G]."""
+        time = y["time_days"].astype(np.float32).astype(np.float64)  # with the same ties as `targets`
         return partial_loss(score, time, self.events(y), segment, segments, self.ties is Ties.efron)
 
-    def events(self, y: Columns) -> NDArray[np.bool_]:
+    def events(self, y: OutcomeColumns) -> Bools:
         """Whether the event was seen; bool [R]."""
         return y["event"].astype(bool)
 
-    def weighed(self, y: Columns) -> NDArray[np.bool_]:
-        """Events: without one the loss is 0 for every model; bool [R]."""
+    def informative(self, y: OutcomeColumns) -> Bools:
+        """Events: a site without events has a loss of 0 under every model; bool [R]."""
         return self.events(y)
 
-    def metrics(self, score: Floats, y: Columns, segment: NDArray[np.int64], segments: int) -> dict[str, Floats]:
+    def metrics(self, score: Floats, y: OutcomeColumns, segment: Ints, segments: int) -> dict[str, Floats]:
         """Harrell's C; [G]."""
         time = y["time_days"].astype(np.float64)
         return {"cindex": harrell_c(score, time, self.events(y), segment, segments)}
 
 
-def partial(log_risk: Tensor, time: Tensor, event: Tensor, valid: Tensor, efron: bool) -> Tensor:
-    """What each event adds to the -log partial likelihood, in order of time, 0 for others; each [B] -> [B].
+def partial_terms(log_risk: Tensor, time: Tensor, event: Tensor, valid: Tensor, efron: bool) -> Tensor:
+    """Term of each event in the negative log partial likelihood, latest first; 0 for other rows; each [B] -> [B].
 
-    Rows that are not valid leave last and at no risk, so what stands in them cannot matter.
+    Rows that are not valid get time -inf and risk 0, so their contents do not matter.
     """
     time = torch.where(valid, time, torch.full_like(time, -torch.inf))
     time, order = torch.sort(time, descending=True)
     died = (event * valid)[order] > 0
     log_risk = torch.where(valid, log_risk, torch.full_like(log_risk, -torch.inf))[order]
-    first, last = ties(time)
-    at_risk = torch.logcumsumexp(log_risk, 0)[last]  # log of the sum over all who leave then or later
+    first, last = tied_runs(time)
+    at_risk = torch.logcumsumexp(log_risk, 0)[last]  # log of the summed risk of all who exit then or later
     none = torch.zeros_like(log_risk)
     added = at_risk
     if efron:
-        dying = torch.where(died, (log_risk - at_risk).exp(), none)  # share of the risk
+        dying = torch.where(died, (log_risk - at_risk).exp(), none)  # share of the summed risk
         dying = none.scatter_add(0, last, dying)[last]
         seen = died.to(log_risk.dtype).cumsum(0)
         before = seen - died.to(log_risk.dtype)
@@ -108,8 +103,8 @@ def partial(log_risk: Tensor, time: Tensor, event: Tensor, valid: Tensor, efron:
     return torch.where(died, added - torch.where(died, log_risk, none), none)
 
 
-def ties(time: Tensor) -> tuple[Tensor, Tensor]:
-    """First and last place of the run of equal times that each place is in; sorted [B] -> [B], [B]."""
+def tied_runs(time: Tensor) -> tuple[Tensor, Tensor]:
+    """First and last index of the run of equal times around every index; sorted [B] -> [B], [B]."""
     place, edge = torch.arange(len(time)), torch.ones(1, dtype=torch.bool)
     changes = time[1:] != time[:-1]
     first = torch.where(torch.cat([edge, changes]), place, 0).cummax(0).values
@@ -118,7 +113,7 @@ def ties(time: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def without_intercept(module: nn.Module) -> nn.Module:
-    """The module with no constant in its last layer: a partial likelihood does not depend on it."""
+    """The module less the bias of its last layer, on which a partial likelihood does not depend; changed in place."""
     linear = [part for part in module.modules() if isinstance(part, nn.Linear)]
     if linear:
         linear[-1].register_parameter("bias", None)
@@ -127,16 +122,13 @@ def without_intercept(module: nn.Module) -> nn.Module:
 
 @dataclass
 class CoxSettings(TaskSettings):
-    """Predict the time to an event by hazard ratios that hold at every site."""
+    """Predict the time to an event by hazard ratios that are the same at all sites."""
 
+    kind = Survival
     judged_by = ("loss", "cindex")
 
     ties: Ties = Ties.efron
 
-    def choose(self, cohort: Cohort) -> str:
-        """The named outcome, or the cohort's only survival one."""
-        return only(cohort, self.outcome, Survival)
-
-    def build(self, net: Net, federation: Federation) -> Task:
+    def restore(self, net: Net, features: int, levels: tuple[str, ...], constants: Constants) -> Task:
         """Cox with one output."""
-        return Cox(without_intercept(net.build(len(federation.features), 1)), self.ties)
+        return Cox(without_intercept(net.build(features, 1)), self.ties)

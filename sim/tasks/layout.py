@@ -1,4 +1,4 @@
-"""A model is a vector: the layout that lets an ordinary nn.Module be called on one flat tensor."""
+"""Models as vectors: the layout of the parameters of an ordinary nn.Module in one flat tensor."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from torch.func import functional_call
 
 @dataclass(frozen=True)
 class Layout:
-    """Names and shapes of a module's parameters, end to end in one vector [P]."""
+    """Names and shapes of a module's parameters, concatenated in one vector [P]."""
 
     names: tuple[str, ...]
     shapes: tuple[tuple[int, ...], ...]
 
     @classmethod
     def of(cls, module: nn.Module) -> "Layout":
-        """Layout of a module without buffers; running statistics would be averaged as if they were weights."""
+        """Layout of a module; raises if it has buffers, which would be averaged as if they were weights."""
         buffers = [name for name, _ in module.named_buffers()]
         if buffers:
             raise ValueError(f"{type(module).__name__} has buffers ({', '.join(buffers)}); use a module without them.")
@@ -32,16 +32,16 @@ class Layout:
 
     @property
     def size(self) -> int:
-        """P."""
+        """Number of parameters, P."""
         return sum(self.sizes)
 
     def unpack(self, v: Tensor) -> dict[str, Tensor]:
-        """Views of the vector under the module's names; [P] -> named tensors."""
+        """Views of the vector by the names of the module's parameters; [P] -> tensors of their shapes."""
         parts = torch.split(v, self.sizes)
         return {name: part.view(shape) for name, shape, part in zip(self.names, self.shapes, parts, strict=True)}
 
     def pack(self, tensors: Sequence[Tensor]) -> Tensor:
-        """One vector from tensors in the layout's order; -> [P]."""
+        """Vector of the tensors, given in the order of the layout; -> [P]."""
         return torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
 
 

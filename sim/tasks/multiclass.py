@@ -1,32 +1,31 @@
-"""One class among several: softmax, judged by log loss, macro AUROC, Brier score, accuracy and balanced accuracy."""
+"""Multi-class classification: softmax; metrics are macro AUROC, Brier score, accuracy and balanced accuracy."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from sim.arrays import Bools, Floats, Ints
 from sim.cohort.outcomes import Categorical
-from sim.cohort.table import Cohort
-from sim.federation.federation import Federation
 from sim.metrics.classes import accuracy_classes, auroc_macro, balanced_accuracy, brier_classes
 from sim.tasks.closed import Loss, closed_form
 from sim.tasks.nets import Net
-from sim.tasks.outcome import only
-from sim.tasks.task import Columns, Floats, Task, TaskSettings
+from sim.tasks.task import Constants, OutcomeColumns, Task, TaskSettings
 
 
 class Multiclass(Task):
-    """A module with one output a class, the log-odds of each up to a constant of the row."""
+    """Classification by a module with one output per class, its log-probability up to a constant of the row."""
+
+    predicts = "probability"
 
     def __init__(self, module: nn.Module, classes: int) -> None:
         super().__init__(module)
         self.scores = (classes,)
 
-    def targets(self, y: Columns) -> dict[str, Tensor]:
-        """Number of the class, as a float like all targets; [R]."""
+    def targets(self, y: OutcomeColumns) -> dict[str, Tensor]:
+        """Class number, as a float like all targets; [R]."""
         return {"label": torch.from_numpy(y["label"].astype(np.float32))}
 
     @closed_form(Loss.softmax)
@@ -38,12 +37,12 @@ class Multiclass(Task):
         """Probability of every class; [N, K] -> [N, K]."""
         return torch.softmax(output, 1)
 
-    def events(self, y: Columns) -> NDArray[np.bool_]:
-        """Any class but the first; bool [R]."""
+    def events(self, y: OutcomeColumns) -> Bools:
+        """Whether the class is any but the first; bool [R]."""
         return y["label"].astype(np.int64) > 0
 
-    def metrics(self, score: Floats, y: Columns, segment: NDArray[np.int64], segments: int) -> dict[str, Floats]:
-        """Each [G]."""
+    def metrics(self, score: Floats, y: OutcomeColumns, segment: Ints, segments: int) -> dict[str, Floats]:
+        """Macro AUROC, Brier score, accuracy and balanced accuracy; each [G]."""
         label = y["label"].astype(np.int64)
         return {
             "auroc_macro": auroc_macro(score, label, segment, segments),
@@ -55,23 +54,19 @@ class Multiclass(Task):
 
 @dataclass
 class MulticlassSettings(TaskSettings):
-    """Predict one class among several."""
+    """Predict one of several classes."""
 
+    kind = Categorical
     judged_by = ("loss", "auroc_macro", "brier_classes", "accuracy", "balanced_accuracy")
 
-    def choose(self, cohort: Cohort) -> str:
-        """The named outcome, or the cohort's only one of several classes."""
-        return only(cohort, self.outcome, Categorical)
-
-    def build(self, net: Net, federation: Federation) -> Task:
+    def restore(self, net: Net, features: int, levels: tuple[str, ...], constants: Constants) -> Task:
         """Softmax with one output a class."""
-        classes = len(federation.levels)
-        return Multiclass(net.build(len(federation.features), classes), classes)
+        return Multiclass(net.build(features, len(levels)), len(levels))
 
 
 @dataclass
 class Stage(MulticlassSettings):
-    """Predict the stage at diagnosis, from what does not give it away; the size nearly does."""
+    """Predict the stage at diagnosis; by default without the tumour size, which nearly determines it."""
 
     outcome: str = "stage"
     without: list[str] = field(default_factory=lambda: ["tumor_size_cm"])
@@ -79,6 +74,6 @@ class Stage(MulticlassSettings):
 
 @dataclass
 class CancerType(MulticlassSettings):
-    """Predict which cancer it is, from what is the same question in every cancer."""
+    """Predict the type of cancer, from predictors that are recorded for every cancer."""
 
     outcome: str = "cancer_type"

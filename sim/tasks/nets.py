@@ -21,7 +21,7 @@ class Net:
     """One entry of the `net` config group."""
 
     def build(self, features: int, outputs: int) -> nn.Module:
-        """Module that maps [B, features] to [B, outputs]; it must have no buffers."""
+        """Module that maps [B, features] to [B, outputs], without buffers."""
         raise NotImplementedError
 
 
@@ -30,7 +30,7 @@ class Linear(Net):
     """One affine map: logistic regression, or a linear hazard."""
 
     def build(self, features: int, outputs: int) -> nn.Module:
-        """Module [B, features] -> [B, outputs]."""
+        """Module that maps [B, features] to [B, outputs]."""
         return nn.Linear(features, outputs)
 
 
@@ -42,11 +42,11 @@ class MLP(Net):
     activation: Activation = Activation.relu
 
     def __post_init__(self) -> None:
-        for at, units in enumerate(self.hidden):
-            within(f"net.hidden[{at}]", units, 1)
+        for layer, units in enumerate(self.hidden):
+            within(f"net.hidden[{layer}]", units, 1)
 
     def build(self, features: int, outputs: int) -> nn.Module:
-        """Module [B, features] -> [B, outputs]."""
+        """Module that maps [B, features] to [B, outputs]."""
         widths = [features, *self.hidden]
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise(widths):
@@ -55,7 +55,7 @@ class MLP(Net):
 
 
 class Proportional(nn.Module):
-    """One score a patient and one intercept a time bin: logit h_b(x) = a_b + f(x)."""
+    """One score per patient and one intercept per time bin: `logit h_b(x) = a_b + f(x)`."""
 
     def __init__(self, net: nn.Module, bins: int) -> None:
         super().__init__()

@@ -1,20 +1,19 @@
-"""Which outcome a task learns: the one the user named, or the only one that fits."""
+"""The outcome that a task learns: the one in the settings, or the only one of the right kind."""
 
 from sim.checks import Refused
-from sim.cohort.outcomes import Binary, Categorical, Survival
+from sim.cohort.outcomes import Binary, Categorical, Kind, Survival
 from sim.cohort.table import Cohort
 
-Kind = type[Binary] | type[Categorical] | type[Survival]
 WORDS: dict[Kind, str] = {
     Binary: "a yes-or-no label",
     Categorical: "a label of several classes",
     Survival: "a time and an event",
 }
-OVERALL = "survival"  # the survival that is meant where a cohort has others beside it
+OVERALL = "survival"  # the outcome that is taken where a cohort has several of survival
 
 
-def only(cohort: Cohort, named: str, kind: Kind) -> str:
-    """Name of the outcome of that kind; refuses when the name is of another kind, or none or several fit."""
+def choose_outcome(cohort: Cohort, named: str, kind: Kind) -> str:
+    """Name of an outcome of that kind: `named`, or the only one; refuses another kind, and none or several."""
     fitting = [name for name, outcome in cohort.outcomes.items() if isinstance(outcome, kind)]
     if named:
         if not isinstance(cohort.outcome(named), kind):

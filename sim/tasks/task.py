@@ -1,4 +1,4 @@
-"""A task: what is learned. Written for one site and one parameter vector; the engine lifts it to all sites."""
+"""A task: what is learned. Written for one site and one parameter vector; the engine applies it to all sites."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -9,21 +9,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sim.arrays import Bools, Floats, Ints
 from sim.checks import Refused, one_of
 from sim.cohort.clinical.unlearnable import varies
+from sim.cohort.outcomes import Kind
 from sim.cohort.table import Cohort
 from sim.federation.federation import Federation
 from sim.metrics.segments import segment_mean
 from sim.random import stream
 from sim.tasks.layout import Layout, call
 from sim.tasks.nets import Net, Proportional
+from sim.tasks.outcome import choose_outcome
 
-Columns = Mapping[str, NDArray[np.generic]]  # columns of the outcome, each [R]
-Floats = NDArray[np.float64]
+OutcomeColumns = Mapping[str, NDArray[np.generic]]  # columns of the outcome, each [R]
+Constants = Mapping[str, list[float]]
 
 
 class Batch(NamedTuple):
-    """Rows of one site; padding rows have `valid` False and are copies of real ones."""
+    """Rows of one site; `valid` is False in rows of padding, which are copies of real rows."""
 
     x: Tensor  # [B, D]
     y: dict[str, Tensor]  # each [B]
@@ -31,28 +34,30 @@ class Batch(NamedTuple):
 
 
 def mean_over(rows: Tensor, valid: Tensor) -> Tensor:
-    """Mean over valid rows; what stands in the others cannot matter; [B], [B] -> scalar."""
+    """Mean over valid rows, whatever the others contain; [B], [B] -> scalar; 0 without valid rows."""
     return torch.where(valid, rows, torch.zeros_like(rows)).sum() / valid.sum().clamp_min(1)
 
 
 class Task:
     """A network and its loss.
 
-    A subclass says what a row costs (`row_loss`), what a model predicts (`predict`) and how predictions are judged
-    (`metrics`). `module` is any nn.Module without buffers.
+    A subclass defines the loss of a row (`row_loss`), the prediction (`score`) and its metrics (`metrics`). `module` is
+    any nn.Module without buffers.
 
     scores       shape of a row's prediction: () for one number, (K,) for one a class
+    predicts     what these numbers are
     whole_sites  the loss is of all training rows of a site together, and no sum over rows
     """
 
     scores: tuple[int, ...] = ()
+    predicts: ClassVar[str] = "risk"
     whole_sites: ClassVar[bool] = False
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module.eval().requires_grad_(False)
         self.layout = Layout.of(module)
 
-    def targets(self, y: Columns) -> dict[str, Tensor]:
+    def targets(self, y: OutcomeColumns) -> dict[str, Tensor]:
         """Tensors that `row_loss` needs, from the outcome's columns; each [R]."""
         raise NotImplementedError
 
@@ -64,31 +69,29 @@ class Task:
         """Prediction of every row from the network's output: probabilities or risk; [N, ...] -> [N, *scores]."""
         raise NotImplementedError
 
-    def segment_loss(
-        self, score: Floats, row_loss: Floats, y: Columns, segment: NDArray[np.int64], segments: int
-    ) -> Floats:
-        """Loss of every segment of rows: the mean of theirs; [N, *scores], [N] -> [G]."""
+    def segment_loss(self, score: Floats, row_loss: Floats, y: OutcomeColumns, segment: Ints, segments: int) -> Floats:
+        """Loss of every segment: the mean over its rows; [N, *scores], [N] -> [G]."""
         return segment_mean(row_loss, segment, segments)
 
-    def metrics(self, score: Floats, y: Columns, segment: NDArray[np.int64], segments: int) -> dict[str, Floats]:
-        """Metrics of every segment of rows (a site's split) at once; [N, *scores] -> name -> [G]."""
+    def metrics(self, score: Floats, y: OutcomeColumns, segment: Ints, segments: int) -> dict[str, Floats]:
+        """Metrics of every segment (the rows of a site and split); [N, *scores] -> name -> [G]."""
         raise NotImplementedError
 
-    def events(self, y: Columns) -> NDArray[np.bool_]:
+    def events(self, y: OutcomeColumns) -> Bools:
         """Whether the outcome happened; bool [R]."""
         raise NotImplementedError
 
-    def weighed(self, y: Columns) -> NDArray[np.bool_]:
-        """Rows without which a loss says nothing of a model; bool [R]."""
+    def informative(self, y: OutcomeColumns) -> Bools:
+        """Rows that carry information for the loss: all of them, or for Cox regression the events; bool [R]."""
         return np.ones(len(next(iter(y.values()))), dtype=bool)
 
     @property
     def convex(self) -> bool:
-        """Whether the loss has one minimum: no hidden layer."""
+        """Whether the loss is convex in the parameters: the module has no hidden layer."""
         return all(isinstance(part, nn.Linear | Proportional) for part in self.module.modules())
 
     def init(self, seed: int) -> Tensor:
-        """Start of every run with this seed: torch's own law for linear layers, U(+-1/sqrt(fan_in)); [P]."""
+        """Initial parameters: `U(-b, b)` with `b = 1 / sqrt(fan_in)`, torch's default for linear layers; [P]."""
         rng = stream(seed, "init")
         shapes = dict(zip(self.layout.names, self.layout.shapes, strict=True))
         parts = []
@@ -116,21 +119,25 @@ class Task:
 class TaskSettings:
     """One entry of the `task` config group."""
 
+    kind: ClassVar[Kind]  # of outcome that the task learns
     judged_by: ClassVar[tuple[str, ...]] = ("loss",)  # names of the metrics that the task gives
 
     outcome: str = ""  # name of the cohort's outcome; empty = its only one of the right kind
-    without: list[str] = field(default_factory=list)  # predictors of the cohort to leave out
+    without: list[str] = field(default_factory=list)  # predictors of the cohort that are left out
 
     def choose(self, cohort: Cohort) -> str:
-        """Name of the outcome to learn, or a refusal."""
-        raise NotImplementedError
+        """Name of the outcome to learn: the named one, or the cohort's only one of the kind; else a refusal."""
+        return choose_outcome(cohort, self.outcome, self.kind)
 
     def ask(self, cohort: Cohort, outcome: str) -> Cohort:
-        """Patients of whom the outcome is known, with the predictors that are taken; refuses what cannot be learned."""
-        usual = type(self)().without  # which a cohort may lack
-        for at, column in enumerate(self.without):
-            if column not in usual:
-                one_of(f"task.without[{at}]", column, cohort.predictors[outcome])
+        """The patients whose outcome is known, with the predictors of the task.
+
+        Refuses a column of `without` that is no predictor, no predictors left, and an outcome that cannot be learned.
+        """
+        default = type(self)().without  # a cohort may lack these
+        for number, column in enumerate(self.without):
+            if column not in default:
+                one_of(f"task.without[{number}]", column, cohort.predictors[outcome])
         cohort = cohort.where_known(outcome)
         kept = tuple(column for column in cohort.predictors[outcome] if column not in self.without)
         if not kept:
@@ -142,6 +149,14 @@ class TaskSettings:
             return cohort
         return replace(cohort, predictors={**cohort.predictors, outcome: kept})
 
+    def constants(self, federation: Federation) -> Constants:
+        """What the task takes from the training rows; it must become JSON."""
+        return {}
+
+    def restore(self, net: Net, features: int, levels: tuple[str, ...], constants: Constants) -> Task:
+        """The task for D features, the classes of an outcome that has several, and what `constants` gave."""
+        raise NotImplementedError
+
     def build(self, net: Net, federation: Federation) -> Task:
         """The task for this federation's features (and, for survival, its training event times)."""
-        raise NotImplementedError
+        return self.restore(net, len(federation.features), federation.levels, self.constants(federation))

@@ -4,9 +4,15 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from sim.methods.algorithms.base import Algorithm, Weighting
+import numpy as np
+
+from sim.local.settings import Tier, Training
+from sim.methods.algorithms.base import Algorithm
 from sim.methods.algorithms.feddyn import FedDyn
 from sim.methods.algorithms.fedprox import FedProx
+from sim.methods.algorithms.fedsam import FedSAM
+from sim.methods.algorithms.qfedavg import QFedAvg
+from sim.methods.contract import Weighting
 from sim.verify import fixed_points as rest
 from sim.verify import paths as recursion
 from sim.verify.properties import (
@@ -15,6 +21,7 @@ from sim.verify.properties import (
     alone,
     averages,
     ends,
+    follows,
     one_step,
     optima,
     optimum,
@@ -24,14 +31,15 @@ from sim.verify.properties import (
     scalar,
     spatial,
 )
-from sim.verify.trial import narrow
+from sim.verify.quadratic import Array, two_sites
+from sim.verify.trial import Trial, narrow
 
 
 def proximal(mu: float) -> Build:
     """FedProx with this mu."""
 
-    def build(method: type[Algorithm], weighting: Weighting) -> Algorithm:
-        return narrow(method, FedProx)(weighting=weighting, mu=mu)
+    def build(method: type[Algorithm]) -> Algorithm:
+        return narrow(method, FedProx)(mu=mu)
 
     return build
 
@@ -39,10 +47,20 @@ def proximal(mu: float) -> Build:
 def dynamic(alpha: float) -> Build:
     """FedDyn with this alpha."""
 
-    def build(method: type[Algorithm], weighting: Weighting) -> Algorithm:
-        return narrow(method, FedDyn)(weighting=weighting, alpha=alpha)
+    def build(method: type[Algorithm]) -> Algorithm:
+        return narrow(method, FedDyn)(alpha=alpha)
 
     return build
+
+
+def sharpness(rho: float) -> Build:
+    """FedSAM with this rho."""
+    return lambda method: narrow(method, FedSAM)(rho=rho)
+
+
+def fair(q: float) -> Build:
+    """q-FedAvg with this q."""
+    return lambda method: narrow(method, QFedAvg)(q=q)
 
 
 def of_fedavg() -> Checks:
@@ -93,10 +111,41 @@ def of_feddyn() -> Checks:
     yield from paths(dynamic(0.4), recursion.feddyn(0.4))
 
 
+def of_fedsam() -> Checks:
+    """FedSAM: its recursion, and FedAvg where the neighbourhood is a point."""
+    for weighting in Weighting:
+        trial = spatial(20, 3, weighting)
+        yield follows(sharpness(0.3), trial, recursion.fedsam(0.3), f"path, rho 0.3, weighting {weighting.value}")
+    decayed = spatial(15)
+    decayed = replace(decayed, training=replace(decayed.training, weight_decay=0.2))
+    yield follows(sharpness(0.1), decayed, recursion.fedsam(0.1), "path, rho 0.1, all sites, weight decay")
+    stacked = spatial(10, 3, momentum=0.6)
+    stacked = replace(stacked, training=replace(stacked.training, tier=Tier.stacked))
+    yield averages(sharpness(0.0), stacked, "rho 0 is FedAvg, bit for bit", 0.0)
+
+
+def of_qfedavg() -> Checks:
+    """q-FedAvg: the stationary points of sum p f^(q+1) with one local step, by hand; FedAvg at q = 0."""
+    for q, point in ((1.0, 1.147689), (5.0, 1.041559)):
+        trial = Trial(two_sites(), (1, 1), 6000, Training(lr=0.01, batch=0), Weighting.sites)
+
+        def minimum(trial: Trial, point: float = point) -> Array:
+            return np.array([point])
+
+        yield ends(fair(q), trial, minimum, f"minimum of the q-FFL objective, q {q:g}", 2e-6)
+    for weighting in Weighting:
+        for q in (0.5, 2.0):
+            trial = spatial(20, 3, weighting)
+            yield follows(fair(q), trial, recursion.qfedavg(q), f"path, q {q:g}, weighting {weighting.value}")
+    yield averages(fair(0.0), spatial(20, 3, momentum=0.6), "q 0 is FedAvg", 1e-12)
+
+
 CHECKS: dict[str, Callable[[], Checks]] = {
     "fedavg": of_fedavg,
     "fedprox": of_fedprox,
     "scaffold": of_scaffold,
     "fednova": of_fednova,
     "feddyn": of_feddyn,
+    "fedsam": of_fedsam,
+    "qfedavg": of_qfedavg,
 }

@@ -1,26 +1,49 @@
-"""The list of certificates: every algorithm and every server optimiser, through the engine, against its theory."""
+"""The list of certificates: every entry of every axis, through the engine, against its theory."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
+from sim.engine.clusters import CLUSTERED
+from sim.methods.aggregators import AGGREGATORS
 from sim.methods.algorithms import ALGORITHMS
-from sim.methods.algorithms.base import Algorithm
-from sim.methods.servers import SERVERS, Server
-from sim.verify import algorithms as of_algorithms
-from sim.verify import servers as of_servers
-from sim.verify.check import Certificate, certify
+from sim.methods.attacks import ATTACKS
+from sim.methods.personal import PERSONAL
+from sim.methods.servers import SERVERS
+from sim.methods.systems import SYSTEMS
+from sim.methods.uplink import UPLINK
+from sim.verify import aggregators, algorithms, personal, servers, systems, uplink
+from sim.verify.check import Certificate, Check, certify
+
+Checks = Mapping[str, Callable[[], Iterator[Check[Any]]]]
+
+TABLES: dict[str, Mapping[str, type]] = {
+    "algorithm": {**ALGORITHMS, **CLUSTERED},
+    "uplink": UPLINK,
+    "attack": ATTACKS,
+    "aggregator": AGGREGATORS,
+    "server": SERVERS,
+    "personal": PERSONAL,
+    "system": SYSTEMS,
+}
+CHECKS: dict[str, Checks] = {
+    "algorithm": {**algorithms.CHECKS, **systems.LOOPS},
+    "uplink": uplink.CHECKS,
+    "attack": aggregators.ATTACKS,
+    "aggregator": aggregators.CHECKS,
+    "server": servers.CHECKS,
+    "personal": personal.CHECKS,
+    "system": systems.CHECKS,
+}
 
 
-def certificates(
-    algorithms: Mapping[str, type[Algorithm]] = ALGORITHMS, servers: Mapping[str, type[Server]] = SERVERS
-) -> Iterator[Certificate]:
-    """Certificates of every entry of two tables, one by one as they are found; some seconds for all.
+def certificates(tables: Mapping[str, Mapping[str, type]] = TABLES, only: str = "") -> Iterator[Certificate]:
+    """Certificates of every entry of some axes' tables, one by one as they are found; some seconds for all.
 
     A class that is wrong fails at least one of its own. So does one whose run diverges, raises or is not a number, and
-    one that nobody has proved anything about.
+    one that nobody has proved anything about. only: the name of one entry; empty = all.
     """
-    for name, algorithm in algorithms.items():
-        checks = of_algorithms.CHECKS[name]() if name in of_algorithms.CHECKS else ()
-        yield from certify(name, algorithm, checks, "CHECKS of sim/verify/algorithms.py")
-    for name, server in servers.items():
-        tests = of_servers.CHECKS[name]() if name in of_servers.CHECKS else ()
-        yield from certify(name, server, tests, "CHECKS of sim/verify/servers.py")
+    for axis, table in tables.items():
+        for name, entry in table.items():
+            if only in ("", name):
+                checks = CHECKS[axis][name]() if name in CHECKS[axis] else ()
+                yield from certify(axis, name, entry, checks)

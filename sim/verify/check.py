@@ -13,8 +13,9 @@ M = TypeVar("M")
 
 @dataclass(frozen=True)
 class Certificate:
-    """One method, one property, and how far the engine is from it."""
+    """One entry of an axis, one property, and how far the engine is from it."""
 
+    axis: str
     method: str
     property: str
     error: float  # largest absolute difference; inf when the run broke off or left the numbers
@@ -34,21 +35,22 @@ class Check(Generic[M]):
     error: Callable[[type[M]], float]  # largest absolute difference between the engine and the theorem
     tolerance: float = 1e-10  # the quantities are of order 1; float64 and some 1000 steps leave about 1e-13
 
-    def certify(self, method: str, entry: type[M]) -> Certificate:
+    def certify(self, axis: str, method: str, entry: type[M]) -> Certificate:
         """Certificate of one class. Whatever goes wrong in the run is the class's failure, not the caller's."""
         try:
             with np.errstate(all="ignore"):
                 error = self.error(entry)
         except Exception:
             error = math.inf
-        return Certificate(method, self.property, math.inf if math.isnan(error) else error, self.tolerance)
+        return Certificate(axis, method, self.property, math.inf if math.isnan(error) else error, self.tolerance)
 
 
-def certify(method: str, entry: type[M], checks: Iterable[Check[M]], where: str) -> Iterator[Certificate]:
-    """Certificates of one entry of a table; without any checks it fails, and says where they belong."""
+def certify(axis: str, method: str, entry: type[M], checks: Iterable[Check[M]]) -> Iterator[Certificate]:
+    """Certificates of one entry of an axis; without any checks it fails, and says where they belong."""
     empty = True
     for check in checks:
         empty = False
-        yield check.certify(method, entry)
+        yield check.certify(axis, method, entry)
     if empty:
-        yield Certificate(method, f"has no certificate: prove it against a closed form in {where}", math.inf, 0.0)
+        remedy = "has no certificate: prove it against a closed form in the CHECKS of sim/verify"
+        yield Certificate(axis, method, remedy, math.inf, 0.0)

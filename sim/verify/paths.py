@@ -110,6 +110,49 @@ def feddyn(alpha: float) -> Callable[[Trial], Array]:
     return closed
 
 
+def losses(trial: Trial, x: Array) -> Array:
+    """f_i(x) of every site; [S]."""
+    return np.array(
+        [0.5 * (x - b) @ a @ (x - b) for a, b in zip(trial.problem.curvature, trial.problem.centre, strict=True)]
+    )
+
+
+def fedsam(rho: float) -> Callable[[Trial], Array]:
+    """Qu et al. 2022, Algorithm 1; no momentum."""
+
+    def closed(trial: Trial) -> Array:
+        x, path, decay = trial.start, [trial.start], trial.training.weight_decay
+        for tick in trial.ticks():
+            deltas = []
+            for site in tick.sites:
+                w = x
+                for _ in range(trial.steps[site]):
+                    g = trial.problem.gradient(site, w) + decay * w
+                    there = w + rho * g / np.linalg.norm(g)
+                    w = w - tick.lr * (trial.problem.gradient(site, there) + decay * there)
+                deltas.append(w - x)
+            x = x + tick.p @ np.stack(deltas)
+            path.append(x)
+        return np.stack(path)
+
+    return closed
+
+
+def qfedavg(q: float) -> Callable[[Trial], Array]:
+    """Li et al. 2020, Algorithm 2, sums weighted by p."""
+
+    def closed(trial: Trial) -> Array:
+        x, path = trial.start, [trial.start]
+        for tick in trial.ticks():
+            f, step = losses(trial, x)[tick.sites] + 1e-10, -moves(trial, tick, x) / tick.lr
+            h = q * f ** (q - 1) * (step**2).sum(1) + f**q / tick.lr
+            x = x - (tick.p * f**q) @ step / (tick.p @ h)
+            path.append(x)
+        return np.stack(path)
+
+    return closed
+
+
 def descent(trial: Trial) -> Array:
     """Gradient descent on the pooled objective, one step a round."""
     x, path = trial.start, [trial.start]

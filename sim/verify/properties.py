@@ -8,32 +8,33 @@ import torch
 
 from sim.local import plan
 from sim.local.settings import Tier, Training
-from sim.methods.algorithms import FedAvg
-from sim.methods.algorithms.base import Algorithm, Weighting
-from sim.methods.systems import System
+from sim.methods.algorithms.base import Algorithm
+from sim.methods.contract import Weighting
+from sim.methods.roles import Roles
+from sim.methods.systems.sync import Sync
 from sim.verify import paths as recursion
 from sim.verify.check import Check
 from sim.verify.quadratic import Array, six_sites, two_sites
 from sim.verify.trial import Trial, gap
 
 Checks = Iterator[Check[Algorithm]]
-Build = Callable[[type[Algorithm], Weighting], Algorithm]  # the class with settings
+Build = Callable[[type[Algorithm]], Algorithm]  # the class with settings
 Closed = Callable[[Trial], Array]  # a path [T + 1, D] or its end [D], without the engine
 
 
-def plain(method: type[Algorithm], weighting: Weighting) -> Algorithm:
-    """A method without settings of its own."""
-    return method(weighting=weighting)
+def plain(method: type[Algorithm]) -> Algorithm:
+    """A method as it is by default."""
+    return method()
 
 
 def follows(build: Build, trial: Trial, closed: Closed, words: str, tolerance: float = 1e-10) -> Check[Algorithm]:
     """The whole path is the closed form's."""
-    return Check(words, lambda method: gap(trial.path(build(method, trial.weighting)), closed(trial)), tolerance)
+    return Check(words, lambda method: gap(trial.path(Roles(build(method))), closed(trial)), tolerance)
 
 
 def ends(build: Build, trial: Trial, closed: Closed, words: str, tolerance: float = 1e-10) -> Check[Algorithm]:
     """The last model is the closed form's limit."""
-    return Check(words, lambda method: gap(trial.end(build(method, trial.weighting)), closed(trial)), tolerance)
+    return Check(words, lambda method: gap(trial.end(Roles(build(method))), closed(trial)), tolerance)
 
 
 def scalar(steps: tuple[int, int], lr: float, rounds: int, momentum: float = 0.0) -> Trial:
@@ -41,10 +42,10 @@ def scalar(steps: tuple[int, int], lr: float, rounds: int, momentum: float = 0.0
     return Trial(two_sites(), steps, rounds, Training(lr=lr, batch=0, momentum=momentum))
 
 
-def spatial(rounds: int, sites: int = 0, weighting: Weighting = Weighting.rows, momentum: float = 0.0) -> Trial:
+def spatial(rounds: int, sites: int = 0, weighting: Weighting = Weighting.patients, momentum: float = 0.0) -> Trial:
     """A trial on six random quadratics with unequal rows and steps; sites: how many train in a round, 0 = all."""
     training = Training(lr=0.05, batch=0, momentum=momentum)
-    return Trial(six_sites(), (3, 1, 4, 2, 6, 3), rounds, training, weighting, System(sites))
+    return Trial(six_sites(), (3, 1, 4, 2, 6, 3), rounds, training, weighting, Sync(sites))
 
 
 def paths(build: Build, closed: Closed) -> Checks:
@@ -124,4 +125,4 @@ def torch_sgd(trial: Trial) -> Array:
 
 def averages(build: Build, trial: Trial, words: str, tolerance: float) -> Check[Algorithm]:
     """A special case whose path is the engine's own FedAvg."""
-    return follows(build, trial, lambda trial: trial.path(FedAvg(weighting=trial.weighting)), words, tolerance)
+    return follows(build, trial, lambda trial: trial.path(Roles()), words, tolerance)

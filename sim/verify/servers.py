@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from sim.local.settings import Training
-from sim.methods.algorithms import FedAvg
-from sim.methods.algorithms.base import Weighting
+from sim.methods.contract import Weighting
+from sim.methods.roles import Roles
 from sim.methods.servers import Adagrad, Adam, Momentum, Server
-from sim.methods.systems import System
+from sim.methods.systems.sync import Sync
 from sim.verify import fixed_points as rest
 from sim.verify.check import Check
 from sim.verify.paths import fedavg, moves
@@ -27,7 +27,7 @@ Checks = Iterator[Check[Server]]
 
 def trial(rounds: int) -> Trial:
     """Six random quadratics, three of them a round."""
-    return Trial(six_sites(), (3, 1, 4, 2, 6, 3), rounds, Training(lr=0.05, batch=0), Weighting.rows, System(3))
+    return Trial(six_sites(), (3, 1, 4, 2, 6, 3), rounds, Training(lr=0.05, batch=0), Weighting.patients, Sync(3))
 
 
 def by_torch(trial: Trial, make: Callable[[list[Tensor]], Optimizer]) -> Array:
@@ -56,19 +56,21 @@ def by_paper(trial: Trial, lr: float, beta1: float, tau: float, second: Callable
 def rests(make: Callable[[type[Server]], Server], rounds: int) -> Checks:
     """A server optimiser changes the way, not where FedAvg comes to rest."""
     still = Trial(two_sites(), (2, 4), rounds, Training(lr=0.1, batch=0))
-    yield Check("keeps FedAvg's fixed point", lambda server: gap(still.end(FedAvg(), make(server)), rest.fedavg(still)))
+    yield Check(
+        "keeps FedAvg's fixed point", lambda server: gap(still.end(Roles(server=make(server))), rest.fedavg(still))
+    )
 
 
 def of_sgd() -> Checks:
     """Plain addition."""
     rate = 0.6
     yield Check(
-        "rate 1 adds the mean step", lambda server: gap(trial(30).path(FedAvg(), server(lr=1.0)), fedavg(trial(30)))
+        "rate 1 adds the mean step", lambda server: gap(trial(30).path(Roles(server=server(lr=1.0))), fedavg(trial(30)))
     )
     yield Check(
         f"rate {rate:g} is torch's SGD",
         lambda server: gap(
-            trial(30).path(FedAvg(), server(lr=rate)), by_torch(trial(30), lambda x: torch.optim.SGD(x, rate))
+            trial(30).path(Roles(server=server(lr=rate))), by_torch(trial(30), lambda x: torch.optim.SGD(x, rate))
         ),
     )
     yield from rests(lambda server: server(lr=rate), 80)
@@ -80,7 +82,7 @@ def of_momentum() -> Checks:
 
         def error(server: type[Server], lr: float = lr, beta: float = beta) -> float:
             made = narrow(server, Momentum)(lr=lr, beta=beta)
-            return gap(trial(40).path(FedAvg(), made), by_torch(trial(40), lambda x: torch.optim.SGD(x, lr, beta)))
+            return gap(trial(40).path(Roles(server=made)), by_torch(trial(40), lambda x: torch.optim.SGD(x, lr, beta)))
 
         yield Check(f"lr {lr:g}, beta {beta:g} is torch's SGD with momentum", error)
     yield from rests(lambda server: narrow(server, Momentum)(lr=0.4, beta=0.6), 120)
@@ -95,12 +97,12 @@ def of_adagrad() -> Checks:
             return torch.optim.Adagrad(x, lr, initial_accumulator_value=tau**2, eps=tau)
 
         return gap(
-            trial(40).path(FedAvg(), narrow(server, Adagrad)(lr=lr, beta1=0.0, tau=tau)), by_torch(trial(40), make)
+            trial(40).path(Roles(server=narrow(server, Adagrad)(lr=lr, beta1=0.0, tau=tau))), by_torch(trial(40), make)
         )
 
     def paper_error(server: type[Server]) -> float:
         made = narrow(server, Adagrad)(lr=lr, beta1=0.7, tau=tau)
-        return gap(trial(40).path(FedAvg(), made), by_paper(trial(40), lr, 0.7, tau, lambda v, step: v + step**2))
+        return gap(trial(40).path(Roles(server=made)), by_paper(trial(40), lr, 0.7, tau, lambda v, step: v + step**2))
 
     yield Check("is torch's Adagrad", torch_error)
     yield Check("path of 40 rounds of Algorithm 2, beta1 0.7", paper_error)
@@ -120,7 +122,9 @@ def first_step() -> Checks:
 
     def error(server: type[Server]) -> float:
         made = narrow(server, Adam)(lr=lr, beta1=beta1, beta2=beta2, tau=tau)
-        return gap(once.path(FedAvg(), made), by_torch(once, lambda x: torch.optim.Adam(x, 1.0, (beta1, beta2), eps)))
+        return gap(
+            once.path(Roles(server=made)), by_torch(once, lambda x: torch.optim.Adam(x, 1.0, (beta1, beta2), eps))
+        )
 
     yield Check("first step is torch's Adam", error)
 
@@ -134,7 +138,7 @@ def moments(rule: Callable[[Array, Array, float], Array]) -> Checks:
         ) -> float:
             made = narrow(server, Adam)(lr=lr, beta1=beta1, beta2=beta2, tau=tau)
             paper = by_paper(trial(60), lr, beta1, tau, lambda v, step: rule(v, step, beta2))
-            return gap(trial(60).path(FedAvg(), made), paper)
+            return gap(trial(60).path(Roles(server=made)), paper)
 
         yield Check(f"path of 60 rounds of Algorithm 2, beta ({beta1:g}, {beta2:g}), tau {tau:g}", error)
     yield from rests(lambda server: narrow(server, Adam)(lr=1.0, beta1=0.5, beta2=0.9, tau=0.5), 200)

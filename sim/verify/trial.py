@@ -1,22 +1,38 @@
 """One training of a known quadratic: what the engine makes of it, and the schedule a closed form needs."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
-from sim.engine.executors import InProcess
-from sim.engine.rounds import Evaluation, Simulation, simulate
+from sim.engine.executors import InProcess, crew
+from sim.engine.loops import OwnLoop
+from sim.engine.rounds import rounds, simulate
+from sim.engine.simulation import Evaluation, Simulation
 from sim.local.settings import Training
-from sim.methods.algorithms.base import Algorithm, Weighting
-from sim.methods.servers import Server
-from sim.methods.systems import System
-from sim.verify.quadratic import Array, Quadratic, least_squares
+from sim.methods.contract import Weighting
+from sim.methods.roles import OWN, Roles
+from sim.methods.systems.base import Losses, Profile, System
+from sim.methods.systems.base import Tick as EngineTick
+from sim.methods.systems.sync import Sync
+from sim.verify.quadratic import Array, LeastSquares, Quadratic, least_squares
 
 T = TypeVar("T")
+
+
+@dataclass
+class Planned(Sync):
+    """Synchronous rounds in which every site takes a number of steps that is laid down."""
+
+    planned: tuple[int, ...] = ()  # [S]
+
+    def ticks(self, profile: Profile, rounds: int, losses: Losses) -> Iterator[EngineTick]:
+        """Those of `Sync`."""
+        return super().ticks(replace(profile, steps=np.array(self.planned)), rounds, losses)
 
 
 class Tick(NamedTuple):
@@ -36,46 +52,66 @@ class Trial:
     steps: tuple[int, ...]  # [S] local steps K_i
     rounds: int
     training: Training
-    weighting: Weighting = Weighting.rows
-    system: System = field(default_factory=System)
+    weighting: Weighting = Weighting.patients
+    system: System = field(default_factory=Sync)
     seed: int = 0
+    module: Callable[[], nn.Module] | None = None  # the linear map in another form; None = one layer
+    first: tuple[float, ...] = ()  # [D] the first model; empty = see `start`
 
     @property
     def start(self) -> Array:
         """Not zero, so that whoever confuses a model with its change is found out; [D]."""
+        if self.first:
+            return np.array(self.first)
         return np.linspace(0.5, 1.5, self.problem.centre.shape[1])
 
     @property
     def weights(self) -> Array:
         """Weight of every site in the objective, sum 1; [S]."""
-        weights = self.problem.rows if self.weighting is Weighting.rows else np.ones_like(self.problem.rows)
+        weights = self.problem.rows if self.weighting is Weighting.patients else np.ones_like(self.problem.rows)
         return np.asarray(weights / weights.sum())
 
     def optimum(self) -> Array:
         """Where the pooled objective is least; [D]."""
         return self.problem.optimum(self.weights)
 
-    def path(self, algorithm: Algorithm, server: Server | None = None) -> Array:
-        """Server models of rounds 0 to `rounds` from the engine; [T + 1, D]."""
-        simulation = Simulation(
+    def plan(self, roles: Roles) -> Simulation:
+        """The engine's view; a synchronous system takes the trial's steps."""
+        system = self.system
+        if type(system) is Sync:
+            system = Planned(**vars(system), planned=self.steps)
+        return Simulation(
             federation=self.problem.federation,
-            task=least_squares(self.problem.centre.shape[1]),
-            algorithm=algorithm,
-            server=server or Server(),
+            task=LeastSquares(self.module()) if self.module else least_squares(self.problem.centre.shape[1]),
+            roles=replace(roles, weighting=self.weighting, system=system),
             training=self.training,
-            system=self.system,
             evaluation=Evaluation(),
             rounds=self.rounds,
             seed=self.seed,
-            steps=np.array(self.steps),
-        )
-        return np.stack(
-            [round.model.numpy() for round in simulate(simulation, InProcess(), torch.from_numpy(self.start))]
         )
 
-    def end(self, algorithm: Algorithm, server: Server | None = None) -> Array:
+    def path(self, roles: Roles) -> Array:
+        """Server models of rounds 0 to `rounds` from the engine; [T + 1, D]."""
+        going = simulate(self.plan(roles), InProcess(), torch.from_numpy(self.start))
+        return np.stack([here.model.numpy() for here in going])
+
+    def end(self, roles: Roles) -> Array:
         """The last server model from the engine; [D]."""
-        return np.asarray(self.path(algorithm, server)[-1])
+        return np.asarray(self.path(roles)[-1])
+
+    def own(self, roles: Roles) -> Array:
+        """What the sites keep of their own after the last round; [S, D]."""
+        plan = self.plan(roles)
+        with crew(InProcess(), plan.job) as opened:
+            for _ in rounds(plan, opened, plan.standing(torch.from_numpy(self.start))):
+                pass
+            return opened.memory.read(np.arange(len(self.steps)), names=[OWN])[OWN].astype(np.float64)
+
+    def loop(self, method: OwnLoop) -> Array:
+        """Server models of a method with a loop of its own, from the task's own start; [T + 1, J, D]."""
+        plan = self.plan(method.roles(Roles()))
+        with crew(InProcess(), plan.job) as opened:
+            return np.stack([here.model.numpy() for here in method.rounds(plan, opened)])
 
     def ticks(self) -> Iterator[Tick]:
         """The rounds' rates, sites and weights."""

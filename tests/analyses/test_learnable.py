@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
-from sim.analyses.learnable import chance, judged, learnable, who
+from sim.analyses.learnable import auroc_with_error, c_error_at_chance, learnable, patients_by_cancer
 from sim.analyses.ridge import RIDGE, fit, fit_cox
 from sim.cli.main import app
 from sim.cohort.outcomes import Binary, Survival
@@ -57,7 +57,7 @@ def test_the_error_of_an_area_is_that_of_many_draws() -> None:
     for _ in range(400):
         event = rng.random(200) < 0.3
         score = rng.normal(size=200) + event
-        area, error = judged(score, event)
+        area, error = auroc_with_error(score, event)
         assert area == pytest.approx(roc_auc_score(event, score))
         areas.append(area)
         errors.append(error)
@@ -65,11 +65,11 @@ def test_the_error_of_an_area_is_that_of_many_draws() -> None:
 
 
 def test_verdicts_follow_the_law_of_the_patients() -> None:
-    told = learnable(made(3000)).set_index(["cancer", "predictors"])["learnable"]
-    assert told.loc[("breast", "all known at diagnosis")] == "yes"
-    assert told.loc[("breast", "without stage, T, N, M, size")] == "no"
-    assert told.loc[("lung", "all known at diagnosis")] == "no"
-    assert told.loc[("lung", "without stage, T, N, M, size")] == "no"
+    table = learnable(made(3000)).set_index(["cancer", "predictors"])["learnable"]
+    assert table.loc[("breast", "all known at diagnosis")] == "yes"
+    assert table.loc[("breast", "without stage, T, N, M, size")] == "no"
+    assert table.loc[("lung", "all known at diagnosis")] == "no"
+    assert table.loc[("lung", "without stage, T, N, M, size")] == "no"
 
 
 def test_too_few_events_are_not_judged() -> None:
@@ -78,13 +78,13 @@ def test_too_few_events_are_not_judged() -> None:
 
 def test_who_they_are() -> None:
     cohort = made(3000)
-    told = who(cohort).set_index("cancer")
+    table = patients_by_cancer(cohort).set_index("cancer")
     breast = cohort.table[cohort.table["cancer_type"] == "breast"]
-    assert told.loc["breast", "patients"] == len(breast)
-    assert told.loc["breast", "all"] == f"{breast['mortality_5y'].dropna().mean():.0%}"
-    shares = [float(word.strip(" %")) for word in told.loc["breast", "I / II / III / IV / unknown"].split("/")]
+    assert table.loc["breast", "patients"] == len(breast)
+    assert table.loc["breast", "all"] == f"{breast['mortality_5y'].dropna().mean():.0%}"
+    shares = [float(word.strip(" %")) for word in table.loc["breast", "I / II / III / IV / unknown"].split("/")]
     assert shares == pytest.approx([25, 25, 25, 25, 0], abs=3)
-    deaths = [float(word.strip(" %")) for word in told.loc["breast", "of whom dead at 5 y"].split("/")[:4]]
+    deaths = [float(word.strip(" %")) for word in table.loc["breast", "of whom dead at 5 y"].split("/")[:4]]
     assert deaths == pytest.approx([5, 15, 40, 80], abs=6)
 
 
@@ -107,22 +107,22 @@ def test_the_error_of_c_by_chance_is_that_of_many_draws(events: int) -> None:
     rng = stream(5, "learnable-test")
     site, event = np.zeros(100, dtype=np.int64), np.arange(100) < events
     drawn = [harrell_c(rng.normal(size=100), rng.exponential(size=100), event, site, 1)[0] for _ in range(400)]
-    assert chance(events) == pytest.approx(np.std(drawn), rel=0.1)
+    assert c_error_at_chance(events) == pytest.approx(np.std(drawn), rel=0.1)
 
 
 @pytest.mark.parametrize(("name", "low", "high"), [("lung", 0.60, 0.68), ("calibrated", 0.73, 0.79)])
 def test_survival_is_judged_by_c_where_five_years_are_not_known(name: str, low: float, high: float) -> None:
     """NCCTG: 0.65 by Cox on age, sex and performance (lifelines); calibrated: the pooled model of docs/tasks.md."""
-    told = learnable(experiment([f"cohort={name}"]).cohort.load(0)).set_index(["outcome", "predictors"])
-    row = told.loc[("survival", "all known at diagnosis")]
+    table = learnable(experiment([f"cohort={name}"]).cohort.load(0)).set_index(["outcome", "predictors"])
+    row = table.loc[("survival", "all known at diagnosis")]
     assert low < float(row["C, survival"].split(" ± ")[0]) < high
     assert row["learnable"] == "yes"
 
 
 def test_a_large_cohort_is_judged_by_some_of_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sim.analyses.learnable.MOST_ROWS", 1000)
-    told = learnable(made(4000))
-    assert 1100 > told.loc[told["predictors"] == "all known at diagnosis", "known of"].sum() > 600
+    table = learnable(made(4000))
+    assert 1100 > table.loc[table["predictors"] == "all known at diagnosis", "known of"].sum() > 600
 
 
 @pytest.mark.parametrize("name", ["lung", "calibrated"])

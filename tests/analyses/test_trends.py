@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import PoissonRegressor
 
-from sim.analyses.figures import courses
-from sim.analyses.sites import hold
-from sim.analyses.summarise import tell_trends
-from sim.analyses.trends import AFTER, ALL, FIRST, percent_change, trends
+from sim.analyses.answer_trends import summarise_trends
+from sim.analyses.figures import trends_figure
+from sim.analyses.sites import CohortBySite, group_by_site
+from sim.analyses.trends import HIDE_FIRST, NOTHING_HIDDEN, SUM_FIRST, percent_change, trends
 from sim.analyses.truth import annual_changes
 from sim.checks import Refused
 from sim.cohort.calibrated.source import Calibrated
@@ -18,7 +18,7 @@ from sim.cohort.table import Cohort
 YEARS = np.arange(2010.0, 2022.0)
 
 
-def cohort(cells, column="diagnosis_year"):
+def cohort(cells: list[tuple[str, str, int, int]], column: str = "diagnosis_year") -> Cohort:
     """Patients of (site, cancer, year, count) cells."""
     rows = [(site, cancer, year) for site, cancer, year, count in cells for _ in range(count)]
     table = pd.DataFrame(rows, columns=["site", "cancer", column])
@@ -27,40 +27,41 @@ def cohort(cells, column="diagnosis_year"):
     return Cohort("made", table, {"label": Binary("label")}, {"label": ("cancer",)})
 
 
-def held(made):
-    return hold(made, made.table["site"].to_numpy(dtype=str))
+def held(made: Cohort) -> CohortBySite:
+    """A cohort at the sites that its table names."""
+    return group_by_site(made, made.table["site"].to_numpy(dtype=str))
 
 
-def test_hiding_by_hand():
+def test_hiding_by_hand() -> None:
     # year: north, south -> sum; what north and south may show
     # 2018: 11, 20 -> 31; 2019: 6, 6 -> 12, both hidden; 2020: 4, 0 -> 4, hidden anyhow; 2021: 10, 15 -> 25, shows 15
     cells = [("north", "merkel", 2018, 11), ("north", "merkel", 2019, 6), ("north", "merkel", 2020, 4)]
     cells += [("north", "merkel", 2021, 10), ("south", "merkel", 2018, 20), ("south", "merkel", 2019, 6)]
     cells += [("south", "merkel", 2021, 15)]
     found = trends(held(cohort(cells)), "", "", 11, {})
-    whole, first, after = (found.trend["merkel", way] for way in (ALL, FIRST, AFTER))
+    whole, first, after = (found.trend["merkel", way] for way in (NOTHING_HIDDEN, SUM_FIRST, HIDE_FIRST))
     np.testing.assert_array_equal(whole.counts, [31, 12, 4, 25])
     np.testing.assert_array_equal(first.counts, [31, 12, np.nan, 25])
     np.testing.assert_array_equal(after.counts, [31, np.nan, np.nan, 15])
     assert first[2:] == pytest.approx((1 / 4, 0, 4 / 72))
     assert after[2:] == pytest.approx((2 / 4, 1 / 4, 1 - 46 / 72))
     assert np.isnan(after.apc.mean)  # two years are no trend
-    assert found.wires["Counts under secure summation"] == (1, 8 * 4, 0)
+    assert found.traffic["Counts under secure summation"] == (1, 8 * 4, 0)
 
 
-def test_threshold_is_the_smallest_count_shown():
+def test_threshold_is_the_smallest_count_shown() -> None:
     cells = [("a", "x", 2000 + at, count) for at, count in enumerate([9, 10, 11, 12])]
     for threshold, shown in ((11, 2), (10, 3), (1, 4)):
         found = trends(held(cohort(cells)), "", "cancer", threshold, {})
-        assert np.isfinite(found.trend["x", FIRST].counts).sum() == shown
+        assert np.isfinite(found.trend["x", SUM_FIRST].counts).sum() == shown
 
 
-def test_an_exact_course_gives_its_own_change():
+def test_an_exact_course_gives_its_own_change() -> None:
     assert percent_change(YEARS, 50 * 1.03 ** (YEARS - 2010)).mean == pytest.approx(3)
     assert percent_change(YEARS, np.full(12, 7.0)).mean == pytest.approx(0, abs=1e-9)
 
 
-def test_slope_is_scikit_learns():
+def test_slope_is_scikit_learns() -> None:
     counts = np.random.default_rng(0).poisson(40 * 0.98 ** (YEARS - 2010)).astype(float)
     model = PoissonRegressor(alpha=0, solver="newton-cholesky", tol=1e-12).fit((YEARS - 2015)[:, None], counts)
     found = percent_change(YEARS, counts)
@@ -71,7 +72,7 @@ def test_slope_is_scikit_learns():
     assert found.high == pytest.approx(100 * np.expm1(model.coef_[0] + 1.959964 * se), rel=1e-6)
 
 
-def consortium(seed, true):
+def consortium(seed: int, true: dict[str, float]) -> Cohort:
     """Eight sites; counts are Poisson with the true change."""
     rng = np.random.default_rng(seed)
     share = rng.dirichlet(np.full(8, 2.0))
@@ -84,35 +85,35 @@ def consortium(seed, true):
     return cohort(cells)
 
 
-def test_truth_is_found_by_summing_first_and_lost_by_hiding_first():
+def test_truth_is_found_by_summing_first_and_lost_by_hiding_first() -> None:
     true = {"merkel": 3.0, "lung": -2.0}
     found = trends(held(consortium(0, true)), "", "", 11, true)
     for name, change in true.items():
-        apc = found.trend[name, FIRST].apc
+        apc = found.trend[name, SUM_FIRST].apc
         slope, se = np.log1p(apc.mean / 100), (np.log1p(apc.high / 100) - np.log1p(apc.mean / 100)) / 1.96
         assert abs(slope - np.log1p(change / 100)) < 3 * se
-    assert found.trend["merkel", FIRST].lost == 0
-    assert found.trend["merkel", AFTER].lost > 0.3
-    assert found.trend["lung", AFTER].lost < 0.01
+    assert found.trend["merkel", SUM_FIRST].lost == 0
+    assert found.trend["merkel", HIDE_FIRST].lost > 0.3
+    assert found.trend["lung", HIDE_FIRST].lost < 0.01
     held_often = [
         low <= 3 <= high
         for seed in range(40)
-        for _, low, high in [trends(held(consortium(seed, true)), "", "", 11, {}).trend["merkel", FIRST].apc]
+        for _, low, high in [trends(held(consortium(seed, true)), "", "", 11, {}).trend["merkel", SUM_FIRST].apc]
     ]
     assert np.mean(held_often) >= 0.85  # 95 % expected; 33 of 40 or fewer has a chance of 1 in 1000
-    assert len(courses(found).axes) == 2
+    assert len(trends_figure(found).axes) == 2
 
 
-def test_order_of_rows_does_not_matter():
+def test_order_of_rows_does_not_matter() -> None:
     made = consortium(1, {"merkel": 3.0, "lung": -2.0})
     table = made.table.sample(frac=1, random_state=1).reset_index(drop=True)
     again = trends(held(Cohort("made", table, made.outcomes, made.predictors)), "", "", 11, {})
     first = trends(held(made), "", "", 11, {})
-    for one, other in zip(tell_trends(first).parts, tell_trends(again).parts, strict=True):
+    for one, other in zip(summarise_trends(first).tables, summarise_trends(again).tables, strict=True):
         assert one.frame.equals(other.frame)
 
 
-def test_refusals():
+def test_refusals() -> None:
     made = cohort([("a", "x", 2000 + at, 20) for at in range(4)], column="seen")
     with pytest.raises(Refused, match="diagnosis_year.*seen"):
         trends(held(made), "", "", 11, {})
@@ -130,22 +131,22 @@ def test_refusals():
         trends(held(two), "", "", 11, {})
 
 
-def test_years_of_a_site_of_its_own_are_no_trend():
+def test_years_of_a_site_of_its_own_are_no_trend() -> None:
     """Centres that accrue over other years than their neighbours: the counts rise because centres join."""
     own = Calibrated(patients=600).load(0)
     with pytest.raises(Refused, match=r"cohort\.years=10"):
         trends(held(own), "", "", 11, annual_changes(own))
     made = cohort([("old", "x", 2000 + at, 20) for at in range(6)] + [("new", "x", 2003 + at, 20) for at in range(3)])
-    assert "first years lie between 2000 and 2003" in tell_trends(trends(held(made), "", "", 11, {})).notes[-1]
+    assert "first years lie between 2000 and 2003" in summarise_trends(trends(held(made), "", "", 11, {})).notes[-1]
 
 
-def test_the_rarest_stand_first_and_a_way_without_a_trend_does_not_flatter_the_mean():
+def test_the_rarest_stand_first_and_a_way_without_a_trend_does_not_flatter_the_mean() -> None:
     """Lung is known in every way, Merkel not once sites hide: the mean distance is of lung alone."""
     cells = [("s", "lung", 2000 + at, 100) for at in range(5)]
     cells += [(site, "merkel", 2000 + at, 8) for at in range(5) for site in ("s", "t")]
     found = trends(held(cohort(cells)), "", "", 11, {"lung": 1.0, "merkel": 5.0, "other": 2.0})
     assert found.groups == ("merkel", "lung")
     assert found.true == {"lung": 1.0, "merkel": 5.0}
-    cost = tell_trends(found).parts[1].frame.set_index("way")
-    assert cost.loc[FIRST, "distance from truth"] == pytest.approx(1.0)
+    cost = summarise_trends(found).tables[1].frame.set_index("way")
+    assert cost.loc[SUM_FIRST, "distance from truth"] == pytest.approx(1.0)
     assert cost["without a trend"].tolist() == [0, 0, 0.5]

@@ -28,7 +28,7 @@ REFUSED = {
     "sweep without -m": (["seed=1,2"], ["seed=1,2", "-m"]),
     "no key": (["scaffold"], ["scaffold", "key=value"]),
     "fraction of a round": (["rounds=1.5"], ["rounds=1.5", "whole number"]),
-    "enum": (["algorithm.weighting=bad"], ["algorithm.weighting", "rows, uniform"]),
+    "enum": (["weighting=bad"], ["weighting", "patients, sites"]),
     "too many sites": (["system.sites=9"], ["system.sites=9", "4 sites"]),
     "wrong outcome for the task": (["task=hazard", "task.outcome=response"], ["task.outcome", "survival"]),
 }

@@ -11,8 +11,9 @@ from sim.checks import Refused
 from sim.cli.run import show
 from sim.config.compose import experiment
 from sim.engine.executors import InProcess, OnRay, crew
-from sim.engine.rounds import Round, rounds
-from sim.methods.systems import System
+from sim.engine.rounds import rounds
+from sim.engine.simulation import Round
+from sim.methods.systems.sync import Sync
 from sim.random import site_keys
 from sim.run.run import prepare, rehearse, simulation
 from tests.toy import SMALL
@@ -23,8 +24,8 @@ METHODS = ["fedavg", "fedprox", "scaffold", "fednova", "feddyn"]
 def run(*words: str) -> list[Round]:
     wanted = experiment([*SMALL, "rounds=6", *words])
     plan = simulation(wanted, prepare(wanted))
-    with crew(InProcess(threads=1), plan.job) as hands:
-        return list(rounds(plan, hands, None))
+    with crew(InProcess(threads=1), plan.job) as opened:
+        return list(rounds(plan, opened, plan.standing()))
 
 
 def same(one: list[Round], other: list[Round], bytes_down: bool = True) -> None:
@@ -37,7 +38,7 @@ def same(one: list[Round], other: list[Round], bytes_down: bool = True) -> None:
 def answering(dropout: float, number: int) -> np.ndarray:
     """Which of the seven sites of SMALL answer in a round of seed 1."""
     keys = prepare(experiment(SMALL)).federation.keys
-    return System(dropout=dropout).answers(keys, 1, number)
+    return Sync(dropout=dropout).answers(keys, 1, number)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -47,7 +48,7 @@ def test_a_run_is_that_of_the_sites_that_answer(method: str, monkeypatch: pytest
     dropped = run(*words, "system.dropout=0.4")
     assert len({here.sites for here in dropped[1:]}) > 1
     with monkeypatch.context() as patch:
-        patch.setattr(System, "sample", lambda _, total, seed, number: np.flatnonzero(answering(0.4, number)))
+        patch.setattr(Sync, "sample", lambda _, total, seed, number: np.flatnonzero(answering(0.4, number)))
         same(dropped, run(*words), bytes_down=False)
 
 
@@ -77,13 +78,13 @@ def test_a_round_that_nobody_answers_leaves_the_server_as_it_was() -> None:
             assert here.model.numpy().tobytes() == before.model.numpy().tobytes()
             assert (here.bytes_up, here.step_norm) == (0, 0.0)
             assert here.bytes_down > 0
-            assert here.metrics is not None
+            assert here.metrics
             assert here.loss == before.loss
 
 
 def test_the_share_that_answers_is_what_it_should_be_and_each_site_has_its_own_luck() -> None:
     keys = site_keys(tuple(f"h{number}" for number in range(400)))
-    there = np.array([System(dropout=0.1).answers(keys, 3, number) for number in range(100)])
+    there = np.array([Sync(dropout=0.1).answers(keys, 3, number) for number in range(100)])
     assert there.mean() == pytest.approx(0.9, abs=4 * np.sqrt(0.09 / there.size))
     np.testing.assert_allclose(there.mean(0), 0.9, atol=5 * np.sqrt(0.09 / 100))
     np.testing.assert_allclose(there.mean(1), 0.9, atol=5 * np.sqrt(0.09 / 400))
@@ -92,9 +93,9 @@ def test_the_share_that_answers_is_what_it_should_be_and_each_site_has_its_own_l
 
 def test_who_answers_depends_on_seed_round_and_site_alone() -> None:
     keys = site_keys(tuple(f"h{number}" for number in range(50)))
-    some, other = System(dropout=0.3), System(sites=7, dropout=0.3)
+    some, other = Sync(dropout=0.3), Sync(sites=7, dropout=0.3)
     assert (other.answers(keys[10:20], 1, 2) == some.answers(keys, 1, 2)[10:20]).all()
-    more = System(dropout=0.6).answers(keys, 1, 2)
+    more = Sync(dropout=0.6).answers(keys, 1, 2)
     assert not (more & ~some.answers(keys, 1, 2)).any()  # a larger chance keeps those who stay away
     assert (some.answers(keys, 2, 2) != some.answers(keys, 1, 2)).any()
     assert (some.answers(keys, 1, 3) != some.answers(keys, 1, 2)).any()
@@ -121,7 +122,7 @@ def test_a_site_alone_needs_no_answer() -> None:
 @pytest.mark.parametrize("chance", [1, -0.1, float("nan")])
 def test_a_chance_is_below_one(chance: float) -> None:
     with pytest.raises(Refused, match=r"system\.dropout=.*allowed \[0, 1\)"):
-        System(dropout=chance)
+        Sync(dropout=chance)
 
 
 def test_the_stress_scenario_has_both_and_a_run_says_so(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,26 +8,15 @@ import pytest
 
 from sim.checks import Refused
 from sim.cohort.encode import encode
-from sim.cohort.outcomes import Binary
 from sim.cohort.table import Cohort
 from sim.federation.split import Split
 from sim.federation.standardise import Scaling
+from tests import toy
 from tests.toy import federated
 
 
-def cohort(rows: int = 900, seed: int = 0) -> Cohort:
-    rng = np.random.default_rng(seed)
-    table = pd.DataFrame(
-        {
-            "patient": np.arange(rows),
-            "site": rng.choice(["a", "b", "c"], rows, p=[0.6, 0.3, 0.1]),
-            "age": rng.normal(60, 10, rows),
-            "stage": pd.Categorical(rng.choice(["I", "II", "III"], rows), categories=["I", "II", "III"]),
-            "marker": np.where(rng.random(rows) < 0.2, np.nan, rng.normal(size=rows)),
-            "sick": rng.random(rows) < 0.2,
-        }
-    )
-    return Cohort("toy", table, {"sick": Binary("sick")}, {"sick": ("age", "stage", "marker")})
+def cohort(rows: int = 900) -> Cohort:
+    return toy.cohort(rows, sites={"a": 0.6, "b": 0.3, "c": 0.1}, rate=0.2)
 
 
 def test_every_row_is_dealt_once_and_splits_are_stratified() -> None:
@@ -52,7 +41,7 @@ def test_other_seeds_split_otherwise() -> None:
 def test_a_patient_is_never_in_two_splits() -> None:
     whole = cohort()
     table = pd.concat([whole.table, whole.table]).reset_index(drop=True)
-    table["age"] = table["patient"].astype(float)
+    table["age_years"] = table["patient"].astype(float)
     twice = replace(whole, table=table)
     made = federated(twice, "sick", table["site"].to_numpy(), Split(scaling=Scaling.none), 0)
     held = {split: set(made.x[made.held(split)[0], 0]) for split in ("train", "valid", "test")}
@@ -67,7 +56,7 @@ def test_the_latest_patients_are_tested_and_the_earlier_ones_train(kind: str) ->
     year = np.random.default_rng(1).integers(2010, 2020, 900)
     day = pd.Series(pd.to_datetime(pd.Series(year.astype(str)), format="%Y"))
     when = {"year": year, "day": day, "level": pd.Categorical(year.astype(str), ordered=True)}[kind]
-    table = whole.table.assign(when=when, age=whole.table["patient"].astype(float))
+    table = whole.table.assign(when=when, age_years=whole.table["patient"].astype(float))
     dated = replace(whole, table=table)
     made = federated(dated, "sick", table["site"].to_numpy(), Split(time="when", scaling=Scaling.none), 0)
     other = federated(dated, "sick", table["site"].to_numpy(), Split(time="when", scaling=Scaling.none), 1)
@@ -85,7 +74,7 @@ def test_the_latest_patients_are_tested_and_the_earlier_ones_train(kind: str) ->
 def test_a_patient_is_as_late_as_the_last_row() -> None:
     whole = cohort(400)
     table = pd.concat([whole.table.assign(when=0), whole.table.assign(when=np.arange(400))]).reset_index(drop=True)
-    table["age"] = table["patient"].astype(float)
+    table["age_years"] = table["patient"].astype(float)
     twice = replace(whole, table=table)
     made = federated(twice, "sick", np.full(800, "a"), Split(time="when", scaling=Scaling.none), 0)
     assert set(made.x[made.held("test")[0], 0].astype(int)) == set(range(320, 400))
@@ -94,7 +83,7 @@ def test_a_patient_is_as_late_as_the_last_row() -> None:
 def test_times_that_cannot_order_patients_are_refused() -> None:
     whole = cohort()
     sites, split = whole.table["site"].to_numpy(), Split(time="when")
-    with pytest.raises(Refused, match=r"split\.time='when'.*allowed .*age"):
+    with pytest.raises(Refused, match=r"split\.time='when'.*allowed .*age_years"):
         federated(whole, "sick", sites, split, 0)
     with pytest.raises(Refused, match="not recorded in 900 of 900 rows"):
         federated(replace(whole, table=whole.table.assign(when=np.nan)), "sick", sites, split, 0)
@@ -108,7 +97,7 @@ def test_times_that_cannot_order_patients_are_refused() -> None:
 def test_federated_scaling_is_pooled_scaling_of_training_rows() -> None:
     whole = cohort()
     made = federated(whole, "sick", whole.table["site"].to_numpy(), Split(), 0)
-    assert made.features == ("age", "stage=II", "stage=III", "marker", "marker missing")
+    assert made.features == ("age_years", "stage=II", "stage=III", "marker", "marker missing")
     train = made.x[made.held("train")[0]]
     np.testing.assert_allclose(train[:, [0, 1, 2, 4]].mean(0), 0, atol=1e-6)
     np.testing.assert_allclose(train[:, [0, 1, 2, 4]].std(0), 1, atol=1e-5)
@@ -145,11 +134,9 @@ def test_columns_that_are_missing_together_share_one_indicator() -> None:
     whole = cohort()
     gap = whole.table["marker"].isna()
     table = whole.table.assign(second=np.where(gap, np.nan, 1.5), third=np.where(np.arange(900) < 5, np.nan, 2.0))
-    known = ("age", "marker", "second", "third")
-    made = federated(
-        replace(whole, table=table, predictors={"sick": known}), "sick", table["site"].to_numpy(), Split(), 0
-    )
-    assert made.features == ("age", "marker", "marker missing", "second", "third", "third missing")
+    known = dict.fromkeys(whole.outcomes, ("age_years", "marker", "second", "third"))
+    made = federated(replace(whole, table=table, predictors=known), "sick", table["site"].to_numpy(), Split(), 0)
+    assert made.features == ("age_years", "marker", "marker missing", "second", "third", "third missing")
 
 
 def test_the_same_gaps_have_one_flag_wherever_the_columns_stand() -> None:
@@ -178,6 +165,6 @@ def test_a_split_without_test_rows_is_refused() -> None:
 
 def test_a_column_too_large_for_single_precision_is_refused() -> None:
     whole = cohort()
-    whole = replace(whole, table=whole.table.assign(age=whole.table["age"] * 1e30))
-    with pytest.raises(Refused, match="Column 'age' holds"):
+    whole = replace(whole, table=whole.table.assign(age_years=whole.table["age_years"] * 1e30))
+    with pytest.raises(Refused, match="Column 'age_years' holds"):
         federated(whole, "sick", whole.table["site"].to_numpy(), Split(), 0)

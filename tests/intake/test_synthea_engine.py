@@ -235,7 +235,7 @@ def stand_in(part: Part) -> Simulated:
 def in_order(
     seed: int, workers: int, stop: int = 10**6
 ) -> Callable[[object, Callable[[], Part | None], int], Iterator[tuple[Part, Simulated]]]:
-    """A stand-in for sim.processes.spread: jobs end in an order of the seed's own; `stop` interrupts it."""
+    """A stand-in for sim.processes.run_jobs: jobs end in an order of the seed's own; `stop` interrupts it."""
     draw = random.Random(seed)
 
     def run(work: object, next_job: Callable[[], Part | None], _: int) -> Iterator[tuple[Part, Simulated]]:

@@ -1,6 +1,6 @@
 """The three tiers of local training give one answer, and the fused one takes exactly what it knows."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -9,36 +9,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from sim.checks import Refused
 from sim.config.compose import experiment
 from sim.engine.executors import InProcess
-from sim.engine.rounds import Diverged, simulate
-from sim.local.fused import Fused
-from sim.local.plan import Sites
-from sim.local.rows import Rows
+from sim.engine.rounds import simulate
+from sim.engine.simulation import Diverged
 from sim.local.settings import Tier, Training
 from sim.local.shuffle import shuffle
 from sim.local.stacked import Gradients
-from sim.local.tier import choose, trainer
-from sim.methods.algorithms.base import Algorithm, Correction, Local
+from sim.local.tier import choose
+from sim.methods.algorithms.base import Algorithm
+from sim.methods.contract import Correction, Gradient, Local, example
 from sim.run.run import prepare, rehearse, simulation
 from sim.tasks.classify import Classification
-from sim.tasks.closed import Loss, closed_form
-from sim.tasks.hazard import Hazard
-from sim.tasks.nets import MLP, Activation, Proportional
 from sim.tasks.task import Batch, Task
-from sim.verify.quadratic import LeastSquares
+from tests.local.tiers import BOTH, TASKS, build, rows_for, train
 from tests.toy import SMALL
-
-
-class Softmax(Task):
-    """Several classes."""
-
-    @closed_form(Loss.softmax)
-    def row_loss(self, output: Tensor, y: dict[str, Tensor]) -> Tensor:
-        return cross_entropy(output, y["label"].long(), reduction="none")
 
 
 @dataclass
@@ -51,55 +38,6 @@ class Steered(Algorithm):
     def correction(self, at: Local) -> Correction:
         drift = torch.linspace(-0.5, 0.5, at.x.numel(), dtype=at.x.dtype).view(at.x.shape) if self.drifting else None
         return Correction(self.pull, drift)
-
-
-BOTH = (Tier.fused, Tier.stacked)
-TASKS = ("squared", "logistic", "softmax", "hazard", "proportional")
-
-
-def build(kind: str, features: int, hidden: list[int], tanh: bool, outputs: int) -> Task:
-    """A task of that kind with a dense network."""
-    size = outputs if kind in ("softmax", "hazard") else 1
-    net = MLP(hidden, Activation.tanh if tanh else Activation.relu).build(features, size)
-    edges = np.arange(outputs + 1.0)
-    if kind == "proportional":
-        return Hazard(Proportional(net, outputs), edges)
-    makers = {"squared": LeastSquares, "logistic": Classification, "softmax": Softmax}
-    return Hazard(net, edges) if kind == "hazard" else makers[kind](net)
-
-
-def rows_for(kind: str, rows: int, features: int, outputs: int, dtype: torch.dtype) -> Rows:
-    """Random rows with targets that fit the kind."""
-    g = torch.Generator().manual_seed(rows * 31 + features)
-    x = torch.randn(rows, features, generator=g, dtype=torch.float64)
-    if kind == "squared":
-        y = {"value": x.sum(1)}
-    elif kind == "logistic":
-        y = {"label": (x[:, 0] > 0).double()}
-    elif kind == "softmax":
-        y = {"label": torch.randint(0, outputs, (rows,), generator=g).double()}
-    else:
-        y = {
-            "survived": torch.randint(0, outputs + 1, (rows,), generator=g).double(),
-            "failed": torch.randint(0, 2, (rows,), generator=g).double(),
-        }
-    return Rows(x.to(dtype), {name: column.to(dtype) for name, column in y.items()})
-
-
-def train(tier: Tier, task: Task, rows: Rows, sizes: list[int], algorithm: Algorithm, training: Training) -> NDArray:
-    """Models of all sites after one round."""
-    size = np.array(sizes)
-    steps = training.site_steps(size)
-    order = np.argsort(-steps, kind="stable")
-    start, rows_of, steps = (np.cumsum(size) - size)[order], size[order], steps[order]
-    sites = Sites(start, rows_of, steps, np.arange(7, 7 + len(size)).astype(np.uint64)[order])
-    dtype = rows.x.dtype
-    x = task.init(3).to(dtype).expand(len(size), -1)
-    counts = torch.from_numpy(rows_of).to(dtype)
-    at = Local(x, {}, {}, counts, torch.from_numpy(steps).to(dtype), counts, lr=training.lr)
-    made = trainer(task, algorithm, replace(training, tier=tier), rows, seed=5)
-    assert isinstance(made, Fused) == (tier is Tier.fused)
-    return made.train(algorithm, at, sites, round=2).numpy()
 
 
 @settings(max_examples=25)
@@ -190,7 +128,8 @@ class Own(Classification):
 class Sharp(Algorithm):
     """A step that is not affine."""
 
-    def direction(self, g: Tensor, w: Tensor, x: Tensor, c: Correction) -> Tensor:
+    def direction(self, grad: Gradient, w: Tensor, at: Local, c: Correction) -> Tensor:
+        g = grad(w)
         return g / (1 + g.abs())
 
 
@@ -280,5 +219,5 @@ def test_gradients_are_traced_apart_for_every_limit() -> None:
     task = build("logistic", 3, [], False, 1)
     batch = Batch(torch.ones(1, 4, 3).double(), {"label": torch.zeros(1, 4).double()}, torch.ones(1, 4) > 0)
     w = torch.ones(1, 4).double()
-    free, bound = Gradients(task)(w, batch), Gradients(task, 0.1)(w, batch)
+    free, bound = (Gradients(task, Algorithm(), clip)(w, batch, example()) for clip in (0.0, 0.1))
     assert float(free.norm()) > 0.1 >= float(bound.norm()) - 1e-12

@@ -1,76 +1,460 @@
-"""Every entry of every table runs, gives finite numbers of the right shape, and leaves its inputs alone."""
+"""Every entry of every axis keeps the contract, what does not is found out, and every entry of every table runs."""
 
-from dataclasses import fields, replace
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, replace
+from itertools import islice
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
+from sim.checks import Refused, within
 from sim.config.compose import experiment
-from sim.config.experiment import GROUPS, settings
-from sim.methods.algorithms import ALGORITHMS
-from sim.methods.algorithms.base import Local
-from sim.methods.servers import SERVERS
-from sim.run.run import prepare, rehearse
+from sim.config.experiment import CHAINS, GROUPS, settings
+from sim.methods.aggregators.base import Aggregator
+from sim.methods.algorithms import FedAvg
+from sim.methods.algorithms.fednova import FedNova
+from sim.methods.algorithms.scaffold import Scaffold
+from sim.methods.attacks import SignFlip
+from sim.methods.contract import Correction, Draw, Gradient, Heard, Local, Message, Phase, State
+from sim.methods.personal import Personal
+from sim.methods.servers import Momentum
+from sim.methods.systems.base import Losses, Profile, Tick
+from sim.methods.systems.buffered import Buffered
+from sim.methods.systems.sync import Sync
+from sim.methods.uplink.base import Encoded, Transform, Wire
+from sim.methods.uplink.clip import Clip
+from sim.run.run import footing, rehearse
+from sim.tasks.task import Batch, Task
+from sim.verify.conformance import Broken, conform
 from tests.toy import SMALL
 
-
-def local(sites: int = 3, size: int = 5) -> Local:
-    g = torch.Generator().manual_seed(0)
-    names = {name for method in ALGORITHMS.values() for name in (*method.site_state, *method.broadcast)}
-    return Local(
-        x=torch.randn(sites, size, generator=g),
-        server={name: torch.randn(size, generator=g) for name in names},
-        site={name: torch.randn(sites, size, generator=g) for name in names},
-        rows=torch.tensor([10.0, 20.0, 30.0]),
-        steps=torch.tensor([1.0, 2.0, 3.0]),
-        norm=torch.tensor([1.0, 2.0, 3.0]),
-        lr=0.1,
-    )
+AXES = ("algorithm", "uplink", "attack", "aggregator", "server", "personal", "system")
+ENTRIES = [(axis, name) for axis in AXES for name in GROUPS[axis]]
+OTHERS = [(axis, name) for axis, name in ENTRIES if axis not in ("algorithm", "server")]
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
-def test_hooks_keep_shapes_and_inputs(name: str) -> None:
-    method, at = ALGORITHMS[name](), local()
-    w = torch.randn(3, 5, generator=torch.Generator().manual_seed(1))
-    before = [part.clone() for part in (w, at.x, *at.server.values(), *at.site.values())]
-    correction = method.correction(at)
-    d = method.direction(torch.ones_like(w), w, at.x, correction)
-    message, state = method.upload(w, at)
-    assert d.shape == w.shape
-    assert set(state) == set(method.site_state)
-    assert all(part.shape == w.shape for part in state.values())
-    assert all(part.shape in (w.shape, w.shape[:1]) for part in message.values())
-    mean = {key: part.mean(0) for key, part in message.items()}
-    held = {key: torch.zeros(5) for key in method.server_state}
-    step, new = method.server(mean, held, 0.5)
-    assert step.shape == (5,)
-    assert set(new) == set(method.server_state)
-    after = [w, at.x, *at.server.values(), *at.site.values()]
-    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+@pytest.mark.parametrize(("axis", "name"), ENTRIES, ids=str)
+def test_every_entry_of_every_axis_keeps_the_contract(axis: str, name: str) -> None:
+    conform(GROUPS[axis][name])
 
 
-@pytest.mark.parametrize("name", SERVERS)
-def test_servers_keep_shapes_and_inputs(name: str) -> None:
-    server, step = SERVERS[name](), torch.linspace(-1, 1, 5)
-    state = server.start(torch.zeros(5))
-    before = {key: part.clone() for key, part in state.items()}
-    move, new = server.update(step, state)
-    assert move.shape == step.shape
-    assert torch.isfinite(move).all()
-    assert set(new) == set(state)
-    assert all(torch.equal(state[key], part) for key, part in before.items())
-    assert torch.equal(step, torch.linspace(-1, 1, 5))
+WRONG: list[tuple[type, str]] = []
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("name", SERVERS)
-def test_servers_keep_the_dtype(name: str, dtype: torch.dtype) -> None:
-    server = SERVERS[name]()
-    x = torch.zeros(4, dtype=dtype)
-    move, state = server.update(x + 1, server.start(x))
-    assert move.dtype == dtype
-    assert all(part.dtype == dtype for part in state.values())
+def wrong(words: str) -> Callable[[type], type]:
+    """Enter a class into the table of those that `conform` must find out, with the words it must say."""
+
+    def enter(entry: type) -> type:
+        WRONG.append((dataclass(entry), words))
+        return WRONG[-1][0]
+
+    return enter
+
+
+# --- settings
+
+
+@wrong("NoRange.mu takes any number")
+class NoRange(FedAvg):
+    """No `within`."""
+
+    mu: float = 0.1
+
+
+@wrong("TakesNaN.mu takes nan")
+class TakesNaN(FedAvg):
+    """A comparison that NaN passes."""
+
+    mu: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.mu < 0:
+            raise Refused("algorithm.mu below 0")
+
+
+@wrong("must be a `Refused`")
+class RaisesOther(FedAvg):
+    """Refuses by an assertion."""
+
+    mu: float = 0.1
+
+    def __post_init__(self) -> None:
+        assert 0 <= self.mu < 1e9
+
+
+@wrong("refused without its name")
+class Nameless(FedAvg):
+    """A refusal that does not say of what."""
+
+    mu: float = 0.1
+
+    def __post_init__(self) -> None:
+        within("something else", self.mu + 0 * len("m"), 0)
+
+
+@wrong("takes any number")
+class ForgetsParent(Momentum):
+    """A server whose own check replaces its parent's."""
+
+    def __post_init__(self) -> None:
+        within("server.beta", self.beta, 0, 1)
+
+
+@wrong("must have a default")
+class NoDefault(FedAvg):
+    """A setting that must be given."""
+
+    mu: float = field()
+
+
+@wrong("do not pass through a config file")
+class Opaque(FedAvg):
+    """A setting of a type that no config file holds."""
+
+    kept: Tensor = field(default_factory=lambda: torch.ones(2))
+
+
+@wrong("no docstring")
+class Silent(FedAvg):
+    pass
+
+
+# --- algorithms
+
+
+@wrong("Writes.upload changes its inputs")
+class Writes(FedAvg):
+    """Works in place."""
+
+    def upload(self, w: Tensor, at: Local) -> tuple[Message, State]:
+        return {"delta": w.sub_(at.x)}, {}
+
+
+@wrong("WritesState.server changes its inputs")
+class WritesState(Scaffold):
+    """Moves the server's state in place."""
+
+    def server(self, heard: Heard, state: State) -> tuple[Tensor, State]:
+        return heard.mean["delta"], {"control": state["control"].add_(heard.mean["control"])}
+
+
+@wrong("declared are ['delta']")
+class SendsMore(FedAvg):
+    """A part of the message that `sends` does not name."""
+
+    def upload(self, w: Tensor, at: Local) -> tuple[Message, State]:
+        return {"delta": w - at.x, "extra": at.rows}, {}
+
+
+@wrong("state of KeepsNothing.upload holds []")
+class KeepsNothing(Scaffold):
+    """A declared state that is not returned."""
+
+    def upload(self, w: Tensor, at: Local) -> tuple[Message, State]:
+        return super().upload(w, at)[0], {}
+
+
+@wrong("upload fails: KeyError: 'control'")
+class NotBroadcast(Scaffold):
+    """Sites read of the server what does not travel."""
+
+    broadcast = ()
+
+    def correction(self, at: Local) -> Correction:
+        return Correction(drift=-at.site["control"])
+
+
+@wrong("broadcast names nothing, which server_state lacks")
+class BroadcastsNothing(FedAvg):
+    """Broadcasts what nobody keeps."""
+
+    broadcast = ("nothing",)
+
+
+@wrong("unknown shape 'Q'")
+class OddShape(FedAvg):
+    """A letter that stands for no shape."""
+
+    site_state = {"kept": "Q"}
+
+
+@wrong("must say a shape for every name")
+class OldTuple(FedAvg):
+    """Names without shapes."""
+
+    site_state = ("control",)
+
+
+@wrong("upload of a site depends on the others")
+class SeesOthers(FedNova):
+    """Divides by the most steps in the chunk."""
+
+    def upload(self, w: Tensor, at: Local) -> tuple[Message, State]:
+        return super().upload(w, replace(at, norm=at.norm.max().expand_as(at.norm)))
+
+
+@wrong("direction of a site depends on the others")
+class MixedDirection(FedAvg):
+    """Subtracts the mean gradient of the chunk."""
+
+    def direction(self, grad: Gradient, w: Tensor, at: Local, c: Correction) -> Tensor:
+        return grad(w) - grad(w).mean(0)
+
+
+@wrong("batch 1 of 1")
+class SecondBatch(FedAvg):
+    """Asks for a batch that it did not order."""
+
+    def direction(self, grad: Gradient, w: Tensor, at: Local, c: Correction) -> Tensor:
+        return grad(w, batch=1)
+
+
+@wrong("is torch.float32 for torch.float64")
+class SinglePrecision(FedAvg):
+    """Sends another precision than the model's."""
+
+    def upload(self, w: Tensor, at: Local) -> tuple[Message, State]:
+        return {"delta": (w - at.x).float()}, {}
+
+
+@wrong("pull of OnePull.correction has shape [3, 1] for [3]")
+class OnePull(FedAvg):
+    """A pull in the wrong shape."""
+
+    def correction(self, at: Local) -> Correction:
+        return Correction(pull=at.rows[:, None])
+
+
+@wrong("objective fails")
+class Branches(FedAvg):
+    """An objective that asks for a number."""
+
+    def objective(self, task: Task, v: Tensor, batch: Batch, at: Local) -> Tensor:
+        return task.loss(v, batch) if float(v.sum()) > 0 else v.sum()
+
+
+@wrong("weights is negative")
+class Negative(FedAvg):
+    """Weights below zero."""
+
+    def weights(self, base: Tensor, state: State) -> Tensor:
+        return base - 4
+
+
+@wrong("step of Scalar.server has shape [] for [6]")
+class Scalar(FedAvg):
+    """A server that sums its step up."""
+
+    def server(self, heard: Heard, state: State) -> tuple[Tensor, State]:
+        return heard.mean["delta"].sum(), {}
+
+
+@wrong("server fails: KeyError: 'delta'")
+class WholeUnasked(FedAvg):
+    """Reads whole uploads without `whole_uploads`."""
+
+    def server(self, heard: Heard, state: State) -> tuple[Tensor, State]:
+        return heard.each["delta"].mean(0), {}
+
+
+# --- the other axes
+
+
+@wrong("encode of a site depends on the others")
+class SharedScale(Clip):
+    """Scales by the largest norm of the chunk."""
+
+    def encode(self, u: Tensor, at: Local, draw: Draw) -> Encoded:
+        return replace_vector(super().encode(u, at, draw), u / u.norm(dim=1).max())
+
+
+def replace_vector(made: Encoded, vector: Tensor) -> Encoded:
+    return made._replace(vector=vector)
+
+
+@wrong("announces 1 values, and 6 are sent")
+class TooSmall(Transform):
+    """Counts fewer values than it sends."""
+
+    def wire(self, size: Wire) -> Wire:
+        return size._replace(values=min(size.values, 1))
+
+
+@wrong("declared are ['within']")
+class Unsaid(Clip):
+    """Leaves out a scalar that it declared."""
+
+    def encode(self, u: Tensor, at: Local, draw: Draw) -> Encoded:
+        return super().encode(u, at, draw)._replace(scalars={})
+
+
+@wrong("tamper changes honest uploads")
+class FlipsAll(SignFlip):
+    """Everybody's sign."""
+
+    def tamper(self, sent: Message, bad: Tensor) -> Message:
+        return {name: -part for name, part in sent.items()}
+
+
+@wrong("faulty depends on the order of the sites")
+class First(SignFlip):
+    """The first site, whoever that is."""
+
+    def faulty(self, keys: NDArray[np.uint64], seed: int) -> NDArray[np.bool_]:
+        return np.arange(len(keys)) < self.sites
+
+
+@wrong("combine depends on the order of the uploads")
+class TakesFirst(Aggregator):
+    """The first upload."""
+
+    def combine(self, sent: Message, p: Tensor) -> Message:
+        return {name: part[0] for name, part in sent.items()}
+
+
+@wrong("has shape [1, 6] for [6]")
+class KeepsAxis(Aggregator):
+    """Does not drop the axis of the uploads."""
+
+    def combine(self, sent: Message, p: Tensor) -> Message:
+        return {"delta": sent["delta"].mean(0, keepdim=True), "norm": sent["norm"].mean()}
+
+
+@wrong("is torch.float64 for torch.float32")
+class Doubles(Aggregator):
+    """Answers in the precision of the weights."""
+
+    def combine(self, sent: Message, p: Tensor) -> Message:
+        return {name: p @ part.double() for name, part in sent.items()}
+
+
+@wrong("update changes its inputs")
+class InPlace(Momentum):
+    """A velocity in place."""
+
+    def update(self, step: Tensor, state: State) -> tuple[Tensor, State]:
+        velocity = state["velocity"].mul_(self.beta).add_(step)
+        return self.lr * velocity, {"velocity": velocity}
+
+
+@wrong("`on` must be True")
+class KeepsQuietly(Personal):
+    """Trains a model of its own that nobody keeps."""
+
+    def second(self, at: Local) -> Phase:
+        return Phase(at.steps, Correction())
+
+
+@wrong("steps must be whole numbers")
+class HalfSteps(Personal):
+    """One and a half steps."""
+
+    def phases(self, algorithm: FedAvg, at: Local, private: Tensor) -> list[Phase]:
+        return [Phase(at.steps / 2, Correction())] * 2
+
+
+class Altered(Sync):
+    """Sync's ticks, of which a subclass spoils one thing."""
+
+    def ticks(self, profile: Profile, rounds: int, losses: Losses) -> Iterator[Tick]:
+        return (self.altered(tick) for tick in super().ticks(profile, rounds, losses))
+
+    def altered(self, tick: Tick) -> Tick:
+        raise NotImplementedError
+
+
+@wrong("time runs from")
+class Backwards(Altered):
+    """Seconds of a round in place of those since the start."""
+
+    def altered(self, tick: Tick) -> Tick:
+        return replace(tick, seconds=1 / (1 + tick.seconds))
+
+
+@wrong("`start` must ascend")
+class Unsorted(Altered):
+    """Sites in the order of their answers."""
+
+    def altered(self, tick: Tick) -> Tick:
+        return replace(tick, start=tick.start[::-1], steps=tick.steps[::-1], arrive=tick.start[::-1])
+
+
+@wrong("holds uploads back")
+class Late(Altered):
+    """One upload never arrives."""
+
+    def altered(self, tick: Tick) -> Tick:
+        return replace(tick, arrive=tick.arrive[1:], stale=tick.stale[1:])
+
+
+@wrong("starts that was not asked")
+class Unasked(Altered):
+    """Nobody is asked."""
+
+    def altered(self, tick: Tick) -> Tick:
+        return replace(tick, asked=tick.asked[:0])
+
+
+@wrong("differs from one time to the next")
+class Dice(Altered):
+    """Draws that no seed fixes."""
+
+    def altered(self, tick: Tick) -> Tick:
+        return replace(tick, seconds=tick.seconds + np.random.random() / 1e6)  # noqa: NPY002
+
+
+@wrong("updates for 12 rounds")
+class Stops(Sync):
+    """Ends too early."""
+
+    def ticks(self, profile: Profile, rounds: int, losses: Losses) -> Iterator[Tick]:
+        return islice(super().ticks(profile, rounds, losses), rounds - 1)
+
+
+@wrong("starts again before its upload has arrived")
+class Impatient(Buffered):
+    """Takes no upload but the first of its buffer, and lets the others begin again."""
+
+    def ticks(self, profile: Profile, rounds: int, losses: Losses) -> Iterator[Tick]:
+        for tick in super().ticks(profile, rounds, losses):
+            yield replace(tick, arrive=tick.arrive[:1], stale=tick.stale[:1])
+
+
+@wrong("must be in (0, 1]")
+class Grows(Buffered):
+    """Late uploads count more."""
+
+    def discount(self, stale: NDArray[np.int64]) -> NDArray[np.float64]:
+        return 1.0 + stale
+
+
+def known(value: object) -> str:
+    return value.__name__ if isinstance(value, type) else ""
+
+
+@dataclass
+class Homeless:
+    """Of no axis."""
+
+
+@pytest.mark.parametrize(("entry", "words"), [*WRONG, (Homeless, "belongs to no axis")], ids=known)
+def test_what_breaks_the_contract_is_found_out(entry: type, words: str) -> None:
+    with pytest.raises(Broken, match=re.escape(words)):
+        conform(entry)
+
+
+def test_a_class_that_is_no_dataclass_itself_is_found_out() -> None:
+    class Bare(FedAvg):
+        """Its settings would be its parent's."""
+
+        mu: float = 0.1
+
+    with pytest.raises(Broken, match="must be a @dataclass itself"):
+        conform(Bare)
 
 
 @pytest.mark.parametrize("name", GROUPS["algorithm"])
@@ -80,6 +464,15 @@ def test_every_method_runs(name: str) -> None:
     values = run.sites[run.sites["metric"] == "brier"]["value"]
     assert len(values)
     assert np.isfinite(values).all()
+
+
+@pytest.mark.parametrize(("axis", "name"), OTHERS, ids=str)
+def test_every_entry_of_the_other_axes_runs(axis: str, name: str) -> None:
+    """On a network of two layers, of which FedPer keeps the head."""
+    run = rehearse(experiment([*SMALL, "net=mlp", "net.hidden=[4]", f"{axis}={name}"]))
+    assert run.info["status"] == "done"
+    assert np.isfinite(run.rounds["loss"]).all()
+    assert (run.rounds["step_norm"][1:] > 0).all()
 
 
 # Two classes of an outcome cannot both be everywhere where sites own one of them.
@@ -103,7 +496,10 @@ def test_settings_are_plain_and_complete() -> None:
     shown = settings(made)
     assert set(shown) == {entry.name for entry in fields(made)}
     for group, entries in GROUPS.items():
-        assert not entries or shown[group]["is"] in entries
+        if group in CHAINS:
+            assert shown[group] == []
+        else:
+            assert not entries or shown[group]["is"] in entries
 
 
 def test_divergence_is_a_result_with_its_round() -> None:
@@ -121,4 +517,4 @@ def test_scoring_less_often_changes_nothing_else() -> None:
     assert sorted(set(other.sites["round"])) == [0, 3, 4]
     kept = one.sites[one.sites["round"].isin([0, 3, 4])]["value"].to_numpy()
     np.testing.assert_array_equal(kept, other.sites["value"].to_numpy())
-    assert prepare(often) is prepare(seldom)
+    assert footing(often) == footing(seldom)

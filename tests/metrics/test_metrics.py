@@ -1,4 +1,6 @@
-"""Segmented metrics against scikit-learn and lifelines, segment by segment."""
+"""Metrics of segments against scikit-learn and lifelines, segment by segment."""
+
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -7,31 +9,34 @@ from hypothesis import strategies as st
 from lifelines.utils import concordance_index
 from sklearn.metrics import accuracy_score, brier_score_loss, roc_auc_score
 
+from sim.arrays import Bools, Floats, Ints
 from sim.checks import Refused
 from sim.metrics import METRICS
 from sim.metrics.calibration import brier, citl
 from sim.metrics.discrimination import accuracy, auroc
-from sim.metrics.order import dealt, ordered
+from sim.metrics.order import radix_sorted, sorted_rows
 from sim.metrics.pairs import case_pairs, exit_pairs
 from sim.metrics.segments import segment_mean
 from sim.metrics.survival import harrell_c
 
 SEGMENTS = 4
+Table = tuple[Floats, Bools, Floats, Ints]  # score, label or event, days, segment; [R] each
+Metric = Callable[[Floats, Bools, Ints, int], Floats]
 
 
 @st.composite
-def tables(draw):
+def tables(draw: st.DrawFn) -> Table:
     """Small tables with many ties: score, label or event, days, segment."""
     rows = draw(st.integers(0, 40))
 
-    def column(high):
+    def column(high: int) -> Ints:
         return np.array(draw(st.lists(st.integers(0, high), min_size=rows, max_size=rows)), dtype=np.int64)
 
     return column(4) / 4, column(1) == 1, column(5).astype(float), column(SEGMENTS - 1)
 
 
 @st.composite
-def hostile_tables(draw):
+def hostile_tables(draw: st.DrawFn) -> Table:
     """As `tables`, but of any float: both zeros, infinities, subnormals and NaN."""
     rows = draw(st.integers(0, 40))
     few = st.sampled_from([-np.inf, -1.5, -0.0, 0.0, 5e-324, 0.5, np.inf])
@@ -41,16 +46,17 @@ def hostile_tables(draw):
     return np.array(score, float), np.array(label, bool), np.array(days, float), np.array(segment, np.int64)
 
 
-def one_by_one(segment, function):
-    return np.array([function(np.flatnonzero(segment == at)) for at in range(SEGMENTS)])
+def one_by_one(segment: Ints, function: Callable[[Ints], float]) -> Floats:
+    """Value of every segment from the numbers of its rows; [G]."""
+    return np.array([function(np.flatnonzero(segment == number)) for number in range(SEGMENTS)])
 
 
 @settings(max_examples=150)
 @given(tables())
-def test_auroc_is_scikit_learns(table):
+def test_auroc_is_scikit_learns(table: Table) -> None:
     score, label, _, segment = table
 
-    def reference(rows):
+    def reference(rows: Ints) -> float:
         return roc_auc_score(label[rows], score[rows]) if 0 < label[rows].sum() < len(rows) else np.nan
 
     np.testing.assert_allclose(auroc(score, label, segment, SEGMENTS), one_by_one(segment, reference), atol=1e-12)
@@ -58,10 +64,10 @@ def test_auroc_is_scikit_learns(table):
 
 @settings(max_examples=150)
 @given(tables())
-def test_harrell_c_is_lifelines(table):
+def test_harrell_c_is_lifelines(table: Table) -> None:
     risk, event, days, segment = table
 
-    def reference(rows):
+    def reference(rows: Ints) -> float:
         try:
             return concordance_index(days[rows], -risk[rows], event[rows])
         except ZeroDivisionError:
@@ -72,19 +78,19 @@ def test_harrell_c_is_lifelines(table):
     )
 
 
-def test_harrell_c_on_many_patients_is_lifelines():
+def test_harrell_c_on_many_patients_is_lifelines() -> None:
     rng = np.random.default_rng(0)
     days, risk = rng.exponential(400, 20_000).round(), rng.normal(size=20_000).round(2)
     event, segment = rng.random(20_000) < 0.4, rng.integers(0, SEGMENTS, 20_000)
 
-    def reference(rows):
+    def reference(rows: Ints) -> float:
         return concordance_index(days[rows], -risk[rows], event[rows])
 
     ours = harrell_c(risk, days, event, segment, SEGMENTS)
     np.testing.assert_allclose(ours, one_by_one(segment, reference), atol=1e-12)
 
 
-def won_of(pairs):
+def won_of(pairs: list[tuple[float, float]]) -> float:
     """Share of the pairs (winner's score, loser's score) that are in order; a tie is half of one."""
     scores = [score for pair in pairs for score in pair]
     if not pairs or np.isnan(scores).any():
@@ -94,10 +100,10 @@ def won_of(pairs):
 
 @settings(max_examples=400)
 @given(hostile_tables())
-def test_auroc_is_the_count_of_all_pairs_to_the_last_bit(table):
+def test_auroc_is_the_count_of_all_pairs_to_the_last_bit(table: Table) -> None:
     score, label, _, segment = table
 
-    def every_pair(rows):
+    def every_pair(rows: Ints) -> float:
         if np.isnan(score[rows]).any():
             return np.nan
         return won_of([(score[i], score[j]) for i in rows for j in rows if label[i] and not label[j]])
@@ -107,13 +113,13 @@ def test_auroc_is_the_count_of_all_pairs_to_the_last_bit(table):
 
 @settings(max_examples=400)
 @given(hostile_tables())
-def test_harrell_c_is_the_count_of_all_pairs_to_the_last_bit(table):
+def test_harrell_c_is_the_count_of_all_pairs_to_the_last_bit(table: Table) -> None:
     risk, event, days, segment = table
 
-    def outlived(i, j):
+    def outlived(i: int, j: int) -> bool:
         return event[i] and (days[i] < days[j] or (days[i] == days[j] and not event[j]))
 
-    def every_pair(rows):
+    def every_pair(rows: Ints) -> float:
         if np.isnan(risk[rows]).any() or np.isnan(days[rows]).any():
             return np.nan
         return won_of([(risk[i], risk[j]) for i in rows for j in rows if outlived(i, j)])
@@ -123,15 +129,15 @@ def test_harrell_c_is_the_count_of_all_pairs_to_the_last_bit(table):
 
 @settings(max_examples=100)
 @given(hostile_tables())
-def test_rows_are_ordered_by_segment_then_value_then_row(table):
+def test_rows_are_ordered_by_segment_then_value_then_row(table: Table) -> None:
     score, _, _, segment = table
     score = np.where(np.isnan(score), 0.0, score)
-    order, start = ordered(score, segment, SEGMENTS)
+    order, start = sorted_rows(score, segment, SEGMENTS)
     np.testing.assert_array_equal(order, np.lexsort((score, segment)))
     np.testing.assert_array_equal(start, np.searchsorted(np.sort(segment), np.arange(SEGMENTS + 1)))
 
 
-def test_tie_rule_of_harrell_c_by_hand():
+def test_tie_rule_of_harrell_c_by_hand() -> None:
     # Patient 0 dies on day 5. Patient 1 is censored that day: comparable, and outlived 0. Patient 2 dies that day too:
     # no pair with 0. So the pairs are (0, 1) and (2, 1); risks 3 > 2 is right, 2 = 2 counts a half: 1.5 of 2.
     risk, days, event = np.array([3.0, 2.0, 2.0]), np.full(3, 5.0), np.array([True, False, True])
@@ -140,10 +146,10 @@ def test_tie_rule_of_harrell_c_by_hand():
 
 @settings(max_examples=50)
 @given(tables())
-def test_brier_accuracy_and_citl_are_means(table):
+def test_brier_accuracy_and_citl_are_means(table: Table) -> None:
     score, label, _, segment = table
 
-    def when_any(function):
+    def when_any(function: Callable[[Ints], float]) -> Callable[[Ints], float]:
         return lambda rows: function(rows) if len(rows) else np.nan
 
     checks = {
@@ -158,7 +164,7 @@ def test_brier_accuracy_and_citl_are_means(table):
 
 @settings(max_examples=50)
 @given(tables(), st.integers(0, 2**32 - 1))
-def test_order_of_rows_does_not_matter(table, seed):
+def test_order_of_rows_does_not_matter(table: Table, seed: int) -> None:
     score, label, days, segment = table
     turn = np.random.default_rng(seed).permutation(len(score))
     moved = [column[turn] for column in table]
@@ -170,7 +176,7 @@ def test_order_of_rows_does_not_matter(table, seed):
 
 @settings(max_examples=50)
 @given(tables())
-def test_reversed_scores_mirror_auroc_and_c(table):
+def test_reversed_scores_mirror_auroc_and_c(table: Table) -> None:
     score, label, days, segment = table
     for metric in (
         lambda s: auroc(s, label, segment, SEGMENTS),
@@ -179,7 +185,7 @@ def test_reversed_scores_mirror_auroc_and_c(table):
         np.testing.assert_allclose(metric(score) + metric(-score), np.where(np.isnan(metric(score)), np.nan, 1.0))
 
 
-def test_a_nan_score_spoils_its_own_segment_only():
+def test_a_nan_score_spoils_its_own_segment_only() -> None:
     score, label = np.array([0.1, 0.9, np.nan, 0.9]), np.array([False, True, False, True])
     segment, days = np.array([0, 0, 1, 1]), np.array([2.0, 1.0, 2.0, 1.0])
     found = [function(score, label, segment, 2) for function in (auroc, accuracy, brier, citl)]
@@ -188,22 +194,22 @@ def test_a_nan_score_spoils_its_own_segment_only():
     assert np.isnan([values[1] for values in found]).all()
 
 
-def every_metric(score, days, label, segment, segments):
+def every_metric(score: Floats, days: Floats, label: Bools, segment: Ints, segments: int) -> Floats:
     """All metrics of all segments, [5, G]."""
     found = [function(score, label, segment, segments) for function in (auroc, accuracy, brier, citl)]
     return np.array([*found, harrell_c(score, days, label, segment, segments)])
 
 
-def cohort(rows, segments):
-    """Rows of many sites, some of them without any: score, days, label, segment, grouped as a federation is."""
+def federation_like(rows: int, segments: int) -> tuple[Floats, Floats, Bools, Ints]:
+    """Score, days, label and segment, in order of segment; some segments have no rows."""
     rng = np.random.default_rng(7)
     segment = np.sort((segments * rng.beta(0.7, 2.0, rows)).astype(np.int64))
     score, days = rng.random(rows).astype(np.float32).astype(np.float64), rng.exponential(700, rows).round()
     return score, days, rng.random(rows) < 0.2, segment
 
 
-def test_a_block_of_sites_has_the_bits_it_has_among_all():
-    score, days, label, segment = cohort(60_000, 10_000)
+def test_a_block_of_sites_has_the_bits_it_has_among_all() -> None:
+    score, days, label, segment = federation_like(60_000, 10_000)
     whole = every_metric(score, days, label, segment, 10_000)
     blocks = []
     for low in range(0, 10_000, 3_000):
@@ -215,21 +221,21 @@ def test_a_block_of_sites_has_the_bits_it_has_among_all():
     assert np.isfinite(whole).any(1).all()
 
 
-def test_any_layout_of_the_columns_is_one_compiled_form():
-    score, days, label, segment = cohort(2_000, 50)
+def test_any_layout_of_the_columns_is_one_compiled_form() -> None:
+    score, days, label, segment = federation_like(2_000, 50)
     expected = every_metric(score, days, label, segment, 50)
-    forms = [len(loop.signatures) for loop in (dealt, case_pairs, exit_pairs)]
+    forms = [len(loop.signatures) for loop in (radix_sorted, case_pairs, exit_pairs)]
     spread = [np.repeat(column, 2)[::2] for column in (score.astype(np.float32), days.astype(np.int32), label, segment)]
     frozen = [column.copy() for column in (score, days, label.astype(np.uint8), segment.astype(np.int32))]
     for column in frozen:
         column.flags.writeable = False
     for columns in (spread, frozen):
         np.testing.assert_array_equal(every_metric(*columns, 50)[[0, 4]], expected[[0, 4]])
-    assert forms == [len(loop.signatures) for loop in (dealt, case_pairs, exit_pairs)] == [1, 1, 1]
+    assert forms == [len(loop.signatures) for loop in (radix_sorted, case_pairs, exit_pairs)] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("segment", [[0, 3], [-1, 2]])
-def test_a_segment_that_is_not_in_the_table_is_refused(segment):
+def test_a_segment_that_is_not_in_the_table_is_refused(segment: list[int]) -> None:
     score, label = np.array([0.1, 0.9]), np.array([False, True])
     for function in (auroc, accuracy, brier, citl):
         with pytest.raises(Refused, match="number them from 0 to 2"):
@@ -238,35 +244,35 @@ def test_a_segment_that_is_not_in_the_table_is_refused(segment):
         harrell_c(score, np.ones(2), label, np.array(segment), 3)
 
 
-def test_columns_of_different_length_are_refused():
+def test_columns_of_different_length_are_refused() -> None:
     segment, label = np.zeros(3, dtype=np.int64), np.array([True, False, True])
     for score, days in ((np.ones(4), np.ones(3)), (np.ones(3), np.ones(2))):
-        with pytest.raises(Refused, match="one value a row"):
+        with pytest.raises(Refused, match="one value per row"):
             harrell_c(score, days, label, segment, 1)
-    with pytest.raises(Refused, match="one value a row"):
+    with pytest.raises(Refused, match="one value per row"):
         auroc(np.ones(3), label[:2], segment, 1)
 
 
 @pytest.mark.parametrize("function", [auroc, accuracy, brier, citl])
-def test_no_rows_at_all(function):
+def test_no_rows_at_all(function: Metric) -> None:
     empty = np.zeros(0)
     assert np.isnan(function(empty, empty.astype(bool), empty.astype(np.int64), 3)).tolist() == [True] * 3
 
 
-def test_no_patients_at_all():
+def test_no_patients_at_all() -> None:
     empty = np.zeros(0)
     assert np.isnan(harrell_c(empty, empty, empty.astype(bool), empty.astype(np.int64), 3)).all()
 
 
-def test_segment_mean():
+def test_segment_mean() -> None:
     mean = segment_mean(np.array([1.0, 2.0, 6.0]), np.array([0, 0, 2]), 3)
     np.testing.assert_array_equal(mean, [1.5, np.nan, 6.0])
 
 
-def test_merit_points_upwards():
+def test_merit_points_upwards() -> None:
     values = np.array([-0.2, 0.1])
     assert METRICS["auroc"].merit(values).tolist() == [-0.2, 0.1]
     assert METRICS["brier"].merit(values).tolist() == [0.2, -0.1]
     assert METRICS["citl"].merit(values).tolist() == [-0.2, -0.1]  # 0.1 too low is better than 0.2 too high
     for metric in METRICS.values():
-        np.testing.assert_array_equal(metric.shown(metric.merit(np.array([0.3]))), [0.3])
+        np.testing.assert_array_equal(metric.from_merit(metric.merit(np.array([0.3]))), [0.3])

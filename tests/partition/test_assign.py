@@ -7,36 +7,26 @@ import pandas as pd
 import pytest
 
 from sim.checks import Refused
-from sim.cohort.outcomes import Binary
 from sim.cohort.table import Cohort
 from sim.config.compose import experiment
-from sim.federation.split import Sides, Split, sides
+from sim.federation.split import RowSplit, Split, split_rows
 from sim.federation.standardise import Scaling
-from sim.partition.assign import promised, settle
+from sim.partition.assign import assign_sites, check_promises
 from sim.partition.base import digest
-from sim.partition.external import Choice, External, remoteness
+from sim.partition.external import External, ExternalChoice, remoteness
 from sim.partition.iid import Iid
 from sim.partition.natural import Natural
-from sim.partition.overlap import copied
+from sim.partition.overlap import with_overlap
 from sim.run.run import prepare, rehearse
+from tests import toy
 from tests.toy import federated
 
 
-def cohort(patients: int = 900, seed: int = 0, named: bool = False) -> Cohort:
-    rng = np.random.default_rng(seed)
-    number = rng.permutation(patients)
-    table = pd.DataFrame(
-        {
-            "patient": [f"p{at}" for at in number] if named else number,
-            "site": rng.choice(["a", "b", "c", "d"], patients, p=[0.4, 0.3, 0.2, 0.1]),
-            "age": rng.normal(60, 10, patients),
-            "stage": pd.Categorical(rng.choice(["I", "II"], patients), categories=["I", "II"]),
-            "sick": rng.random(patients) < 0.3,
-        }
-    )
-    table.loc[table["site"] == "c", "age"] += 9
-    truth = pd.DataFrame({"sick": rng.random(patients)})
-    return Cohort("toy", table, {"sick": Binary("sick")}, {"sick": ("age", "stage")}, truth)
+def cohort(patients: int = 900, named: bool = False) -> Cohort:
+    """Four sites, at one of which patients are nine years older."""
+    whole = toy.cohort(patients, named=named, sites={"a": 0.4, "b": 0.3, "c": 0.2, "d": 0.1}, truth=True)
+    older = whole.table["age_years"] + 9 * (whole.table["site"] == "c")
+    return replace(whole, table=whole.table.assign(age_years=older))
 
 
 # --------------------------------------------------------------------------------------------------------- overlap
@@ -46,7 +36,7 @@ def cohort(patients: int = 900, seed: int = 0, named: bool = False) -> Cohort:
 def test_copies_are_the_same_patients_under_a_number_of_their_own(named: bool) -> None:
     whole = cohort(6000, named=named)
     sites = whole.table["site"].to_numpy(dtype=str)
-    both, where, _ = copied(whole, sites, 0.2, 3)
+    both, where, _ = with_overlap(whole, sites, 0.2, 3)
     added = len(both.table) - 6000
     assert added == pytest.approx(1200, abs=4 * np.sqrt(960))
     assert both.table["patient"].is_unique
@@ -72,13 +62,13 @@ def test_copies_are_the_same_patients_under_a_number_of_their_own(named: bool) -
 def test_more_overlap_keeps_the_copies_there_were_and_order_is_nothing() -> None:
     whole = cohort()
     sites = whole.table["site"].to_numpy(dtype=str)
-    few, many = (copied(whole, sites, share, 1) for share in (0.1, 0.4))
+    few, many = (with_overlap(whole, sites, share, 1) for share in (0.1, 0.4))
     pairs = [set(zip(c.table["patient"], where, strict=True)) for c, where, _ in (few, many)]
     assert pairs[0] < pairs[1]
     order = np.random.default_rng(0).permutation(len(sites))
     assert whole.truth is not None
     other = replace(whole, table=whole.table.iloc[order], truth=whole.truth.iloc[order])
-    again = copied(other, sites[order], 0.4, 1)
+    again = with_overlap(other, sites[order], 0.4, 1)
     assert digest(*again[:2]) == digest(*many[:2])
     assert again.cohort.digest == many.cohort.digest
 
@@ -86,7 +76,7 @@ def test_more_overlap_keeps_the_copies_there_were_and_order_is_nothing() -> None
 def test_without_overlap_nothing_is_touched() -> None:
     whole = cohort()
     sites = whole.table["site"].to_numpy(dtype=str)
-    settled = settle(Natural(), whole, "sick", 0)
+    settled = assign_sites(Natural(), whole, "sick", 0)
     assert settled.cohort is whole
     assert (settled.sites == sites).all()
     assert settled.external == ()
@@ -97,19 +87,19 @@ def test_overlap_that_cannot_be_is_refused() -> None:
     with pytest.raises(Refused, match=r"partition\.overlap=2"):
         Natural(overlap=2)
     with pytest.raises(Refused, match="a second site is needed"):
-        settle(Iid(sites=1, overlap=0.1), whole, "sick", 0)
+        assign_sites(Iid(sites=1, overlap=0.1), whole, "sick", 0)
     below = replace(whole, table=whole.table.assign(patient=whole.table["patient"] - 5))
     with pytest.raises(Refused, match=r"numbers patients from -\d to .*allowed 0"):
-        settle(Natural(overlap=0.9), below, "sick", 0)
+        assign_sites(Natural(overlap=0.9), below, "sick", 0)
     named = cohort(named=True)
     twice = named.table.assign(patient=np.where(named.table["patient"] == "p1", "p2/again", named.table["patient"]))
-    with pytest.raises(Refused, match="ends in '/again' already"):
-        settle(Natural(overlap=1.0), replace(named, table=twice), "sick", 0)
+    with pytest.raises(Refused, match="ends in '/again'.*set it to 0"):
+        assign_sites(Natural(overlap=1.0), replace(named, table=twice), "sick", 0)
 
 
-def split_of(partition: Iid, split: Split, whole: Cohort, seed: int = 0) -> Sides:
-    held, sites, external, again = settle(partition, whole, "sick", seed)
-    return sides(held, "sick", sites, split, seed, external, again)
+def split_of(partition: Iid, split: Split, whole: Cohort, seed: int = 0) -> RowSplit:
+    held, sites, external, again = assign_sites(partition, whole, "sick", seed)
+    return split_rows(held, "sick", sites, split, seed, external, again)
 
 
 @pytest.mark.parametrize("named", [False, True])
@@ -134,7 +124,7 @@ def test_unlinked_sites_leak_as_much_as_two_independent_splits() -> None:
     assert trained / twice == pytest.approx(0.24, abs=4 * np.sqrt(0.24 * 0.76 / twice))
     both = 0.3 * (1 - 0.8**2) + 0.7 * 0.2  # tested somewhere
     assert tested == pytest.approx(6000 * both, rel=0.06)
-    assert stand.leak.told().startswith(
+    assert stand.leak.in_words().startswith(
         f"{twice} patients are known at two sites. Of {tested} test patients {trained} ("
     )
     names = pd.DataFrame({"person": stand.person, "site": stand.site, "part": stand.part})
@@ -152,7 +142,7 @@ def test_nobody_tested_outside_is_trained_on_inside() -> None:
     linked, apart = (split_of(made, Split(linked=linked), whole) for linked in (True, False))
     assert linked.leak.trained == 0
     assert apart.leak.trained > 100
-    assert (linked.part[linked.outside[linked.site]] == 2).all()
+    assert (linked.part[linked.external[linked.site]] == 2).all()
 
 
 def test_a_site_that_keeps_one_for_training_keeps_them_everywhere() -> None:
@@ -226,9 +216,9 @@ def test_a_split_of_the_cohort_s_own_gives_way_at_an_external_site() -> None:
 def test_the_most_remote_site_is_found_and_chance_is_not_remote() -> None:
     whole = cohort(3000)
     sites = whole.table["site"].to_numpy(dtype=str)
-    assert External(count=1, by=Choice.shift).reserve(whole, "sick", sites, 0) == ("c",)
-    assert External(count=1, by=Choice.shift).reserve(whole, "sick", sites, 9) == ("c",)
-    plain = replace(whole, table=whole.table.assign(age=np.random.default_rng(1).normal(60, 10, 3000)))
+    assert External(count=1, by=ExternalChoice.shift).reserve(whole, "sick", sites, 0) == ("c",)
+    assert External(count=1, by=ExternalChoice.shift).reserve(whole, "sick", sites, 9) == ("c",)
+    plain = replace(whole, table=whole.table.assign(age_years=np.random.default_rng(1).normal(60, 10, 3000)))
     under_iid = [
         remoteness(plain, "sick", np.random.default_rng(seed).permutation(3000) % 30, 30) for seed in range(40)
     ]
@@ -238,7 +228,7 @@ def test_the_most_remote_site_is_found_and_chance_is_not_remote() -> None:
 
 def test_sites_are_reserved_by_name_by_number_and_by_key() -> None:
     whole = cohort()
-    sites = settle(Iid(sites=20), whole, "sick", 0).sites
+    sites = assign_sites(Iid(sites=20), whole, "sick", 0).sites
     some = External(count=5).reserve(whole, "sick", sites, 0)
     more = External(count=8).reserve(whole, "sick", sites, 0)
     assert len(some) == 5
@@ -250,7 +240,7 @@ def test_sites_are_reserved_by_name_by_number_and_by_key() -> None:
     order = np.random.default_rng(0).permutation(900)
     assert whole.truth is not None
     other = replace(whole, table=whole.table.iloc[order], truth=whole.truth.iloc[order])
-    for by in Choice:
+    for by in ExternalChoice:
         wanted = External(count=6, by=by)
         assert wanted.reserve(other, "sick", sites[order], 0) == wanted.reserve(whole, "sick", sites, 0)
 
@@ -287,15 +277,15 @@ def test_a_run_trains_on_members_and_judges_everybody() -> None:
 def test_a_partition_that_breaks_its_promise_is_a_mistake() -> None:
     whole = cohort(50)
     sites = whole.table["site"].to_numpy(dtype=str).copy()
-    promised(Natural(), whole, "sick", sites)
+    check_promises(Natural(), whole, "sick", sites)
     with pytest.raises(AssertionError, match="not one site"):
-        promised(Natural(), whole, "sick", sites[:-1])
+        check_promises(Natural(), whole, "sick", sites[:-1])
     with pytest.raises(AssertionError, match="below a floor"):
-        promised(Natural(min_rows=40), whole, "sick", sites)
+        check_promises(Natural(min_rows=40), whole, "sick", sites)
     sites[3] = ""
     with pytest.raises(AssertionError, match="without a site"):
-        promised(Natural(), whole, "sick", sites)
+        check_promises(Natural(), whole, "sick", sites)
     twice = pd.concat([whole.table, whole.table]).reset_index(drop=True)
     both = replace(whole, table=twice, truth=None)
     with pytest.raises(AssertionError, match="at several sites"):
-        promised(Natural(), both, "sick", np.repeat(["a", "b"], 50))
+        check_promises(Natural(), both, "sick", np.repeat(["a", "b"], 50))

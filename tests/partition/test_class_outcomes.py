@@ -6,15 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sim.arrays import Ints, Names
 from sim.checks import Refused
 from sim.cohort.outcomes import Categorical
 from sim.cohort.table import Cohort
 from sim.config.compose import experiment
 from sim.partition.affinity import Affinity
 from sim.partition.affinity_settings import Kappa
-from sim.partition.assign import settle
+from sim.partition.assign import assign_sites
 from sim.partition.base import Partition
-from sim.partition.case_mix import skews
+from sim.partition.case_mix import column_skews
 from sim.partition.describe import describe, skew
 from sim.partition.external import remoteness
 from sim.partition.iid import Iid
@@ -23,6 +24,7 @@ from sim.partition.minimums import Floors
 from sim.partition.natural import Natural
 from sim.partition.pathological import Pathological, Shards
 from sim.run.run import prepare, rehearse
+from tests import toy
 
 TASKS = {"stage": [], "cancer_type": ["cohort.cancers=[breast, lung, ovary]"]}
 
@@ -77,16 +79,11 @@ def test_a_site_of_one_class_trains() -> None:
 KINDS = ("a", "b", "c")
 
 
-def cohort(kind: np.ndarray, site: np.ndarray | None = None, names: tuple[str, ...] = KINDS) -> Cohort:
-    table = pd.DataFrame(
-        {
-            "patient": np.arange(len(kind)),
-            "site": "all" if site is None else site,
-            "age": np.linspace(40, 80, len(kind)),
-            "kind": pd.Categorical.from_codes(kind, names),
-        }
-    )
-    return Cohort("toy", table, {"kind": Categorical("kind")}, {"kind": ("age",)})
+def cohort(kind: Ints, site: Names | None = None, names: tuple[str, ...] = KINDS) -> Cohort:
+    columns: dict[str, object] = {"kind": pd.Categorical.from_codes(kind, names)}
+    columns |= {} if site is None else {"site": site}
+    outcomes = {"kind": Categorical("kind")}
+    return toy.cohort(len(kind), columns=columns, predictors=("age_years",), outcomes=outcomes)
 
 
 def test_a_floor_is_of_the_second_commonest_class() -> None:
@@ -95,9 +92,9 @@ def test_a_floor_is_of_the_second_commonest_class() -> None:
     lack = Floors(1, 3, KINDS).lack(np.array(["x", "y", "z"]), site, kind)
     assert lack.rows.tolist() == [10, 9, 3]
     assert lack.events.tolist() == [4, 2, 0]
-    assert lack.told() == "2 of 3 sites with fewer than 3 rows of a second class (y, z)"
+    assert lack.in_words() == "2 of 3 sites with fewer than 3 rows of a second class (y, z)"
     assert lack.remedies() == ["partition.min_events=0"]
-    assert Floors(1, 1, KINDS).lack(lack.names, site, kind).told() == "1 of 3 sites with one class alone (z)"
+    assert Floors(1, 1, KINDS).lack(lack.names, site, kind).in_words() == "1 of 3 sites with one class alone (z)"
 
 
 def test_what_the_data_name_is_held_to_the_same_floor() -> None:
@@ -109,7 +106,7 @@ def test_what_the_data_name_is_held_to_the_same_floor() -> None:
 
 def test_more_second_classes_than_there_are_rows_is_refused_at_once() -> None:
     whole = cohort(np.r_[np.zeros(90, int), 1, 1, 1, 2, 2])
-    with pytest.raises(Refused, match="at least 2 a site makes 6 rows outside the commonest class, .* has 5"):
+    with pytest.raises(Refused, match="at least 2 per site makes 6 rows outside the commonest class, .* has 5"):
         Iid(sites=3, min_events=2).assign(whole, "kind", 0)
 
 
@@ -144,7 +141,7 @@ def test_measures_are_of_the_classes() -> None:
     assert frame["classes"].tolist() == [2, 2]
     # (1/2, 1/2, 0) and (1/2, 0, 1/2) against (1/2, 1/4, 1/4).
     np.testing.assert_allclose(frame["total_variation"], 1 / 4)
-    mixed = skews(whole, "kind", site).set_index("column")
+    mixed = column_skews(whole, "kind", site).set_index("column")
     assert mixed.loc["kind: classes", "total_variation"] == pytest.approx(1 / 4)
     assert mixed.loc["kind: classes", "levels"] == 3
     far = remoteness(whole, "kind", (site == "y").astype(int), 2)
@@ -163,6 +160,6 @@ def test_external_and_overlapping_sites_hold_classes() -> None:
         ]
     )
     cohort = wanted.task.ask(wanted.cohort.load(0), "stage")
-    settled = settle(wanted.partition, cohort, "stage", 0)
+    settled = assign_sites(wanted.partition, cohort, "stage", 0)
     assert len(settled.external) == 1
     assert len(settled.cohort.table) > len(cohort.table)

@@ -7,33 +7,23 @@ import pandas as pd
 import pytest
 
 from sim.checks import Refused
-from sim.cohort.outcomes import Binary
 from sim.cohort.table import Cohort
 from sim.partition.base import Partition
-from sim.partition.columns import classes
+from sim.partition.columns import dealt_classes
 from sim.partition.label import Dirichlet, InnerDirichlet, Pachinko, Prior
 from sim.partition.pathological import Pathological, Shards, owners
-from sim.partition.redraw import people
-from sim.partition.urn import take
+from sim.partition.redraw import labelled_patients
+from sim.partition.urn import draw_classes
+from tests import toy
 
 LOOSE = {"min_rows": 1, "min_events": 0}
 
 
-def cohort(patients: int = 6000, classes: int = 6, seed: int = 0) -> Cohort:
-    """Patients with a class of their own, a coarse one above it, and an event that depends on neither."""
-    rng = np.random.default_rng(seed)
-    kind = rng.choice(classes, patients, p=np.arange(1, classes + 1) / np.arange(1, classes + 1).sum())
-    table = pd.DataFrame(
-        {
-            "patient": [f"p{number}" for number in rng.permutation(patients)],
-            "site": "all",
-            "kind": pd.Categorical.from_codes(kind, [f"k{number}" for number in range(classes)]),
-            "organ": kind // 2,
-            "age": rng.normal(60, 10, patients),
-            "sick": rng.random(patients) < 0.3,
-        }
-    )
-    return Cohort("toy", table, {"sick": Binary("sick")}, {"sick": ("age", "kind")})
+def cohort(patients: int = 6000) -> Cohort:
+    """Patients with one of six classes, a coarse class above it, and an event that depends on neither."""
+    kind = np.random.default_rng(1).choice(6, patients, p=np.arange(1, 7) / 21)
+    columns = {"kind": pd.Categorical.from_codes(kind, [f"k{number}" for number in range(6)]), "organ": kind // 2}
+    return toy.cohort(patients, named=True, sites={"all": 1.0}, columns=columns, predictors=("age_years", "kind"))
 
 
 def counts(whole: Cohort, partition: Partition, seed: int = 0, by: str = "kind") -> np.ndarray:
@@ -115,13 +105,15 @@ def test_the_urn_follows_the_mixes_and_drops_what_is_gone() -> None:
         chosen = int(np.searchsorted(np.cumsum(fine) / fine.sum(), second, side="right"))
         left[chosen] -= 1
         expected.append(chosen)
-    np.testing.assert_array_equal(take(top, inner, parent, turn, u, stock), expected)
+    np.testing.assert_array_equal(draw_classes(top, inner, parent, turn, u, stock), expected)
     assert stock.sum() == 60
 
 
 def test_an_urn_that_nobody_wants_is_emptied_all_the_same() -> None:
     nothing = np.zeros((2, 3))
-    taken = take(nothing, nothing, np.arange(3), np.array([0, 1, 0, 1]), np.full((4, 2), 0.99), np.array([1, 2, 1]))
+    taken = draw_classes(
+        nothing, nothing, np.arange(3), np.array([0, 1, 0, 1]), np.full((4, 2), 0.99), np.array([1, 2, 1])
+    )
     assert sorted(taken) == [0, 1, 1, 2]
 
 
@@ -168,16 +160,16 @@ def test_the_outcome_is_what_is_dealt_by_default() -> None:
     whole = cohort(600)
     found = counts(whole, Pathological(sites=4, **LOOSE), by="sick")
     assert ((found == 0).sum(1) == 1).all()
-    group = people(whole, "sick")
-    assert classes(whole, "sick", "", group).names == ("no event", "event")
+    group = labelled_patients(whole, "sick")
+    assert dealt_classes(whole, "sick", "", group).names == ("no event", "event")
 
 
 def test_gaps_are_a_class_of_their_own() -> None:
     whole = cohort(600)
     table = whole.table.copy()
     table.loc[:99, "kind"] = None
-    group = people(replace(whole, table=table), "sick")
-    found = classes(replace(whole, table=table), "sick", "kind", group)
+    group = labelled_patients(replace(whole, table=table), "sick")
+    found = dealt_classes(replace(whole, table=table), "sick", "kind", group)
     assert found.names[-1] == "not recorded"
     assert (found.code == len(found.names) - 1).sum() == 100
 
@@ -189,7 +181,7 @@ def test_gaps_are_a_class_of_their_own() -> None:
         (Pathological(sites=2, classes=2, by="kind"), ["at most 4 of 6 classes", "Raise partition.classes"]),
         (Shards(sites=70, shards=10, min_rows=1), ["700 pieces of 600 patients"]),
         (Dirichlet(by="kinds"), ["partition.by='kinds'", "Did you mean 'kind'?"]),
-        (Dirichlet(by="age"), ["'age'", "600 different values", "at most 100"]),
+        (Dirichlet(by="age_years"), ["'age_years'", "600 different values", "at most 100"]),
         (Shards(by="site"), ["every patient", "'all'", "nothing to deal by"]),
         (Pachinko(), ["partition.by='cancer'", "These are the columns of cohort 'toy'"]),
         (Pathological(min_events=1), ["no event or no non-event", "after 1 draw;", "set partition.min_events=0"]),

@@ -14,12 +14,11 @@ from matplotlib.figure import Figure
 from scipy.spatial.distance import jensenshannon
 
 from sim.checks import Refused
-from sim.cohort.outcomes import Binary, Survival
 from sim.cohort.table import Cohort
 from sim.partition import PARTITIONS
 from sim.partition.affinity import Affinity
 from sim.partition.affinity_settings import Kappa
-from sim.partition.assign import settle
+from sim.partition.assign import assign_sites
 from sim.partition.base import Partition
 from sim.partition.describe import describe, effective_sites, skew
 from sim.partition.iid import Iid
@@ -28,6 +27,7 @@ from sim.partition.natural import Natural
 from sim.partition.pathological import Pathological, Shards
 from sim.partition.quantity import Quantity
 from sim.report.partition_figure import partition_figure
+from tests import toy
 
 Make = Callable[..., Partition]
 DRAWN = {
@@ -44,23 +44,10 @@ OUTCOMES = ("sick", "survival")
 
 
 def cohort(patients: int = 400, visits: int = 1, seed: int = 0) -> Cohort:
-    """Patients with one to `visits` records each."""
-    rng = np.random.default_rng(seed)
-    who = np.repeat(np.arange(patients), rng.integers(1, visits + 1, patients))
-    rows = len(who)
-    table = pd.DataFrame(
-        {
-            "patient": [f"p{number}" for number in who],
-            "site": np.array(["north", "south", "west"])[who % 3],
-            "region": who % 2,
-            "age_years": rng.normal(60, 10, rows),
-            "sick": np.r_[True, False, rng.random(rows - 2) < 0.3],
-            "days": rng.exponential(100, rows) + 1,
-            "dead": np.r_[True, rng.random(rows - 1) < 0.6],
-        }
-    )
-    outcomes = {"sick": Binary("sick"), "survival": Survival("days", "dead")}
-    return Cohort("toy", table, outcomes, dict.fromkeys(outcomes, ("age_years",)))
+    """Patients with one to `visits` rows each, in two regions."""
+    whole = toy.cohort(patients, visits=visits, seed=seed, named=True, predictors=("age_years",))
+    region = whole.table["patient"].str.removeprefix("p").astype(int) % 2
+    return replace(whole, table=whole.table.assign(region=region))
 
 
 def test_the_table_of_partitions_names_every_one() -> None:
@@ -84,7 +71,7 @@ def test_every_row_is_dealt_once_patients_are_whole_and_order_is_nothing(
     if isinstance(partition, Dirichlet | Quantity):
         partition.alpha = 2.0  # so that a small cohort can be dealt
     before = whole.table.copy()
-    sites = settle(partition, whole, outcome, seed).sites
+    sites = assign_sites(partition, whole, outcome, seed).sites
     assert sites.shape == (len(whole.table),)
     assert sites.dtype.kind == "U"
     if not isinstance(partition, Natural):
@@ -191,7 +178,7 @@ def test_the_floor_that_a_refusal_offers_is_one_that_works(rows: int, events: in
 def test_a_yes_or_no_outcome_needs_both_classes_at_a_site() -> None:
     whole = cohort(300)
     sick = np.arange(300) < 288
-    whole = replace(whole, table=whole.table.assign(sick=sick, dead=sick))
+    whole = replace(whole, table=whole.table.assign(sick=sick, died=sick))
     # 12 non-events, one for each of 12 sites: a draw in 12^12 / 12! = 18 600.
     assert "no event or no non-event" in refusal(Iid(sites=12), whole, "sick")
     assert len(set(Iid(sites=12).assign(whole, "survival", 0))) == 12

@@ -6,26 +6,43 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from sim.checks import Refused
 from sim.config.experiment import Experiment
 from sim.engine.evaluation import Held
+from sim.engine.rounds import Evaluation, KeepPredictions
 from sim.federation.federation import Federation
 from sim.random import site_keys
+from sim.records import predictions
+from sim.records.predictions import Predictions
 from sim.records.schema import SITES
 from sim.records.store import Run, finished, read, together, write
-from sim.run.run import holdings, keep, prepare, rehearse
+from sim.run.run import holdings, prepare, rehearse
+from sim.run.sweep import keep
 from sim.run.tables import sites_frame
+
+FILES = [
+    "DONE",
+    "rounds.parquet",
+    "sites.parquet",
+    "run.json",
+    "model.json",
+    "model.safetensors",
+    "best.safetensors",
+    "predictions.parquet",
+]
 
 
 @pytest.fixture
 def run(small: Experiment) -> Run:
-    return rehearse(small)
+    return rehearse(replace(small, evaluation=Evaluation(predictions=KeepPredictions.last)))
 
 
 def test_what_is_written_is_read_back(run: Run, tmp_path: Path) -> None:
@@ -34,10 +51,10 @@ def test_what_is_written_is_read_back(run: Run, tmp_path: Path) -> None:
     assert again.rounds.equals(run.rounds)
     assert again.sites.equals(run.sites)
     assert again.info == json.loads(json.dumps(run.info))
-    assert sorted(path.name for path in home.iterdir()) == ["DONE", "rounds.parquet", "run.json", "sites.parquet"]
+    assert sorted(path.name for path in home.iterdir()) == sorted(FILES)
 
 
-@pytest.mark.parametrize("name", ["rounds.parquet", "sites.parquet", "run.json", "DONE"])
+@pytest.mark.parametrize("name", FILES)
 def test_truncated_or_flipped_files_are_noticed(name: str, run: Run, tmp_path: Path) -> None:
     home = write(run, tmp_path)
     good = (home / name).read_bytes()
@@ -49,6 +66,15 @@ def test_truncated_or_flipped_files_are_noticed(name: str, run: Run, tmp_path: P
             read(home)
     (home / name).write_bytes(good)
     assert finished(home)
+
+
+def test_done_names_the_files_that_every_run_has(run: Run, tmp_path: Path) -> None:
+    home = write(run, tmp_path)
+    stated = json.loads((home / "DONE").read_text())
+    assert sorted(stated) == sorted(set(FILES) - {"DONE"})
+    for bad in ({}, [], None, {name: told for name, told in stated.items() if name != "run.json"}):
+        (home / "DONE").write_text(json.dumps(bad))
+        assert not finished(home)
 
 
 def test_a_broken_run_is_moved_aside_not_deleted(run: Run, tmp_path: Path) -> None:
@@ -74,7 +100,7 @@ import os, signal, sys
 from pathlib import Path
 from sim.records import store as records
 from sim.config.compose import experiment
-from sim.run.run import keep
+from sim.run.sweep import keep
 sync = records.sync
 def stop(path):
     sync(path)
@@ -124,11 +150,15 @@ def consortium(sites: int) -> tuple[Federation, np.ndarray]:
 def test_every_metric_stands_beside_its_site_round_and_split() -> None:
     federation, event = consortium(40)
     held = Held.of(federation, ("valid", "test"))
-    judged = [(number, {"loss": np.arange(80.0) + number, "auroc": -np.arange(80.0)}) for number in (0, 2)]
-    frame = sites_frame("abc", federation, held, event, "shared", judged)
+    judged = [
+        (number, model, {"loss": np.arange(80.0) + number, "auroc": -np.arange(80.0)})
+        for number in (0, 2)
+        for model in ("shared", "personal")
+    ]
+    frame = sites_frame("abc", federation, held, event, judged)
     expected = [
-        ("abc", number, name, split, high - low, event[low:high].sum(), "shared", metric, values[2 * site + at])
-        for number, metrics in judged
+        ("abc", number, name, split, high - low, event[low:high].sum(), model, metric, values[2 * site + at])
+        for number, model, metrics in judged
         for metric, values in metrics.items()
         for site, (name, bounds) in enumerate(zip(federation.sites, federation.bounds, strict=True))
         for at, split, low, high in ((0, "valid", *bounds[1:3]), (1, "test", *bounds[2:4]))
@@ -141,8 +171,8 @@ def test_every_metric_stands_beside_its_site_round_and_split() -> None:
 def test_ten_thousand_sites_take_no_more_memory_than_their_numbers(tmp_path: Path) -> None:
     federation, event = consortium(10_000)
     held = Held.of(federation, ("valid", "test"))
-    judged = [(number, {name: np.full(20_000, 0.5) for name in ("auroc", "brier")}) for number in range(5)]
-    frame = sites_frame("abc", federation, held, event, "shared", judged)
+    judged = [(number, "shared", {name: np.full(20_000, 0.5) for name in ("auroc", "brier")}) for number in range(5)]
+    frame = sites_frame("abc", federation, held, event, judged)
     assert len(frame) == 10 * len(np.unique(held.segment))
     names = 1_000_000  # each name once
     assert frame.memory_usage(deep=True).sum() < 26 * len(frame) + names  # 4 numbers: 20 bytes, 5 codes: 6 bytes
@@ -165,7 +195,7 @@ def test_names_that_were_written_as_plain_text_are_read_as_names(run: Run, tmp_p
 def test_a_run_that_was_never_scored_is_read_back(small: Experiment, tmp_path: Path) -> None:
     federation = prepare(small).federation
     held = Held.of(federation, ("valid", "test"))
-    frame = sites_frame("abc", federation, held, np.zeros(len(federation.x), dtype=bool), "shared", [])
+    frame = sites_frame("abc", federation, held, np.zeros(len(federation.x), dtype=bool), [])
     again = read(write(Run("abc", pd.DataFrame({"run": ["abc"]}), frame, {"run": "abc"}), tmp_path)).sites
     assert again.empty
     assert {name: str(kind) for name, kind in again.dtypes.items()} == SITES
@@ -179,3 +209,24 @@ def test_holdings_are_the_rows_and_events_of_every_split() -> None:
             mine = event[bounds[at] : bounds[at + 1]]
             assert told[site][split] == {"rows": len(mine), "events": mine.sum()}
     assert json.loads(json.dumps(told)) == told
+
+
+def test_predictions_are_written_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predictions, "PIECE_ROWS", 10)
+    code = np.arange(37) % 4 - 1
+    score = np.random.default_rng(0).random(37)
+    made = Predictions({"site": (code, ("a", "b", "c"))}, {"label": score > 0.5, "probability": score})
+    assert predictions.write(made, tmp_path) == ["predictions.parquet"]
+    assert pq.ParquetFile(tmp_path / "predictions.parquet").num_row_groups == 4
+    again = pd.read_parquet(tmp_path / "predictions.parquet")
+    assert again["site"].astype(object).where(again["site"].notna(), None).tolist() == [
+        (None, "a", "b", "c")[at + 1] for at in code
+    ]
+    assert again["probability"].tolist() == score.tolist()
+    assert again["label"].tolist() == (score > 0.5).tolist()
+
+
+def test_no_held_out_rows_make_an_empty_file(tmp_path: Path) -> None:
+    none = np.zeros(0)
+    predictions.write(Predictions({"site": (none.astype(int), ("a",))}, {"probability": none}), tmp_path)
+    assert list(pd.read_parquet(tmp_path / "predictions.parquet")) == ["site", "probability"]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from sim.run.run import rehearse
-from sim.study import study as studies
+from sim.study.cells import study_cells
+from sim.study.study import load
 from tests.toy import FED_HEART
 
 PUBLISHED_SEEDS = 5
@@ -17,11 +18,9 @@ pytestmark = pytest.mark.skipif(not FED_HEART.is_dir(), reason="the four hospita
 
 @pytest.mark.parametrize("method", ["FedAvg", "FedProx", "SCAFFOLD", "FedAdam", "FedYogi", "FedAdagrad"])
 def test_published_accuracies_are_within_two_standard_errors(method: str) -> None:
-    plan = replace(studies.load("fed_heart"), seeds=20)
+    plan = replace(load("fed_heart"), seeds=20)
     cells = [
-        cell
-        for cell in studies.cells(plan, [f"cohort.dir={FED_HEART}", "evaluation.every=15"])
-        if cell.method == method
+        cell for cell in study_cells(plan, [f"cohort.dir={FED_HEART}", "evaluation.every=15"]) if cell.method == method
     ]
     means = []
     for cell in cells:

@@ -13,9 +13,9 @@ from sim.report.page import write_report
 from sim.report.tables import summary
 from sim.run.run import rehearse
 from sim.run.sweep import run_all
-from sim.study import results
-from sim.study import study as studies
-from sim.study.study import Study
+from sim.study.cells import index, study_cells
+from sim.study.results import read_study
+from sim.study.study import Study, load, with_overrides
 from tests.toy import FED_HEART, SMALL
 
 NAMES = sorted(path.stem for path in (root() / "experiments").glob("*.yaml"))
@@ -26,34 +26,34 @@ def small(name: str, folder: Path) -> Path:
     """Two seeds, two rounds, two dials with two values each; returns the study's folder."""
     if name in NEEDS and not FED_HEART.is_dir():
         pytest.skip(f"the files of {name} are not here")
-    plan = studies.load(name)
+    plan = load(name)
     plan = replace(plan, seeds=2, dials=[replace(dial, steps=dial.steps[:2]) for dial in plan.dials[:2]])
-    cells = studies.cells(plan, ["rounds=2", f"results.dir={folder}", *NEEDS.get(name, [])])
+    cells = study_cells(plan, ["rounds=2", f"results.dir={folder}", *NEEDS.get(name, [])])
     homes = run_all([cell.experiment for cell in cells], folder / name, 1, lambda done: None)
-    (folder / name / "study.json").write_text(studies.index(plan, list(zip(cells, homes, strict=True)), "test"))
+    (folder / name / "study.json").write_text(index(plan, list(zip(cells, homes, strict=True)), "test"))
     return folder / name
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_study_runs_and_reports(name: str, tmp_path: Path) -> None:
     folder = small(name, tmp_path)
-    gathered = results.gather(folder)
+    gathered = read_study(folder)
     assert set(gathered.sites["metric"]) == {gathered.metric}
     assert set(gathered.sites["split"]) == {"test"}
     table = summary(gathered)
-    assert set(table["method"]) >= {*studies.load(name).methods, "Local only", "Pooled"}
+    assert set(table["method"]) >= {*load(name).methods, "Local only", "Pooled"}
     page = write_report(gathered, folder)
     text = page.read_text()
     first = page.read_bytes()
     assert "<svg" in text
     assert all(run["run"] in text for run in json.loads((folder / "study.json").read_text())["runs"])
-    assert write_report(results.gather(folder), folder).read_bytes() == first
+    assert write_report(read_study(folder), folder).read_bytes() == first
 
 
 @pytest.mark.ray
 def test_workers_leave_the_same_records(ray_here: None, tmp_path: Path) -> None:
-    plan = replace(studies.load("quickstart"), seeds=1)
-    cells = studies.cells(plan, ["rounds=2", "cohort.patients=400"])[:3]
+    plan = replace(load("quickstart"), seeds=1)
+    cells = study_cells(plan, ["rounds=2", "cohort.patients=400"])[:3]
     experiments = [cell.experiment for cell in cells]
     alone = run_all(experiments, tmp_path / "alone", 1, lambda done: None)
     shared = run_all(experiments, tmp_path / "shared", 2, lambda done: None)
@@ -63,9 +63,9 @@ def test_workers_leave_the_same_records(ray_here: None, tmp_path: Path) -> None:
             assert (one / table).read_bytes() == (other / table).read_bytes()
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if studies.load(name).dials])
+@pytest.mark.parametrize("name", [name for name in NAMES if load(name).dials])
 def test_every_setting_of_every_dial_is_one(name: str) -> None:
-    plan = studies.load(name)
+    plan = load(name)
     for dial in plan.dials:
         for words in dial.scenarios.values():
             experiment([*plan.overrides, *words])
@@ -73,7 +73,7 @@ def test_every_setting_of_every_dial_is_one(name: str) -> None:
 
 def test_a_dial_is_a_scenario_a_value_and_its_figures_replace_theirs(tmp_path: Path) -> None:
     folder = small("heterogeneity", tmp_path)
-    gathered = results.gather(folder)
+    gathered = read_study(folder)
     assert list(gathered.runs["scenario"].unique()) == [label for dial in gathered.dials for label in dial.labels]
     first, second = gathered.dials
     runs = gathered.runs.set_index(["scenario", "method", "seed"])["run"]
@@ -81,13 +81,13 @@ def test_a_dial_is_a_scenario_a_value_and_its_figures_replace_theirs(tmp_path: P
     (folder / "figures").mkdir()
     (folder / "figures" / "old.svg").write_text("of an earlier report")
     page = write_report(gathered, folder).read_text()
-    assert {path.name for path in (folder / "figures").iterdir()} == {"dose.svg", "losers-0.svg"}
+    assert {path.name for path in (folder / "figures").iterdir()} == {"dials.svg", "losers-0.svg"}
     assert all(f"<summary>{label}</summary>" in page for dial in gathered.dials for label in dial.labels)
 
 
 def test_a_setting_may_follow_the_seed() -> None:
     plan = Study("mine", "?", "auroc", 3, ["cohort.consortium=${seed}"], {"FedAvg": []})
-    runs = [cell.experiment for cell in studies.cells(plan) if cell.method == "FedAvg"]
+    runs = [cell.experiment for cell in study_cells(plan) if cell.method == "FedAvg"]
     assert [(run.seed, run.cohort.consortium) for run in runs] == [(0, 0), (1, 1), (2, 2)]
 
 
@@ -104,36 +104,36 @@ def test_wrong_dials_are_refused(dials: list[dict[str, object]], words: str, tmp
     content = {"question": "?", "metric": "auroc", "seeds": 1, "overrides": [], "methods": {"A": []}, "dials": dials}
     (tmp_path / "mine.yaml").write_text(json.dumps(content))
     with pytest.raises(Refused, match=words):
-        studies.cells(studies.load(str(tmp_path / "mine.yaml")))
+        study_cells(load(str(tmp_path / "mine.yaml")))
 
 
 def test_unknown_studies_are_refused_with_those_there_are() -> None:
     with pytest.raises(Refused, match="quickstart"):
-        studies.load("quickstrat")
+        load("quickstrat")
 
 
 def test_a_wrong_study_file_is_refused(tmp_path: Path) -> None:
     wrong = tmp_path / "mine.yaml"
     wrong.write_text("question: why\nmetrics: auroc\n")
     with pytest.raises(Refused, match="metrics"):
-        studies.load(str(wrong))
+        load(str(wrong))
 
 
 def test_a_wrong_cell_is_refused_before_anything_runs() -> None:
     plan = Study("mine", "?", "auroc", 1, [], {"good": ["algorithm=fedavg"], "bad": ["algorithm=fedpro"]})
     with pytest.raises(Refused, match="fedpro"):
-        studies.cells(plan)
+        study_cells(plan)
 
 
 def test_a_changed_study_says_so() -> None:
-    plan = studies.load("quickstart")
-    assert studies.changed(plan, ["results.dir=x", "executor=ray"]) == plan
-    assert studies.changed(plan, ["rounds=2"]).question == f"{plan.question} (with rounds=2)"
+    plan = load("quickstart")
+    assert with_overrides(plan, ["results.dir=x", "executor=ray"]) == plan
+    assert with_overrides(plan, ["rounds=2"]).question == f"{plan.question} (with rounds=2)"
 
 
 def test_a_metric_that_the_task_does_not_give_is_refused_before_anything_runs() -> None:
     with pytest.raises(Refused, match="cindex, loss"):
-        studies.cells(studies.load("quickstart"), ["task=hazard"])
+        study_cells(load("quickstart"), ["task=hazard"])
 
 
 @pytest.mark.parametrize("task", ["response", "hazard"])
@@ -147,18 +147,18 @@ def test_a_report_of_changed_records_is_refused(tmp_path: Path) -> None:
     run = json.loads((folder / "study.json").read_text())["runs"][0]["run"]
     (folder / run / "sites.parquet").write_bytes(b"")
     with pytest.raises(Refused, match=run):
-        results.gather(folder)
+        read_study(folder)
 
 
 def test_a_change_to_what_a_dial_turns_is_refused() -> None:
     with pytest.raises(Refused, match=r"cohort\.tau=1"):
-        studies.changed(studies.load("heterogeneity"), ["cohort.tau=1"])
+        with_overrides(load("heterogeneity"), ["cohort.tau=1"])
 
 
 @pytest.mark.parametrize("word", ["seed=3", "algorithm=scaffold", "server=adam", "algorithm.mu=1"])
 def test_a_change_that_would_have_no_effect_is_refused(word: str) -> None:
     with pytest.raises(Refused, match=word.split("=")[0]):
-        studies.changed(studies.load("quickstart"), [word])
+        with_overrides(load("quickstart"), [word])
 
 
 @pytest.mark.parametrize(
@@ -167,4 +167,4 @@ def test_a_change_that_would_have_no_effect_is_refused(word: str) -> None:
 def test_files_that_are_no_study_are_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(Refused, match="not a study"):
-        studies.load(str(tmp_path / "mine.yaml"))
+        load(str(tmp_path / "mine.yaml"))

@@ -20,7 +20,7 @@ from sim.engine.rounds import simulate
 from sim.local.rows import Rows
 from sim.metrics.partial import partial_loss
 from sim.run.run import prepare, rehearse, simulation
-from sim.tasks.cox import Cox, Ties, partial, without_intercept
+from sim.tasks.cox import Cox, Ties, partial_terms, without_intercept
 from sim.tasks.nets import MLP, Linear
 from sim.tasks.task import Batch
 from tests.toy import SMALL
@@ -66,7 +66,9 @@ def test_loss_is_the_sum_over_risk_sets(rows: list[tuple[int, bool, int]], efron
     expected = by_definition(log_risk, time, event, efron)
     valid = torch.ones(len(rows), dtype=torch.bool)
     days, happened = torch.from_numpy(time), torch.from_numpy(event.astype(float))
-    torch.testing.assert_close(partial(log_risk, days, happened, valid, efron).sum(), expected, atol=1e-10, rtol=1e-10)
+    torch.testing.assert_close(
+        partial_terms(log_risk, days, happened, valid, efron).sum(), expected, atol=1e-10, rtol=1e-10
+    )
     held = partial_loss(log_risk.numpy(), time, event, np.zeros(len(rows), np.int64), 2, efron)
     np.testing.assert_allclose(held, [float(expected) / len(rows), np.nan], atol=1e-12)
 
@@ -77,7 +79,9 @@ def test_huge_risks_keep_the_loss_finite() -> None:
         held = partial_loss(log_risk, time, event, np.zeros(3, np.int64), 1, efron)
         # By hand: patient 1 dies with 1 and 2 at risk, 880 - -900 = 1780; patient 2 dies alone, 0.
         np.testing.assert_allclose(held, [1780 / 3])
-        ours = partial(*(torch.from_numpy(part) for part in (log_risk, time, event * 1.0)), torch.ones(3) > 0, efron)
+        ours = partial_terms(
+            *(torch.from_numpy(part) for part in (log_risk, time, event * 1.0)), torch.ones(3) > 0, efron
+        )
         np.testing.assert_allclose(float(ours.sum()), 1780)
 
 

@@ -7,12 +7,11 @@ from torch import nn
 
 from sim.checks import Refused
 from sim.engine.executors import InProcess
-from sim.engine.rounds import Evaluation, Simulation, simulate
+from sim.engine.rounds import simulate
+from sim.engine.simulation import Evaluation, Simulation
 from sim.federation.federation import from_arrays
 from sim.local.settings import Training
-from sim.methods.algorithms import FedAvg
-from sim.methods.servers import Server
-from sim.methods.systems import System
+from sim.methods.roles import Roles
 from sim.tasks.classify import Classification
 from sim.tasks.hazard import Hazard, bin_edges
 from sim.tasks.nets import MLP, Linear, Proportional
@@ -84,7 +83,7 @@ def test_a_module_of_the_user_s_own_trains() -> None:
         held[site] = (x, {"label": x[:, 0] * x[:, 1] > 0})
     federation, task = from_arrays(held), Classification(Residual())
     training = Training(lr=0.5, batch=20, epochs=2)
-    plan = Simulation(federation, task, FedAvg(), Server(), training, System(), Evaluation(), 60, 0)
+    plan = Simulation(federation, task, Roles(), training, Evaluation(), rounds=60, seed=0)
     *_, last = simulate(plan, InProcess())
     score = task.predict(last.model, torch.from_numpy(federation.x)).numpy()
     assert ((score > 0.5) == federation.y["label"]).mean() > 0.9

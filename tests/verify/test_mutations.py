@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 import torch
 
-from sim.engine.rounds import Diverged
+from sim.engine.simulation import Diverged
 from sim.methods.algorithms import ALGORITHMS, FedAvg
-from sim.methods.algorithms.base import Correction
 from sim.methods.algorithms.feddyn import FedDyn
 from sim.methods.algorithms.fednova import FedNova
 from sim.methods.algorithms.fedprox import FedProx
 from sim.methods.algorithms.scaffold import Scaffold
+from sim.methods.contract import Correction
+from sim.methods.roles import Roles
 from sim.methods.servers import SERVERS, Adagrad, Adam, Momentum, Server, Yogi
 from sim.verify import algorithms, servers
 from sim.verify.properties import scalar
@@ -51,39 +52,42 @@ def unsquared(w, x, weight):
 class Unweighted(FedAvg):
     """Every site counts the same although rows were asked for."""
 
-    def weights(self, rows):
-        return torch.ones_like(rows)
+    def weights(self, base, state):
+        return torch.ones_like(base)
 
 
 @wrong("fedavg")
 class AlwaysRows(FedAvg):
     """Rows count although sites were to count the same."""
 
-    def weights(self, rows):
-        return rows
+    sends = {"delta": "P", "by_rows": "P", "rows": ""}
+
+    def upload(self, w, at):
+        return {"delta": w - at.x, "by_rows": at.rows[:, None] * (w - at.x), "rows": at.rows}, {}
+
+    def server(self, heard, state):
+        alike = bool((heard.p == heard.p[0]).all())
+        return heard.mean["by_rows"] / heard.mean["rows"] if alike else heard.mean["delta"], {}
 
 
 @wrong("fedavg")
 class ByAllSites(FedAvg):
     """Divides by the weight of all sites, not of those that trained: PFLlib, when clients drop out."""
 
-    def server(self, mean, state, share):
-        return share * mean["delta"], {}
+    def server(self, heard, state):
+        return heard.share * heard.mean["delta"], {}
 
 
 @wrong("fedavg")
 class Sums(FedAvg):
     """Adds the changes instead of averaging them."""
 
-    def upload(self, w, at):
-        return {"delta": w - at.x, "one": torch.ones_like(at.rows)}, {}
+    def weights(self, base, state):
+        self.sites = len(base)
+        return super().weights(base, state)
 
-    def weights(self, rows):
-        self.sites = len(rows)
-        return super().weights(rows)
-
-    def server(self, mean, state, share):
-        return mean["delta"] * share * self.sites, {}
+    def server(self, heard, state):
+        return heard.mean["delta"] * heard.share * self.sites, {}
 
 
 @wrong("fedavg")
@@ -109,8 +113,8 @@ class SendsGradients(FedAvg):
 class Unsquared(FedProx):
     """mu/2 |w - x| without the square: Flower's baseline before its pull request 2210."""
 
-    def direction(self, g, w, x, c):
-        return g + unsquared(w, x, self.mu)
+    def direction(self, grad, w, at, c):
+        return grad(w) + unsquared(w, at.x, self.mu)
 
 
 @wrong("fedprox")
@@ -125,8 +129,8 @@ class NoTerm(FedProx):
 class PullsToZero(FedProx):
     """Weight decay: the leash is tied to 0, not to the server's model."""
 
-    def direction(self, g, w, x, c):
-        return g + self.mu * w
+    def direction(self, grad, w, at, c):
+        return grad(w) + self.mu * w
 
 
 @wrong("fedprox")
@@ -180,8 +184,8 @@ class LastModel(Scaffold):
 class NoShare(Scaffold):
     """c moves by the participants' mean, without |S|/N: NVFlare."""
 
-    def server(self, mean, state, share):
-        return super().server(mean, state, 1.0)
+    def server(self, heard, state):
+        return super().server(replace(heard, share=1.0), state)
 
 
 @wrong("scaffold")
@@ -194,9 +198,9 @@ class OutsideMomentum(Scaffold):
 
     rho: float = 0.5
 
-    def direction(self, g, w, x, c):
-        first = (w == x).all(dim=1, keepdim=True)
-        return g + c.drift * torch.where(first, 1.0, 1.0 - self.rho)
+    def direction(self, grad, w, at, c):
+        first = (w == at.x).all(dim=1, keepdim=True)
+        return grad(w) + c.drift * torch.where(first, 1.0, 1.0 - self.rho)
 
     def upload(self, w, at):
         return super().upload(w, replace(at, norm=at.steps))
@@ -244,15 +248,15 @@ class OldVariate(Scaffold):
 class MixedWeights(Scaffold):
     """Models weighted by rows, variates by sites: NIID-Bench."""
 
+    sends = {"delta": "P", "control": "P", "inverse": ""}
+
     def upload(self, w, at):
         message, state = super().upload(w, at)
         return {**message, "control": message["control"] / at.rows[:, None], "inverse": 1 / at.rows}, state
 
-    def weights(self, rows):
-        return rows
-
-    def server(self, mean, state, share):
-        return super().server({**mean, "control": mean["control"] / mean["inverse"]}, state, share)
+    def server(self, heard, state):
+        control = heard.mean["control"] / heard.mean["inverse"]
+        return super().server(replace(heard, mean={**heard.mean, "control": control}), state)
 
 
 # --- FedNova
@@ -263,18 +267,18 @@ class AveragesModels(FedNova):
     """w = sum (p_i tau_eff / |a_i|_1) w_i, of models and not of their changes: fluke."""
 
     def upload(self, w, at):
-        return {"delta": w / at.norm[:, None], "norm": at.norm, "x": at.x}, {}
+        return {"delta": w / at.norm[:, None], "norm": at.norm}, {}
 
-    def server(self, mean, state, share):
-        return mean["norm"] * mean["delta"] - mean["x"], {}
+    def server(self, heard, state):
+        return heard.mean["norm"] * heard.mean["delta"] - heard.x, {}
 
 
 @wrong("fednova")
 class OverSteps(FedNova):
     """N/m times too far when m of N sites train: FedLab."""
 
-    def server(self, mean, state, share):
-        return mean["norm"] * mean["delta"] / share, {}
+    def server(self, heard, state):
+        return heard.mean["norm"] * heard.mean["delta"] / heard.share, {}
 
 
 @wrong("fednova")
@@ -316,8 +320,8 @@ class Detached(FedDyn):
 class LinearOnly(FedDyn):
     """-<h_i + alpha x, w> without the alpha/2 |w|^2 that makes it a leash: FL-bench."""
 
-    def direction(self, g, w, x, c):
-        return g + c.drift - self.alpha * x
+    def direction(self, grad, w, at, c):
+        return grad(w) + c.drift - self.alpha * at.x
 
 
 @wrong("feddyn")
@@ -340,26 +344,26 @@ class QuadraticOnly(FedDyn):
 class UnsquaredPenalty(FedDyn):
     """alpha/2 |w - x| without the square: PFLlib."""
 
-    def direction(self, g, w, x, c):
-        return g + unsquared(w, x, self.alpha) + c.drift
+    def direction(self, grad, w, at, c):
+        return grad(w) + unsquared(w, at.x, self.alpha) + c.drift
 
 
 @wrong("feddyn")
 class OppositeSign(FedDyn):
     """x = mean + h / alpha."""
 
-    def server(self, mean, state, share):
-        h = state["h"] - self.alpha * share * mean["delta"]
-        return mean["delta"] + h / self.alpha, {"h": h}
+    def server(self, heard, state):
+        h = state["h"] - self.alpha * heard.share * heard.mean["delta"]
+        return heard.mean["delta"] + h / self.alpha, {"h": h}
 
 
 @wrong("feddyn")
 class AlphaTwice(FedDyn):
     """h moves by alpha^2: fluke."""
 
-    def server(self, mean, state, share):
-        h = state["h"] - self.alpha**2 * share * mean["delta"]
-        return mean["delta"] - h / self.alpha, {"h": h}
+    def server(self, heard, state):
+        h = state["h"] - self.alpha**2 * heard.share * heard.mean["delta"]
+        return heard.mean["delta"] - h / self.alpha, {"h": h}
 
 
 @wrong("feddyn")
@@ -374,8 +378,8 @@ class FlippedLinear(FedDyn):
 class NoShareDyn(FedDyn):
     """h moves by the participants' mean, without m/N."""
 
-    def server(self, mean, state, share):
-        return super().server(mean, state, 1.0)
+    def server(self, heard, state):
+        return super().server(replace(heard, share=1.0), state)
 
 
 # --- server optimisers
@@ -528,9 +532,9 @@ def test_a_wrong_implementation_fails_where_the_right_one_passes(entry):
 def test_a_wrong_implementation_fails_for_its_error_and_not_for_a_slip_of_ours(entry):
     """It runs, or diverges."""
     mutant = entry[1]
-    roles = (FedAvg(), mutant()) if issubclass(mutant, Server) else (mutant(), Server())
+    roles = Roles(server=mutant()) if issubclass(mutant, Server) else Roles(mutant())
     with contextlib.suppress(Diverged):
-        assert np.isfinite(scalar((2, 3), 0.02, 2).path(*roles)).all()
+        assert np.isfinite(scalar((2, 3), 0.02, 2).path(roles)).all()
 
 
 SIGNATURES = [
@@ -554,7 +558,7 @@ SIGNATURES = [
     ids=[type(row[0]).__name__ for row in SIGNATURES],
 )
 def test_the_known_fixed_point_of_an_error(algorithm, steps, lr, rounds, momentum, value):
-    assert scalar(steps, lr, rounds, momentum).end(algorithm)[0] == pytest.approx(value, abs=1e-5)
+    assert scalar(steps, lr, rounds, momentum).end(Roles(algorithm))[0] == pytest.approx(value, abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -562,16 +566,16 @@ def test_the_known_fixed_point_of_an_error(algorithm, steps, lr, rounds, momentu
 )
 def test_an_error_that_diverges(algorithm, momentum):
     with contextlib.suppress(Diverged), np.errstate(all="ignore"):
-        assert abs(scalar((10, 10), 0.02, 100, momentum).end(algorithm)[0]) > 1e6
+        assert abs(scalar((10, 10), 0.02, 100, momentum).end(Roles(algorithm))[0]) > 1e6
 
 
 def test_an_unsquared_penalty_never_settles():
     """Its gradient jumps from -alpha/2 to alpha/2 at the server's model: the right penalty is at rest long before."""
     trial = scalar((25, 25), 0.1, 80)
-    assert np.ptp(trial.path(UnsquaredPenalty(alpha=1.0))[60:]) > 1e-2
-    assert np.ptp(trial.path(FedDyn(alpha=1.0))[60:]) < 1e-6
+    assert np.ptp(trial.path(Roles(UnsquaredPenalty(alpha=1.0)))[60:]) > 1e-2
+    assert np.ptp(trial.path(Roles(FedDyn(alpha=1.0)))[60:]) < 1e-6
 
 
 def test_averaged_models_of_fednova_blow_up():
     """The weights p_i tau_eff / |a_i|_1 sum to mean(K) mean(1 / K) > 1: 12.5 / 8 for K = (5, 20)."""
-    assert abs(scalar((5, 20), 0.02, 60).end(AveragesModels())[0]) > 1e3
+    assert abs(scalar((5, 20), 0.02, 60).end(Roles(AveragesModels()))[0]) > 1e3

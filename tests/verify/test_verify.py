@@ -7,7 +7,8 @@ import pytest
 from torch import Tensor
 
 from sim.methods.algorithms import ALGORITHMS
-from sim.methods.algorithms.base import Algorithm, Local, Message, State, Weighting
+from sim.methods.algorithms.base import Algorithm
+from sim.methods.contract import Local, Message, State, Weighting
 from sim.methods.servers import SERVERS
 from sim.verify import certificates
 from sim.verify import fixed_points as rest

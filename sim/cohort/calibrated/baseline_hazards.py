@@ -6,12 +6,13 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import ndtri
 
+from sim.arrays import Floats
 from sim.cohort.calibrated.centres import centres
 from sim.cohort.calibrated.course import phases
 from sim.cohort.calibrated.draws import Ask, quasi_random
 from sim.cohort.calibrated.genes import effects, total_sd
 from sim.cohort.calibrated.patients import MARKER_1, draw_patients
-from sim.cohort.calibrated.published import MAX_SURVIVAL, Floats, law, population
+from sim.cohort.calibrated.published import MAX_SURVIVAL, law, population
 from sim.cohort.calibrated.world import Hard, World
 
 SAMPLE = 16_384  # patients of the sample that represents the population

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv, gammaincinv, ndtr, ndtri
 
-from sim.cohort.calibrated.published import RACES, Floats, Law, centre_variation, population
+from sim.arrays import Floats
+from sim.cohort.calibrated.published import RACES, Law, centre_variation, population
 from sim.cohort.calibrated.world import Hard
 from sim.random import inside, key, scatter, uniform
 

@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit, ndtri
 
+from sim.arrays import Floats
 from sim.cohort.calibrated.centres import Centres
 from sim.cohort.calibrated.draws import Ask, Uniforms
 from sim.cohort.calibrated.patients import Codes, Flags, Indices, TruePatients
-from sim.cohort.calibrated.published import Floats, centre_variation, population
+from sim.cohort.calibrated.published import centre_variation, population
 from sim.cohort.calibrated.world import World
 from sim.cohort.outcomes import DAYS_PER_YEAR
 

@@ -13,8 +13,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.cohort.calibrated.published import Floats
-from sim.random import Words, counted, inside, key, scatter
+from sim.arrays import Floats, Words
+from sim.random import counted, inside, key, scatter
 
 
 class Ask(StrEnum):

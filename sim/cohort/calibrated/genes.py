@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from sim.cohort.calibrated.published import Floats, population
+from sim.arrays import Floats
+from sim.cohort.calibrated.published import population
 from sim.random import counted, inside, key, scatter, stream
 
 MAX_FEATURES = 4096  # most features per patient that have random numbers of their own

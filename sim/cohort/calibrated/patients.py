@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, ndtr, ndtri
 
+from sim.arrays import Floats
 from sim.cohort.calibrated.centres import Centres
 from sim.cohort.calibrated.draws import Ask, Uniforms
-from sim.cohort.calibrated.published import OLDEST, RACES, YOUNGEST, Floats, Law, population
+from sim.cohort.calibrated.published import OLDEST, RACES, YOUNGEST, Law, population
 from sim.cohort.calibrated.world import Hard, World
 
 Codes = NDArray[np.int8]

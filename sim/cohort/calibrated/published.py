@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import yaml
@@ -11,12 +12,12 @@ from scipy.optimize import brentq, root
 from scipy.special import expit, logit, ndtr
 
 from sim import assets
-
-Floats = NDArray[np.float64]
+from sim.arrays import Floats
 
 STAGES = ("local", "regional", "distant")
 RACES = ("white", "black", "asian", "hispanic", "other")
 INSURANCES = ("private", "medicare", "public", "dual")  # public: Medicaid, or no insurance
+TABLES = ("cancers.yaml", "population.yaml", "centres.yaml")  # with numbers; sources.yaml only cites their sources
 YOUNGEST, OLDEST = 18.0, 95.0  # years; ages at diagnosis are truncated to adults
 MAX_SURVIVAL = 0.999  # highest 5-year survival; above it the baseline hazard cannot be solved for
 
@@ -65,9 +66,14 @@ def centre_variation() -> Figures:
     return {field: figure(entry) for field, entry in load("centres.yaml").items()}
 
 
+def path(name: str) -> Path:
+    """Where one of the YAML tables lies."""
+    return assets.root() / "datasets" / "calibrated" / name
+
+
 def load(name: str) -> Mapping[str, Mapping[str, Mapping[str, object]]]:
     """One of the YAML tables, unconverted."""
-    text = (assets.root() / "datasets" / "calibrated" / name).read_text(encoding="utf-8")
+    text = path(name).read_text(encoding="utf-8")
     table: Mapping[str, Mapping[str, Mapping[str, object]]] = yaml.safe_load(text)
     return table
 

@@ -19,7 +19,9 @@ from sim.cohort.calibrated.outcomes import add_outcomes, predictors, unlearnable
 from sim.cohort.calibrated.published import INSURANCES, RACES, STAGES
 from sim.cohort.calibrated.table import derived_columns, draw_table
 from sim.cohort.calibrated.world import Hard, World
+from sim.cohort.outcomes import Categorical, Kind
 from sim.cohort.table import Cohort, Source
+from sim.files import fingerprint
 
 CAUSES = ("other", "cancer")
 MOST_PATIENTS = 10**8  # some 50 GB
@@ -85,6 +87,14 @@ class Calibrated(Source):
                 f"cohort.patients={self.patients} and cohort.discovery={self.discovery} make "
                 f"{self.patients * self.discovery:,} values: allowed {MOST_VALUES:,} (1 GiB). Lower one of them."
             )
+
+    def fingerprint(self, seed: int) -> str:
+        """Contents of the tables of published numbers."""
+        return fingerprint({name: published.path(name) for name in published.TABLES})
+
+    def knows_truth(self, kind: Kind) -> bool:
+        """Of every outcome that has one number as its best score."""
+        return kind is not Categorical
 
     def load(self, seed: int) -> Cohort:
         """Patients of this consortium; `table.observed` and `table.truth` list the columns.

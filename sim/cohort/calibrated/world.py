@@ -5,7 +5,8 @@ from enum import Enum
 
 import numpy as np
 
-from sim.cohort.calibrated.published import Floats, Law
+from sim.arrays import Floats
+from sim.cohort.calibrated.published import Law
 
 
 class Hard(Enum):

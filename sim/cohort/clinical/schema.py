@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import yaml
 
@@ -45,12 +46,16 @@ class Column:
         return f"allowed {'whole ' if self.kind == 'whole' else ''}numbers {words} {self.unit}".rstrip()
 
 
+def path() -> Path:
+    """Where the description of the columns lies."""
+    return assets.root() / "datasets" / "clinical" / "schema.yaml"
+
+
 @cache
 def columns() -> Mapping[str, Column]:
     """Columns by name, in the order of the table."""
-    text = (assets.root() / "datasets" / "clinical" / "schema.yaml").read_text(encoding="utf-8")
     made = {}
-    for name, entry in yaml.safe_load(text).items():
+    for name, entry in yaml.safe_load(path().read_text(encoding="utf-8")).items():
         lists = {field: tuple(value) for field, value in entry.items() if isinstance(value, list)}
         made[name] = Column(name, **(entry | lists))
     return made

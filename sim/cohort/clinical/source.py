@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sim.assets import locate
 from sim.checks import Refused, one_of, within
+from sim.cohort.clinical import schema
 from sim.cohort.clinical.conform import labels, read
 from sim.cohort.clinical.leakage import leaking_columns
 from sim.cohort.clinical.schema import TREATMENTS, columns, columns_with_role
@@ -18,6 +19,7 @@ from sim.cohort.clinical.unlearnable import unlearnable
 from sim.cohort.outcomes import DAYS_PER_YEAR, Binary, Categorical, Outcome, Survival
 from sim.cohort.table import Cohort, Source
 from sim.cohort.tabular.files import existing
+from sim.files import fingerprint
 
 STAGES = ("I", "II", "III", "IV")
 LABELS = ("mortality_5y", "response", "stage_late", "recurrence")  # yes-or-no outcomes, where both answers occur
@@ -53,6 +55,8 @@ class Clinical(Source):
     `survival` starts there (Anderson, Cain and Gelber, J Clin Oncol 1983).
     """
 
+    places = ("dir", "file")
+
     name: str = "clinical"  # name of the cohort in records
     file: str = ""  # Parquet that conforms to datasets/clinical/schema.yaml
     dir: str = ""  # folder that a relative file is in
@@ -78,6 +82,13 @@ class Clinical(Source):
         """The card that the import wrote beside the file, if it exists."""
         card = self.path().with_suffix(".card.md")
         return card if card.is_file() else None
+
+    def fingerprint(self, seed: int) -> str:
+        """Contents of the file, and of the schema that says which columns predict.
+
+        What the modules of Synthea draw an outcome from (determinants.yaml) can refuse a run and changes no number.
+        """
+        return fingerprint({"file": self.path(), "schema": schema.path()})
 
     def load(self, seed: int) -> Cohort:
         """The cohort in the file; draws nothing."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sim.assets import locate
 from sim.checks import Refused
+from sim.cohort.new_rows import MARKS
 from sim.cohort.outcomes import Binary, Categorical, Outcome, Survival
 from sim.cohort.table import Cohort, Source
 from sim.cohort.tabular.columns import category, number
@@ -21,6 +22,7 @@ from sim.cohort.tabular.predictors import choose_predictors
 from sim.cohort.tabular.read import read
 from sim.cohort.tabular.rule import parse
 from sim.cohort.tabular.sheet import Sheet, concatenate, join_side_file, split_by_column
+from sim.files import fingerprint
 
 TAB = "\\t"  # as it is written in a setting
 
@@ -43,6 +45,8 @@ class Unlabelled(Enum):
 class Tabular(Source):
     """CSV (also .gz) or Parquet. Outcomes are `label` (yes or no), `classes` (several), `survival` (time and event)."""
 
+    places = ("dir", "files", "path", "extra")
+
     name: str = "tabular"  # name of the cohort in records
     origin: str = ""  # where the data come from: kept with every run, and named when a file is not found
     dir: str = ""  # folder that relative files are in
@@ -51,7 +55,7 @@ class Tabular(Source):
     site: str = ""  # column of one file that names the site; empty = one site, for a partition to assign
     columns: list[str] = field(default_factory=list)  # names of the columns where CSVs have no header line
     separator: str = ","  # one character between the cells of a CSV, or \t for a tab
-    missing_marks: list[str] = field(default_factory=lambda: ["NA", "N/A", "NaN", "nan", "NULL", "null"])  # as is ""
+    missing_marks: list[str] = field(default_factory=lambda: list(MARKS))  # words for "not recorded", as is ""
     extra: str = ""  # CSV with further columns, keyed by `site` and `row` (from 0 within its site); not under `dir`
     label: str = ""  # column of a yes-or-no outcome
     positive: str = ""  # rule of a true label: "== yes", "!= 0", "> 0", "in [2, 3]"; empty = 0/1 or true/false
@@ -65,6 +69,7 @@ class Tabular(Source):
     split: str = ""  # column with train, valid or test; empty = the federation splits the rows itself
     features: list[str] = field(default_factory=list)  # predictors; empty = every column not used otherwise
     categorical: list[str] = field(default_factory=list)  # predictors that are names or codes, not numbers
+    groups: list[str] = field(default_factory=list)  # columns of patient groups; they predict only if in `features`
     drop: list[str] = field(default_factory=list)  # columns to leave out
     incomplete: Incomplete = Incomplete.keep
     unlabelled: Unlabelled = Unlabelled.refuse
@@ -109,22 +114,35 @@ class Tabular(Source):
             table["split"] = kept.cells[self.split]
         remedy = "Add the column to cohort.categorical, or the mark of a gap to cohort.missing_marks."
         values = {c: category(kept, c) if c in self.categorical else number(kept, c, remedy) for c in predictors}
+        values |= {c: category(kept, c) for c in self.groups if c not in predictors}
         table = pd.concat([table, pd.DataFrame(values, index=table.index)], axis=1)
         split = "split" if self.split else None
         by_outcome = dict.fromkeys(outcomes, tuple(predictors))
         return Cohort(self.name, table, outcomes, by_outcome, split=split, notes=self.notes(whole, kept))
 
+    def fingerprint(self, seed: int) -> str:
+        """Contents of all files, keyed by the sites they belong to."""
+        sites = {f"site {site}": path for site, path in self.by_site().items()}
+        return fingerprint((sites or {"all": self.file(self.path)}) | self.further())
+
+    def by_site(self) -> dict[str, Path]:
+        """Site -> path of its file; empty if one file holds all sites."""
+        if "*" in self.path:
+            return matching_files(self.dir, self.path)
+        return {site: self.file(name) for site, name in self.files.items()}
+
+    def further(self) -> dict[str, Path]:
+        """Path of the file with further columns by the name of its setting; empty if there is none."""
+        return {"extra": existing(locate(self.extra), "cohort.extra", "")} if self.extra else {}
+
     def sheet(self) -> Sheet:
         """Cells of all files, gaps as ""."""
-        files = {site: self.file(name) for site, name in self.files.items()}
-        if "*" in self.path:
-            files = matching_files(self.dir, self.path)
+        files = self.by_site()
         if files:
             sheet = concatenate({site: read(path, self.columns, self.separator) for site, path in files.items()})
         else:
             sheet = split_by_column(read(self.file(self.path), self.columns, self.separator), self.site)
-        if self.extra:
-            path = existing(locate(self.extra), "cohort.extra", "")
+        for path in self.further().values():
             sheet = join_side_file(sheet, read(path, [], ","))
         return replace(sheet, cells=sheet.cells.where(~sheet.cells.isin(self.missing_marks), ""))
 
@@ -136,7 +154,8 @@ class Tabular(Source):
         """Columns that predict, in the order of `features` or else of the files."""
         roles = {"site": self.site, "label": self.label, "classes": self.classes, "time": self.time}
         roles |= {"event": self.event, "patient": self.patient, "split": self.split}
-        return choose_predictors(list(sheet.cells.columns), roles, self.features, self.categorical, self.drop)
+        columns = list(sheet.cells.columns)
+        return choose_predictors(columns, roles, self.features, self.categorical, self.groups, self.drop)
 
     def complete(self, sheet: Sheet, predictors: list[str]) -> Sheet:
         """Rows that `incomplete` and `unlabelled` keep; refuses if none is left."""

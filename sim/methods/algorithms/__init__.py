@@ -4,6 +4,8 @@ from sim.methods.algorithms.base import Algorithm
 from sim.methods.algorithms.feddyn import FedDyn
 from sim.methods.algorithms.fednova import FedNova
 from sim.methods.algorithms.fedprox import FedProx
+from sim.methods.algorithms.fedsam import FedSAM
+from sim.methods.algorithms.qfedavg import QFedAvg
 from sim.methods.algorithms.scaffold import Scaffold
 
 FedAvg = Algorithm
@@ -14,4 +16,6 @@ ALGORITHMS: dict[str, type[Algorithm]] = {
     "scaffold": Scaffold,
     "fednova": FedNova,
     "feddyn": FedDyn,
+    "fedsam": FedSAM,
+    "qfedavg": QFedAvg,
 }

@@ -5,21 +5,23 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from sim.checks import within
-from sim.methods.algorithms.base import Algorithm, Correction, Local, Message, State, Weighting
+from sim.methods.algorithms.base import Algorithm
+from sim.methods.contract import Correction, Heard, Local, Message, State
 
 
 @dataclass
 class FedDyn(Algorithm):
     """Acar et al., Federated Learning Based on Dynamic Regularization, ICLR 2021, Algorithm 1.
 
-    Site i takes steps on F_i(w) - <h_i, w> + alpha/2 |w - x|^2; at the fixed point h_i is its gradient.
+    Site i takes steps on F_i(w) - <h_i, w> + alpha/2 |w - x|^2; at the fixed point h_i is its gradient. The paper's
+    mean is that of `weighting=sites`.
     """
 
-    site_state = ("gradient",)
-    server_state = ("h",)
+    site_state = {"gradient": "P"}
+    server_state = {"h": "P"}
+    in_time = True
 
     alpha: float = 0.01  # > 0; the paper uses 0.001 to 0.1
-    weighting: Weighting = Weighting.uniform  # the paper's mean
 
     def __post_init__(self) -> None:
         within("algorithm.alpha", self.alpha, 0, open_low=True)
@@ -32,7 +34,7 @@ class FedDyn(Algorithm):
         """Line 8: h_i - alpha (w_i - x)."""
         return {"delta": w - at.x}, {"gradient": at.site["gradient"] - self.alpha * (w - at.x)}
 
-    def server(self, mean: Message, state: State, share: float) -> tuple[Tensor, State]:
+    def server(self, heard: Heard, state: State) -> tuple[Tensor, State]:
         """Lines 11 and 12: h, then mean of the sites' models - h / alpha."""
-        h = state["h"] - self.alpha * share * mean["delta"]
-        return mean["delta"] - h / self.alpha, {"h": h}
+        h = state["h"] - self.alpha * heard.share * heard.mean["delta"]
+        return heard.mean["delta"] - h / self.alpha, {"h": h}

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from sim.methods.algorithms.base import Algorithm, Local, Message, State
+from sim.methods.algorithms.base import Algorithm
+from sim.methods.contract import Heard, Local, Message, State
 
 
 @dataclass
@@ -14,10 +15,12 @@ class FedNova(Algorithm):
     Sites that take more local steps no longer pull the model towards themselves.
     """
 
+    sends = {"delta": "P", "norm": ""}
+
     def upload(self, w: Tensor, at: Local) -> tuple[Message, State]:
         """Mean local gradient -lr * d_i, and the scalar |a_i|_1."""
         return {"delta": (w - at.x) / at.norm[:, None], "norm": at.norm}, {}
 
-    def server(self, mean: Message, state: State, share: float) -> tuple[Tensor, State]:
+    def server(self, heard: Heard, state: State) -> tuple[Tensor, State]:
         """Step of tau_eff mean gradients."""
-        return mean["norm"] * mean["delta"], {}
+        return heard.mean["norm"] * heard.mean["delta"], {}

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from sim.checks import within
-from sim.methods.algorithms.base import Algorithm, Correction, Local
+from sim.methods.algorithms.base import Algorithm
+from sim.methods.contract import Correction, Local
 
 
 @dataclass

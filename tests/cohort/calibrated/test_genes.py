@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 from lifelines import CoxPHFitter
 
-from sim.analyses.discovery import JOINT, discovery
+from sim.analyses.discovery import discovery
 from sim.analyses.features import panel
-from sim.analyses.sites import hold
+from sim.analyses.searches import JOINT
+from sim.analyses.sites import group_by_site
 from sim.checks import Refused
 from sim.cohort.calibrated import genes
 from sim.cohort.calibrated.blocks import BLOCK
@@ -148,7 +149,7 @@ def test_a_panel_is_missing_whole_and_at_whole_centres() -> None:
 def test_a_search_meets_the_truth() -> None:
     """The names in the cohort's notes are those that the analysis looks for."""
     cohort = made(["lung"], 8000, 50, sites=4, het=0.5)
-    held = hold(cohort, cohort.table["site"].to_numpy(dtype=str))
+    held = group_by_site(cohort, cohort.table["site"].to_numpy(dtype=str))
     made_panel = panel(held, "response", genes.PREFIX)
     assert made_panel.true is not None
     assert made_panel.true.sum() == 10

@@ -1,27 +1,29 @@
-"""Dose-response in words and numbers: a sentence and a few table rows for every dial."""
+"""A study with dials in words and numbers: one sentence and a few table rows per dial."""
 
 from collections.abc import Sequence
 
 import pandas as pd
 
 from sim.metrics import METRICS
-from sim.report.format import NONE, counted, number, spread
 from sim.report.rows import MethodRow, method_rows
-from sim.study.dial import Dial, shown
+from sim.report.table_text import brackets, sites_text
+from sim.study.dial import Dial
+from sim.text import NOT_KNOWN, number, setting_value
 
 
 def sentences(dials: Sequence[Dial], table: pd.DataFrame, sites: pd.DataFrame) -> list[str]:
-    """Which difference makes most sites lose, then a sentence a dial; `table` = `summary`, `sites` = `per_site`.
+    """Which dial makes most sites lose, then one sentence per dial; `table` = `summary`, `sites` = `per_site`.
 
-    All of the best federated method where a dial stands mildest. A dial where no run of it finished is left out.
+    Both are about the federated method that is best at the mildest value of a dial. Dials without a finished run of it
+    are left out.
     """
     rows = method_rows(table)
-    paths = [(dial, found) for dial in dials if (found := path(dial, rows))]
-    return [*worst(paths, sites), *(sentence(dial, found) for dial, found in paths)]
+    paths = [(dial, found) for dial in dials if (found := best_method_along(dial, rows))]
+    return [*leading(paths, sites), *(sentence(dial, found) for dial, found in paths)]
 
 
-def path(dial: Dial, rows: Sequence[MethodRow]) -> list[MethodRow]:
-    """The rows of one method along a dial."""
+def best_method_along(dial: Dial, rows: Sequence[MethodRow]) -> list[MethodRow]:
+    """The rows along a dial of the federated method that is best at its mildest value."""
     names = [row.method for row in rows if row.scenario == dial.labels[0] and not row.reference and row.seeds]
     return (
         [row for label in dial.labels for row in rows if (row.scenario, row.method) == (label, names[0]) and row.seeds]
@@ -30,14 +32,15 @@ def path(dial: Dial, rows: Sequence[MethodRow]) -> list[MethodRow]:
     )
 
 
-def worst(paths: Sequence[tuple[Dial, list[MethodRow]]], sites: pd.DataFrame) -> list[str]:
-    """The dial at whose far end most sites lose, step by step."""
+def leading(paths: Sequence[tuple[Dial, list[MethodRow]]], sites: pd.DataFrame) -> list[str]:
+    """A sentence on the dial at whose last value most sites lose, value by value; none without local models."""
     compared = [(dial, rows) for dial, rows in paths if rows[-1].compared]
     if not compared:
         return []
     most, along = max(compared, key=lambda pair: (pair[1][-1].losing, -pair[1][-1].gain))
     steps = [
-        f"at {value(most, row)}, {row.losing} of {row.compared} sites lose, with {held(row, sites):.0%} of the patients"
+        f"at {value_at(most, row)}, {row.losing} of {row.compared} sites lose, "
+        f"with {losing_share(row, sites):.0%} of the patients"
         for row in along
     ]
     others = [row.losing for dial, rows in compared if dial is not most for row in rows]
@@ -46,34 +49,36 @@ def worst(paths: Sequence[tuple[Dial, list[MethodRow]]], sites: pd.DataFrame) ->
     return [f"{first} With {along[0].method}, by {most.setting}: {'; '.join(steps)}.{rest}".strip()]
 
 
-def held(row: MethodRow, sites: pd.DataFrame) -> float:
-    """Share of all test patients who are at sites that lose."""
+def losing_share(row: MethodRow, sites: pd.DataFrame) -> float:
+    """Share of all test patients at sites that lose."""
     mine = sites[(sites["scenario"] == row.scenario) & (sites["method"] == row.method)]
     return float(mine.loc[mine["gain"] < 0, "rows"].sum() / mine["rows"].sum())
 
 
 def sentence(dial: Dial, rows: Sequence[MethodRow]) -> str:
-    """One dial from its mildest to its far end."""
+    """A sentence on one dial, from its mildest value to its last."""
     first, last = rows[0], rows[-1]
-    told = (
-        f"{dial.title}: as {dial.setting} goes from {value(dial, first)} to {value(dial, last)}, mean "
+    said = (
+        f"{dial.title}: as {dial.setting} goes from {value_at(dial, first)} to {value_at(dial, last)}, mean "
         f"{METRICS[first.metric].name} of {first.method} goes from {number(first.mean)} to {number(last.mean)}"
     )
     if not first.compared:
-        return f"{told}."
+        return f"{said}."
     moved = "stay at" if first.losing == last.losing else f"go from {first.losing} to"
-    told += f", and sites that lose by joining {moved} {last.losing} of {last.compared}"
+    said += f", and sites that lose by joining {moved} {last.losing} of {last.compared}"
     worse = next((row for row in rows if row.gain < 0), None)
-    return f"{told}." if worse is None else f"{told}; from {value(dial, worse)} on, sites do better alone on average."
+    return (
+        f"{said}." if worse is None else f"{said}; from {value_at(dial, worse)} on, sites do better alone on average."
+    )
 
 
-def value(dial: Dial, row: MethodRow) -> str:
-    """Where the dial stood."""
-    return shown(dial.steps[dial.labels.index(row.scenario)])
+def value_at(dial: Dial, row: MethodRow) -> str:
+    """The value of a dial in the scenario of a row."""
+    return setting_value(dial.steps[dial.labels.index(row.scenario)])
 
 
 def text(dials: Sequence[Dial], table: pd.DataFrame) -> pd.DataFrame:
-    """One row a (dial, value): mean and worst site of every method, and who loses under the federated ones."""
+    """One row per dial and value: mean and worst site of every method, and sites that lose under the federated ones."""
     rows = {(row.scenario, row.method): row for row in method_rows(table)}
     methods = list(dict.fromkeys(method for _, method in rows))
     federated = [name for name in methods if any(row.method == name and not row.reference for row in rows.values())]
@@ -84,11 +89,11 @@ def text(dials: Sequence[Dial], table: pd.DataFrame) -> pd.DataFrame:
             line = {"Setting": label}
             for name, row in here.items():
                 line[f"{name}, mean [95\u00a0%]"] = (
-                    NONE if row is None else number(row.mean) + spread(row.low, row.high)
+                    NOT_KNOWN if row is None else number(row.mean) + brackets(row.low, row.high)
                 )
-                line[f"{name}, worst site"] = NONE if row is None else number(row.worst)
+                line[f"{name}, worst site"] = NOT_KNOWN if row is None else number(row.worst)
                 if name in federated:
-                    losing = NONE if row is None else counted(row.losing, row.compared, row.surely_losing)
+                    losing = NOT_KNOWN if row is None else sites_text(row.losing, row.compared, row.surely_losing)
                     line[f"{name}, sites losing"] = losing
             lines.append(line)
     return pd.DataFrame(lines)

@@ -8,7 +8,7 @@ from scipy.spatial.distance import jensenshannon
 
 from sim.partition.case_mix import Mix, divergence, tabled
 from sim.partition.curves import kaplan_meier
-from sim.report.site_panels import told
+from sim.report.site_panels import heat_map_levels
 
 
 def test_curves_are_the_product_limit_estimates_of_every_site() -> None:
@@ -43,7 +43,11 @@ def test_numbers_are_cut_in_fifths_and_gaps_are_told() -> None:
     mix = tabled("age", value, np.arange(102) % 2, 2)
     assert mix.counts.sum(0).tolist() == [20, 20, 20, 20, 20, 2]
     assert mix.levels[-1] == "not recorded"
-    assert told(mix) == [(" > 79.2", 4), (" not recorded", 5)]
+    assert heat_map_levels(mix) == [(" > 79.2", 4), (" not recorded", 5)]
     flags = tabled("male", pd.Series(np.arange(10) < 3), np.zeros(10, dtype=int), 1)
-    assert told(flags) == [("", 1)]
-    assert told(tabled("grade", pd.Series([1, 2, 3]), np.zeros(3, dtype=int), 1)) == [(" 1", 0), (" 2", 1), (" 3", 2)]
+    assert heat_map_levels(flags) == [("", 1)]
+    assert heat_map_levels(tabled("grade", pd.Series([1, 2, 3]), np.zeros(3, dtype=int), 1)) == [
+        (" 1", 0),
+        (" 2", 1),
+        (" 3", 2),
+    ]

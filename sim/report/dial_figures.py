@@ -1,4 +1,4 @@
-"""Dose-response: what happens to a federation as one difference between its sites after the other is turned up."""
+"""The figures of a study with dials: how the sites fare as one setting after the other takes its values."""
 
 from collections.abc import Sequence
 
@@ -14,19 +14,20 @@ from matplotlib.ticker import MaxNLocator
 from sim.metrics import METRICS
 from sim.report.rows import MethodRow, SiteRow, method_rows, site_rows
 from sim.report.style import RC, WIDTH, Look, row_looks
-from sim.study.dial import Dial, shown
+from sim.study.dial import Dial
+from sim.text import setting_value
 
-ROW = 1.25  # inches, of a dial
-MOST = 24  # sites up to which each has a row of its own in `losers`
+ROW = 1.25  # inches per dial
+MAX_SITES = 24  # sites up to which `losers` is drawn, with one row per site
 ACROSS = 4  # panels of `losers` side by side
-BANDED = ("", "local")  # methods and references with a band; more would hide each other
-CLIP = 0.1  # gain at which the colour is full
+WITH_BAND = ("", "local")  # federated methods and references with a band; more bands would hide each other
+CLIP = 0.1  # gain at which the colour scale ends
 
 
 def curves(dials: Sequence[Dial], table: pd.DataFrame) -> Figure:
-    """A row of three panels for every dial: mean over sites, worst site, sites that lose; `table` = `summary`.
+    """A row of three panels per dial: mean over sites, worst site, sites that lose; `table` = `summary`.
 
-    All dials share their axes, so that strong and weak ones can be told apart.
+    All dials share their axes, so that strong and weak ones can be compared.
     """
     rows = method_rows(table)
     look, metric = row_looks(rows), METRICS[rows[0].metric]
@@ -39,9 +40,9 @@ def curves(dials: Sequence[Dial], table: pd.DataFrame) -> Figure:
         for dial, panels in zip(dials, grid, strict=True):
             for method in methods:
                 here = [(at, cell.get((label, method))) for at, label in enumerate(dial.labels)]
-                draw(panels, {at: row for at, row in here if row is not None}, look[method])
+                draw_method(panels, {at: row for at, row in here if row is not None}, look[method])
             for axes in panels:
-                ticks(axes, dial)
+                dial_ticks(axes, dial)
             panels[0].set_title(f"{dial.title}:  {dial.setting}", loc="left", fontsize=8.5, color="#222222")
         compared = max(row.compared for row in rows)
         grid[0][2].set_ylim(-0.04 * compared, 1.04 * compared)
@@ -63,10 +64,10 @@ def curves(dials: Sequence[Dial], table: pd.DataFrame) -> Figure:
     return figure
 
 
-def draw(panels: Sequence[Axes], at: dict[int, MethodRow], look: Look) -> None:
-    """The three curves of one method; `at` = place on the dial -> row."""
+def draw_method(panels: Sequence[Axes], at: dict[int, MethodRow], look: Look) -> None:
+    """Draw the three curves of one method along one dial; `at` = index of the value -> row."""
     x, rows, ink = list(at), list(at.values()), look.colour
-    if all(row.reference in BANDED for row in rows):
+    if all(row.reference in WITH_BAND for row in rows):
         low, high = [row.low for row in rows], [row.high for row in rows]
         panels[0].fill_between(x, low, high, color=ink, alpha=0.14, linewidth=0)
     curves: dict[int, Sequence[float]] = {0: [row.mean for row in rows], 1: [row.worst for row in rows]}
@@ -78,16 +79,16 @@ def draw(panels: Sequence[Axes], at: dict[int, MethodRow], look: Look) -> None:
         panels[place].plot(x, y, color=ink, linestyle=look.dash, linewidth=1.4)
 
 
-def ticks(axes: Axes, dial: Dial) -> None:
-    """One tick a value, evenly spaced: values need not be."""
-    axes.set_xticks(range(len(dial.steps)), [shown(value) for value in dial.steps])
+def dial_ticks(axes: Axes, dial: Dial) -> None:
+    """Set one tick per value, evenly spaced even where the values are not."""
+    axes.set_xticks(range(len(dial.steps)), [setting_value(value) for value in dial.steps])
     axes.set_xlim(-0.15, len(dial.steps) - 0.85)
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.grid(axis="y", color="#e4e7ec", linewidth=0.6)
 
 
 def losers(dials: Sequence[Dial], sites: pd.DataFrame, method: str) -> Figure:
-    """A panel for every dial: gain of each site over training alone, largest site on top; `sites` = `per_site`."""
+    """A panel per dial: gain of each site over training alone, largest site on top; `sites` = `per_site`."""
     rows = [row for row in site_rows(sites) if row.method == method]
     down = -(-len(dials) // ACROSS)
     most = max(len([row for row in rows if row.scenario == label]) for dial in dials for label in dial.labels)
@@ -96,7 +97,7 @@ def losers(dials: Sequence[Dial], sites: pd.DataFrame, method: str) -> Figure:
         grid = figure.subplots(down, ACROSS, squeeze=False, sharey=True).ravel()
         for axes, dial in zip(grid, dials, strict=False):
             columns = [[row for row in rows if row.scenario == label] for label in dial.labels]
-            image = panel(axes, dial, columns, most)
+            image = gain_panel(axes, dial, columns, most)
         for axes in grid[len(dials) :]:
             axes.set_visible(False)
         for axes in grid[::ACROSS]:
@@ -109,8 +110,8 @@ def losers(dials: Sequence[Dial], sites: pd.DataFrame, method: str) -> Figure:
     return figure
 
 
-def panel(axes: Axes, dial: Dial, columns: list[list[SiteRow]], most: int) -> mpl.image.AxesImage:
-    """The sites of one dial, one column a value."""
+def gain_panel(axes: Axes, dial: Dial, columns: list[list[SiteRow]], most: int) -> mpl.image.AxesImage:
+    """Draw the gains of all sites along one dial, one column per value; returns the image for the colour bar."""
     gains = np.full((most, len(columns)), np.nan)
     for at, column in enumerate(columns):
         gains[: len(column), at] = [row.gain for row in column]
@@ -118,7 +119,7 @@ def panel(axes: Axes, dial: Dial, columns: list[list[SiteRow]], most: int) -> mp
         axes.plot([at] * len(sure), sure, ".", color="black", markersize=2.2)
     image = axes.imshow(gains, cmap="RdBu", norm=TwoSlopeNorm(0, -CLIP, CLIP), aspect="auto", interpolation="nearest")
     axes.set_facecolor("#d5d5d5")
-    axes.set_xticks(range(len(dial.steps)), [shown(value) for value in dial.steps])
+    axes.set_xticks(range(len(dial.steps)), [setting_value(value) for value in dial.steps])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     words = dial.title.split(" (")[0]

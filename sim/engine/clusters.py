@@ -1,0 +1,106 @@
+"""Clustered federated learning: several server models, each trained by the sites that it fits."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sim.checks import within
+from sim.engine.executors import Crew
+from sim.engine.loops import OwnLoop
+from sim.engine.messages import Candidates, Floats, Ints
+from sim.engine.rounds import advance, judged
+from sim.engine.simulation import Round, Simulation, Standing
+from sim.methods.systems.base import Tick
+from sim.profiling import stage
+from sim.random import key
+
+NUMBER = 4  # bytes in which a site tells its cluster
+
+
+@dataclass
+class IFCA(OwnLoop):
+    """Ghosh et al., An Efficient Framework for Clustered Federated Learning, NeurIPS 2020, Algorithm 1, option II.
+
+    Every site that is asked downloads all models, trains the one with the least loss over its training rows, and the
+    server averages each cluster's uploads. A site deploys the model that fits it. With one cluster this is FedAvg.
+    """
+
+    axes: ClassVar[frozenset[str]] = frozenset({"uplink", "attack", "aggregator", "server", "system"})
+
+    clusters: int = 2  # >= 1
+
+    def __post_init__(self) -> None:
+        within("algorithm.clusters", self.clusters, 1)
+
+    def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
+        """One standing for each cluster, moved by the part of the tick that chose it. Models of a round: [J, P]."""
+        models = [plan.standing(start(plan, at)) for at in range(self.clusters)]
+        losses = partial(cheapest, crew, models)
+        yield scored(plan, crew, Round(0, stacked(models)), fitting(crew, models, plan.federation.members))
+        number = NUMBER if self.clusters > 1 else 0
+        for tick in plan.ticks(losses):
+            choice = fitting(crew, models, tick.start)
+            moved = [advance(plan, crew, one, only(tick, choice == at)) for at, one in enumerate(models)]
+            models[:] = [here for here, _ in moved]
+            norm = float(np.linalg.norm([part.step_norm for _, part in moved]))
+            done = Round(
+                models[0].number,
+                stacked(models),
+                seconds=tick.seconds,
+                bytes_down=self.clusters * plan.profile.bytes_down * len(tick.asked),
+                bytes_up=(plan.profile.bytes_up + number) * len(tick.arrive),
+                sites=len(tick.arrive),
+                step_norm=norm,
+            )
+            due = plan.due(done.number)
+            yield scored(plan, crew, done, fitting(crew, models, plan.federation.members)) if due else done
+
+
+def start(plan: Simulation, cluster: int) -> Tensor:
+    """Model of a cluster before the first round; the first cluster's is that of every other method; [P]."""
+    return plan.task.init(plan.seed if not cluster else key(plan.seed, "cluster", cluster) % 2**32)
+
+
+def stacked(models: list[Standing]) -> Tensor:
+    """All server models, [J, P]."""
+    return torch.stack([here.x for here in models])
+
+
+def costs(crew: Crew, models: list[Standing], sites: Ints) -> Floats:
+    """Loss of every model over the training rows of some sites, [J, C]."""
+    return np.stack([crew.losses(here.x.numpy(), sites) for here in models])
+
+
+def cheapest(crew: Crew, models: list[Standing], sites: Ints) -> Floats:
+    """Loss of the model that fits each site, [C]."""
+    return np.asarray(costs(crew, models, sites).min(0))
+
+
+def fitting(crew: Crew, models: list[Standing], sites: Ints) -> Ints:
+    """The model with the least loss at each site, the first of equals; [C]."""
+    return np.asarray(costs(crew, models, sites).argmin(0)) if len(models) > 1 else np.zeros(len(sites), np.int64)
+
+
+def only(tick: Tick, some: NDArray[np.bool_]) -> Tick:
+    """The part of a synchronous tick that concerns some of its sites; bool [C]."""
+    start = tick.start[some]
+    return replace(tick, start=start, steps=tick.steps[some], arrive=start, stale=tick.stale[some])
+
+
+def scored(plan: Simulation, crew: Crew, here: Round, choice: Ints) -> Round:
+    """The round with every site judged under its cluster's model; an external site under that of most sites."""
+    federation = plan.federation
+    of = np.full(len(federation.sites), np.bincount(choice).argmax())
+    of[federation.members] = choice
+    with stage("evaluation"):
+        metrics = crew.judge(Candidates(here.model.numpy(), of))
+    return judged(plan, replace(here, deployed=lambda: here.model.numpy()[of]), {"cluster": metrics})
+
+
+CLUSTERED: dict[str, type[OwnLoop]] = {"ifca": IFCA}

@@ -1,0 +1,25 @@
+"""Methods with a loop of their own over the same crew: several server models, or none."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from sim.engine.executors import Crew
+from sim.engine.simulation import Round, Simulation
+from sim.methods.algorithms.base import Algorithm, Method
+from sim.methods.roles import Roles
+
+
+@dataclass
+class OwnLoop(Method):
+    """An entry of the `algorithm` config group that is not one server model moved by its sites' mean."""
+
+    axes: ClassVar[frozenset[str]] = frozenset()  # axes that may be set beside it
+
+    def roles(self, beside: Roles) -> Roles:
+        """What its sites and its server do, from the axes that are set beside it."""
+        return replace(beside, algorithm=Algorithm())
+
+    def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
+        """Rounds on an open executor, the last of them scored. Raises Diverged."""
+        raise NotImplementedError

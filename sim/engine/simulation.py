@@ -1,0 +1,165 @@
+"""One federated training as values: what is trained, by which roles, and where it stands."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sim.checks import within
+from sim.engine.evaluation import Metrics
+from sim.engine.messages import Floats, Ints
+from sim.engine.worker import Job
+from sim.federation.federation import Federation
+from sim.local.settings import Training
+from sim.local.tier import Choice, choose
+from sim.methods.contract import State, Weighting
+from sim.methods.roles import Roles
+from sim.methods.systems.base import Losses, Profile, Tick
+from sim.tasks.task import Task
+
+SCORED = ("valid", "test")  # splits that models are judged on
+
+
+class Diverged(ArithmeticError):
+    """A model left the finite numbers."""
+
+    def __init__(self, round: int, why: str = "the server's step is not finite; lower local.lr or server.lr") -> None:
+        super().__init__(f"diverged in round {round}: {why}.")
+
+
+class KeepPredictions(Enum):
+    """Which scores of held-out rows a run keeps."""
+
+    none = "none"
+    last = "last"  # those of the last round
+
+
+@dataclass
+class Evaluation:
+    """The `evaluation` config group: models are scored on `valid` and `test` rows of every site."""
+
+    every: int = 1  # >= 1 rounds between scorings; the first and the last round are always scored
+    predictions: KeepPredictions = KeepPredictions.none  # whether the held-out rows are kept with their scores
+    groups: list[str] = field(default_factory=list)  # columns of patient groups; empty = sex, race, age, insurance
+
+    def __post_init__(self) -> None:
+        within("evaluation.every", self.every, 1)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a training stands between two server updates; with the sites' state, all that a checkpoint must hold."""
+
+    number: int  # server updates so far
+    seconds: float  # simulated
+    x: Tensor  # [P] server model
+    state: State = field(repr=False)  # of algorithm and uplink, at the server
+    optimiser: State = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Round:
+    """What is known after a server update; round 0 is the start."""
+
+    number: int
+    model: Tensor  # [P]; [J, P] where there are several server models
+    seconds: float = 0.0  # simulated, since the start
+    bytes_down: int = 0
+    bytes_up: int = 0
+    sites: int = 0  # whose uploads were taken
+    stale: float = 0.0  # mean over these of the updates that the server made since the download
+    step_norm: float = 0.0
+    loss: float = float("nan")  # validation loss weighted by rows, of the models that are deployed
+    metrics: dict[str, Metrics] = field(default_factory=dict)  # kind of model -> metrics; {} when not scored
+    deployed: Callable[[], NDArray[np.floating]] | None = (
+        None  # models that sites use, [S, P], NaN where a site has none;
+    )
+    # asked for before the next round begins; None = all use `model`
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """One federated training: the federation, the task, and a value for every axis."""
+
+    federation: Federation
+    task: Task
+    roles: Roles
+    training: Training
+    evaluation: Evaluation
+    rounds: int
+    seed: int
+
+    def due(self, round: int) -> bool:
+        """Whether models are scored after this round."""
+        return round % self.evaluation.every == 0 or round == self.rounds
+
+    @cached_property
+    def choice(self) -> Choice:
+        """The tier of local training; refuses one that cannot be."""
+        return choose(self.task, self.roles.algorithm, self.training)
+
+    @property
+    def job(self) -> Job:
+        """What the executor's processes need."""
+        return Job(self.federation, self.task, self.roles, self.training, self.choice, self.private, SCORED, self.seed)
+
+    @cached_property
+    def private(self) -> Tensor:
+        """Parameters that never leave a site, bool [P]."""
+        return self.roles.personal.private(self.task.layout)
+
+    @property
+    def shared(self) -> int:
+        """Parameters that travel."""
+        return int((~self.private).sum())
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of models and messages: that of the features."""
+        return torch.from_numpy(self.federation.x[:0]).dtype
+
+    @cached_property
+    def profile(self) -> Profile:
+        """What the clock knows of the sites."""
+        itemsize = self.federation.x.itemsize
+        return Profile(
+            members=self.federation.members,
+            keys=self.federation.keys,
+            steps=self.training.site_steps(self.federation.rows),
+            bytes_down=self.roles.bytes_down(self.shared, itemsize),
+            bytes_up=self.roles.bytes_up(self.shared, itemsize),
+            seed=self.seed,
+        )
+
+    def ticks(self, losses: Losses) -> Iterator[Tick]:
+        """The clock. Refuses a federation with too few sites for the roles."""
+        self.roles.fits(len(self.federation.members))
+        return self.roles.system.ticks(self.profile, self.rounds, losses)
+
+    def work(self, steps: Ints) -> Floats:
+        """Multiply-adds of a forward pass over all that each site trains on in so many steps, [S]."""
+        rows = self.federation.rows
+        batch = np.minimum(self.training.batch or rows, rows)
+        return np.asarray(steps * batch * float(self.task.layout.size))
+
+    def weights(self, state: State) -> Floats:
+        """Weight of every site in the mean of the next round, [S]; an external site has none."""
+        members = self.federation.members
+        base = torch.from_numpy(self.federation.rows[members]).double()
+        if self.roles.weighting is Weighting.sites:
+            base = torch.ones_like(base)
+        weights: NDArray[np.float64] = np.zeros(len(self.federation.sites))
+        weights[members] = self.roles.algorithm.weights(base, state).numpy()
+        return weights
+
+    def standing(self, start: Tensor | None = None) -> Standing:
+        """Before the first round, from the task's own start or `start` [P]."""
+        x = (self.task.init(self.seed) if start is None else start).to(self.dtype)
+        shapes = self.roles.server_state(self.task.layout.size, self.shared, len(self.federation.sites))
+        state = {name: torch.zeros(shape, dtype=x.dtype) for name, shape in shapes.items()}
+        return Standing(0, 0.0, x, state, self.roles.server.start(x))

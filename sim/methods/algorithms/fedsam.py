@@ -1,0 +1,27 @@
+"""FedSAM: every local step descends from the worst point near by, so that sites agree on flat minima."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from sim.checks import within
+from sim.methods.algorithms.base import Algorithm
+from sim.methods.contract import Correction, Gradient, Local
+
+
+@dataclass
+class FedSAM(Algorithm):
+    """Qu et al., Generalized Federated Learning via Sharpness Aware Minimization, ICML 2022, Algorithm 1.
+
+    A step costs two gradients: compare with others at equal gradients, not at equal steps.
+    """
+
+    rho: float = 0.05  # >= 0, distance of the worst point; the literature uses 0.02 to 0.7
+
+    def __post_init__(self) -> None:
+        within("algorithm.rho", self.rho, 0)
+
+    def direction(self, grad: Gradient, w: Tensor, at: Local, c: Correction) -> Tensor:
+        """`g(w + rho g(w) / |g(w)|)` on the same batch."""
+        g = grad(w)
+        return c.added(grad(w + self.rho * g / g.norm(dim=1, keepdim=True).clamp_min(1e-12)), w)

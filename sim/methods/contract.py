@@ -1,0 +1,155 @@
+"""What the axes of a federated method share: what sites know and keep, what they send, what the server hears.
+
+Letters: S sites, C sites that train together, M uploads in one server update, P parameters.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import ClassVar, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+State = dict[str, Tensor]
+Message = dict[str, Tensor]  # name -> [C, P] or [C]
+
+
+class Weighting(Enum):
+    """What the mean over sites, and so the objective of the federation, weighs a site by."""
+
+    patients = "patients"  # its training rows: every patient counts the same
+    sites = "sites"  # every site counts the same
+
+
+class Role:
+    """One axis of a method: what it keeps at the sites and at the server, and what of it travels.
+
+    Shapes are letters: "P" one number per parameter, "" one number, "S" one number per site (server only). Everything
+    is zero at the start.
+    """
+
+    axis: ClassVar[str]  # its config group; an entry of the group has the name of its class, in small letters
+
+    site_state: ClassVar[Mapping[str, str]] = {}  # name -> shape for each site
+    server_state: ClassVar[Mapping[str, str]] = {}  # name -> shape
+    broadcast: ClassVar[tuple[str, ...]] = ()  # those of server_state that travel down with the model, and cost bytes
+
+
+def width(shape: str, parameters: int) -> int:
+    """Numbers that a site keeps or sends for a state of this shape."""
+    return parameters if shape == "P" else 1
+
+
+def unavailable(v: Tensor) -> Tensor:
+    """Stands where `Local.loss` cannot be asked: inside `Algorithm.objective`."""
+    raise RuntimeError("the loss over all training rows is not known inside an objective; ask for it in `upload`")
+
+
+@dataclass(frozen=True)
+class Local:
+    """What C sites know while they train together."""
+
+    x: Tensor  # [C, P] model each site downloaded, its private parameters in their place
+    start: Tensor  # [C, P] where its steps begin: x, unless the site trains a model of its own
+    server: State  # name -> [P] or [], broadcast with the model
+    site: State  # name -> [C, P] or [C], kept at each site since its last round
+    rows: Tensor  # [C] training rows
+    steps: Tensor  # [C] local steps K_i
+    norm: Tensor  # [C] |a_i|_1 of Wang et al. 2020: what the K_i steps add up to; K_i for plain SGD, more with momentum
+    lr: float
+    loss: Callable[[Tensor], Tensor] = unavailable  # [C, P] -> [C], over all training rows; costs a forward pass
+
+    def only(self, low: int, high: int) -> "Local":
+        """Some of the sites, those from `low` to before `high`; the loss stays that of all."""
+        if low == 0 and high == len(self.x):
+            return self
+        site = {name: part[low:high] for name, part in self.site.items()}
+        cut = {name: getattr(self, name)[low:high] for name in ("x", "start", "rows", "steps", "norm")}
+        return replace(self, site=site, **cut)
+
+
+class Correction(NamedTuple):
+    """What a local step adds to the gradient, constant in a phase: `w -= lr (g + pull (w - anchor) + drift)`."""
+
+    pull: float | Tensor = 0.0  # or one for each site, [C]
+    drift: Tensor | None = None  # [C, P]
+    anchor: Tensor | None = None  # [C, P]; None = the model that was downloaded
+
+    def anchored(self, x: Tensor) -> "Correction":
+        """The same with its anchor written out."""
+        return self if self.anchor is not None else self._replace(anchor=x)
+
+    def only(self, low: int, high: int) -> "Correction":
+        """Correction of some of the sites."""
+        parts = (part[low:high] if isinstance(part, Tensor) else part for part in self)
+        return Correction(*parts)  # type: ignore[arg-type]
+
+    def added(self, g: Tensor, w: Tensor) -> Tensor:
+        """Direction of a step from a gradient at w; an anchored correction; [C, P], [C, P] -> [C, P]."""
+        if isinstance(self.pull, Tensor) or self.pull:
+            assert self.anchor is not None
+            g = g + (self.pull[:, None] if isinstance(self.pull, Tensor) else self.pull) * (w - self.anchor)
+        return g if self.drift is None else g + self.drift
+
+
+class Phase(NamedTuple):
+    """One stretch of local steps. Batches go on where the last phase stopped; momentum starts anew."""
+
+    steps: Tensor  # [C], in the same order as the sites: most steps first
+    correction: Correction
+    moves: Tensor | None = None  # bool [P], the parameters that move; None = all
+
+    def only(self, low: int, high: int) -> "Phase":
+        """The phase of some of the sites."""
+        return self._replace(steps=self.steps[low:high], correction=self.correction.only(low, high))
+
+
+class Gradient(Protocol):
+    """Gradient of every site's objective on the batches of one local step."""
+
+    def __call__(self, v: Tensor, batch: int = 0) -> Tensor:
+        """At models v, on the step's batch of this number (below `Algorithm.batches`); [C, P] -> [C, P]."""
+
+
+class Draw(Protocol):
+    """Uniform numbers in [0, 1) that belong to the round, the site and the coordinate: whoever draws them."""
+
+    def __call__(self, name: str) -> Tensor:
+        """A draw of this name; [C, P] at the sites, [P] at the server."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the server knows at an update."""
+
+    x: Tensor  # [P] its model
+    mean: Message  # name -> [P] or [], the aggregate of each part of the message
+    each: Message  # name -> [M]: scalars of every upload; and [M, P] vectors where the aggregator sees whole uploads
+    sites: NDArray[np.int64]  # [M] ascending
+    p: Tensor  # [M] weights of the uploads, sum 1
+    share: float  # weight of the sites that were heard over the weight of all sites (M/S when uniform)
+
+
+def example(sites: int = 3, parameters: int = 5, dtype: torch.dtype = torch.float32, **state: str) -> Local:
+    """A `Local` of random models for tests of a method; `state` names what is kept at sites and server, by shape."""
+    g = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=g, dtype=dtype)
+
+    x = normal(sites, parameters)
+    count = torch.arange(sites, 0, -1).to(dtype)
+    return Local(
+        x=x,
+        start=x,
+        server={name: normal(parameters) if shape == "P" else normal(1)[0] for name, shape in state.items()},
+        site={name: normal(sites, parameters) if shape == "P" else normal(sites) for name, shape in state.items()},
+        rows=10 * count,
+        steps=count,
+        norm=count,
+        lr=0.1,
+        loss=lambda v: v.square().sum(1),
+    )

@@ -1,0 +1,148 @@
+"""The axes of one federated method, taken together: what they keep, what travels, and what does not go together."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+
+from sim.checks import Refused
+from sim.methods.aggregators.base import Aggregator, Mean
+from sim.methods.algorithms.base import Algorithm
+from sim.methods.attacks import Attack
+from sim.methods.contract import Role, Weighting, width
+from sim.methods.personal import Personal
+from sim.methods.servers import Server
+from sim.methods.systems.base import System
+from sim.methods.systems.sync import Sync
+from sim.methods.uplink.base import Transform, Wire
+
+OWN, UP = "own", "up."  # names under which a site's own parameters and a waiting upload are kept
+
+
+@dataclass(frozen=True)
+class Roles:
+    """One value for each axis; the defaults are FedAvg."""
+
+    algorithm: Algorithm = field(default_factory=Algorithm)
+    uplink: tuple[Transform, ...] = ()
+    attack: Attack = field(default_factory=Attack)
+    aggregator: Aggregator = field(default_factory=Mean)
+    server: Server = field(default_factory=Server)
+    personal: Personal = field(default_factory=Personal)
+    system: System = field(default_factory=Sync)
+    weighting: Weighting = Weighting.patients
+
+    @property
+    def whole(self) -> bool:
+        """Whether the server must see single uploads, so that they wait at the sites' state and not in sums."""
+        return self.aggregator.whole or self.attack.on or self.system.holds or self.algorithm.whole_uploads
+
+    @property
+    def vectors(self) -> list[str]:
+        """Vectors of the message."""
+        return [name for name, shape in self.algorithm.sends.items() if shape == "P"]
+
+    def encoders(self, vector: str) -> Iterator[tuple[str, Transform]]:
+        """Transforms of a vector in order, each with the prefix of what it keeps and sends for it."""
+        return ((f"uplink.{at}.{vector}.", transform) for at, transform in enumerate(self.uplink))
+
+    def sends(self) -> dict[str, str]:
+        """All parts of the message by shape: the algorithm's, and the scalars of the uplink."""
+        scalars = {
+            prefix + name: "" for vector in self.vectors for prefix, one in self.encoders(vector) for name in one.sends
+        }
+        return {**self.algorithm.sends, **scalars}
+
+    def site_state(self, size: int, shared: int) -> dict[str, int]:
+        """Numbers that each site keeps, by name; P parameters of which `shared` travel."""
+        keeps = {name: width(shape, size) for name, shape in self.algorithm.site_state.items()}
+        for vector in self.vectors:
+            for prefix, one in self.encoders(vector):
+                keeps |= {prefix + name: width(shape, shared) for name, shape in one.site_state.items()}
+        if self.personal.on:
+            keeps[OWN] = size
+        if self.whole:
+            keeps |= {UP + name: width(shape, shared) for name, shape in self.sends().items()}
+        return keeps
+
+    def server_state(self, size: int, shared: int, sites: int) -> dict[str, tuple[int, ...]]:
+        """Shape of everything that the server keeps beside its model and optimiser, by name."""
+        lengths: dict[str, tuple[int, ...]] = {"P": (size,), "S": (sites,), "": ()}
+        keeps = {name: lengths[shape] for name, shape in self.algorithm.server_state.items()}
+        lengths["P"] = (shared,)
+        for vector in self.vectors:
+            for prefix, one in self.encoders(vector):
+                keeps |= {prefix + name: lengths[shape] for name, shape in one.server_state.items()}
+        return keeps
+
+    @property
+    def broadcast(self) -> list[str]:
+        """Parts of the server's state that travel down with the model."""
+        below = [prefix + name for v in self.vectors for prefix, one in self.encoders(v) for name in one.broadcast]
+        return [*self.algorithm.broadcast, *below]
+
+    def bytes_down(self, shared: int, itemsize: int) -> int:
+        """Bytes that one site downloads in a round."""
+        shapes = [self.algorithm.server_state.get(name, "") for name in self.broadcast]
+        return itemsize * (shared + sum(width(shape, shared) for shape in shapes))
+
+    def bytes_up(self, shared: int, itemsize: int) -> int:
+        """Bytes of one site's message, from the description of the wire."""
+        total = 0
+        for name, shape in self.sends().items():
+            size = Wire(width(shape, shared), 8 * itemsize)
+            for _, one in self.encoders(name) if shape == "P" else ():
+                size = one.wire(size)
+            total += size.bytes
+        return total
+
+    def told(self, shared: int, parameters: int, itemsize: int, members: int) -> dict[str, str]:
+        """What each role does in this federation, for the record of the run; roles at their neutral value are left out.
+
+        `shared` of the network's parameters travel, in numbers of so many bytes; so many sites train.
+        """
+        dense, sent = Roles(self.algorithm).bytes_up(shared, itemsize), self.bytes_up(shared, itemsize)
+        sent_as = ", ".join(named(one) for one in self.uplink)
+        said = {"uplink": f"{sent_as}: {sent} of {dense} bytes per upload"} if self.uplink else {}
+        if self.aggregator.whole:
+            counts = "counts every site the same" if self.aggregator.equal else "weighs uploads"
+            said["aggregator"] = f"{named(self.aggregator)}: sees single uploads and {counts}"
+        if self.system.holds:
+            said["system"] = f"{named(self.system)}: {self.system.uploads(members)} uploads in an update"
+        if self.personal.on:
+            kept = parameters - shared or parameters
+            said["personal"] = f"{named(self.personal)}: {kept} parameters of its own at every site"
+        return said
+
+    def check(self) -> None:
+        """Refuse axes that do not go together."""
+        if self.system.holds and self.algorithm.in_time:
+            raise Refused(
+                f"{named(self.algorithm)} needs every upload in the round it was asked for, and {named(self.system)} "
+                "takes late ones. Set system=sync, or an algorithm without that need, such as fedavg or fedprox."
+            )
+        if self.algorithm.whole_uploads and self.aggregator.whole:
+            raise Refused(f"{named(self.algorithm)} aggregates uploads by a rule of its own. Set aggregator=mean.")
+
+    def fits(self, members: int) -> None:
+        """Refuse a federation with too few sites for the system or the aggregator."""
+        self.system.fits(members)
+        expected = self.system.uploads(members)
+        if expected < self.aggregator.least:
+            raise Refused(
+                f"{named(self.aggregator)} needs at least {self.aggregator.least} uploads in an update and gets "
+                f"{expected}, for {members} sites train. Take more sites (system.sites, system.buffer, "
+                "partition.sites), a smaller aggregator.f where there is one, or aggregator=median."
+            )
+
+
+NEUTRAL = Roles()
+
+
+def named(role: Role) -> str:
+    """A role as it is set in a config, such as `aggregator=krum`: entries are named after their classes."""
+    return f"{role.axis}={type(role).__name__.lower()}"
+
+
+def neutral(roles: Roles, *axes: str) -> list[str]:
+    """Those of the axes that are not at their neutral value."""
+    assert {entry.name for entry in fields(roles)} >= set(axes)
+    return [axis for axis in axes if getattr(roles, axis) != getattr(NEUTRAL, axis)]

@@ -1,0 +1,7 @@
+"""Systems by the name they have in a config."""
+
+from sim.methods.systems.base import System
+from sim.methods.systems.buffered import Buffered
+from sim.methods.systems.sync import Sync
+
+SYSTEMS: dict[str, type[System]] = {"sync": Sync, "buffered": Buffered}

@@ -1,0 +1,111 @@
+"""Systems: who trains when. The clock runs first, and training is replayed from its ticks."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.checks import Refused, within
+from sim.methods.contract import Role
+from sim.random import key, scatter, stream, uniform
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Losses = Callable[[Ints], Floats]  # sites [C] -> loss of the current model over all training rows of each [C]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What is known of the sites before training."""
+
+    members: Ints  # [N] numbers of the sites that train, ascending
+    keys: NDArray[np.uint64]  # [S] random-number key of each site
+    steps: Ints  # [S] local steps of a full round
+    bytes_down: int  # per site that downloads
+    bytes_up: int  # per upload
+    seed: int
+
+
+@dataclass(frozen=True)
+class Tick:
+    """One server update: who was asked since the last one, and whose uploads it takes."""
+
+    seconds: float  # simulated, since the start
+    asked: Ints  # [A] sites that downloaded the model, one entry per download
+    start: Ints  # [C] of them, ascending: those whose work will arrive
+    steps: Ints  # [C] local steps each completes
+    arrive: Ints  # [M] ascending: sites whose upload the server takes now; = start where the system waits for all
+    stale: Ints  # [M] server updates between the download and this one
+
+
+@dataclass
+class System(Role):
+    """One entry of the `system` config group: how long things take, and who is asked.
+
+    A local step takes `step_seconds` at a site of usual speed; site i is slower by a factor exp(spread z_i), z_i a
+    standard normal that belongs to the site. Nothing but `seconds` depends on times, unless a deadline or a buffer
+    makes late work count.
+    """
+
+    axis = "system"
+
+    holds: ClassVar[bool] = False  # whether uploads may wait for a later update
+
+    sites: int = 0  # >= 0 sites that train at a time; 0 = all
+    dropout: float = 0.0  # in [0, 1); chance that a site that was asked does not answer
+    step_seconds: float = 0.01  # > 0
+    spread: float = 0.0  # >= 0, sd of the log of how slow a site is
+    mbps: float = 100.0  # > 0, link of every site in megabits per second, each way
+    latency_seconds: float = 0.05  # >= 0, for each message
+
+    def __post_init__(self) -> None:
+        within("system.sites", self.sites, 0)
+        within("system.dropout", self.dropout, 0, 1, open_high=True)
+        within("system.step_seconds", self.step_seconds, 0, open_low=True)
+        within("system.spread", self.spread, 0)
+        within("system.mbps", self.mbps, 0, open_low=True)
+        within("system.latency_seconds", self.latency_seconds, 0)
+
+    def ticks(self, profile: Profile, rounds: int, losses: Losses) -> Iterator[Tick]:
+        """Server updates 1 to `rounds`. `losses` may be asked for the current model's; it costs a download each."""
+        raise NotImplementedError
+
+    def uploads(self, members: int) -> int:
+        """Uploads that an update takes if nobody drops out, of so many sites that train."""
+        raise NotImplementedError
+
+    def discount(self, stale: Ints) -> Floats:
+        """Factor on the vectors of an upload by its staleness; [M] -> [M]."""
+        return np.ones(len(stale))
+
+    def sample(self, total: int, seed: int, round: int) -> Ints:
+        """Numbers of the sites that are asked in this round, ascending; [A]."""
+        self.fits(total)
+        if self.sites in (0, total):
+            return np.arange(total)
+        return np.sort(stream(seed, "participation", round).choice(total, self.sites, replace=False))
+
+    def fits(self, total: int) -> None:
+        """Refuse more sites at a time than there are."""
+        if self.sites > total:
+            raise Refused(f"system.sites={self.sites}: the federation has {total} sites; allowed 0 (all) to {total}.")
+
+    def answers(self, sites: NDArray[np.uint64], seed: int, round: int) -> NDArray[np.bool_]:
+        """Which of the sites, by their keys [A], answer in this round; each has a number of its own, bool [A].
+
+        A site that does not has downloaded the model, sends nothing, and keeps what it had from its last answer.
+        """
+        return uniform(scatter(key(seed, "dropout", round), sites)) >= self.dropout
+
+    def slowness(self, profile: Profile) -> Floats:
+        """Seconds of a local step at each site, [S]."""
+        word = scatter(key(profile.seed, "slowness"), profile.keys)
+        one, two = (np.maximum(uniform(scatter(int(k), word)), 2.0**-54) for k in (1, 2))
+        normal = np.sqrt(-2 * np.log(one)) * np.cos(2 * np.pi * two)  # Box and Muller 1958
+        return np.asarray(self.step_seconds * np.exp(self.spread * normal))
+
+    def travel(self, profile: Profile) -> float:
+        """Seconds of a download and an upload."""
+        return 2 * self.latency_seconds + 8e-6 * (profile.bytes_down + profile.bytes_up) / self.mbps

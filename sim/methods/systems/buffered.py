@@ -1,0 +1,83 @@
+"""The buffered asynchronous system: sites train at their own pace, the server moves when its buffer is full."""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.checks import Refused, within
+from sim.methods.systems.base import Floats, Ints, Losses, Profile, System, Tick
+from sim.random import key
+
+
+@dataclass
+class Buffered(System):
+    """FedBuff: Nguyen et al., Federated Learning with Buffered Asynchronous Aggregation, AISTATS 2022, Algorithm 1.
+
+    `sites` train at a time, each on the model it downloaded when it began; whoever ends is followed by a site drawn
+    from those at rest. An upload waits until `buffer` of them are there, and its site with it. Where the buffer holds
+    all sites and all keep one pace this is FedAvg.
+    """
+
+    holds = True
+
+    buffer: int = 0  # >= 0 uploads in one server update, K in the paper; 0 = half of the sites that train at a time
+    power: float = 0.5  # >= 0; an upload that is s updates late counts (1 + s)^-power, as in the paper's experiments
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        within("system.buffer", self.buffer, 0)
+        within("system.power", self.power, 0)
+
+    def uploads(self, members: int) -> int:
+        """The buffer's size."""
+        return self.buffer or max((self.sites or members) // 2, 1)
+
+    def fits(self, total: int) -> None:
+        """Refuse a buffer that could never be filled."""
+        super().fits(total)
+        if self.buffer > total:
+            raise Refused(
+                f"system.buffer={self.buffer}: the federation has {total} sites, and each waits until the server has "
+                f"taken its upload; allowed 1 to {total}, or 0."
+            )
+
+    def discount(self, stale: Ints) -> Floats:
+        """(1 + s)^-power."""
+        return np.asarray((1.0 + stale) ** -self.power)
+
+    def ticks(self, profile: Profile, rounds: int, losses: Losses) -> Iterator[Tick]:
+        """The events of the clock, cut where the buffer is full. Ties end in the order of the sites."""
+        members, full = profile.members, self.uploads(len(profile.members))
+        self.fits(len(members))
+        pace, travel, most = self.slowness(profile), self.travel(profile), self.sites or len(members)
+        resting, begun = members.tolist(), 0  # sites at rest; trainings begun so far
+        busy: list[tuple[float, int, int, bool]] = []  # end, site, update of its model, whether it will answer
+        now = 0.0
+        for number in range(rounds):
+            asked: list[int] = []
+            start: list[int] = []
+            waiting: list[tuple[int, int]] = []  # site, update of its model
+            while len(waiting) < full:
+                while len(busy) < most and resting:
+                    begun += 1
+                    drawn = key(profile.seed, "begins", begun) % len(resting)
+                    resting[drawn], resting[-1] = resting[-1], resting[drawn]
+                    site = resting.pop()
+                    answers = bool(self.answers(profile.keys[[site]], profile.seed, begun)[0])
+                    asked.append(site)
+                    if answers:
+                        start.append(site)
+                    end = now + travel + pace[site] * profile.steps[site]
+                    heapq.heappush(busy, (end, site, number, answers))
+                now, site, model, answers = heapq.heappop(busy)
+                if answers:
+                    waiting.append((site, model))
+                else:
+                    resting.append(site)
+            arrive = np.array(sorted(waiting), dtype=np.int64)
+            resting.extend(arrive[:, 0].tolist())
+            began = np.sort(np.array(start, dtype=np.int64))
+            downloads = np.sort(np.array(asked, dtype=np.int64))
+            yield Tick(now, downloads, began, profile.steps[began], arrive[:, 0], number - arrive[:, 1])

@@ -1,0 +1,109 @@
+"""The tables of a study as text, for the page and for the terminal."""
+
+import math
+from collections.abc import Callable
+
+import pandas as pd
+
+from sim.metrics import METRICS
+from sim.report.data_size import Unit, common_unit
+from sim.report.rows import MethodRow, SiteRow, method_rows, site_rows
+from sim.text import NOT_KNOWN, number, signed
+
+SITES_ACROSS = 6  # sites that fit side by side on a page
+
+
+def brackets(low: float, high: float, write: Callable[[float], str] = number) -> str:
+    """An interval in square brackets; empty where one seed gives none."""
+    return "" if math.isnan(low) else f" [{write(low)}, {write(high)}]"
+
+
+def sites_text(some: int, compared: int, sure: int) -> str:
+    """Number of sites that gain or lose, as "3 of 4 (2 sure)"."""
+    return f"{some} of {compared} ({sure} sure)" if compared else NOT_KNOWN
+
+
+def to_target(row: MethodRow, size: Unit) -> str:
+    """Median data to the target and how many runs reached it; a dash for references, which exchange nothing."""
+    if row.reference:
+        return NOT_KNOWN
+    reached = f"({row.reached}/{row.runs} reached)"
+    return f"{size.text(row.mb_to_target)} {reached}"
+
+
+def summary_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """`tables.summary` of one scenario as text for the page; columns without information are left out."""
+    rows = method_rows(frame)
+    metric, size = METRICS[rows[0].metric], common_unit(rows)
+    text = {
+        "Method": [row.method for row in rows],
+        f"{metric.name}, mean over sites [95\u00a0%]": [number(row.mean) + brackets(row.low, row.high) for row in rows],
+        "Worst site": [f"{number(row.worst)} {row.worst_site}".strip() for row in rows],
+    }
+    if any(row.sites_defined < row.sites for row in rows):
+        text["Sites with a value"] = [f"{row.sites_defined} of {row.sites}" for row in rows]
+    if any(row.compared for row in rows):
+        text["Sites gaining"] = [sites_text(row.gaining, row.compared, row.surely_gaining) for row in rows]
+        text["Sites losing"] = [sites_text(row.losing, row.compared, row.surely_losing) for row in rows]
+    if not all(math.isnan(row.target) for row in rows):
+        text[f"{size.name} to target"] = [to_target(row, size) for row in rows]
+    text[f"{size.name} in all"] = [size.text(row.mb_total) for row in rows]
+    text["Diverged"] = [f"{row.diverged} of {row.runs}" for row in rows]
+    if not all(math.isnan(row.published) for row in rows):
+        text["Published"] = [number(row.published) for row in rows]
+        text["Distance"] = [
+            NOT_KNOWN if math.isnan(row.published_se) else f"{signed(row.published_se, 1)} SE" for row in rows
+        ]
+    return pd.DataFrame(text)
+
+
+def terminal_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """`tables.summary` of one scenario as text for a terminal of 80 columns."""
+    rows = method_rows(frame)
+    size = common_unit(rows)
+    text = {
+        "Method": [row.method for row in rows],
+        f"{METRICS[rows[0].metric].name} [95\u00a0%]": [number(row.mean) + brackets(row.low, row.high) for row in rows],
+        "Worst": [number(row.worst) for row in rows],
+        "Gain": [short_sites_text(row.gaining, row.compared, row.surely_gaining) for row in rows],
+        "Lose": [short_sites_text(row.losing, row.compared, row.surely_losing) for row in rows],
+        f"{size.name} to target": [
+            NOT_KNOWN if row.reference else f"{size.text(row.mb_to_target)} ({row.reached}/{row.runs})" for row in rows
+        ],
+    }
+    if any(row.diverged for row in rows):
+        text["Diverged"] = [f"{row.diverged}/{row.runs}" for row in rows]
+    if not all(math.isnan(row.published) for row in rows):
+        text["Published"] = [number(row.published) for row in rows]
+    return pd.DataFrame(text)
+
+
+def short_sites_text(some: int, compared: int, sure: int) -> str:
+    """Number of sites that gain or lose, as "3/4 (2)"."""
+    return f"{some}/{compared} ({sure})" if compared else NOT_KNOWN
+
+
+def site_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """`tables.per_site` of one scenario as text: methods down and sites across if sites are few, else the other way."""
+    rows = site_rows(frame)
+    cells = {(row.site, row.method): site_cell(row) for row in rows}
+    sites, methods = {row.site: row for row in rows}, list(dict.fromkeys(row.method for row in rows))
+    if len(sites) <= SITES_ACROSS:
+        text = {"Method": methods}
+        for site, row in sites.items():
+            head = f"{site}\n{number(row.rows, 0)} test rows, {number(row.events, 0)} events"
+            text[head] = [cells.get((site, method), NOT_KNOWN) for method in methods]
+        return pd.DataFrame(text)
+    text = {
+        "Site": list(sites),
+        "Test rows": [number(row.rows, 0) for row in sites.values()],
+        "Events": [number(row.events, 0) for row in sites.values()],
+    }
+    return pd.DataFrame(text | {method: [cells.get((site, method), NOT_KNOWN) for site in sites] for method in methods})
+
+
+def site_cell(row: SiteRow) -> str:
+    """Mean of a method at a site and, beneath it, its gain over the local model with its interval."""
+    if row.reference == "local" or math.isnan(row.gain):
+        return number(row.mean)
+    return f"{number(row.mean)}\n{signed(row.gain)}{brackets(row.low, row.high, signed)}"

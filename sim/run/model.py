@@ -1,0 +1,92 @@
+"""The model that a run leaves: which rounds' models are kept, and what else is needed to apply them to new rows."""
+
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sim.config.experiment import Experiment, Json, settings
+from sim.engine.simulation import Round
+from sim.federation.federation import Federation
+from sim.federation.standardise import Recipe
+from sim.records.model import Model, Weights
+from sim.tasks.layout import Layout
+from sim.tasks.task import Task
+
+
+class Chosen(NamedTuple):
+    """A model worth keeping."""
+
+    round: int
+    vector: NDArray[np.floating]  # [P] for all sites, or [S, P] for each, NaN where a site has none
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Models of a run: of the last round so far, and of the scored round with the lowest validation loss."""
+
+    final: Chosen | None = None
+    best: Chosen | None = None
+    lowest: float = np.inf  # validation loss of `best`
+
+    def after(self, here: Round) -> "Kept":
+        """The same once another round is over; a round that was not scored has no loss and is never the best."""
+        if not here.model.numel():  # the oracle has none
+            return self
+        now = Chosen(here.number, here.model.numpy() if here.deployed is None else here.deployed())
+        return Kept(now, now, here.loss) if here.loss < self.lowest else replace(self, final=now)
+
+
+def bare(here: Round) -> Round:
+    """What the tables need of a round: no model, no metrics, no way back to them."""
+    return replace(here, model=torch.empty(0), metrics={}, deployed=None)
+
+
+def described(
+    experiment: Experiment, federation: Federation, task: Task, outcome: str, kept: Kept, run: str
+) -> Model | None:
+    """The model of a run as it is written; None where there is none (the oracle, a run that diverged)."""
+    chosen = {which: one for which, one in (("final", kept.final), ("best", kept.best)) if one is not None}
+    if kept.final is None or federation.recipe is None:
+        return None
+    owners = None if kept.final.vector.ndim == 1 else np.flatnonzero(~np.isnan(kept.final.vector).all(1))
+    about: Json = {
+        "fedtrial": version("fedtrial"),
+        "run": run,
+        "outcome": outcome,
+        "task": settings(experiment.task),
+        "constants": dict(experiment.task.constants(federation)),
+        "levels": list(federation.levels),
+        "predicts": task.predicts,
+        "net": settings(experiment.net),
+        "layout": dict(zip(task.layout.names, map(list, task.layout.shapes), strict=True)),
+        "rounds": {which: one.round for which, one in chosen.items()},
+        "sites": list(federation.sites),
+        "model_sites": None if owners is None else [federation.sites[at] for at in owners],
+        **explained(federation.recipe),
+    }
+    return Model(about, {which: named(task.layout, one.vector, owners) for which, one in chosen.items()})
+
+
+def named(layout: Layout, vector: NDArray[np.floating], owners: NDArray[np.int64] | None) -> Weights:
+    """Parameters by name; [P] -> [...] each, or rows of [S, P] -> [J, ...] each."""
+    rows = vector if owners is None else vector[owners]
+    parts = np.split(rows, np.cumsum(layout.sizes)[:-1], axis=-1)
+    return {
+        name: part.reshape(*rows.shape[:-1], *shape)
+        for name, shape, part in zip(layout.names, layout.shapes, parts, strict=True)
+    }
+
+
+def explained(recipe: Recipe) -> Json:
+    """Encoding and constants of the features as JSON; `read_recipe` is the inverse."""
+    return {
+        "predictors": [settings(predictor) for predictor in recipe.encoder.predictors],
+        "scaling": recipe.scaling.value,
+        "features": list(recipe.features),
+        "mean": recipe.mean.tolist(),
+        "scale": recipe.scale.tolist(),
+    }

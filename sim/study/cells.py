@@ -1,0 +1,58 @@
+"""The cells of a study: every run, its place in the tables, and the index that says which run stands for which cell."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sim.checks import one_of
+from sim.config.compose import seeded
+from sim.config.experiment import Experiment
+from sim.engine.references import REFERENCES
+from sim.study.study import REFERENCE_LABELS, Study
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a study and its place in it."""
+
+    method: str
+    reference: str  # "" | "local" | "pooled" | "oracle"
+    scenario: str
+    experiment: Experiment
+
+
+def study_cells(study: Study, extra: Sequence[str] = ()) -> list[Cell]:
+    """Every run of a study, seeds outermost, so that runs on the same patients follow each other.
+
+    `extra` are overrides for all of them. Refuses what is wrong in any cell before the first one runs.
+    """
+    made = []
+    for scenario, overrides in study.all_scenarios.items():
+        shared = [*study.overrides, *overrides, *extra]
+        for label, chosen in study.methods.items():
+            made.append([Cell(label, "", scenario, run) for run in seeded([*shared, *chosen], study.seeds)])
+        plain = seeded(shared, study.seeds)
+        for reference, label in REFERENCE_LABELS.items():
+            if reference != "oracle" or plain[0].cohort.knows_truth(plain[0].task.kind):
+                runs = [run.judged_by(REFERENCES[reference]()) for run in plain]
+                made.append([Cell(label, reference, scenario, run) for run in runs])
+    for cell, *_ in made:
+        remedy = "Choose another with --metric, or another task."
+        one_of(f"{study.name}: metric", study.metric, cell.experiment.task.judged_by, remedy)
+    return [of_cell[seed] for seed in range(study.seeds) for of_cell in made]
+
+
+def index(study: Study, done: Sequence[tuple[Cell, Path]], command: str) -> str:
+    """Contents of study.json: the study, the command, and which run folder stands for which cell."""
+    runs = [
+        {
+            "run": home.name,
+            "method": cell.method,
+            "reference": cell.reference,
+            "scenario": cell.scenario,
+            "seed": cell.experiment.seed,
+        }
+        for cell, home in done
+    ]
+    return json.dumps({"study": asdict(study), "command": command, "runs": runs}, indent=2) + "\n"

@@ -1,0 +1,46 @@
+"""Numbers and lists as text: one way of writing each, for tables, figures, pages and the terminal.
+
+A number that is not known (NaN) is a dash, a minus is the sign U+2212, and what rounds to zero has no sign.
+"""
+
+import math
+from collections.abc import Sequence
+
+NOT_KNOWN = "–"
+MINUS = "\N{MINUS SIGN}"
+
+
+def number(value: float, decimals: int = 3) -> str:
+    """A number with so many decimals, thousands set off by commas: `0.713`, `1,204.5`."""
+    return NOT_KNOWN if math.isnan(value) else fixed(value, decimals, ",")
+
+
+def signed(value: float, decimals: int = 3) -> str:
+    """A difference, with its sign: `+0.021`, `0.000`, `−0.013`."""
+    return NOT_KNOWN if math.isnan(value) else fixed(value, decimals, "+,")
+
+
+def fixed(value: float, decimals: int, style: str) -> str:
+    """A number in fixed-point notation; `style` = sign and separator of Python's format."""
+    rounded = round(float(value), decimals)
+    return f"{rounded if rounded else 0.0:{style if rounded else ''}.{decimals}f}".replace("-", MINUS)
+
+
+def percent(share: float, decimals: int = 1) -> str:
+    """A share in percent: 0.273 is `27.3 %`."""
+    return NOT_KNOWN if math.isnan(share) else f"{number(100 * share, decimals)} %"
+
+
+def count(value: float) -> str:
+    """A count, or a mean of counts with one decimal: `1,204`, `36.5`."""
+    return number(value, 0 if float(value).is_integer() else 1)
+
+
+def setting_value(value: float | str) -> str:
+    """The value of a setting as an override on the command line says it: `0.3`, `1`, `breast`."""
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: `A`, `A and B`, `A, B and C`; `names` is not empty."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

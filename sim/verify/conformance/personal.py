@@ -1,0 +1,44 @@
+"""The contract of personalisation: what stays at a site, and its local work."""
+
+import torch
+
+from sim.methods.algorithms.base import Algorithm
+from sim.methods.contract import Phase, example
+from sim.methods.personal import Personal
+from sim.tasks.layout import Layout
+from sim.verify.conformance.algorithms import corrected
+from sim.verify.conformance.answers import Broken, asked, shaped
+from sim.verify.conformance.samples import C, P, normal
+
+
+def of_personal(entry: type[Personal], dtype: torch.dtype) -> None:
+    """What stays at a site, and its local work; a network of a hidden layer (four parameters) and a head (two)."""
+    name, made, at = entry.__name__, entry(), example(C, P, dtype)
+    layout = Layout(("0.weight", "0.bias", "2.weight", "2.bias"), ((1, 3), (1,), (1, 1), (1,)))
+    private = asked(f"{name}.private", made.private, layout)
+    shaped(f"{name}.private", private, (P,), torch.bool)
+    work = asked(f"{name}.phases", lambda at: list(made.phases(Algorithm(), at, private)), at)
+    second = asked(f"{name}.second", made.second, at)
+    for phase in [*work, *([] if second is None else [second])]:
+        phased(f"{name}.phases" if phase is not second else f"{name}.second", phase, dtype)
+    if second is not None and not made.on:
+        raise Broken(f"{name}.second trains a model that is not kept: `on` must be True.")
+    if bool(private.any()) and not made.on:
+        raise Broken(f"{name}.private keeps parameters: `on` must be True.")
+    used = asked(f"{name}.deployed", made.deployed, at.x[0], normal(9, C, P, dtype=dtype), private)
+    if made.on:
+        shaped(f"{name}.deployed", used, (C, P), dtype)
+
+
+def phased(what: str, phase: object, dtype: torch.dtype) -> None:
+    """A phase in the shapes that every tier can carry out."""
+    if not isinstance(phase, Phase):
+        raise Broken(f"{what} must give `Phase`s.")
+    shaped(f"steps of {what}", phase.steps, (C,), dtype)
+    if bool((phase.steps < 0).any()) or bool((phase.steps != phase.steps.floor()).any()):
+        raise Broken(f"{what}: steps must be whole numbers.")
+    if bool((phase.steps.diff() > 0).any()):
+        raise Broken(f"{what}: steps must keep the order of the sites, most steps first.")
+    corrected(what, phase.correction, C, dtype)
+    if phase.moves is not None:
+        shaped(f"moves of {what}", phase.moves, (P,), torch.bool)

@@ -1,0 +1,60 @@
+"""Random states, sites and uploads that hooks are called with; the same every time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from sim.methods.algorithms.base import Algorithm
+from sim.methods.contract import Local, Message, State, example
+from sim.methods.uplink.base import Transform
+
+C, P, M, S = 3, 6, 7, 9  # sites of a chunk, parameters, uploads of an update, sites
+SERVER: dict[str, tuple[int, ...]] = {"P": (P,), "S": (S,), "": ()}
+
+
+def normal(seed: int, *shape: int, dtype: torch.dtype) -> Tensor:
+    """Normal random numbers."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def lengths(first: int) -> dict[str, tuple[int, ...]]:
+    """Shapes by letter of so many sites or uploads."""
+    return {"P": (first, P), "": (first,)}
+
+
+def state(declared: Mapping[str, str], shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype) -> State:
+    """Random values of what a role declares."""
+    return {name: normal(at, *shapes[shape], dtype=dtype) for at, (name, shape) in enumerate(declared.items())}
+
+
+def local(role: type[Algorithm] | type[Transform], dtype: torch.dtype) -> Local:
+    """What sites know; of the server's state they have what is broadcast and nothing else."""
+    below = {name: role.server_state[name] for name in role.broadcast}
+    sites = state(role.site_state, lengths(C), dtype)
+    return replace(example(C, P, dtype), site=sites, server=state(below, SERVER, dtype))
+
+
+def uploads(count: int, dtype: torch.dtype) -> Message:
+    """Uploads of one vector and one scalar."""
+    return {"delta": normal(7, count, P, dtype=dtype), "norm": 1 + normal(8, count, dtype=dtype).abs()}
+
+
+def of_site(c: int, *parts: Mapping[str, Tensor]) -> list[State]:
+    """The part of one site in each."""
+    return [{name: value[c : c + 1] for name, value in part.items()} for part in parts]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Uniform numbers by name and site, for some of the C sites."""
+
+    low: int
+    high: int
+    dtype: torch.dtype
+
+    def __call__(self, name: str) -> Tensor:
+        """A draw of this name."""
+        g = torch.Generator().manual_seed(len(name))
+        return torch.rand(C, P, generator=g, dtype=self.dtype)[self.low : self.high]

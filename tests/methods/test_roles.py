@@ -1,0 +1,230 @@
+"""What does not go together is refused, with what was asked, what is allowed and what to do; and what does, trains."""
+
+import re
+from dataclasses import dataclass, replace
+
+import pytest
+from torch import nn
+
+from sim.checks import Refused
+from sim.config.compose import experiment
+from sim.config.experiment import GROUPS, identity
+from sim.methods.aggregators.base import Mean
+from sim.methods.aggregators.krum import Krum
+from sim.methods.aggregators.median import Median
+from sim.methods.algorithms import ALGORITHMS, FedAvg
+from sim.methods.personal import Ditto, FedPer
+from sim.methods.roles import Roles
+from sim.methods.systems.buffered import Buffered
+from sim.methods.systems.sync import Sync
+from sim.methods.uplink.clip import Clip
+from sim.methods.uplink.topk import TopK
+from sim.run.run import rehearse
+from sim.tasks.layout import Layout
+from tests.toy import SMALL
+
+
+def refused(*words: str, says: list[str]) -> None:
+    """These settings are refused before a run begins, or as it begins, and the text holds all of these parts."""
+    with pytest.raises(Refused) as found:
+        rehearse(experiment([*SMALL, *words]))
+    for part in says:
+        assert part in str(found.value), f"{part!r} is not in: {found.value}"
+
+
+# --- axes that do not go together
+
+
+@pytest.mark.parametrize("name", [name for name, entry in ALGORITHMS.items() if entry.in_time])
+def test_a_buffered_server_takes_no_method_that_needs_uploads_in_time(name: str) -> None:
+    refused(f"algorithm={name}", "system=buffered", says=[f"algorithm={name}", "system=buffered", "Set system=sync"])
+
+
+def test_all_other_algorithms_train_under_a_buffered_server() -> None:
+    for name in [name for name, entry in ALGORITHMS.items() if not entry.in_time]:
+        Roles(ALGORITHMS[name](), system=Buffered()).check()
+    assert {name for name, entry in ALGORITHMS.items() if entry.in_time} == {"scaffold", "feddyn", "qfedavg"}
+
+
+@dataclass
+class Chooses(FedAvg):
+    """Aggregates by a rule of its own."""
+
+    whole_uploads = True
+
+
+@pytest.mark.parametrize("aggregator", [Median(), Krum()])
+def test_two_rules_of_aggregation_are_refused(aggregator: Median | Krum) -> None:
+    with pytest.raises(Refused, match=r"aggregates uploads by a rule of its own\. Set aggregator=mean"):
+        Roles(Chooses(), aggregator=aggregator).check()
+    Roles(Chooses(), aggregator=Mean()).check()
+
+
+# --- federations that are too small
+
+
+@pytest.mark.parametrize(
+    ("roles", "members", "words"),
+    [
+        (Roles(aggregator=Krum(f=1)), 4, ["aggregator=krum", "at least 5", "gets 4", "4 sites train"]),
+        (Roles(aggregator=Krum(f=3)), 8, ["at least 9", "smaller aggregator.f", "aggregator=median"]),
+        (Roles(aggregator=Krum(f=1), system=Sync(sites=4)), 100, ["at least 5", "gets 4", "system.sites"]),
+        (Roles(aggregator=Krum(f=1), system=Buffered()), 9, ["at least 5", "gets 4", "system.buffer"]),
+        (Roles(aggregator=Krum(f=1), system=Buffered(buffer=3)), 9, ["at least 5", "gets 3"]),
+        (Roles(system=Sync(sites=9)), 8, ["system.sites=9", "8 sites", "0 (all) to 8"]),
+        (Roles(system=Buffered(sites=9)), 8, ["system.sites=9", "8 sites"]),
+        (Roles(system=Buffered(buffer=9)), 8, ["system.buffer=9", "allowed 1 to 8, or 0"]),
+    ],
+)
+def test_a_federation_with_too_few_sites_is_refused(roles: Roles, members: int, words: list[str]) -> None:
+    with pytest.raises(Refused) as found:
+        roles.fits(members)
+    for part in words:
+        assert part in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("roles", "members"),
+    [
+        (Roles(), 1),
+        (Roles(aggregator=Krum(f=1)), 5),
+        (Roles(aggregator=Krum(f=1), system=Buffered()), 10),
+        (Roles(aggregator=Krum(f=0), system=Sync(sites=3)), 4),
+        (Roles(aggregator=Median(), system=Buffered(buffer=8)), 8),
+    ],
+)
+def test_the_smallest_federation_that_fits_is_taken(roles: Roles, members: int) -> None:
+    roles.fits(members)
+
+
+def test_too_few_sites_are_refused_before_the_first_round() -> None:
+    refused("aggregator=krum", "aggregator.f=3", says=["aggregator=krum", "at least 9", "gets 7"])
+    refused("system.sites=8", says=["system.sites=8", "7 sites"])
+    refused("system=buffered", "system.buffer=8", says=["system.buffer=8"])
+    refused("system.deadline=0.05", says=["system.deadline=0.05", "messages alone take", "Raise it"])
+
+
+# --- methods with a loop of their own
+
+BESIDE = {
+    "uplink": "uplink=[topk]",
+    "attack": "attack=signflip",
+    "aggregator": "aggregator=median",
+    "server": "server=adam",
+    "personal": "personal=ditto",
+    "system": "system.sites=3",
+}
+LOOPS = [name for name in GROUPS["algorithm"] if name not in ALGORITHMS]
+
+
+@pytest.mark.parametrize("axis", BESIDE)
+@pytest.mark.parametrize("name", LOOPS)
+def test_an_axis_that_a_loop_of_its_own_does_not_heed_is_refused(name: str, axis: str) -> None:
+    words = [*SMALL, f"algorithm={name}", BESIDE[axis]]
+    if axis in GROUPS["algorithm"][name].axes:
+        experiment(words)
+        return
+    with pytest.raises(Refused, match=f"algorithm={name} has a loop of its own, in which {axis} would do nothing"):
+        experiment(words)
+
+
+def test_all_lost_axes_are_named_at_once() -> None:
+    refused(
+        "algorithm=pooled", "uplink=[clip]", "aggregator=median", says=["uplink, aggregator would do", "Leave them out"]
+    )
+
+
+def test_clusters_wait_for_all_their_sites() -> None:
+    refused("algorithm=ifca", "system=buffered", says=["algorithm=ifca", "system=buffered would do nothing"])
+
+
+# --- FedPer's patterns
+
+
+def test_fedper_keeps_the_head_unless_told_otherwise() -> None:
+    layout = Layout.of(nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)))
+    head = FedPer().private(layout)
+    assert head.tolist() == [False] * 16 + [True] * 10
+    assert FedPer(r"2\..*").private(layout).equal(head)
+    assert FedPer(".*bias").private(layout).sum() == 4 + 2
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("head.*", ["personal.pattern='head.*' matches no parameter", "0.weight, 0.bias, 2.weight, 2.bias"]),
+        (".*", ["personal.pattern='.*' keeps all of", "net=mlp", "algorithm=local"]),
+        ("2.(", ["personal.pattern='2.('", "no regular expression"]),
+        ("bias", ["matches no parameter"]),  # a pattern is of the whole name
+    ],
+)
+def test_patterns_that_keep_nothing_or_all_are_refused(pattern: str, words: list[str]) -> None:
+    refused("personal=fedper", "net=mlp", "net.hidden=[4]", f'personal.pattern="{pattern}"', says=words)
+
+
+def test_a_network_of_one_layer_has_no_head_to_keep() -> None:
+    refused("personal=fedper", says=["personal.pattern=''", "keeps all", "net=mlp"])
+
+
+# --- the uplink is a chain
+
+
+def test_the_order_of_the_uplink_is_kept_and_is_part_of_the_run_s_name() -> None:
+    first, second = (experiment([*SMALL, "rounds=1", f"uplink=[{chain}]"]) for chain in ("clip,topk", "topk,clip"))
+    assert [type(one) for one in first.roles.uplink] == [Clip, TopK]
+    assert [type(one) for one in second.roles.uplink] == [TopK, Clip]
+    assert [one["is"] for one in identity(first)["uplink"]] == ["clip", "topk"]
+    assert [one["is"] for one in identity(second)["uplink"]] == ["topk", "clip"]
+    names = {rehearse(one).id for one in (first, second, replace(first, uplink={}))}
+    assert len(names) == 3
+
+
+def test_every_link_of_the_chain_has_its_own_settings() -> None:
+    made = experiment([*SMALL, "uplink=[clip,topk]", "uplink.topk.ratio=0.25", "uplink.clip.bound=2"])
+    assert made.roles.uplink == (Clip(bound=2.0), TopK(ratio=0.25))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["uplink=[topkk]"], ["uplink=topkk", "allowed clip, topk", "Did you mean uplink=topk?"]),
+        (["uplink=[clip,median]"], ["uplink=median", "allowed clip, topk"]),
+        (["uplink=topkk"], ["uplink=topkk", "allowed clip, topk"]),
+        (["uplink=[topk]", "uplink.topk.ratio=0"], ["uplink.topk.ratio=0", "(0, 1]"]),
+        (["uplink=[topk]", "uplink.topk.ratios=1"], ["uplink.topk.ratios"]),
+        (["uplink.topk.ratio=0.5"], ["uplink.topk"]),
+        (["aggregator=mediam"], ["aggregator=mediam", "Did you mean aggregator=median?"]),
+        (["attack=flip"], ["attack=flip", "allowed none, signflip"]),
+        (["personal=dito"], ["personal=dito", "ditto"]),
+        (["system=async"], ["system=async", "allowed buffered, sync"]),
+        (["weighting=rows"], ["weighting", "patients, sites"]),
+        (["algorithm.weighting=sites"], ["algorithm.weighting"]),
+    ],
+)
+def test_unknown_names_and_settings_are_refused(words: list[str], says: list[str]) -> None:
+    refused(*words, says=says)
+
+
+def test_neutral_axes_leave_no_trace_in_what_sites_keep() -> None:
+    """Nothing is kept, and nothing waits, unless a role asks for it."""
+    assert Roles().site_state(10, 10) == {}
+    assert Roles(aggregator=Median()).site_state(10, 10) == {"up.delta": 10}
+    assert Roles(personal=Ditto()).site_state(10, 10) == {"own": 10}
+    kept = Roles(ALGORITHMS["scaffold"](), (Clip(), TopK()), aggregator=Median(), personal=FedPer()).site_state(10, 7)
+    assert kept == {
+        "control": 10,
+        "uplink.1.delta.error": 7,
+        "uplink.1.control.error": 7,
+        "own": 10,
+        "up.delta": 7,
+        "up.control": 7,
+        "up.uplink.0.delta.within": 1,
+        "up.uplink.0.control.within": 1,
+    }
+
+
+def test_roles_are_named_as_they_are_set() -> None:
+    for name in ALGORITHMS:
+        roles = Roles(ALGORITHMS[name](), aggregator=Krum(f=20))
+        with pytest.raises(Refused, match=re.escape("aggregator=krum")):
+            roles.fits(7)

@@ -1,0 +1,98 @@
+"""The page of a study: one file that is complete, safe and reproducible."""
+
+import io
+import re
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from sim.report.page import csv, write_report
+from sim.report.settings_diff import differing
+from sim.report.tables import print_summary, summary
+from sim.study.results import StudyRecords
+from tests.report.known_study import study
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        study(seeds=(0,)),
+        study(references=()),
+        study(references=("pooled",), methods=("FedAvg",)),
+        study(methods=("FedProx",), seeds=(2,)),  # nothing finished
+        study(methods=()),
+        study(scenarios=("mild", "severe")),
+    ],
+    ids=["one seed", "no references", "no local", "all diverged", "no method", "two scenarios"],
+)
+def test_every_shape_of_study_makes_a_page(records: StudyRecords, tmp_path: Path) -> None:
+    text = write_report(records, tmp_path).read_text()
+    assert "nan" not in re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL).lower().split()
+    memory = io.StringIO()
+    print_summary(Console(file=memory, width=200), summary(records))
+    assert "AUROC" in memory.getvalue()
+
+
+def test_page_refers_to_nothing_outside_itself(tmp_path: Path) -> None:
+    text = write_report(study(), tmp_path).read_text()
+    links = re.findall(r'(?:src|href|action|data|poster)\s*=\s*["\']([^"\']*)', text)
+    assert links
+    assert all(link.startswith("#") or link == "data:," for link in links)
+    assert not re.search(r"url\((?!#)|@import|<script|<iframe|<object|<embed", text)
+    ids = re.findall(r'\bid="([^"]*)"', text)
+    assert len(ids) == len(set(ids))
+    assert {link[1:] for link in links if link.startswith("#")} <= set(ids)
+
+
+def test_names_are_escaped_and_cells_are_no_formulas(tmp_path: Path) -> None:
+    records = study(methods=("FedAvg",))
+    bad = '<script>alert("1")</script>'
+    runs = records.runs.replace({"method": {"FedAvg": bad}, "scenario": {"": "=1+1"}})
+    sites = records.sites.assign(
+        site=records.sites["site"].cat.rename_categories({"A": "=HYPERLINK(1)", "B": "$\\frac"})
+    )
+    records = replace(records, runs=runs, sites=sites, question="</title><b>?", provenance={"command": "<i>"})
+    text = write_report(records, tmp_path).read_text()
+    assert "<script" not in text
+    assert "<b>?" not in text
+    assert "<i>" not in text
+    assert "&lt;script&gt;" in text
+    assert "'=1+1" in (tmp_path / "summary.csv").read_text()
+    assert "'=HYPERLINK" in (tmp_path / "sites.csv").read_text()
+
+
+def test_csv_leaves_numbers_alone() -> None:
+    frame = pd.DataFrame({"name": ["-a", "b"], "value": [-1.5, 2.0]})
+    assert csv(frame) == "name,value\n'-a,-1.5\nb,2.0\n"
+
+
+def test_same_records_give_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write_report(study(scenarios=("mild", "severe")), tmp_path / name)
+    files = [path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file()]
+    assert len(files) == 3 + 2 * 3
+    for file in files:
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+        if file.suffix == ".svg":
+            ElementTree.parse(tmp_path / "one" / file)
+
+
+def test_a_setting_that_changes_with_the_seed_is_marked(tmp_path: Path) -> None:
+    known = study()
+    of_seed = known.runs.set_index("run")["seed"]
+    settings = {run: {**words, "cohort": {"consortium": int(of_seed[run])}} for run, words in known.settings.items()}
+    changed = replace(known, settings=settings)
+    assert differing(changed)[1]["cohort.consortium"] == "(follows the seed)"
+    assert "every seed draws its own" in write_report(changed, tmp_path / "changed").read_text()
+    assert "not how much it would move with other hospitals" in write_report(known, tmp_path / "same").read_text()
+
+
+def test_settings_that_differ() -> None:
+    own, shared = differing(study())
+    assert own[("", "FedProx")] == {"algorithm": "FedProx", "algorithm.mu": "0.1"}
+    assert own[("", "FedAvg")] == {"algorithm": "FedAvg"}
+    assert shared == {"rounds": "4"}
