@@ -1,55 +1,52 @@
 """What the documents promise: an algorithm in one class, commands that exist, links that lead somewhere."""
 
+import importlib.util
 import re
 import shlex
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from torch import Tensor
 
 from sim.assets import root
-from sim.checks import Refused, within
+from sim.checks import Refused
 from sim.config.compose import cells, experiment
 from sim.config.experiment import GROUPS
 from sim.methods import algorithms
-from sim.methods.algorithms.base import Algorithm
-from sim.methods.contract import Local, Message, State
-from sim.run.run import rehearse
 from tests.toy import SMALL
 
 PAGES = [root() / "README.md", *sorted((root() / "docs").glob("*.md"))]
 
 
-@dataclass
-class HalfStep(Algorithm):
-    """Sites move half as far as FedAvg's: the example of docs/add-an-algorithm.md."""
-
-    share: float = 0.5  # (0, 1]
-
-    def __post_init__(self) -> None:
-        within("algorithm.share", self.share, 0, 1, open_low=True)
-
-    def upload(self, w: Tensor, at: Local) -> tuple[Message, State]:
-        """Part of the way."""
-        return {"delta": self.share * (w - at.x)}, {}
+@pytest.fixture
+def tables() -> Iterator[None]:
+    """The tables of entries, as they were before once the test is over."""
+    before = {group: dict(entries) for group, entries in GROUPS.items()}
+    yield
+    for group, entries in before.items():
+        GROUPS[group].clear()
+        GROUPS[group].update(entries)
 
 
-def test_an_algorithm_is_one_class_and_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(GROUPS["algorithm"], "halfstep", HalfStep)
-    run = rehearse(experiment([*SMALL, "algorithm=halfstep", "algorithm.share=0.25"]))
-    assert run.info["settings"]["algorithm"] == {"is": "halfstep", "share": 0.25}
-    # The same as FedAvg with a server rate of a quarter.
-    other = rehearse(experiment([*SMALL, "server.lr=0.25"]))
-    assert run.rounds["loss"].to_numpy() == pytest.approx(other.rounds["loss"].to_numpy(), abs=1e-6)
-    with pytest.raises(Refused, match=r"algorithm\.share=2"):
-        experiment([*SMALL, "algorithm=halfstep", "algorithm.share=2"])
-
-
-def test_the_example_in_the_docs_is_the_one_tested() -> None:
+def test_the_examples_of_every_axis_run(tables: None, tmp_path: Path) -> None:
+    """The Python blocks of docs/add-an-algorithm.md, as one module: their own assertions must hold."""
     text = (root() / "docs" / "add-an-algorithm.md").read_text()
-    for line in ("class HalfStep(Algorithm):", 'return {"delta": self.share * (w - at.x)}, {}'):
-        assert line in text
+    script = tmp_path / "examples_of_the_docs.py"
+    script.write_text("\n".join(re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)))
+    spec = importlib.util.spec_from_file_location(script.stem, script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[script.stem] = module
+    try:
+        spec.loader.exec_module(module)
+        shown = {getattr(entry, "axis", "server") for entry in vars(module).values() if isinstance(entry, type)}
+        with pytest.raises(Refused, match=r"algorithm\.share=2"):
+            experiment([*SMALL, "algorithm=halfstep", "algorithm.share=2"])
+    finally:
+        del sys.modules[script.stem]
+    assert shown >= {"algorithm", "uplink", "attack", "aggregator", "server", "personal", "system"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -53,8 +53,9 @@ class Drawn:
     low: int
     high: int
     dtype: torch.dtype
+    width: int = P
 
     def __call__(self, name: str) -> Tensor:
         """A draw of this name."""
         g = torch.Generator().manual_seed(len(name))
-        return torch.rand(C, P, generator=g, dtype=self.dtype)[self.low : self.high]
+        return torch.rand(C, self.width, generator=g, dtype=self.dtype)[self.low : self.high]

@@ -30,7 +30,7 @@ def of_uplink(entry: type[Transform], dtype: torch.dtype) -> None:
     for c in range(C):
         mine = [vector[c : c + 1], *of_site(c, kept, scalars)]
         near(f"{name}.encode of a site depends on the others", encode(c, c + 1), mine, dtype)
-    asked(f"{name}.encode", lambda u, at: made.encode(u, at, Drawn(0, C, dtype)), u[:, :0], bare(at))
+    asked(f"{name}.encode", lambda u, at: made.encode(u, at, Drawn(0, C, dtype, 0)), u[:, :0], bare(at))
     size = asked(f"{name}.wire", made.wire, Wire(P, 8 * vector.element_size()))
     most = int(vector.count_nonzero(dim=1).max())
     if not 0 <= size.values <= P or size.bits < 0 or size.index_bits < 0 or size.extra_bytes < 0:
