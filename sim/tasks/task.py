@@ -142,9 +142,9 @@ class TaskSettings:
         kept = tuple(column for column in cohort.predictors[outcome] if column not in self.without)
         if not kept:
             raise Refused(f"task.without={self.without}: no predictor of {outcome!r} is left. Shorten it.")
-        ground = cohort.unlearnable.get(outcome)
-        if ground and not any(column in kept and varies(cohort.table[column]) for column in ground.columns):
-            raise Refused(f"{outcome!r} cannot be learned on cohort {cohort.name!r}: {ground.why}")
+        unlearnable = cohort.unlearnable.get(outcome)
+        if unlearnable and not any(column in kept and varies(cohort.table[column]) for column in ground.columns):
+            raise Refused(f"{outcome!r} cannot be learned on cohort {cohort.name!r}: {unlearnable.why}")
         if len(kept) == len(cohort.predictors[outcome]):
             return cohort
         return replace(cohort, predictors={**cohort.predictors, outcome: kept})
