@@ -143,7 +143,7 @@ class TaskSettings:
         if not kept:
             raise Refused(f"task.without={self.without}: no predictor of {outcome!r} is left. Shorten it.")
         unlearnable = cohort.unlearnable.get(outcome)
-        if unlearnable and not any(column in kept and varies(cohort.table[column]) for column in ground.columns):
+        if unlearnable and not any(column in kept and varies(cohort.table[column]) for column in unlearnable.columns):
             raise Refused(f"{outcome!r} cannot be learned on cohort {cohort.name!r}: {unlearnable.why}")
         if len(kept) == len(cohort.predictors[outcome]):
             return cohort
