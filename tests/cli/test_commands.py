@@ -64,7 +64,7 @@ def test_a_run_leaves_whole_records_and_is_not_computed_twice(tmp_path: Path) ->
 
 
 def test_every_axis_at_once_trains_and_leaves_its_records(tmp_path: Path) -> None:
-    """Both kinds of model are judged; an upload is a tenth of the entries, each four bytes and the bits of its place."""
+    """Both kinds of model are judged; an upload is a tenth of the entries, each with the bits of its place."""
     axes = ["algorithm=fedprox", "uplink=[clip,topk]", "uplink.topk.ratio=0.1", "aggregator=median", "server=adam"]
     axes += ["system=buffered", "personal=ditto"]
     done = fedtrial("run", *TINY, "rounds=4", *axes, f"results.dir={tmp_path / 'out'}", cwd=tmp_path)
