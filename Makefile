@@ -2,13 +2,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test lint clean
+.PHONY: quickstart test quick lint clean
 
 quickstart: .venv/run
 	$(BIN)/fedtrial study quickstart
 
+# A process per core; tests that share a Ray session or a costly fixture stay in one.
 test: .venv/dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+# What most changes break, in about a minute.
+quick: .venv/dev
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not slow and not ray"
 
 lint: .venv/dev
 	$(BIN)/ruff check .

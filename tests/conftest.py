@@ -1,6 +1,8 @@
-"""Fixtures shared by the suite: small experiments, and one Ray for all tests that need one."""
+"""Fixtures shared by the suite: small experiments, and one Ray for all tests that need one; which tests are slow."""
 
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -12,6 +14,29 @@ from tests.toy import SMALL
 
 settings.register_profile("fedtrial", deadline=None)  # time is the machine's, not the code's
 settings.load_profile("fedtrial")
+
+HERE = Path(__file__).parent
+SLOW = {line for line in (HERE / "slow.txt").read_text().splitlines() if line and not line.startswith("#")}
+
+
+@cache
+def shares(path: Path) -> bool:
+    """Whether tests of a file share a fixture, which each process would make anew."""
+    return 'scope="module"' in path.read_text()
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks: who needs Ray, who is slow, and who must run in one process under `-n`."""
+    for item in items:
+        file = item.path.relative_to(HERE).as_posix()
+        if item.get_closest_marker("ray") or "ray_here" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.ray)
+            item.add_marker(pytest.mark.xdist_group("ray"))
+        elif shares(item.path):
+            item.add_marker(pytest.mark.xdist_group(file))
+        if {file, f"{file}::{getattr(item, 'originalname', item.name)}"} & SLOW:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The command line as a user meets it: what runs, what is refused, and how."""
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,35 @@ def test_a_run_leaves_whole_records_and_is_not_computed_twice(tmp_path: Path) ->
     assert fedtrial(*words, cwd=tmp_path).returncode == 0
     assert (home / "run.json").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_every_axis_at_once_trains_and_leaves_its_records(tmp_path: Path) -> None:
+    """Both kinds of model are judged; an upload is a tenth of the entries, each with the bits of its place."""
+    axes = ["algorithm=fedprox", "uplink=[clip,topk]", "uplink.topk.ratio=0.1", "aggregator=median", "server=adam"]
+    axes += ["system=buffered", "personal=ditto"]
+    done = fedtrial("run", *TINY, "rounds=4", *axes, f"results.dir={tmp_path / 'out'}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (home,) = (tmp_path / "out").iterdir()
+    run = read(home)
+    assert run.info["status"] == "done"
+    assert run.info["deploys"] == "personal"
+    asked = run.info["settings"]
+    assert [one["is"] for one in asked["uplink"]] == ["clip", "topk"]
+    chosen = {"aggregator": "median", "server": "adam", "personal": "ditto", "system": "buffered"}
+    assert {axis: asked[axis]["is"] for axis in chosen} == chosen
+    for split in ("valid", "test"):
+        part = run.sites[(run.sites["split"] == split) & (run.sites["metric"] == "brier")]
+        assert set(part["model"]) == {"shared", "personal"}
+        assert set(part.groupby(["site", "round"], observed=True)["model"].nunique()) == {2}
+        assert part["value"].between(0, 1).all()
+    size = run.info["parameters"]
+    few, width = math.ceil(size / 10), math.ceil(math.log2(size))
+    upload = math.ceil(few * (32 + width) / 8) + 4  # and whether the norm was within the bound
+    assert (run.rounds["sites"][1:] == 2).all()  # half of the four sites fill the buffer
+    assert (run.rounds["bytes_up"] == run.rounds["sites"] * upload).all()
+    assert (run.rounds["bytes_down"][1:] % (4 * size + 4) == 0).all()  # the model and the log of the bound
+    assert run.rounds["seconds"].is_monotonic_increasing
+    assert (run.rounds["step_norm"][1:] > 0).all()
 
 
 def test_a_profile_names_every_stage(tmp_path: Path) -> None:
