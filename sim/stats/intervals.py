@@ -58,7 +58,9 @@ def interval(values: Floats, level: float = LEVEL) -> Interval:
     """Mean over seeds and its interval; [n]. Refuses NaN and an empty list: a failed run is not a missing value."""
     values = np.asarray(values, dtype=np.float64)
     if not len(values) or np.isnan(values).any():
-        raise Refused(f"interval of {len(values)} values, {np.isnan(values).sum()} of them NaN: decide what they mean.")
+        raise Refused(
+            f"interval of {len(values)} values, {np.isnan(values).sum()} of them NaN: give at least one, and no NaN."
+        )
     mean, low, high, _ = intervals(values[:, None], level)
     return Interval(float(mean[0]), float(low[0]), float(high[0]))
 

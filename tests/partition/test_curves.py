@@ -6,7 +6,7 @@ import pytest
 from lifelines import KaplanMeierFitter
 from scipy.spatial.distance import jensenshannon
 
-from sim.partition.case_mix import Mix, divergence, tabled
+from sim.partition.case_mix import Mix, jensen_shannon, mix_of
 from sim.partition.curves import kaplan_meier
 from sim.report.site_panels import heat_map_levels
 
@@ -32,7 +32,7 @@ def test_distances_are_those_of_the_textbook() -> None:
     mix = Mix("stage", ("I", "II", "III"), counts)
     shares, whole = counts / counts.sum(1, keepdims=True), counts.sum(0) / counts.sum()
     each = [jensenshannon(share, whole, base=2) ** 2 for share in shares]
-    np.testing.assert_allclose(divergence(shares, whole), each)
+    np.testing.assert_allclose(jensen_shannon(shares, whole), each)
     assert mix.jensen_shannon() == pytest.approx(np.average(each, weights=counts.sum(1)))
     variation = [np.abs(share - whole).sum() / 2 for share in shares]
     assert mix.total_variation() == pytest.approx(np.average(variation, weights=counts.sum(1)))
@@ -40,13 +40,13 @@ def test_distances_are_those_of_the_textbook() -> None:
 
 def test_numbers_are_cut_in_fifths_and_gaps_are_told() -> None:
     value = pd.Series(np.r_[np.arange(100.0), np.nan, np.nan])
-    mix = tabled("age", value, np.arange(102) % 2, 2)
+    mix = mix_of("age", value, np.arange(102) % 2, 2)
     assert mix.counts.sum(0).tolist() == [20, 20, 20, 20, 20, 2]
     assert mix.levels[-1] == "not recorded"
     assert heat_map_levels(mix) == [(" > 79.2", 4), (" not recorded", 5)]
-    flags = tabled("male", pd.Series(np.arange(10) < 3), np.zeros(10, dtype=int), 1)
+    flags = mix_of("male", pd.Series(np.arange(10) < 3), np.zeros(10, dtype=int), 1)
     assert heat_map_levels(flags) == [("", 1)]
-    assert heat_map_levels(tabled("grade", pd.Series([1, 2, 3]), np.zeros(3, dtype=int), 1)) == [
+    assert heat_map_levels(mix_of("grade", pd.Series([1, 2, 3]), np.zeros(3, dtype=int), 1)) == [
         (" 1", 0),
         (" 2", 1),
         (" 3", 2),

@@ -17,7 +17,7 @@ import pytest
 from sim.checks import Refused
 from sim.config.experiment import Experiment
 from sim.engine.evaluation import Held
-from sim.engine.rounds import Evaluation, KeepPredictions
+from sim.engine.simulation import Evaluation, KeepPredictions
 from sim.federation.federation import Federation
 from sim.random import site_keys
 from sim.records import predictions

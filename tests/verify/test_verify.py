@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from sim.methods.algorithms import ALGORITHMS
+from sim.config.experiment import GROUPS
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import Local, Message, State, Weighting
 from sim.methods.servers import SERVERS
+from sim.methods.uplink import UPLINK
 from sim.verify import certificates
 from sim.verify import fixed_points as rest
+from sim.verify.certificates import TABLES
 from sim.verify.paths import response, size
 from sim.verify.properties import scalar, spatial
 from sim.verify.quadratic import six_sites
@@ -27,23 +29,26 @@ def test_every_certificate_passes(every):
     assert not failed, "\n".join(failed)
 
 
-@pytest.mark.parametrize("method", [*ALGORITHMS, *SERVERS])
-def test_every_entry_of_the_tables_has_certificates(every, method):
-    mine = [c for c in every if c.method == method]
-    assert len(mine) >= 3, f"{method}: add its closed forms to CHECKS in sim/verify/algorithms.py or servers.py"
+@pytest.mark.parametrize(("axis", "entry"), [(axis, entry) for axis, table in TABLES.items() for entry in table])
+def test_every_entry_of_the_tables_has_certificates(every, axis, entry):
+    mine = [c for c in every if (c.axis, c.method) == (axis, entry)]
+    least = 1 if entry == "none" else 2
+    assert len(mine) >= least, f"{axis}={entry}: add its closed forms to the CHECKS of sim/verify"
+
+
+def test_every_axis_of_the_config_has_a_table():
+    assert set(TABLES) | {"cohort", "partition", "task", "net", "executor", "scenario"} == set(GROUPS)
 
 
 def test_properties_are_told_apart(every):
-    assert len({(c.method, c.property) for c in every}) == len(every)
+    assert len({(c.axis, c.method, c.property) for c in every}) == len(every)
 
 
 def test_a_method_without_closed_form_fails():
-    (only,) = certificates({"fednew": Algorithm}, {})
-    assert not only.passed
-    assert "CHECKS of sim/verify/algorithms.py" in only.property
-    (only,) = certificates({}, {"sgdnew": SERVERS["sgd"]})
-    assert not only.passed
-    assert "CHECKS of sim/verify/servers.py" in only.property
+    for axis, entry in (("algorithm", Algorithm), ("server", SERVERS["sgd"]), ("uplink", UPLINK["clip"])):
+        (only,) = certificates({axis: {"new": entry}})
+        assert not only.passed
+        assert "CHECKS of sim/verify" in only.property
 
 
 @dataclass
@@ -60,12 +65,12 @@ class NotANumber(Algorithm):
 
 @pytest.mark.parametrize("wrong", [Raises, NotANumber])
 def test_a_broken_method_fails_without_raising(wrong):
-    found = list(certificates({"fedavg": wrong}, {}))
+    found = list(certificates({"algorithm": {"fedavg": wrong}}))
     assert all(c.error == np.inf and not c.passed for c in found)
 
 
 def test_another_class_cannot_pass_for_fedprox():
-    assert not all(c.passed for c in certificates({"fedprox": Algorithm}, {}))
+    assert not all(c.passed for c in certificates({"algorithm": {"fedprox": Algorithm}}))
 
 
 # Fixed points of the two-site quadratic a = (1, 4), b = (-1, 2): sum p c b / sum p c with c = 1 - (1 - lr a)^K for
