@@ -81,7 +81,7 @@ def desk(path: str) -> tuple[list[tuple[Tensor, Tensor]], nn.Module]:
 
 
 def make(sites: int, rows: ArrayLike = ROWS, model: str = "mlp") -> Work:
-    """Sites shifted in feature space, one teacher for all; `rows` of each site is one number or one a site."""
+    """Sites shifted in feature space, one teacher for all; `rows` of each site is one number or one per site."""
     rng = np.random.default_rng(7)
     first = rng.normal(size=(FEATURES, 8)) / np.sqrt(FEATURES)
     second, linear = rng.normal(size=8), rng.normal(size=FEATURES) / np.sqrt(FEATURES)

@@ -1,6 +1,6 @@
 """The benchmarks' workload as fedtrial runs it, and how a benchmark reports.
 
-    work = make(sites=1000, rows=200, model="mlp")           # rows: one number, or one a site
+    work = make(sites=1000, rows=200, model="mlp")           # rows: one number, or one per site
     rounds = simulate(simulation(work, training("fused")), executor(threads=2), start(work))
     next(rounds)                                             # round 0, the start
 

@@ -69,7 +69,11 @@ def show(run: Run, home: Path) -> None:
     last = scored[scored["model"] == run.info["deploys"]]
     wide = last.pivot(index="site", columns="metric", values="value")
     table = Table(
-        Column("site", no_wrap=True), "test rows", "events", *wide.columns, title=f"Round {at}, test patients"
+        Column("site", no_wrap=True),
+        "test rows",
+        "events",
+        *wide.columns,
+        title=f"Round {at}, test patients, {run.info['deploys']} model",
     )
     table.caption = "all sites: total rows and events, mean of the metrics that a site can define"
     sites = run.info["sites"]
@@ -86,6 +90,11 @@ def show(run: Run, home: Path) -> None:
     counts = (str(sum(part[name] for part in held)) for name in ("rows", "events"))
     table.add_row("all sites", *counts, *map(shown, wide.mean()))
     console.print(table)
+    for model in scored["model"].unique():
+        if model != run.info["deploys"]:
+            means = scored[scored["model"] == model].groupby("metric", observed=True)["value"].mean()
+            values = ", ".join(f"{name} {shown(value)}" for name, value in means.items())
+            console.print(f"The {model} model instead, mean over sites: {values}.")
     if len(run.rounds):
         down, up = run.rounds["bytes_down"].sum(), run.rounds["bytes_up"].sum()
         sent = f"{filesize.decimal(int(down))} down, {filesize.decimal(int(up))} up"

@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sim.arrays import Floats, Ints
 from sim.checks import within
 from sim.engine.executors import Crew
 from sim.engine.loops import OwnLoop
-from sim.engine.messages import Candidates, Floats, Ints
+from sim.engine.messages import Candidates
 from sim.engine.rounds import advance, judged
 from sim.engine.simulation import Round, Simulation, Standing
 from sim.methods.systems.base import Tick

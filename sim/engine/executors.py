@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sim.arrays import Floats, Ints
 from sim.checks import within
 from sim.engine.evaluation import Metrics, join
-from sim.engine.messages import Broadcast, Candidates, Floats, Ints, Order, Upload
+from sim.engine.messages import Broadcast, Candidates, Order, Upload
 from sim.engine.ray_actors import RayCrew
 from sim.engine.site_state import SiteState
 from sim.engine.worker import Job, Worker
@@ -34,7 +35,7 @@ class Executor:
 class InProcess(Executor):
     """This process; right until a run is longer than Ray's start of some seconds."""
 
-    threads: int = 0  # >= 0 that train at once where the fused tier does; 0 = one a core
+    threads: int = 0  # >= 0 that train at once where the fused tier does; 0 = one per core
 
     def __post_init__(self) -> None:
         within("executor.threads", self.threads, 0)

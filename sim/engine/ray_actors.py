@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.arrays import Floats, Ints
 from sim.engine.evaluation import Metrics, join
-from sim.engine.messages import Broadcast, Candidates, Floats, Ints, Order, Upload
+from sim.engine.messages import Broadcast, Candidates, Order, Upload
 from sim.engine.worker import Job, Worker
 
 ROWS = "rows.x"  # file of the federation's features, beside those of the sites' state

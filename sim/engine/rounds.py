@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sim.arrays import Floats, Ints
 from sim.engine.executors import Crew, Executor, crew
-from sim.engine.messages import Broadcast, Candidates, Floats, Ints, Order, Upload, cut
+from sim.engine.messages import Broadcast, Candidates, Order, Upload, cut
 from sim.engine.simulation import SCORED, Diverged, Round, Simulation, Standing
 from sim.engine.worker import Draws, below
 from sim.local.fused import weighted

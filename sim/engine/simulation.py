@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sim.arrays import Floats, Ints
 from sim.checks import within
 from sim.engine.evaluation import Metrics
-from sim.engine.messages import Floats, Ints
 from sim.engine.worker import Job
 from sim.federation.federation import Federation
 from sim.local.settings import Training

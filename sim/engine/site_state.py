@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.engine.messages import Arrays, Ints
+from sim.arrays import Ints
+from sim.engine.messages import Arrays
 from sim.files import mapped
 
 

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sim.arrays import Floats, Ints
 from sim.engine.evaluation import Held, Metrics, Rated, measure, rate, rate_own
-from sim.engine.messages import Arrays, Broadcast, Candidates, Floats, Ints, Order, Upload
+from sim.engine.messages import Arrays, Broadcast, Candidates, Order, Upload
 from sim.engine.site_state import SiteState
 from sim.federation.federation import Federation
 from sim.local.fused import weighted

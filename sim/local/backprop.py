@@ -9,17 +9,12 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim.arrays import Ints, Reals
 from sim.jit import exact, fast
 from sim.local.dense import BIAS, DEPTH, INPUTS, OUTPUTS, PANEL, STRIDE, TILE, WEIGHTS, WIDE, Network
 from sim.local.tiles import LANES, ROWS, fetch, inner, outer
 from sim.tasks.closed import Loss
-
-Ints = NDArray[np.int64]
-Words = NDArray[np.uint64]
-Floats = NDArray[np.floating]
-Doubles = NDArray[np.float64]
 
 SQUARED, LOGISTIC, SOFTMAX = int(Loss.squared), int(Loss.logistic), int(Loss.softmax)
 
@@ -27,8 +22,8 @@ SQUARED, LOGISTIC, SOFTMAX = int(Loss.squared), int(Loss.logistic), int(Loss.sof
 class Data(NamedTuple):
     """Rows of all sites."""
 
-    x: Floats  # [R, D]
-    y: Floats  # [T, R] targets, see `sim.tasks.closed.Loss`
+    x: Reals  # [R, D]
+    y: Reals  # [T, R] targets, see `sim.tasks.closed.Loss`
 
 
 @exact
@@ -38,7 +33,7 @@ def up(size: int, to: int) -> int:
 
 
 @fast
-def enter(net: Network, x: Floats, order: Ints, low: int, rows: int, work: Floats) -> None:
+def enter(net: Network, x: Reals, order: Ints, low: int, rows: int, work: Reals) -> None:
     """Copy the rows order[low : low + rows] to where the first layer takes them, each with a one for the bias.
 
     The next rows are asked for, since their order is random and the machine cannot guess it.
@@ -55,7 +50,7 @@ def enter(net: Network, x: Floats, order: Ints, low: int, rows: int, work: Float
 
 
 @fast
-def forward(net: Network, w: Floats, work: Floats, tall: int) -> None:
+def forward(net: Network, w: Reals, work: Reals, tall: int) -> None:
     """Outputs of every layer for the tile's rows, padded to a multiple of four."""
     one, zero = w.dtype.type(1), w.dtype.type(0)
     row = work.shape[2]
@@ -84,7 +79,7 @@ def forward(net: Network, w: Floats, work: Floats, tall: int) -> None:
 
 
 @fast
-def judge(net: Network, data: Data, w: Floats, work: Floats, order: Ints, low: int, rows: int) -> None:
+def judge(net: Network, data: Data, w: Reals, work: Reals, order: Ints, low: int, rows: int) -> None:
     """Gradient of every row's loss with respect to the last layer's outputs and to the time bins' intercepts."""
     one, zero = w.dtype.type(1), w.dtype.type(0)
     z, d, size = net.layers, 2 * net.layers, net.table[OUTPUTS, -1]
@@ -128,7 +123,7 @@ def judge(net: Network, data: Data, w: Floats, work: Floats, order: Ints, low: i
 
 
 @fast
-def backward(net: Network, w: Floats, work: Floats, tall: int) -> None:
+def backward(net: Network, w: Reals, work: Reals, tall: int) -> None:
     """Gradients of the outputs of all hidden layers, from the last layer's."""
     one, zero = w.dtype.type(1), w.dtype.type(0)
     row = work.shape[2]
@@ -157,7 +152,7 @@ def backward(net: Network, w: Floats, work: Floats, tall: int) -> None:
 
 
 @fast
-def clip(net: Network, limit: float, work: Floats, rows: int) -> None:
+def clip(net: Network, limit: float, work: Reals, rows: int) -> None:
     """Scale every row's gradient down to a norm of `limit`, without ever forming it.
 
     The gradient of a dense layer is an outer product, so its norm is that of the inputs times that of the outputs'
@@ -185,7 +180,7 @@ def clip(net: Network, limit: float, work: Floats, rows: int) -> None:
 
 
 @fast
-def collect(net: Network, target: Floats, work: Floats, rows: int, scale: np.floating) -> None:
+def collect(net: Network, target: Reals, work: Reals, rows: int, scale: np.floating) -> None:
     """Add the tile's summed gradient, times `scale`, to `target` [Q]."""
     row, last = work.shape[2], 2 * net.layers + 1
     slab = TILE * row
@@ -205,7 +200,7 @@ def collect(net: Network, target: Floats, work: Floats, rows: int, scale: np.flo
 
 @fast
 def differentiate(
-    net: Network, data: Data, limit: float, w: Floats, work: Floats, order: Ints, low: int, rows: int
+    net: Network, data: Data, limit: float, w: Reals, work: Reals, order: Ints, low: int, rows: int
 ) -> None:
     """Gradients of all outputs for the rows order[low : low + rows], at most a tile."""
     tall = up(rows, ROWS)

@@ -7,15 +7,13 @@ Rows and columns are padded with zeros, which stay zero: a padded weight gets no
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
+from sim.arrays import Ints
 from sim.local.tiles import LANES, ROWS
 from sim.tasks.closed import Loss, loss_of
 from sim.tasks.nets import Proportional
 from sim.tasks.task import Task
-
-Ints = NDArray[np.int64]
 
 TILE = 64  # rows of a batch that are worked on at once, so that all they need stays in the nearest caches
 FEW = 8  # outputs from which a layer's weights are kept inputs by outputs, so that outputs fill vectors

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sim.arrays import Floats, Ints, Reals, Words
 from sim.jit import fast
-from sim.local.backprop import Data, Doubles, Floats, Ints, Words, collect, differentiate
+from sim.local.backprop import Data, collect, differentiate
 from sim.local.dense import TILE, Network
 from sim.local.plan import Sites
 from sim.local.shuffle import of_epoch, shuffle
@@ -38,12 +39,12 @@ def site(
     width: int,
     start: int,
     word: np.uint64,
-    fixed: Floats,
+    fixed: Reals,
     hold: Ints,
-    w: Floats,
-    v: Floats,
+    w: Reals,
+    v: Reals,
     order: Ints,
-    work: Floats,
+    work: Reals,
 ) -> None:
     """Local steps `begin` to before `begin + steps` of a site: `w -= lr (g + (pull + decay) w + fixed)`, in place.
 
@@ -91,14 +92,14 @@ def sites(
     net: Network,
     data: Data,
     dials: Dials,
-    pull: Floats,
+    pull: Reals,
     at: Sites,
     begin: Ints,
     word: Words,
     width: int,
     hold: Ints,
-    w: Floats,
-    drift: Floats,
+    w: Reals,
+    drift: Reals,
 ) -> None:
     """Local steps of C sites, one after another; w [C, P] from the models they downloaded to those they trained.
 
@@ -146,7 +147,7 @@ def sites(
 
 
 @fast
-def weighted(weight: Doubles, part: Floats) -> Doubles:
+def weighted(weight: Floats, part: Reals) -> Floats:
     """Sum of weight [C] times part [C, P] in double precision, in the order of the rows; [P]."""
     total = np.zeros(part.shape[1])
     for c in range(len(part)):

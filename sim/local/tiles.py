@@ -12,13 +12,12 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numpy.typing import NDArray
 
+from sim.arrays import Reals
 from sim.jit import fast, instruction
 
 LANES = 16  # numbers handled as one vector; columns are padded to a multiple of it, rows to a multiple of four
 ROWS = 4
-Floats = NDArray[np.floating]
 WORD = ir.IntType(64)
 SUM = ("reassoc", "contract", "nsz", "arcp")
 
@@ -153,8 +152,8 @@ def fetch(context: Any, x: Any, row: Any, column: Any) -> Any:
 
 @fast
 def outer(
-    c: Floats, c0: int, ldc: int, next_c: int, rows: int, columns: int,
-    a: Floats, a0: int, row: int, col: int, b: Floats, b0: int, ldb: int, next_b: int, inner: int,
+    c: Reals, c0: int, ldc: int, next_c: int, rows: int, columns: int,
+    a: Reals, a0: int, row: int, col: int, b: Reals, b0: int, ldb: int, next_b: int, inner: int,
     scale: np.floating, add: bool,
 ) -> None:  # fmt: skip
     """C[rows, columns] = scale * A B (+ C if `add`); A[i, k] = a[a0 + i row + k col], so that it may be transposed.
@@ -170,8 +169,8 @@ def outer(
 
 @fast
 def inner(
-    c: Floats, c0: int, ldc: int, rows: int, columns: int,
-    a: Floats, a0: int, lda: int, b: Floats, b0: int, ldb: int, next_b: int, inner: int,
+    c: Reals, c0: int, ldc: int, rows: int, columns: int,
+    a: Reals, a0: int, lda: int, b: Reals, b0: int, ldb: int, next_b: int, inner: int,
 ) -> None:  # fmt: skip
     """C[rows, columns] = A[rows, inner] B[columns, inner]'; rows a multiple of four, inner one of LANES.
 

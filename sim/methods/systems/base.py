@@ -7,12 +7,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.arrays import Floats, Ints
 from sim.checks import Refused, within
 from sim.methods.contract import Role
 from sim.random import key, scatter, stream, uniform
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 Losses = Callable[[Ints], Floats]  # sites [C] -> loss of the current model over all training rows of each [C]
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim.arrays import Floats, Ints
 from sim.checks import Refused, within
-from sim.methods.systems.base import Floats, Ints, Losses, Profile, System, Tick
+from sim.methods.systems.base import Losses, Profile, System, Tick
 from sim.random import key
 
 

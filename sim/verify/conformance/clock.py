@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from sim.arrays import Floats, Ints
 from sim.checks import Refused
-from sim.methods.systems.base import Floats, Ints, Profile, System, Tick
+from sim.methods.systems.base import Profile, System, Tick
 from sim.random import site_keys
 from sim.verify.conformance.answers import Broken, asked
 
