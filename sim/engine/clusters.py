@@ -15,7 +15,8 @@ from sim.checks import within
 from sim.engine.executors import Crew
 from sim.engine.loops import OwnLoop
 from sim.engine.messages import Candidates
-from sim.engine.rounds import advance, judged
+from sim.engine.rounds import advance
+from sim.engine.scoring import judged
 from sim.engine.simulation import Round, Simulation, Standing
 from sim.methods.systems.base import Tick
 from sim.profiling import stage

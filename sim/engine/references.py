@@ -15,7 +15,7 @@ from sim.engine.evaluation import Held, Metrics, Rated, measure, rate
 from sim.engine.executors import Crew
 from sim.engine.loops import OwnLoop
 from sim.engine.messages import Broadcast, Candidates, cut
-from sim.engine.rounds import mean_loss, of_valid
+from sim.engine.scoring import mean_loss, of_valid
 from sim.engine.simulation import SCORED, Diverged, Round, Simulation
 from sim.federation.federation import Federation
 from sim.local.plan import Step

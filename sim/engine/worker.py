@@ -12,8 +12,9 @@ from torch import Tensor
 
 from sim.arrays import Floats, Ints
 from sim.engine.evaluation import Held, Metrics, Rated, measure, rate, rate_own
-from sim.engine.messages import Arrays, Broadcast, Candidates, Order, Upload
+from sim.engine.messages import Broadcast, Candidates, Order, Upload
 from sim.engine.site_state import SiteState
+from sim.engine.uplink import Draws, encoded, squeezed
 from sim.federation.federation import Federation
 from sim.local.fused import weighted
 from sim.local.losses import losses
@@ -22,11 +23,10 @@ from sim.local.rows import Rows, view
 from sim.local.settings import Training
 from sim.local.tier import Choice, Trainer, choose, trainer
 from sim.methods.algorithms.base import Algorithm
-from sim.methods.contract import Local, Message, Phase, State
+from sim.methods.contract import Local, Phase, State
 from sim.methods.personal import Personal
 from sim.methods.roles import OWN, UP, Roles
 from sim.profiling import stage
-from sim.random import counted, key, scatter, uniform
 from sim.tasks.task import Task
 
 PLAIN = Algorithm()  # what a site's own model is trained by
@@ -98,7 +98,7 @@ class Worker:
     def train(self, broadcast: Broadcast, order: Order, current: NDArray[np.int8]) -> Upload:
         """Local training of a chunk; `current` [C] says which of the sites' two rows holds."""
         roles, federation = self.job.roles, self.job.federation
-        kept = squeezed(self.memory.read(order.sites, current), self.job)
+        kept = squeezed(self.memory.read(order.sites, current), roles)
         at = self.local(broadcast, order, kept)
         rows = federation.rows[order.sites]
         sites = Sites(federation.bounds[order.sites, 0], rows, order.steps, federation.keys[order.sites])
@@ -112,7 +112,8 @@ class Worker:
             phase = roles.personal.second(beside)
             assert phase is not None
             new[OWN] = self.second.train(PLAIN, beside, [phase], sites, broadcast.round)
-        message, encoding = self.encoded(message, at, kept, broadcast.round, sites.keys)
+        draws = Draws(self.job.seed, broadcast.round, sites.keys)
+        message, encoding = encoded(roles, self.job.private, message, at, draws)
         new |= encoding
         if roles.whole:
             new |= {UP + name: part for name, part in message.items()}
@@ -148,24 +149,6 @@ class Worker:
             return phase
         return phase._replace(correction=phase.correction._replace(drift=drift * ~self.job.private))
 
-    def encoded(
-        self, message: Message, at: Local, kept: State, round: int, keys: NDArray[np.uint64]
-    ) -> tuple[Message, State]:
-        """The message as it leaves the sites, private parameters cut out, and what the uplink keeps."""
-        roles, shared = self.job.roles, ~self.job.private
-        sent, state = dict(message), State()
-        for vector in roles.vectors:
-            u = message[vector] if shared.all() else message[vector][:, shared]
-            for prefix, transform in roles.encoders(vector):
-                mine = replace(at, site=below(kept, prefix), server=below(at.server, prefix))
-                draw = Draws(self.job.seed, round, prefix, keys, u)
-                made = transform.encode(u, mine, draw)
-                u = made.vector
-                state |= {prefix + name: part for name, part in made.state.items()}
-                sent |= {prefix + name: part for name, part in made.scalars.items()}
-            sent[vector] = u
-        return sent, state
-
     def losses(self, models: Tensor, sites: Ints) -> Tensor:
         """Loss of every site's model over all its training rows; [C, P], [C] -> [C]."""
         bounds = self.job.federation.bounds[sites]
@@ -188,40 +171,3 @@ class Worker:
             own = view(self.memory.read(sites, current[low:high], [OWN])[OWN])
             given = self.job.roles.personal.deployed(given, own, self.job.private)
         return measure(task, held, rate_own(task, self.rows, given, held))
-
-
-@dataclass(frozen=True)
-class Draws:
-    """Uniform numbers of one transform, vector and round, by site and coordinate."""
-
-    seed: int
-    round: int
-    prefix: str
-    keys: NDArray[np.uint64]  # [C]
-    like: Tensor  # [C, P]
-
-    def __call__(self, name: str) -> Tensor:
-        """A draw of this name; [C, P]."""
-        word = scatter(key(self.seed, self.prefix + name, self.round), self.keys)
-        place = np.arange(self.like.shape[1], dtype=np.int64)
-        return torch.from_numpy(uniform(counted(word[:, None], place[None]))).to(self.like.dtype)
-
-
-def squeezed(kept: Arrays, job: Job) -> State:
-    """What sites keep as tensors; a single number per site as [C], all else [C, n]."""
-    numbers = scalar_names(job.roles)
-    return {name: view(part)[:, 0] if name in numbers else view(part) for name, part in kept.items()}
-
-
-def scalar_names(roles: Roles) -> set[str]:
-    """Names of the sites' state that are one number per site."""
-    names = {name for name, shape in roles.algorithm.site_state.items() if shape == ""}
-    for vector in roles.vectors:
-        for prefix, one in roles.encoders(vector):
-            names |= {prefix + name for name, shape in one.site_state.items() if shape == ""}
-    return names
-
-
-def below(state: State, prefix: str) -> State:
-    """The part of a state whose names begin with a prefix, without it."""
-    return {name.removeprefix(prefix): part for name, part in state.items() if name.startswith(prefix)}

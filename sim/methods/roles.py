@@ -63,6 +63,15 @@ class Roles:
             keeps |= {UP + name: width(shape, shared) for name, shape in self.sends().items()}
         return keeps
 
+    @property
+    def site_numbers(self) -> set[str]:
+        """Names of what a site keeps as a single number."""
+        names = {name for name, shape in self.algorithm.site_state.items() if shape == ""}
+        for vector in self.vectors:
+            for prefix, one in self.encoders(vector):
+                names |= {prefix + name for name, shape in one.site_state.items() if shape == ""}
+        return names
+
     def server_state(self, size: int, shared: int, sites: int) -> dict[str, tuple[int, ...]]:
         """Shape of everything that the server keeps beside its model and optimiser, by name."""
         lengths: dict[str, tuple[int, ...]] = {"P": (size,), "S": (sites,), "": ()}

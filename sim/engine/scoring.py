@@ -1,0 +1,63 @@
+"""Scoring: a round's models judged on every site's held-out rows."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sim.engine.executors import Crew
+from sim.engine.messages import Candidates
+from sim.engine.simulation import SCORED, Round, Simulation
+from sim.methods.roles import OWN
+from sim.profiling import stage
+
+
+def scored(plan: Simulation, crew: Crew, here: Round) -> Round:
+    """The round with its models judged on every site's held-out rows: the server's, and those of the sites' own."""
+    personal, x = plan.roles.personal, here.model.numpy()[None]
+    metrics = {}
+    with stage("evaluation"):
+        if personal.shares:
+            metrics["shared"] = crew.judge(Candidates(x))
+        if personal.on:
+            metrics["personal"] = alone(plan, crew.judge(Candidates(x, own=True)))
+            here = replace(here, deployed=partial(own_models, plan, crew, here.model))
+    return judged(plan, here, metrics)
+
+
+def own_models(plan: Simulation, crew: Crew, x: Tensor) -> NDArray[np.floating]:
+    """Models that the sites deploy, NaN at external ones; [S, P]."""
+    every = np.arange(len(plan.federation.sites))
+    own = torch.from_numpy(crew.memory.read(every, names=[OWN])[OWN])
+    models = plan.roles.personal.deployed(x, own, plan.private).numpy()
+    models[plan.federation.rows == 0] = np.nan
+    return models
+
+
+def alone(plan: Simulation, metrics: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    """Metrics of the sites' own models; NaN at external sites, which never trained one."""
+    nobody = np.repeat(plan.federation.rows == 0, len(SCORED))
+    return {name: np.where(nobody, np.nan, values) for name, values in metrics.items()}
+
+
+def judged(plan: Simulation, here: Round, metrics: dict[str, dict[str, NDArray[np.float64]]]) -> Round:
+    """The round with the metrics of every kind of model; its loss is that of the last kind, which sites deploy."""
+    if not all(metrics.values()):  # no held-out rows
+        return here
+    deployed = list(metrics.values())[-1]
+    loss = mean_loss(of_valid(deployed["loss"]), plan.federation.rows_of("valid"))
+    return replace(here, loss=loss, metrics=metrics)
+
+
+def of_valid(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The validation split's part of a metric of every site and split; [S * splits] -> [S]."""
+    return values[SCORED.index("valid") :: len(SCORED)]
+
+
+def mean_loss(loss: NDArray[np.float64], rows: NDArray[np.int64]) -> float:
+    """Mean over rows of the sites' mean losses, NaN without rows; [S], [S]."""
+    some = rows > 0
+    return float(np.average(loss[some], weights=rows[some])) if some.any() else float("nan")

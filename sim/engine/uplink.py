@@ -1,0 +1,75 @@
+"""Both halves of the uplink: the message as it leaves the sites, and the aggregate as the server reads it."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sim.arrays import Words
+from sim.engine.messages import Arrays
+from sim.local.rows import view
+from sim.methods.contract import Draw, Heard, Local, Message, State
+from sim.methods.roles import Roles
+from sim.random import counted, key, scatter, uniform
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Uniform numbers of a round, by name, site and coordinate, whoever draws them."""
+
+    seed: int
+    round: int
+    keys: Words  # [C] of the sites; a single 0 at the server
+
+    def of(self, prefix: str, like: Tensor) -> Draw:
+        """The draws of one transform and vector, in the shape [C, P] of `like`."""
+        place = np.arange(like.shape[1], dtype=np.int64)
+
+        def draw(name: str) -> Tensor:
+            word = scatter(key(self.seed, prefix + name, self.round), self.keys)
+            return torch.from_numpy(uniform(counted(word[:, None], place[None]))).to(like.dtype)
+
+        return draw
+
+
+def encoded(roles: Roles, private: Tensor, message: Message, at: Local, draws: Draws) -> tuple[Message, State]:
+    """The message as it leaves C sites, private parameters cut out, and what the uplink keeps there."""
+    shared = ~private
+    sent, state = dict(message), State()
+    for vector in roles.vectors:
+        u = message[vector] if shared.all() else message[vector][:, shared]
+        for prefix, transform in roles.encoders(vector):
+            mine = replace(at, site=below(at.site, prefix), server=below(at.server, prefix))
+            made = transform.encode(u, mine, draws.of(prefix, u))
+            u = made.vector
+            state |= {prefix + name: part for name, part in made.state.items()}
+            sent |= {prefix + name: part for name, part in made.scalars.items()}
+        sent[vector] = u
+    return sent, state
+
+
+def decoded(roles: Roles, private: Tensor, heard: Heard, state: State, draws: Draws) -> tuple[Heard, State]:
+    """Aggregates decoded in reverse order, zero where parameters are private, and what the server keeps for it."""
+    mean, kept = dict(heard.mean), State()
+    for vector in roles.vectors:
+        for prefix, transform in reversed(list(roles.encoders(vector))):
+            draw = draws.of(prefix + "server.", mean[vector][None])
+            mean[vector] = transform.decode(mean[vector], heard, lambda name, draw=draw: draw(name)[0])
+            learned = transform.learn(below(heard.each, prefix), below(state, prefix))
+            kept |= {prefix + name: part for name, part in learned.items()}
+        if private.any():
+            whole = torch.zeros(len(private), dtype=mean[vector].dtype)
+            mean[vector] = whole.masked_scatter(~private, mean[vector])
+    return replace(heard, mean=mean), kept
+
+
+def squeezed(kept: Arrays, roles: Roles) -> State:
+    """What sites keep as tensors; a single number per site as [C], all else [C, n]."""
+    numbers = roles.site_numbers
+    return {name: view(part)[:, 0] if name in numbers else view(part) for name, part in kept.items()}
+
+
+def below(state: State, prefix: str) -> State:
+    """The part of a state whose names begin with a prefix, without it."""
+    return {name.removeprefix(prefix): part for name, part in state.items() if name.startswith(prefix)}
