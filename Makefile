@@ -1,8 +1,9 @@
 # Two commands do everything on a fresh machine with Python 3.11 or newer: make quickstart, make test.
 PYTHON ?= python3
 BIN := .venv/bin
+SHELL := /bin/bash
 
-.PHONY: quickstart test quick lint clean
+.PHONY: quickstart test quick lint shell clean
 
 quickstart: .venv/run
 	$(BIN)/fedtrial study quickstart
@@ -32,6 +33,10 @@ lint: .venv/dev
 .venv/dev: .venv/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@ .venv/run
+
+# A shell in which `fedtrial` is a command.
+shell: .venv/run
+	bash --rcfile <(echo '. .venv/bin/activate')
 
 clean:
 	rm -rf .venv
