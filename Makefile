@@ -1,7 +1,6 @@
 # Two commands do everything on a fresh machine with Python 3.11 or newer: make quickstart, make test.
 PYTHON ?= python3
 BIN := .venv/bin
-SHELL := /bin/bash
 
 .PHONY: quickstart test quick lint shell clean
 
@@ -36,7 +35,7 @@ lint: .venv/dev
 
 # A shell in which `fedtrial` is a command.
 shell: .venv/run
-	bash --rcfile <(echo '. .venv/bin/activate')
+	PATH="$(CURDIR)/$(BIN):$$PATH" $${SHELL:-sh}
 
 clean:
 	rm -rf .venv
