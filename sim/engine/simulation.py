@@ -105,8 +105,10 @@ class Simulation:
 
     @property
     def job(self) -> Job:
-        """What the executor's processes need."""
-        return Job(self.federation, self.task, self.roles, self.training, self.choice, self.private, SCORED, self.seed)
+        """What the executor's processes need; refuses what cannot fit into memory."""
+        made = Job(self.federation, self.task, self.roles, self.training, self.choice, self.private, SCORED, self.seed)
+        made.refuse_too_large()
+        return made
 
     @cached_property
     def private(self) -> Tensor:

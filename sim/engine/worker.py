@@ -1,6 +1,7 @@
 """Everything needed to carry out orders and to judge models; one per process."""
 
 import copy
+import os
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sim.arrays import Floats, Ints
+from sim.checks import Refused
 from sim.engine.evaluation import Held, Metrics, Rated, measure, rate, rate_own
 from sim.engine.messages import Broadcast, Candidates, Order, Upload
 from sim.engine.site_state import SiteState
@@ -51,10 +53,26 @@ class Job:
         return self.roles.site_state(len(self.private), int((~self.private).sum()))
 
     @property
+    def state_bytes(self) -> int:
+        """Size of what sites keep."""
+        return 2 * sum(self.keeps.values()) * len(self.federation.sites) * self.federation.x.itemsize
+
+    @property
     def shared_bytes(self) -> int:
         """Size of the features and of what sites keep."""
-        state = 2 * sum(self.keeps.values()) * len(self.federation.sites)
-        return state * self.federation.x.itemsize + self.federation.x.nbytes
+        return self.state_bytes + self.federation.x.nbytes
+
+    def refuse_too_large(self) -> None:
+        """Refuse state of the sites that this machine's memory cannot hold, with the arithmetic."""
+        room = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        if self.state_bytes > room:
+            kept = ", ".join(f"{name} {size:,}" for name, size in self.keeps.items() if size > 1)
+            itemsize, sites = self.federation.x.itemsize, len(self.federation.sites)
+            raise Refused(
+                f"Sites would keep {self.state_bytes / 2**30:,.1f} GiB: {sites:,} sites, 2 rows of {kept} numbers each, "
+                f"{itemsize} bytes a number; this machine has {room / 2**30:,.1f}. Take a smaller network, fewer sites, "
+                "or roles that keep less (aggregator=mean, uplink=[], personal=none)."
+            )
 
     def memory(self, folder: Path | None) -> SiteState:
         """What sites keep; in files of `folder` if other processes must reach it."""

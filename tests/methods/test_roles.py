@@ -19,7 +19,7 @@ from sim.methods.systems.buffered import Buffered
 from sim.methods.systems.sync import Sync
 from sim.methods.uplink.clip import Clip
 from sim.methods.uplink.topk import TopK
-from sim.run.run import rehearse
+from sim.run.run import prepare, rehearse, simulation
 from sim.tasks.layout import Layout
 from tests.toy import SMALL
 
@@ -228,3 +228,13 @@ def test_roles_are_named_as_they_are_set() -> None:
         roles = Roles(ALGORITHMS[name](), aggregator=Krum(f=20))
         with pytest.raises(Refused, match=re.escape("aggregator=krum")):
             roles.fits(7)
+
+
+def test_state_that_cannot_fit_is_refused_with_the_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = experiment([*SMALL, "algorithm=scaffold"])
+    plan = simulation(wanted, prepare(wanted))
+    size = plan.task.layout.size
+    assert plan.job.state_bytes == 2 * 7 * size * 4
+    monkeypatch.setattr("os.sysconf", lambda name: 7 if name == "SC_PHYS_PAGES" else 4 * size)
+    with pytest.raises(Refused, match=rf"7 sites, 2 rows of control {size} numbers each, 4 bytes a number"):
+        _ = plan.job
