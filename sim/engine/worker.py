@@ -69,8 +69,8 @@ class Job:
             kept = ", ".join(f"{name} {size:,}" for name, size in self.keeps.items() if size > 1)
             itemsize, sites = self.federation.x.itemsize, len(self.federation.sites)
             raise Refused(
-                f"Sites would keep {self.state_bytes / 2**30:,.1f} GiB: {sites:,} sites, 2 rows of {kept} numbers each, "
-                f"{itemsize} bytes a number; this machine has {room / 2**30:,.1f}. Take a smaller network, fewer sites, "
+                f"Sites would keep {self.state_bytes / 2**30:,.1f} GiB ({sites:,} sites, 2 rows of {kept} numbers, "
+                f"{itemsize} bytes a number); the machine has {room / 2**30:,.1f}. Take a smaller network, fewer sites "
                 "or roles that keep less (aggregator=mean, uplink=[], personal=none)."
             )
 
