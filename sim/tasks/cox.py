@@ -31,6 +31,7 @@ class Ties(Enum):
 class Cox(Task):
     """Cox regression by a module with one output per patient, the log hazard ratio."""
 
+    outputs = 1
     whole_sites = True
 
     def __init__(self, module: nn.Module, ties: Ties) -> None:
@@ -131,4 +132,4 @@ class CoxSettings(TaskSettings):
 
     def restore(self, net: Net, features: int, levels: tuple[str, ...], constants: Constants) -> Task:
         """Cox with one output."""
-        return Cox(without_intercept(net.build(features, 1)), self.ties)
+        return Cox(without_intercept(net.module(features, 1)), self.ties)
