@@ -42,8 +42,8 @@ class IFCA(OwnLoop):
         """One standing for each cluster, moved by the part of the tick that chose it. Models of a round: [J, P]."""
         if self.clusters > 1 and plan.task.brings_start:
             raise Refused(
-                f"algorithm.clusters={self.clusters}: {type(plan.task.module).__name__} brings its own start, and models "
-                "that start alike never part. Build it with device='meta', so that each cluster's start is drawn."
+                f"algorithm.clusters={self.clusters}: {type(plan.task.module).__name__} brings its own start, and "
+                "models that start alike never part. Build it with device='meta', so that each start is drawn."
             )
         models = [plan.standing(start(plan, at)) for at in range(self.clusters)]
         losses = partial(cheapest, crew, models)

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 
 from sim.checks import within
 from sim.random import key
+from sim.tasks.start import keyed
 
 
 class Activation(Enum):
@@ -31,8 +31,7 @@ class Net:
 
     def module(self, features: int, outputs: int) -> nn.Module:
         """What `build` gives; whatever it draws from torch's generator is the same in every process."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(key(0, "net") % 2**63)
+        with keyed(key(0, "net") % 2**63):
             return self.build(features, outputs)
 
 

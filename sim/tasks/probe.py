@@ -22,11 +22,11 @@ ROWS, KEPT = 8, 3  # made-up rows, and those of them that stay while the others 
 NEAR = 1e-3  # relative difference that rounding in single precision explains
 
 
-class Draws(TorchDispatchMode):
+class Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes every operation that takes random numbers from torch's generator."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.found: set[str] = set()
 
     def __torch_dispatch__(
@@ -90,9 +90,9 @@ def same_in_training(task: Task, v: Tensor, x: Tensor, output: Tensor) -> None:
         noisy = [f"{type(part).__name__}(p={part.p:g})" for part in task.module.modules() if hasattr(part, "p")]
         raise Refused(
             f"{type(task.module).__name__} works otherwise in training than in use, or draws random numbers "
-            f"({', '.join(noisy) or 'see its forward'}). Noise between layers is not trained with here, for local steps "
-            "must be the same whoever computes them. Take Dropout out or set p=0; local.weight_decay, a smaller network "
-            "or fewer rounds guard against overfitting too."
+            f"({', '.join(noisy) or 'see its forward'}). Noise between layers is not trained with here, for local "
+            "steps must be the same whoever computes them. Take Dropout out or set p=0; local.weight_decay, a smaller "
+            "network or fewer rounds guard against overfitting too."
         )
 
 

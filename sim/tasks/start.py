@@ -4,6 +4,8 @@ A parameter on torch's `meta` device has a shape and no values. The networks of 
 whoever passes a module with values, such as weights trained elsewhere, starts from these.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 
 import numpy as np
@@ -57,7 +59,14 @@ def redrawn(layer: nn.Module, name: str, word: int) -> nn.Module:
             "reset_parameters() that could draw them. Build it with values, or give it that method."
         )
     made = deepcopy(layer).to_empty(device="cpu", recurse=False)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(word)
+    with keyed(word):
         made.reset_parameters()  # type: ignore[operator]
     return made
+
+
+@contextmanager
+def keyed(word: int) -> Iterator[None]:
+    """Lends torch's modules, which know no other generator, torch's own in a state that belongs to a key of 63 bits."""
+    with torch.random.fork_rng(devices=[]):
+        torch.set_rng_state(torch.Generator().manual_seed(word).get_state())
+        yield
