@@ -43,7 +43,7 @@ class IFCA(OwnLoop):
         if self.clusters > 1 and plan.task.brings_start:
             raise Refused(
                 f"algorithm.clusters={self.clusters}: {type(plan.task.module).__name__} brings its own start, and "
-                "models that start alike never part. Build it with device='meta', so that each start is drawn."
+                "models that start alike need not part. Build it with device='meta', so that each is drawn."
             )
         models = [plan.standing(start(plan, at)) for at in range(self.clusters)]
         losses = partial(cheapest, crew, models)
