@@ -73,8 +73,8 @@ def probe(task: Task, features: int, dtype: torch.dtype) -> None:
     """Refuse a network that mixes rows, draws random numbers, or cannot be trained at several sites at a time."""
     v, x, output = shapes(task, features, dtype)
     same_in_training(task, v, x, output)
-    own_rows(task, v, x, output)
     together(task, v, x)
+    own_rows(task, v, x, output)
 
 
 def same_in_training(task: Task, v: Tensor, x: Tensor, output: Tensor) -> None:
@@ -87,7 +87,8 @@ def same_in_training(task: Task, v: Tensor, x: Tensor, output: Tensor) -> None:
             there = None
         again = call(task.module, task.layout, v, x)
     if draws.found or there is None or not near(there, output) or not near(again, output):
-        noisy = [f"{type(part).__name__}(p={part.p:g})" for part in task.module.modules() if hasattr(part, "p")]
+        chances = [(type(part).__name__, getattr(part, "p", None)) for part in task.module.modules()]
+        noisy = [f"{name}(p={p:g})" for name, p in chances if isinstance(p, float)]
         raise Refused(
             f"{type(task.module).__name__} works otherwise in training than in use, or draws random numbers "
             f"({', '.join(noisy) or 'see its forward'}). Noise between layers is not trained with here, for local "

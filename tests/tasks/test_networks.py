@@ -14,11 +14,19 @@ from sim.federation.federation import Federation, from_arrays
 from sim.local.settings import Tier, Training
 from sim.methods.roles import Roles
 from sim.tasks.classify import Classification
+from sim.tasks.cox import without_intercept
+from sim.tasks.hazard import Hazard
 from sim.tasks.layout import call
-from sim.tasks.nets import MLP, Linear
+from sim.tasks.nets import MLP, Linear, Proportional
 from sim.tasks.task import Task
 
 FEATURES = 6
+
+
+@pytest.fixture(autouse=True)
+def same_modules() -> None:
+    """Modules of these tests have values that torch draws."""
+    torch.manual_seed(0)
 
 
 def federation(dtype: type = np.float32) -> Federation:
@@ -109,6 +117,7 @@ class Complex(nn.Module):
 
 REFUSED = {
     "dropout": (lambda: around(nn.Dropout(0.5)), "Dropout.*p=0.*weight_decay"),
+    "rare dropout": (lambda: around(nn.Dropout(1e-9)), "Dropout"),
     "dropout of all": (lambda: around(nn.Dropout(1.0)), "Dropout"),
     "alpha dropout": (lambda: around(nn.AlphaDropout(0.1)), "AlphaDropout"),
     "randomised relu": (lambda: around(nn.RReLU()), "draws random numbers"),
@@ -154,10 +163,10 @@ def test_what_cannot_be_trained_is_refused_before_training(case: str) -> None:
     [
         nn.Dropout(0.0),
         nn.LayerNorm(8),
-        nn.GELU(),
         nn.Sequential(nn.Unflatten(1, (2, 4)), nn.GroupNorm(2, 2), nn.Flatten()),
+        nn.Sequential(nn.Unflatten(1, (4, 2)), nn.Conv1d(4, 8, 2), nn.GELU(), nn.Flatten()),
     ],
-    ids=lambda layer: type(layer).__name__,
+    ids=["dropout 0", "layer norm", "group norm", "convolution"],
 )
 def test_modules_that_treat_rows_alone_are_trained(layer: nn.Module) -> None:
     for dtype in (np.float32, np.float64):
@@ -215,6 +224,20 @@ def test_values_that_build_draws_are_the_same_in_every_process() -> None:
     assert torch.equal(*starts)
 
 
+def test_a_hazard_over_a_module_with_values_draws_its_baseline_alone() -> None:
+    net = around(nn.Tanh())
+    task = Hazard(Proportional(net, 4), np.arange(5.0))
+    found = task.layout.unpack(task.init(0))
+    assert torch.equal(found["baseline.weight"], torch.full((4, 1), -2.0, dtype=torch.float64))
+    assert all(torch.equal(found[f"net.{name}"], part.detach().double()) for name, part in net.named_parameters())
+
+
+def test_cox_leaves_the_module_that_it_was_given() -> None:
+    net = around(nn.Tanh())
+    assert without_intercept(net)[-1].bias is None
+    assert net[-1].bias is not None
+
+
 def test_frozen_parameters_stay_and_do_not_travel() -> None:
     module = around(nn.Tanh())
     module[0].requires_grad_(False)
@@ -229,6 +252,18 @@ def test_frozen_parameters_stay_and_do_not_travel() -> None:
     torch.testing.assert_close(task.predict(head, x), found)
     twin = trained(task, dtype=np.float64)
     torch.testing.assert_close(twin.float(), head, rtol=1e-4, atol=1e-5)
+
+
+def test_a_hook_keeps_a_dense_network_out_of_compiled_loops() -> None:
+    hooked, plain = around(nn.Tanh()), around(nn.Tanh())
+    hooked[0].register_forward_hook(lambda layer, given, output: 2 * output)
+    replaced = around(nn.Tanh())
+    replaced[1].forward = torch.sigmoid
+    for module in (hooked, replaced):
+        choice = plan(Classification(module)).choice
+        assert choice.tier is Tier.stacked
+        assert "hooks or a forward of its own" in choice.why
+    assert plan(Classification(plain)).choice.tier is Tier.fused
 
 
 class Tied(nn.Module):
