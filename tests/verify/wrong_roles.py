@@ -26,7 +26,7 @@ from tests.verify.wrong import wrong
 
 @wrong("topk")
 class ForgetsError(TopK):
-    """What was not sent is lost although it should wait: FedLab's top-k."""
+    """What was not sent is lost although it should wait."""
 
     def encode(self, u, at, draw):
         done = super().encode(u, at, draw)
@@ -163,7 +163,7 @@ class UnweightedAlways(Mean):
 
 @wrong("median")
 class IgnoresWeights(Median):
-    """Every upload counts the same: Flower, FedScope, FedML."""
+    """Every upload counts the same: Flower, FederatedScope, FedML."""
 
     def combine(self, sent, p):
         return super().combine(sent, torch.full_like(p, 1 / len(p)))
@@ -210,7 +210,7 @@ class Farthest(Krum):
 
 @wrong("krum")
 class Averages(Krum):
-    """The mean of the M - f best, Multi-Krum under Krum's name: Flower's class runs either."""
+    """The mean of the M - f best, Multi-Krum under Krum's name."""
 
     def combine(self, sent, p):
         kept = self.scores(sent).argsort()[: len(p) - self.f]
