@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sim.arrays import Floats, Ints
-from sim.checks import within
+from sim.checks import Refused, within
 from sim.engine.executors import Crew
 from sim.engine.loops import OwnLoop
 from sim.engine.messages import Candidates
@@ -42,6 +42,11 @@ class IFCA(OwnLoop):
 
     def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
         """One standing for each cluster, moved by the part of the tick that chose it. Models of a round: [J, P]."""
+        if self.clusters > 1 and plan.task.brings_start:
+            raise Refused(
+                f"algorithm.clusters={self.clusters}: {type(plan.task.module).__name__} brings its own start, and "
+                "models that start alike need not part. Build it with device='meta', so that each is drawn."
+            )
         models = [plan.standing(start(plan, at)) for at in range(self.clusters)]
         losses = partial(cheapest, crew, models)
         yield scored(plan, crew, Round(0, stacked(models)), fitting(crew, models, plan.federation.members))

@@ -20,6 +20,7 @@ from sim.local.tier import Choice, choose
 from sim.methods.contract import State, Weighting
 from sim.methods.roles import Roles
 from sim.methods.systems.base import Losses, Profile, Tick
+from sim.tasks.probe import probe, shapes
 from sim.tasks.task import Task
 
 SCORED = ("valid", "test")  # splits that models are judged on
@@ -100,8 +101,11 @@ class Simulation:
 
     @cached_property
     def choice(self) -> Choice:
-        """The tier of local training; refuses one that cannot be."""
-        return choose(self.task, self.roles.algorithm, self.training)
+        """The tier of local training; refuses one that cannot be, and a network that cannot be trained here."""
+        found = choose(self.task, self.roles.algorithm, self.training)
+        check = shapes if found.network else probe  # dense networks are known to do the rest right
+        check(self.task, self.federation.x.shape[1], self.dtype)
+        return found
 
     @property
     def job(self) -> Job:

@@ -12,6 +12,7 @@ from torch import nn
 from sim.arrays import Ints
 from sim.local.tiles import LANES, ROWS
 from sim.tasks.closed import Loss, loss_of
+from sim.tasks.layout import frozen
 from sim.tasks.nets import Proportional
 from sim.tasks.task import Task
 
@@ -58,8 +59,17 @@ def network(task: Task) -> Network | str:
     chain = len(parts) == 2 * len(linear) - 1 and (between <= {nn.ReLU} or between <= {nn.Tanh})
     if not chain or (bins and loss is not Loss.hazard):
         return f"{type(net).__name__} is not a chain of nn.Linear with ReLU or Tanh between them"
+    if any(changed(part) for part in module.modules()):
+        return f"{type(net).__name__} has hooks or a forward of its own"
+    if frozen(module):
+        return f"{type(net).__name__} has frozen parameters"
     made = arrange(linear, between == {nn.Tanh}, loss, bins)
     return made if len(made.place) == task.layout.size else f"{type(net).__name__} uses a layer twice"
+
+
+def changed(part: nn.Module) -> bool:
+    """Whether a module does more than its class says."""
+    return bool(part._forward_hooks or part._forward_pre_hooks or part._backward_hooks) or "forward" in vars(part)
 
 
 def arrange(chain: list[nn.Linear], tanh: bool, loss: Loss, bins: int) -> Network:

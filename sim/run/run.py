@@ -15,10 +15,13 @@ from sim.config.experiment import Experiment, Json, classes, identity, settings
 from sim.engine.evaluation import Held
 from sim.engine.executors import crew
 from sim.engine.loops import OwnLoop
+from sim.engine.references import Oracle, Pooled
 from sim.engine.rounds import rounds
 from sim.engine.simulation import SCORED, Diverged, KeepPredictions, Simulation
 from sim.federation.federation import Federation, build
 from sim.federation.split import Leak
+from sim.federation.standardise import Scaling
+from sim.local.steady import refuse_unsteady
 from sim.methods.roles import named
 from sim.partition.base import digest as partition_digest
 from sim.profiling import stage
@@ -78,7 +81,9 @@ def run_id(experiment: Experiment) -> str:
 
 
 def simulation(experiment: Experiment, prepared: Prepared) -> Simulation:
-    """The engine's view of an experiment."""
+    """The engine's view of an experiment. Refuses a learning rate that features without scaling do not bear."""
+    if experiment.split.scaling is Scaling.none and not isinstance(experiment.algorithm, Pooled | Oracle):
+        refuse_unsteady(prepared.task, prepared.federation, experiment.local.lr)
     return Simulation(
         federation=prepared.federation,
         task=prepared.task,

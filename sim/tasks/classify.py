@@ -19,6 +19,7 @@ from sim.tasks.task import Constants, OutcomeColumns, Task, TaskSettings
 class Classification(Task):
     """Binary classification by a module with one output per row, the log-odds of the event."""
 
+    outputs = 1
     predicts = "probability"
 
     def targets(self, y: OutcomeColumns) -> dict[str, Tensor]:
@@ -58,7 +59,7 @@ class Classify(TaskSettings):
 
     def restore(self, net: Net, features: int, levels: tuple[str, ...], constants: Constants) -> Task:
         """Classification with one output."""
-        return Classification(net.build(features, 1))
+        return Classification(net.module(features, 1))
 
 
 @dataclass

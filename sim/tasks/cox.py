@@ -5,6 +5,7 @@ exactly without sending event times: each site sends the gradient of its own par
 sum over rows, so a site trains on all of its rows at each local step (`local.batch=0`).
 """
 
+from copy import deepcopy
 from dataclasses import dataclass
 from enum import Enum
 
@@ -31,6 +32,7 @@ class Ties(Enum):
 class Cox(Task):
     """Cox regression by a module with one output per patient, the log hazard ratio."""
 
+    outputs = 1
     whole_sites = True
 
     def __init__(self, module: nn.Module, ties: Ties) -> None:
@@ -113,7 +115,8 @@ def tied_runs(time: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def without_intercept(module: nn.Module) -> nn.Module:
-    """The module less the bias of its last layer, on which a partial likelihood does not depend; changed in place."""
+    """A copy of the module less the bias of its last layer, on which a partial likelihood does not depend."""
+    module = deepcopy(module)
     linear = [part for part in module.modules() if isinstance(part, nn.Linear)]
     if linear:
         linear[-1].register_parameter("bias", None)
@@ -131,4 +134,4 @@ class CoxSettings(TaskSettings):
 
     def restore(self, net: Net, features: int, levels: tuple[str, ...], constants: Constants) -> Task:
         """Cox with one output."""
-        return Cox(without_intercept(net.build(features, 1)), self.ties)
+        return Cox(without_intercept(net.module(features, 1)), self.ties)

@@ -33,13 +33,13 @@ class Hazard(Task):
     def __init__(self, module: nn.Module, edges: Floats) -> None:
         super().__init__(module)
         self.edges = edges
+        self.outputs = len(edges) - 1
 
     def init(self, seed: int) -> Tensor:
         """As for any task, but the intercepts of the bins start at -2, a hazard of 12 % instead of 50 %; [P]."""
         v = super().init(seed)
-        baseline = self.layout.unpack(v).get("baseline.weight")
-        if baseline is not None:
-            baseline.fill_(-2.0)
+        if isinstance(self.module, Proportional):
+            self.layout.unpack(v)["baseline.weight"].fill_(-2.0)
         return v
 
     def targets(self, y: OutcomeColumns) -> dict[str, Tensor]:
@@ -126,5 +126,5 @@ class HazardSettings(TaskSettings):
         """Hazards on these bins."""
         edges = np.array(constants["edges"])
         if self.proportional:
-            return Hazard(Proportional(net.build(features, 1), self.bins), edges)
-        return Hazard(net.build(features, self.bins), edges)
+            return Hazard(Proportional(net.module(features, 1), self.bins), edges)
+        return Hazard(net.module(features, self.bins), edges)

@@ -1,4 +1,4 @@
-"""Models as vectors: the layout of the parameters of an ordinary nn.Module in one flat tensor."""
+"""Models as vectors: the layout of the trained parameters of an ordinary nn.Module in one flat tensor."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,22 +7,44 @@ from math import prod
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.parameter import is_lazy
+
+from sim.checks import Refused
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Names and shapes of a module's parameters, concatenated in one vector [P]."""
+    """Names and shapes of a module's trained parameters, concatenated in one vector [P]."""
 
     names: tuple[str, ...]
     shapes: tuple[tuple[int, ...], ...]
 
     @classmethod
     def of(cls, module: nn.Module) -> "Layout":
-        """Layout of a module; raises if it has buffers, which would be averaged as if they were weights."""
+        """Layout of a module: a parameter that is used twice counts once, one that needs no gradient stays out.
+
+        Refuses a module with buffers, which would be averaged as if they were weights, with parameters that are no
+        real numbers in this process's memory, or with none to train.
+        """
+        kind = type(module).__name__
         buffers = [name for name, _ in module.named_buffers()]
         if buffers:
-            raise ValueError(f"{type(module).__name__} has buffers ({', '.join(buffers)}); use a module without them.")
-        named = list(module.named_parameters())
+            raise Refused(
+                f"{kind} has buffers ({', '.join(buffers)}); use a module without them, such as GroupNorm or LayerNorm "
+                "for BatchNorm, and constants as plain attributes."
+            )
+        for name, parameter in module.named_parameters():
+            if is_lazy(parameter):
+                raise Refused(f"{kind}.{name} has no shape yet: call the module once, or give its size.")
+            if not parameter.is_floating_point():
+                raise Refused(f"{kind}.{name} is {parameter.dtype}: parameters must be real floating-point numbers.")
+            if parameter.device.type not in ("cpu", "meta"):
+                raise Refused(f"{kind}.{name} is on {parameter.device}: models are trained on the CPU. Call .cpu().")
+            if parameter.is_meta and not parameter.requires_grad:
+                raise Refused(f"{kind}.{name} is frozen (requires_grad=False) and has no values (device='meta').")
+        named = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
+        if not named:
+            raise Refused(f"{kind} has no parameter to train: each is frozen (requires_grad=False), or there is none.")
         return cls(tuple(name for name, _ in named), tuple(tuple(p.shape) for _, p in named))
 
     @property
@@ -45,7 +67,13 @@ class Layout:
         return torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
 
 
+def frozen(module: nn.Module) -> dict[str, Tensor]:
+    """Parameters that keep the values the module came with, by name."""
+    return {name: p.detach() for name, p in module.named_parameters() if not p.requires_grad}
+
+
 def call(module: nn.Module, layout: Layout, v: Tensor, x: Tensor) -> Tensor:
-    """Output of the module with the parameters in `v`; [P], [B, D] -> [B, ...]."""
-    output: Tensor = functional_call(module, layout.unpack(v), (x,))
+    """Output of the module with the parameters in `v`, frozen ones in its precision; [P], [B, D] -> [B, ...]."""
+    kept = {name: part.to(v.dtype) for name, part in frozen(module).items()}
+    output: Tensor = functional_call(module, {**kept, **layout.unpack(v)}, (x,))
     return output

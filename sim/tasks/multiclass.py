@@ -22,7 +22,7 @@ class Multiclass(Task):
 
     def __init__(self, module: nn.Module, classes: int) -> None:
         super().__init__(module)
-        self.scores = (classes,)
+        self.outputs, self.scores = classes, (classes,)
 
     def targets(self, y: OutcomeColumns) -> dict[str, Tensor]:
         """Class number, as a float like all targets; [R]."""
@@ -61,7 +61,7 @@ class MulticlassSettings(TaskSettings):
 
     def restore(self, net: Net, features: int, levels: tuple[str, ...], constants: Constants) -> Task:
         """Softmax with one output a class."""
-        return Multiclass(net.build(features, len(levels)), len(levels))
+        return Multiclass(net.module(features, len(levels)), len(levels))
 
 
 @dataclass

@@ -7,6 +7,8 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from sim.checks import within
+from sim.random import key
+from sim.tasks.start import keyed
 
 
 class Activation(Enum):
@@ -21,8 +23,16 @@ class Net:
     """One entry of the `net` config group."""
 
     def build(self, features: int, outputs: int) -> nn.Module:
-        """Module that maps [B, features] to [B, outputs], without buffers."""
+        """Module that maps [B, features] to [B, outputs], without buffers.
+
+        Training starts from its values; on torch's `meta` device it has none, and they are drawn by the run's seed.
+        """
         raise NotImplementedError
+
+    def module(self, features: int, outputs: int) -> nn.Module:
+        """What `build` gives; whatever it draws from torch's generator is the same in every process."""
+        with keyed(key(0, "net") % 2**63):
+            return self.build(features, outputs)
 
 
 @dataclass
@@ -31,7 +41,7 @@ class Linear(Net):
 
     def build(self, features: int, outputs: int) -> nn.Module:
         """Module that maps [B, features] to [B, outputs]."""
-        return nn.Linear(features, outputs)
+        return nn.Linear(features, outputs, device="meta")
 
 
 @dataclass
@@ -50,8 +60,9 @@ class MLP(Net):
         widths = [features, *self.hidden]
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise(widths):
-            layers += [nn.Linear(fan_in, fan_out), nn.ReLU() if self.activation is Activation.relu else nn.Tanh()]
-        return nn.Sequential(*layers, nn.Linear(widths[-1], outputs))
+            layers.append(nn.Linear(fan_in, fan_out, device="meta"))
+            layers.append(nn.ReLU() if self.activation is Activation.relu else nn.Tanh())
+        return nn.Sequential(*layers, nn.Linear(widths[-1], outputs, device="meta"))
 
 
 class Proportional(nn.Module):
@@ -60,7 +71,7 @@ class Proportional(nn.Module):
     def __init__(self, net: nn.Module, bins: int) -> None:
         super().__init__()
         self.net = net
-        self.baseline = nn.Linear(1, bins, bias=False)
+        self.baseline = nn.Linear(1, bins, bias=False, device="meta")
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of the hazards, [B, D] -> [B, bins]."""

@@ -1,6 +1,7 @@
 """A task: what is learned. Written for one site and one parameter vector; the engine applies it to all sites."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, NamedTuple
 
@@ -16,10 +17,10 @@ from sim.cohort.outcomes import Kind
 from sim.cohort.table import Cohort
 from sim.federation.federation import Federation
 from sim.metrics.segments import segment_mean
-from sim.random import stream
 from sim.tasks.layout import Layout, call
 from sim.tasks.nets import Net, Proportional
 from sim.tasks.outcome import choose_outcome
+from sim.tasks.start import brings_start, start
 
 OutcomeColumns = Mapping[str, NDArray[np.generic]]  # columns of the outcome, each [R]
 Constants = Mapping[str, list[float]]
@@ -42,20 +43,22 @@ class Task:
     """A network and its loss.
 
     A subclass defines the loss of a row (`row_loss`), the prediction (`score`) and its metrics (`metrics`). `module` is
-    any nn.Module without buffers.
+    any nn.Module without buffers that treats each row by itself, see `sim.tasks.probe`; the task keeps a copy of it.
 
+    outputs      numbers that the module gives for a row; None = any
     scores       shape of a row's prediction: () for one number, (K,) for one a class
     predicts     what these numbers are
     whole_sites  the loss is of all training rows of a site together, and no sum over rows
     """
 
+    outputs: int | None = None
     scores: tuple[int, ...] = ()
     predicts: ClassVar[str] = "risk"
     whole_sites: ClassVar[bool] = False
 
     def __init__(self, module: nn.Module) -> None:
-        self.module = module.eval().requires_grad_(False)
-        self.layout = Layout.of(module)
+        self.module = deepcopy(module).eval()  # the caller's stays as it is
+        self.layout = Layout.of(self.module)
 
     def targets(self, y: OutcomeColumns) -> dict[str, Tensor]:
         """Tensors that `row_loss` needs, from the outcome's columns; each [R]."""
@@ -90,16 +93,14 @@ class Task:
         """Whether the loss is convex in the parameters: the module has no hidden layer."""
         return all(isinstance(part, nn.Linear | Proportional) for part in self.module.modules())
 
+    @property
+    def brings_start(self) -> bool:
+        """Whether the module came with values of its own, so that `init` is the same for every seed."""
+        return brings_start(self.module, self.layout)
+
     def init(self, seed: int) -> Tensor:
-        """Initial parameters: `U(-b, b)` with `b = 1 / sqrt(fan_in)`, torch's default for linear layers; [P]."""
-        rng = stream(seed, "init")
-        shapes = dict(zip(self.layout.names, self.layout.shapes, strict=True))
-        parts = []
-        for name, shape in shapes.items():
-            weight = shapes.get(name.rsplit(".", 1)[0] + ".weight" if "." in name else "weight", shape)
-            bound = max(weight[-1] if len(weight) > 1 else 1, 1) ** -0.5
-            parts.append(torch.from_numpy(rng.uniform(-bound, bound, shape)))
-        return self.layout.pack(parts)
+        """Initial parameters: the module's own where it has values, else drawn, see `sim.tasks.start`; [P]."""
+        return start(self.module, self.layout, seed)
 
     def loss(self, v: Tensor, batch: Batch) -> Tensor:
         """Mean loss over valid rows; [P] -> scalar."""

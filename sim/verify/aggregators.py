@@ -165,6 +165,15 @@ def of_signflip() -> Iterator[Check[Attack]]:
 
     yield Check("path, two of six attack with scale 3", some)
 
+    def parts(entry: type[Attack]) -> float:
+        vector, number = torch.from_numpy(uploads(4)), torch.arange(1.0, 5.0)
+        bad = torch.tensor([True, False, False, True])
+        sent = narrow(entry, SignFlip)(scale=2.0).tamper({"delta": vector, "norm": number}, bad)
+        expected = vector * torch.tensor([-2.0, 1.0, 1.0, -2.0])[:, None]
+        return max(float((sent["delta"] - expected).abs().max()), float((sent["norm"] - number).abs().max()))
+
+    yield Check("attackers' vectors alone are flipped, scalars and honest uploads stay", parts, 0.0)
+
 
 CHECKS: dict[str, Callable[[], Checks]] = {"mean": of_mean, "median": of_median, "krum": of_krum}
 ATTACKS: dict[str, Callable[[], Iterator[Check[Attack]]]] = {"none": of_none, "signflip": of_signflip}

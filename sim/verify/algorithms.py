@@ -126,6 +126,13 @@ def of_fedsam() -> Checks:
 
 def of_qfedavg() -> Checks:
     """q-FedAvg: the stationary points of sum p f^(q+1) with one local step, by hand; FedAvg at q = 0."""
+    for weighting in Weighting:
+        for q in (0.5, 2.0):
+            trial = spatial(20, 3, weighting)
+            yield follows(fair(q), trial, recursion.qfedavg(q), f"path, q {q:g}, weighting {weighting.value}")
+    for weighting in Weighting:
+        words = f"q 0 is FedAvg, weighting {weighting.value}"
+        yield averages(fair(0.0), spatial(20, 3, weighting, momentum=0.6), words, 1e-12)
     for q, point in ((1.0, 1.147689), (5.0, 1.041559)):
         trial = Trial(two_sites(), (1, 1), 6000, Training(lr=0.01, batch=0), Weighting.sites)
 
@@ -133,11 +140,6 @@ def of_qfedavg() -> Checks:
             return np.array([point])
 
         yield ends(fair(q), trial, minimum, f"minimum of the q-FFL objective, q {q:g}", 2e-6)
-    for weighting in Weighting:
-        for q in (0.5, 2.0):
-            trial = spatial(20, 3, weighting)
-            yield follows(fair(q), trial, recursion.qfedavg(q), f"path, q {q:g}, weighting {weighting.value}")
-    yield averages(fair(0.0), spatial(20, 3, momentum=0.6), "q 0 is FedAvg", 1e-12)
 
 
 CHECKS: dict[str, Callable[[], Checks]] = {

@@ -95,6 +95,11 @@ class Halves(torch.nn.Module):
         return out
 
 
+def halves() -> torch.nn.Module:
+    """Three features for the body and two for the head."""
+    return Halves(3, 2)
+
+
 def split(trial: Trial, private: Array) -> tuple[Array, Array]:
     """Server path [T + 1, D] and own models [S, D] where some coordinates are private, bool [D]."""
     x, own, path = trial.start, np.tile(trial.start, (len(trial.steps), 1)), [trial.start]
@@ -113,7 +118,7 @@ def split(trial: Trial, private: Array) -> tuple[Array, Array]:
 def of_fedper() -> Checks:
     """FedPer, on a linear map whose last two features are the head's."""
     trial = spatial(20, 3, momentum=0.3)
-    trial = replace(trial, module=lambda: Halves(3, 2))
+    trial = replace(trial, module=halves)
     private = np.array([False, False, False, True, True])
 
     def walks(entry: type[Personal]) -> float:

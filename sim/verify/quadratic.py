@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 class LeastSquares(Task):
     """Half the squared error of a linear map without intercept; the model is its weights, P = D."""
 
+    outputs = 1
+
     def targets(self, y: Mapping[str, NDArray[np.generic]]) -> dict[str, Tensor]:
         """The value to predict; [R]."""
         return {"value": torch.from_numpy(y["value"])}
@@ -36,7 +38,7 @@ class LeastSquares(Task):
 @functools.cache
 def least_squares(features: int) -> LeastSquares:
     """The task in so many dimensions; one object, since the engine traces gradients once per task."""
-    return LeastSquares(nn.Linear(features, 1, bias=False))
+    return LeastSquares(nn.Linear(features, 1, bias=False, device="meta"))
 
 
 @dataclass(frozen=True)

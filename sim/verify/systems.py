@@ -14,7 +14,7 @@ from sim.methods.systems.base import System
 from sim.methods.systems.buffered import Buffered
 from sim.methods.systems.sync import Sync
 from sim.verify.check import Check
-from sim.verify.paths import response
+from sim.verify.paths import losses, moves, response
 from sim.verify.properties import spatial
 from sim.verify.quadratic import Array, Quadratic, six_sites
 from sim.verify.trial import Trial, gap, narrow
@@ -129,6 +129,13 @@ def of_ifca() -> Iterator[Check[OwnLoop]]:
 
     yield Check("one cluster is FedAvg, bit for bit", one, 0.0)
 
+    def sampled(entry: type[OwnLoop]) -> float:
+        groups = replace(trial, problem=two_groups())
+        found = groups.loop(narrow(entry, IFCA)(clusters=2))
+        return gap(found, clustered(groups, found[0]))
+
+    yield Check("path of two models, 3 of 6 sites", sampled)
+
     def two(entry: type[OwnLoop]) -> float:
         groups = replace(spatial(300), problem=two_groups())
         ends = groups.loop(narrow(entry, IFCA)(clusters=2))[-1]
@@ -143,6 +150,19 @@ def of_ifca() -> Iterator[Check[OwnLoop]]:
         return gap(np.array(order), np.array(sorted((point.tolist() for point in expected), reverse=True)))
 
     yield Check("two groups of sites, two models, each at its group's fixed point", two)
+
+
+def clustered(trial: Trial, start: Array) -> Array:
+    """Ghosh et al. 2020, Algorithm 1, option II, from the models `start` [J, D]; [T + 1, J, D]."""
+    models, found = start.copy(), [start]
+    for tick in trial.ticks():
+        choice = np.argmin([losses(trial, x)[tick.sites] for x in models], axis=0)
+        for at in np.unique(choice):
+            mine = choice == at
+            part = tick._replace(sites=tick.sites[mine], p=tick.p[mine] / tick.p[mine].sum())
+            models[at] += part.p @ moves(trial, part, models[at])
+        found.append(models.copy())
+    return np.stack(found)
 
 
 CHECKS: dict[str, Callable[[], Checks]] = {"sync": of_sync, "buffered": of_buffered}

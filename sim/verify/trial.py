@@ -1,5 +1,6 @@
 """One training of a known quadratic: what the engine makes of it, and the schedule a closed form needs."""
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeVar
@@ -82,7 +83,7 @@ class Trial:
             system = Planned(**vars(system), planned=self.steps)
         return Simulation(
             federation=self.problem.federation,
-            task=LeastSquares(self.module()) if self.module else least_squares(self.problem.centre.shape[1]),
+            task=in_another_form(self.module) if self.module else least_squares(self.problem.centre.shape[1]),
             roles=replace(roles, weighting=self.weighting, system=system),
             training=self.training,
             evaluation=Evaluation(),
@@ -120,6 +121,12 @@ class Trial:
             share = self.weights[sites].sum()
             lr = self.training.lr * self.training.decay ** (number - 1)
             yield Tick(lr, sites, self.weights[sites] / share, float(share))
+
+
+@functools.cache
+def in_another_form(module: Callable[[], nn.Module]) -> LeastSquares:
+    """The task with a module of its own; one object for each, see `least_squares`."""
+    return LeastSquares(module())
 
 
 def gap(one: Array, other: Array) -> float:

@@ -12,6 +12,7 @@ from sim.engine.simulation import Evaluation, Simulation
 from sim.federation.federation import from_arrays
 from sim.local.settings import Training
 from sim.methods.roles import Roles
+from sim.random import stream
 from sim.tasks.classify import Classification
 from sim.tasks.hazard import Hazard, bin_edges
 from sim.tasks.nets import MLP, Linear, Proportional
@@ -57,6 +58,9 @@ def test_start_is_torch_s_own_law_and_keyed() -> None:
     for name, bound in (("0.weight", 16**-0.5), ("0.bias", 16**-0.5), ("2.weight", 64**-0.5), ("2.bias", 64**-0.5)):
         assert named[name].abs().max() <= bound
         assert named[name].abs().max() > bound / 4
+    rng = stream(3, "init")
+    drawn = [rng.uniform(-(fan**-0.5), fan**-0.5, shape) for fan, shape in ((16, 1024), (16, 64), (64, 64), (64, 1))]
+    np.testing.assert_array_equal(one.numpy(), np.concatenate(drawn))  # in the order of the layout
 
 
 def test_convex_means_no_hidden_layer() -> None:

@@ -5,38 +5,27 @@ the fixed point of the two-site quadratic (a = (1, 4), b = (-1, 2), optimum 1.4)
 """
 
 import contextlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from sim.engine.simulation import Diverged
-from sim.methods.algorithms import ALGORITHMS, FedAvg
+from sim.methods.algorithms import FedAvg
 from sim.methods.algorithms.feddyn import FedDyn
 from sim.methods.algorithms.fednova import FedNova
 from sim.methods.algorithms.fedprox import FedProx
+from sim.methods.algorithms.fedsam import FedSAM
+from sim.methods.algorithms.qfedavg import QFedAvg
 from sim.methods.algorithms.scaffold import Scaffold
 from sim.methods.contract import Correction
 from sim.methods.roles import Roles
-from sim.methods.servers import SERVERS, Adagrad, Adam, Momentum, Server, Yogi
-from sim.verify import algorithms, servers
+from sim.methods.servers import Adagrad, Adam, Momentum, Server, Yogi
+from sim.verify.certificates import TABLES
 from sim.verify.properties import scalar
-
-CHECKS = {**algorithms.CHECKS, **servers.CHECKS}
-RIGHT = {**ALGORITHMS, **SERVERS}
-WRONG: list[tuple[str, type]] = []
-
-
-def wrong(method: str) -> Callable[[type], type]:
-    """Enter a class into the table of wrong implementations of a method."""
-
-    def enter(entry: type) -> type:
-        WRONG.append((method, dataclass(entry)))
-        return WRONG[-1][1]
-
-    return enter
+from tests.verify import wrong_roles
+from tests.verify.wrong import RIGHT, WRONG, checks, path, wrong
 
 
 def unsquared(w, x, weight):
@@ -382,6 +371,90 @@ class NoShareDyn(FedDyn):
         return super().server(replace(heard, share=1.0), state)
 
 
+# --- FedSAM
+
+
+@wrong("fedsam")
+class NotNormalised(FedSAM):
+    """rho g for rho g / |g|: the neighbourhood shrinks as training goes on."""
+
+    def direction(self, grad, w, at, c):
+        return c.added(grad(w + self.rho * grad(w)), w)
+
+
+@wrong("fedsam")
+class NormOfAll(FedSAM):
+    """One norm over all sites that train together, so that a site depends on who trains beside it."""
+
+    def direction(self, grad, w, at, c):
+        g = grad(w)
+        return c.added(grad(w + self.rho * g / g.norm()), w)
+
+
+@wrong("fedsam")
+class NearestPoint(FedSAM):
+    """-rho: the best point near by in place of the worst."""
+
+    def direction(self, grad, w, at, c):
+        g = grad(w)
+        return c.added(grad(w - self.rho * g / g.norm(dim=1, keepdim=True)), w)
+
+
+@wrong("fedsam")
+class StaysThere(FedSAM):
+    """The step is taken from the worst point: w is not restored after the ascent."""
+
+    def direction(self, grad, w, at, c):
+        g = grad(w)
+        up = self.rho * g / g.norm(dim=1, keepdim=True)
+        return c.added(grad(w + up), w) - up / at.lr
+
+
+# --- q-FedAvg
+
+
+@wrong("qfedavg")
+class LossAfterwards(QFedAvg):
+    """F_i of the model that the site trained, not of the one it downloaded: Flower takes what the client reports."""
+
+    def upload(self, w, at):
+        return super().upload(w, replace(at, loss=lambda x: at.loss(w)))
+
+
+@wrong("qfedavg")
+class LossSummed(QFedAvg):
+    """F_i as the sum of the losses of the last epoch's steps, whose scale is the number of batches: FedLab."""
+
+    def upload(self, w, at):
+        return super().upload(w, replace(at, loss=lambda x: at.steps * at.loss(w)))
+
+
+@wrong("qfedavg")
+class RowsAtZero(QFedAvg):
+    """With q = 0 sites are weighted by rows, whatever the experiment weighs them by."""
+
+    sends = {"delta": "P", "h": "", "by_rows": "P", "h_rows": ""}
+
+    def upload(self, w, at):
+        message, state = super().upload(w, at)
+        rows = {"by_rows": at.rows[:, None] * message["delta"], "h_rows": at.rows * message["h"]}
+        return {**message, **rows}, state
+
+    def server(self, heard, state):
+        if self.q == 0 and bool((heard.p == heard.p[0]).all()):
+            return heard.mean["by_rows"] / heard.mean["h_rows"], {}
+        return super().server(heard, state)
+
+
+@wrong("qfedavg")
+class NoSquare(QFedAvg):
+    """h_i without q F^(q-1) |Delta w_i|^2."""
+
+    def upload(self, w, at):
+        message, state = super().upload(w, at)
+        return {**message, "h": (at.loss(at.x) + 1e-10) ** self.q / at.lr}, state
+
+
 # --- server optimisers
 
 
@@ -523,7 +596,7 @@ def named(entry) -> str:
 @pytest.mark.parametrize("entry", WRONG, ids=named)
 def test_a_wrong_implementation_fails_where_the_right_one_passes(entry):
     method, mutant = entry
-    check = next((check for check in CHECKS[method]() if not check.certify("", method, mutant).passed), None)
+    check = next((check for check in checks(method) if not check.certify("", method, mutant).passed), None)
     assert check is not None, f"{named(entry)} passes every certificate"
     assert check.certify("", method, RIGHT[method]).passed
 
@@ -531,10 +604,13 @@ def test_a_wrong_implementation_fails_where_the_right_one_passes(entry):
 @pytest.mark.parametrize("entry", WRONG, ids=named)
 def test_a_wrong_implementation_fails_for_its_error_and_not_for_a_slip_of_ours(entry):
     """It runs, or diverges."""
-    mutant = entry[1]
-    roles = Roles(server=mutant()) if issubclass(mutant, Server) else Roles(mutant())
     with contextlib.suppress(Diverged):
-        assert np.isfinite(scalar((2, 3), 0.02, 2).path(roles)).all()
+        assert np.isfinite(path(*entry)).all()
+
+
+def test_every_entry_has_wrong_implementations():
+    assert wrong_roles.__name__ in {mutant.__module__ for _, mutant in WRONG}
+    assert {method for method, _ in WRONG} == {name for table in TABLES.values() for name in table} - {"none"}
 
 
 SIGNATURES = [

@@ -1,0 +1,46 @@
+"""The table of wrong implementations, whatever their axis, and one short training of any of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sim.engine.loops import OwnLoop
+from sim.local.settings import Training
+from sim.methods.roles import Roles
+from sim.verify.certificates import CHECKS, TABLES
+from sim.verify.check import Check
+from sim.verify.personal import halves
+from sim.verify.properties import spatial
+
+WRONG: list[tuple[str, type]] = []  # name of the right entry, the wrong class
+RIGHT = {name: entry for table in TABLES.values() for name, entry in table.items()}
+AXIS = {name: axis for axis, table in TABLES.items() for name in table}
+
+
+def wrong(method: str) -> Callable[[type], type]:
+    """Enter a class into the table of wrong implementations of a method."""
+
+    def enter(entry: type) -> type:
+        WRONG.append((method, dataclass(entry)))
+        return WRONG[-1][1]
+
+    return enter
+
+
+def checks(method: str) -> list[Check]:
+    """The certificates that an entry must earn."""
+    return list(CHECKS[AXIS[method]][method]())
+
+
+def path(method: str, entry: type) -> np.ndarray:
+    """Server models of two rounds on six sites, with the settings that the class has by default."""
+    trial = replace(spatial(2), training=Training(lr=0.05, batch=0, steps=2, chunk=2))
+    axis = AXIS[method]
+    if issubclass(entry, OwnLoop):
+        return trial.loop(entry())
+    if axis == "system":
+        return replace(trial, system=entry()).path(Roles())
+    if axis == "personal":
+        trial = replace(trial, module=halves)
+    return trial.path(Roles(**{axis: (entry(),) if axis == "uplink" else entry()}))
