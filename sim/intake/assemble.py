@@ -117,7 +117,7 @@ def follow_up_days(charts: Charts, patient: str, case: Case, follow_up: FollowUp
     if person.death is None:
         end = charts.end if follow_up is FollowUp.export else charts.last.get(patient, case.day)
         return max(end - case.day, 0)
-    if person.death < case.day - SLACK:
+    if person.death < case.day - SLACK - case.early:
         raise Odd(
             "patients who died before the diagnosis",
             f"{person.place}: death on {iso_date(person.death)}, before the diagnosis on {iso_date(case.day)} "
@@ -169,12 +169,13 @@ def reason_for_gap(reading: Reading, name: str, patient: str, case: Case, cancer
     lacking = [reading.tables[table] for table in needs if table not in reading.rows]
     if name in reading.absent or name in NOT_EXPORTED:
         return reading.absent.get(name) or NOT_EXPORTED[name]
-    if name == "histology" and cancer != "lung":
+    synthea = by_synthea(reading, patient)
+    if name == "histology" and cancer != "lung" and synthea:
         return "Synthea has it for lung only"
     if name == "death_cause_cancer":
         certified = "a cause that codes.yaml has no words for" if charts.causes.get(patient) else ""
         return "alive" if person.death is None else certified or "no cause on a death certificate"
-    if one and one.cancers and cancer not in one.cancers:
+    if one and one.cancers and cancer not in one.cancers and synthea:
         return f"Synthea has it for {', '.join(kind for kind in one.cancers if kind != 'male_breast')} only"
     if lacking:
         return f"no {' and no '.join(lacking)}"

@@ -39,6 +39,7 @@ class RecordedDiagnosis:
     what: Diagnosis  # with the stage that its record gives, if the code has none
     encounter: str
     place: str | Place
+    early: int = 0  # days by which it may have been earlier, where a year or a month alone is known
 
 
 @dataclass
@@ -56,6 +57,7 @@ class Case:
     treated: dict[str, int] = field(default_factory=dict)  # treatment -> day of the first
     facility: str = ""
     visited: int | None = None  # day of the encounter that names the facility; -1 = that of the diagnosis itself
+    early: int = 0  # days by which the diagnosis may have been earlier
     next: Day | None = None  # first day from diagnosis on of a treatment, or an encounter other than the diagnosis's
 
 
@@ -88,9 +90,12 @@ class Charts:
         for case in self.cases[patient]:
             at, (before, _) = day - case.day, case.found.get(one.column, (None, None))
             if one.when == "workup":
-                fits, better = -SLACK <= at <= WORKUP, before is None or at <= before
+                fits, better = -SLACK - case.early <= at <= WORKUP, before is None or at <= before
             else:
-                fits, better = at <= SLACK if one.when == "latest" else at >= -SLACK, before is None or at >= before
+                fits, better = (
+                    at <= SLACK if one.when == "latest" else at >= -SLACK - case.early,
+                    before is None or at >= before,
+                )
             if fits and better:
                 case.found[one.column] = (at, value)
             elif not fits and at > 0:
@@ -101,7 +106,7 @@ class Charts:
         for case in self.cases[patient]:
             meant = case.cancer == why.cancer if why else not what.cancers or case.cancer in what.cancers
             at = max(day - case.day, 0)
-            if meant and day - case.day >= -SLACK:
+            if meant and day - case.day >= -SLACK - case.early:
                 case.next = min(day, case.next or day)
                 for name in what.columns:
                     case.treated[name] = min(at, case.treated.get(name, at))
@@ -146,7 +151,7 @@ def group_diagnoses(found: dict[str, list[RecordedDiagnosis]]) -> dict[str, list
             what, mine = row.what, made.setdefault(patient, [])
             case = next((case for case in mine if case.cancer == what.cancer), None)
             if case is None:
-                case = Case(what.cancer, row.day, row.encounter, row.place)
+                case = Case(what.cancer, row.day, row.encounter, row.place, early=row.early)
                 mine.append(case)
             if case.stage is None and row.day - case.day <= WORKUP:
                 case.stage = what.stage

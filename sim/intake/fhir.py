@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from sim.cohort.clinical.codes import Diagnosis, Treatment, find
 from sim.intake.bundles import BundleFolder, Json, Resource
-from sim.intake.charts import Charts, Day, group_diagnoses, interpret
+from sim.intake.charts import Charts, group_diagnoses, interpret
 from sim.intake.fhir_diagnoses import MISSHAPEN, diagnoses, misshapen
 from sim.intake.reading import Reading, licence
 from sim.intake.resources import (
@@ -18,7 +18,7 @@ from sim.intake.resources import (
     onset,
     verification,
 )
-from sim.intake.rules import Odd, Rules
+from sim.intake.rules import Day, Odd, Rules
 from sim.progress import Watch
 
 TABLES = {  # name of a table in the import -> the FHIR resources

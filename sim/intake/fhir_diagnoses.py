@@ -8,7 +8,18 @@ from sim.checks import Refused
 from sim.cohort.clinical.codes import Diagnosis, find
 from sim.intake.bundles import BundleFolder, Json, Resource
 from sim.intake.charts import RecordedDiagnosis, interpret
-from sim.intake.resources import UNCERTAIN, answer, codings, dated, not_performed, onset, partial, release, verification
+from sim.intake.resources import (
+    UNCERTAIN,
+    answer,
+    codings,
+    dated,
+    first_day,
+    not_performed,
+    onset,
+    partial,
+    release,
+    verification,
+)
 from sim.intake.rules import Odd, Rules
 from sim.progress import Watch
 
@@ -66,13 +77,13 @@ def add(found: FoundDiagnoses, one: Resource, rules: Rules) -> None:
                 f"{one.place}: its Patient {patient!r} is contained in it, so that no other record can name it. "
                 "Export patients as resources of their own.",
             )
-        place = one.place
+        place, early = one.place, 0
         if partial(when):
             found.partial += 1
-            place = f"{one.place} (recorded as {when}, taken as the middle)"
+            place, early = f"{one.place} (recorded as {when}, taken as the middle)", at - first_day(when)
         found.reasons[one.key] = what
         staged = what if what.stage else replace(what, stage=stage(one, rules))
-        found.recorded.setdefault(patient, []).append(RecordedDiagnosis(at, staged, one.ref("encounter"), place))
+        found.recorded.setdefault(patient, []).append(RecordedDiagnosis(at, staged, one.ref("encounter"), place, early))
 
 
 def stage(one: Resource, rules: Rules) -> int | None:

@@ -41,11 +41,7 @@ def day(text: object) -> Day | None:
 def dated(text: object, rules: Rules, place: str) -> Day | None:
     """`day` of a record; a year or month that the export ends in counts up to that end, a later day raises Odd."""
     found = day(text)
-    if (
-        found is not None
-        and partial(text)
-        and found > rules.until >= date.fromisoformat(f"{text}-01-01"[:10]).toordinal()
-    ):
+    if found is not None and partial(text) and found > rules.until >= first_day(text):
         return rules.until
     return rules.known_day(found, place)
 
@@ -53,6 +49,11 @@ def dated(text: object, rules: Rules, place: str) -> Day | None:
 def partial(text: object) -> bool:
     """Whether a date is a year or a month alone."""
     return bool(PARTIAL.fullmatch(str(text or "")))
+
+
+def first_day(text: object) -> Day:
+    """First day of a year or month."""
+    return date.fromisoformat(f"{text}-01-01"[:10]).toordinal()
 
 
 def onset(body: Json) -> str:

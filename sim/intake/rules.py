@@ -42,7 +42,7 @@ class Rules:
     def known_day(self, day: Day | None, place: str) -> Day | None:
         """The day; raises Odd for one after the export."""
         if day is not None and day > self.until + SLACK:
-            raise Odd("a day after the export's end", f"{place}: {date.fromordinal(day)} is {self.too_late}")
+            raise Odd("days after the export's end", f"{place}: {date.fromordinal(day)} is {self.too_late}")
         return day
 
     @property

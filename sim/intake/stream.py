@@ -45,7 +45,7 @@ class Batch:
 
 
 def parse_days(path: Path, column: str, text: pd.Series, rules: Rules) -> pd.Series:
-    """Days from the first ten characters of text such as 2019-05-31T08:00:00Z, NaT where empty or left out by the rules.
+    """Days from the first ten characters of text such as 2019-05-31T08:00:00Z, NaT where empty or left out.
 
     text  indexed by number of the row
     """
@@ -56,7 +56,7 @@ def parse_days(path: Path, column: str, text: pd.Series, rules: Rules) -> pd.Ser
         f"no day such as 2019-05-31 (from {LIFETIMES[0]} to {LIFETIMES[1]}). Correct it, or export again; a "
         "spreadsheet that saved it may have rewritten the dates."
     )
-    for marked, reason, why in ((wrong, "no day", words), (late, "a day after the export's end", rules.too_late)):
+    for marked, reason, why in ((wrong, "no day", words), (late, "days after the export's end", rules.too_late)):
         for row in text.index[marked]:
             place = Place(path, int(row), column)
             rules.leave_out(Odd(f"{column} of {path.name}: {reason}", f"{place}: {brief(text[row])} is {why}"))

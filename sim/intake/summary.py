@@ -49,7 +49,7 @@ def summary_lines(reading: Reading, made: Assembled, follow_up: FollowUp) -> lis
         rest = selection if synthea else "Their work-up and first treatments may lie elsewhere."
         sentences.append(f"{made.truncated} of {len(table)} were diagnosed before their records begin. {rest}")
     if reading.partial:
-        sentences.append(f"{reading.partial} diagnoses have a year or a month alone; its middle is taken.")
+        sentences.append(f"Diagnoses with a year or a month alone, whose middle is taken: {reading.partial}.")
     if charts.rules.not_understood:
         sentences.append(f"Left out because not understood: {most_common(charts.rules.not_understood, MOST)}.")
     if reading.uncertain:

@@ -88,10 +88,11 @@ def fingerprint() -> str:
     """Fingerprint of everything that decides a row, other than the fields of a Part."""
     changed = yaml.safe_load(patches().read_text(encoding="utf-8"))
     kinds = [(column.name, column.kind, column.allowed) for column in columns().values()]
+    codes = packaged()
     measured = [
-        (code, one.column, one.when, one.snomed, one.texts, one.units) for code, one in packaged().observations.items()
+        (code, one.column, one.when, one.snomed, one.texts, one.units) for code, one in codes.observations.items()
     ]
-    read = (packaged().diagnoses, packaged().comorbidities, measured, packaged().treatments)
+    read = (codes.diagnoses, codes.comorbidities, measured, codes.treatments)
     all_of_it = (VERSION, ROWS, CITIES, CANCERS, COMORBIDITIES, AGES, END.isoformat(), changed, kinds, read)
     return hashlib.blake2b(repr(all_of_it).encode(), digest_size=8).hexdigest()
 
