@@ -1,6 +1,7 @@
 """`fedtrial cohort import`: records of patients to one file of the clinical table, with a card beside it."""
 
 import os
+import re
 import shlex
 import sys
 import tempfile
@@ -140,4 +141,28 @@ def publish(reading: "Reading", follow_up: FollowUp, folder: Path, out: Path) ->
     console.print(*summary_lines(reading, made, follow_up), sep="\n", markup=False)
     console.print(gaps_table(made))
     console.print(f"Table: {out}\nCard: {card_path}", soft_wrap=True)
-    console.print(f"Next: fedtrial cohort describe clinical cohort.file={out}", soft_wrap=True)
+    console.print(next_step(out), soft_wrap=True, markup=False)
+
+
+def next_step(out: Path) -> str:
+    """The next command, with the sites that are recorded; or why the table is no cohort yet."""
+    from sim.cohort.clinical.source import Clinical, Site
+
+    refusals = []
+    for site in Site:
+        try:
+            Clinical(file=str(out), site=site).load(0)
+        except Refused as refusal:
+            refusals.append(str(refusal))
+            continue
+        words = [hydra_word("cohort.file", str(out)), *([f"cohort.site={site.name}"] if refusals else [])]
+        return f"Next: {shlex.join(['fedtrial', 'cohort', 'describe', 'clinical', *words])}"
+    return f"Not a cohort yet: {refusals[-1]}"
+
+
+def hydra_word(key: str, value: str) -> str:
+    """A setting whose value may hold any letter: it is quoted for Hydra where it must be."""
+    if re.fullmatch(r"[\w./+-]+", value, re.ASCII):
+        return f"{key}={value}"
+    escaped = re.sub(r'(\\*)"', r'\1\1\\"', value)
+    return f'{key}="{escaped}"'

@@ -89,13 +89,11 @@ class Charts:
         """
         for case in self.cases[patient]:
             at, (before, _) = day - case.day, case.found.get(one.column, (None, None))
+            since = at >= -SLACK - case.early
             if one.when == "workup":
-                fits, better = -SLACK - case.early <= at <= WORKUP, before is None or at <= before
+                fits, better = since and at <= WORKUP, before is None or at <= before
             else:
-                fits, better = (
-                    at <= SLACK if one.when == "latest" else at >= -SLACK - case.early,
-                    before is None or at >= before,
-                )
+                fits, better = at <= SLACK if one.when == "latest" else since, before is None or at >= before
             if fits and better:
                 case.found[one.column] = (at, value)
             elif not fits and at > 0:
