@@ -13,6 +13,7 @@ from sim.checks import Refused
 from sim.cohort.tabular.unreadable import READ_ERRORS, open_binary, unreadable
 from sim.progress import Watch
 
+DECODER = json.JSONDecoder()
 MEGABYTE = 20  # bits: progress is reported in units of 2**20 bytes
 WHOLE, LINES = (".json", ".json.gz"), (".ndjson", ".ndjson.gz", ".jsonl", ".jsonl.gz")
 
@@ -94,22 +95,25 @@ def parse(path: Path, text: str, line: int) -> Iterator[Resource]:
 
     A whole file may hold several texts one after the other, as NDJSON under the name .json does.
     """
-    at, here = 0, line or 1
-    decoder = json.JSONDecoder()
-    while at < len(text):
-        begin = len(text) - len(text[at:].lstrip())
-        here, at = here + text.count("\n", at, begin), begin
-        if at == len(text):
-            return
+    start, number = after_blanks(text, 0), line or 1
+    number += text.count("\n", 0, start)
+    while start < len(text):
         try:
-            body, end = decoder.raw_decode(text, at)
-            if line and text[end:].strip():
-                raise json.JSONDecodeError("Extra data", text, end)
+            body, end = DECODER.raw_decode(text, start)
+            rest = after_blanks(text, end)
+            if line and rest < len(text):
+                raise json.JSONDecodeError("Extra data", text, rest)
         except (ValueError, RecursionError) as error:
             raise Refused(not_json(path, error, line)) from None
-        whole = not text[end:].strip() and begin == len(text) - len(text.lstrip())
-        yield from unpacked(body, f"{path}, line {here}" if line or not whole else str(path))
-        here, at = here + text.count("\n", at, end), end
+        alone = not line and number == 1 and rest == len(text)
+        yield from unpacked(body, str(path) if alone else f"{path}, line {number}")
+        number, start = number + text.count("\n", start, rest), rest
+
+
+def after_blanks(text: str, start: int) -> int:
+    """Position of the first letter from `start` on that is no blank or line break."""
+    found = re.compile(r"\S").search(text, start)
+    return found.start() if found else len(text)
 
 
 def not_json(path: Path, error: BaseException, line: int) -> str:

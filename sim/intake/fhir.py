@@ -197,7 +197,7 @@ class SecondPass:
     def reason(self, one: Resource) -> Diagnosis | None:
         """The cancer that a treatment was given for, None if it names none."""
         listed = [code for concept in one.body.get("reasonCode") or [] for code, _ in codings(concept)]
-        named = [find(self.charts.rules.codes.diagnoses, code) for code in listed]
+        named = [self.charts.rules.codes.diagnosis(code) for code in listed]
         named += [self.reasons.get(one.resolve(reference)) for reference in one.body.get("reasonReference") or []]
         return next((what for what in named if what), None)
 

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from sim.checks import Refused
-from sim.cohort.clinical.codes import Diagnosis, find
+from sim.cohort.clinical.codes import Diagnosis
 from sim.intake.bundles import BundleFolder, Json, Resource
 from sim.intake.charts import RecordedDiagnosis, interpret
 from sim.intake.resources import (
@@ -53,7 +53,7 @@ def diagnoses(folder: BundleFolder, rules: Rules, watch: Watch) -> FoundDiagnose
 
 def add(found: FoundDiagnoses, one: Resource, rules: Rules) -> None:
     """Add a Condition if it is a cancer; raises Odd for one without a patient or a day."""
-    cancers = [(code, find(rules.codes.diagnoses, code)) for code, _ in codings(one.body.get("code"))]
+    cancers = [(code, rules.codes.diagnosis(code)) for code, _ in codings(one.body.get("code"))]
     older = release(one.body)
     if older and any(what for _, what in cancers):
         raise Refused(f"{one.place}: this is FHIR {older}, and R4 is read. Export it as R4, or convert it.")

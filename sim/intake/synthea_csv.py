@@ -1,14 +1,15 @@
 """Charts from the CSV tables of Synthea's Java program: first the diagnoses, then the rows of these patients."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from sim.checks import Refused
-from sim.cohort.clinical.codes import Meaning, find
+from sim.cohort.clinical.codes import find
 from sim.cohort.clinical.schema import upper_bound
 from sim.intake import vocabulary as words
 from sim.intake.charts import Charts, Demographics, RecordedDiagnosis, group_diagnoses, interpret
@@ -64,17 +65,17 @@ def diagnoses(export: Export) -> tuple[dict[str, list[RecordedDiagnosis]], Count
     """Diagnoses of every patient who has one, and counts of conditions that sound like a cancer with unknown code."""
     found: dict[str, list[RecordedDiagnosis]] = {}
     unlisted: Counter[str] = Counter()
-    known = export.rules.codes.diagnoses
+    diagnosis = export.rules.codes.diagnosis
     for batch in export.read("conditions"):
         whole = batch.frame()
         whole["code"] = without_decimal(whole["code"])
-        held = whole[listed(whole["code"], known)]
+        held = whole[listed(whole["code"], diagnosis)]
         encounter = held["encounter"] if "encounter" in held else pd.Series("", held.index)
         day = ordinals(parse_days(batch.path, "START", held["day"], export.rules))
         for row, patient, at, code, visit, text in zip(
             held.index, held["patient"], day, held["code"], encounter, held["day"], strict=True
         ):
-            place, what = export.place("conditions", row), find(known, code)
+            place, what = export.place("conditions", row), diagnosis(code)
             if at and what:
                 found.setdefault(patient, []).append(RecordedDiagnosis(int(at), what, visit, place))
             elif not text:
@@ -198,21 +199,22 @@ def observations(export: Export, charts: Charts, patients: pa.Array) -> None:
 def treatments(export: Export, charts: Charts, patients: pa.Array) -> None:
     """Add procedures and drugs that treat a cancer."""
     codes = charts.rules.codes
+    treatment = partial(find, codes.treatments)
     for table in ("procedures", "medications"):
         for held in export.rows_of(table, patients):
             note = charts.note_day if table == "procedures" else charts.note_contact
             for patient, day in held.groupby("patient")["day"].min().items():
                 note(str(patient), day)
             code = without_decimal(held["code"])
-            known = held.assign(code=code, reason=without_decimal(held["reason"]))[listed(code, codes.treatments)]
+            known = held.assign(code=code, reason=without_decimal(held["reason"]))[listed(code, treatment)]
             for patient, day, one, why in zip(
                 *(known[name] for name in ("patient", "day", "code", "reason")), strict=True
             ):
-                what = find(codes.treatments, one)
+                what = treatment(one)
                 if what:
-                    charts.treat(patient, day, what, find(codes.diagnoses, why))
+                    charts.treat(patient, day, what, codes.diagnosis(why))
 
 
-def listed(code: pd.Series, table: Mapping[str, Meaning]) -> pd.Series:
-    """Whether the table has a meaning for each code, bool [n]."""
-    return code.isin([one for one in code.unique() if find(table, one) is not None])
+def listed(code: pd.Series, meaning: Callable[[str], object]) -> pd.Series:
+    """Whether each code has a meaning, bool [n]."""
+    return code.isin([one for one in code.unique() if meaning(one) is not None])

@@ -139,6 +139,12 @@ class CodeMap:
             for code in (*entry.get("snomed", ()), *entry.get("rxnorm", ()), *entry.get("codes", ()))
         }
 
+    def diagnosis(self, code: str) -> Diagnosis | None:
+        """The cancer that a code is; None for another code. A code named as no case is none by its beginning."""
+        if code not in self.diagnoses and find(self.table["not_a_case"], code) is not None:
+            return None
+        return find(self.diagnoses, code)
+
     @property
     def cause_of_death(self) -> str:
         """LOINC code of the cause on a death certificate."""
@@ -146,14 +152,14 @@ class CodeMap:
 
     def unlisted_cancer(self, code: str, text: str) -> bool:
         """Whether the text of a condition sounds like a cancer whose code the table does not have."""
-        if find(self.diagnoses, code) or find(self.table["not_a_case"], code) is not None:
+        if self.diagnosis(code) or find(self.table["not_a_case"], code) is not None:
             return False
         yes, no = (re.compile(self.table[f"looks_like_{word}"], re.I) for word in ("cancer", "none"))
         return bool(yes.search(text)) and not no.search(text)
 
     def died_of(self, cancer: str, cause: str) -> bool | None:
         """Whether a cause of death, as a code or as text, is this cancer; None if the table has no words for it."""
-        named = find(self.diagnoses, cause)
+        named = self.diagnosis(cause)
         if named:
             return named.cancer == cancer.removeprefix("male_")
         words = self.table["cause_of_death"]
