@@ -12,7 +12,8 @@ from sim.cli.main import app
 from sim.cohort.clinical.codes import find
 from sim.cohort.clinical.conform import read
 from sim.intake.own_codes import with_own_codes
-from tests.intake.test_hospitals import bundle, concept, condition, observation, quantity, resource, visit
+from tests.intake.hospital import bundle, concept, condition, observation, quantity, resource, visit
+from tests.toy import ROOT
 
 OWN = """
 diagnoses:
@@ -125,3 +126,10 @@ def test_a_map_with_an_error_is_refused(text: str, words: str, tmp_path: Path) -
 def test_a_map_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"--codes .*none.yaml: cannot be read"):
         with_own_codes(tmp_path / "none.yaml")
+
+
+def test_the_example_of_the_docs_is_a_map(tmp_path: Path) -> None:
+    text = (ROOT / "docs/cohorts.md").read_text().split("**Your own codes.**")[1].split("```yaml\n")[1].split("```")[0]
+    found = with_own_codes(written(tmp_path, text)).diagnosis("C34.1")
+    assert found is not None
+    assert found.cancer == "lung"
