@@ -4,7 +4,6 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
-from sim.checks import Refused
 from sim.cohort.clinical.codes import Diagnosis
 from sim.intake.bundles import BundleFolder, Json, Resource
 from sim.intake.charts import RecordedDiagnosis, interpret
@@ -56,7 +55,8 @@ def add(found: FoundDiagnoses, one: Resource, rules: Rules) -> None:
     cancers = [(code, rules.codes.diagnosis(code)) for code, _ in codings(one.body.get("code"))]
     older = release(one.body)
     if older and any(what for _, what in cancers):
-        raise Refused(f"{one.place}: this is FHIR {older}, and R4 is read. Export it as R4, or convert it.")
+        why = f"{one.place}: this is FHIR {older}, and R4 is read. Export it as R4, or convert it."
+        raise Odd(f"Conditions of FHIR {older}", why)
     if not_performed(one.body):
         return
     for code, what in cancers:

@@ -346,6 +346,7 @@ def test_references_by_id_where_the_bundle_has_urns(tmp_path: Path) -> None:
         ("c-bea", {"subject": {"reference": "Patient/nobody"}}, "diagnoses of patients who are not there"),
         ("c-bea", {"subject": {"reference": "#px"}}, "diagnoses whose patient is contained in them"),
         ("c-bea", {"onsetDateTime": "2099-01-01"}, "days after the export's end"),
+        ("c-bea", {"clinicalStatus": "active"}, "Conditions of FHIR DSTU2 or STU3"),
         ("c-bea", {"stage": 5}, "Condition not in the form of FHIR R4"),
     ],
 )  # fmt: skip
