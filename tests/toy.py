@@ -18,6 +18,7 @@ from sim.intake.bundles import BundleFolder
 from sim.intake.export import Export
 from sim.intake.fhir import read as read_fhir
 from sim.intake.reading import Reading
+from sim.intake.rules import Rules
 from sim.intake.synthea_csv import read as read_csv
 
 ROOT = Path(__file__).parents[1]
@@ -111,5 +112,5 @@ def clinical_table(**other: object) -> pd.DataFrame:
 def reading(folder: Path, not_understood: Counter[str] | None = None, block: int = 1 << 20) -> Reading:
     """An export in one of the forms of tests/data."""
     if folder.name == "fhir":
-        return read_fhir(BundleFolder(folder), not_understood, lambda done: None)
-    return read_csv(Export(folder, block), not_understood, lambda done: None)
+        return read_fhir(BundleFolder(folder), Rules(not_understood), lambda done: None)
+    return read_csv(Export(folder, block), Rules(not_understood), lambda done: None)

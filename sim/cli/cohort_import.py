@@ -1,22 +1,25 @@
 """`fedtrial cohort import`: records of patients to one file of the clinical table, with a card beside it."""
 
 import os
+import re
 import shlex
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
 
 import typer
 
-from sim.checks import Refused
+from sim.checks import Refused, brief
 from sim.files import writable_out
 from sim.intake.options import FollowUp, Unknown
 
 if TYPE_CHECKING:
     from sim.intake.reading import Reading
+    from sim.intake.rules import Rules
     from sim.progress import Watch
 
 imports = typer.Typer(no_args_is_help=True, help="Import patients' records to the clinical table, for cohort=clinical.")
@@ -24,7 +27,9 @@ imports = typer.Typer(no_args_is_help=True, help="Import patients' records to th
 Folder = Annotated[Path, typer.Argument(help="Folder of the export.")]
 Out = Annotated[Path, typer.Option(help="Parquet file to write; its card is written beside it, as .card.md.")]
 OnUnknown = Annotated[Unknown, typer.Option(help="A cell that is not understood: refuse it, or skip and count it.")]
-Until = Annotated[FollowUp, typer.Option(help="Follow the living to the end of the export, or to their last contact.")]
+Follow = Annotated[FollowUp, typer.Option(help="Follow the living to the end of the export, or to their last contact.")]
+Codes = Annotated[Path | None, typer.Option(help="YAML of your own codes, such as ICD-10; see docs/cohorts.md.")]
+Until = Annotated[str, typer.Option(metavar="DAY", help="Last day of the export: a later one is an error. [today]")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")]
 
 
@@ -44,14 +49,16 @@ def synthea_csv(
     folder: Folder,
     out: Out,
     unknown: OnUnknown = Unknown.refuse,
-    follow_up: Until = FollowUp.export,
+    follow_up: Follow = FollowUp.export,
     overwrite: Overwrite = False,
+    codes: Codes = None,
+    until: Until = "",
 ) -> None:
     """CSV tables of Synthea's Java program, 2017 to 2026: patients, conditions and whatever else exists; also .gz."""
     from sim.intake.export import Export
     from sim.intake.synthea_csv import read
 
-    import_records(Export, read, folder, out, unknown, follow_up, overwrite)
+    import_records(Export, read, folder, out, unknown, follow_up, overwrite, codes, until)
 
 
 @imports.command()
@@ -59,36 +66,53 @@ def fhir(
     folder: Folder,
     out: Out,
     unknown: OnUnknown = Unknown.refuse,
-    follow_up: Until = FollowUp.export,
+    follow_up: Follow = FollowUp.export,
     overwrite: Overwrite = False,
+    codes: Codes = None,
+    until: Until = "",
 ) -> None:
     """FHIR R4: a folder of JSON bundles (Synthea's output/fhir), or of NDJSON, one resource per line; also .gz."""
     from sim.intake.bundles import BundleFolder
     from sim.intake.fhir import read
 
-    import_records(BundleFolder, read, folder, out, unknown, follow_up, overwrite)
+    import_records(BundleFolder, read, folder, out, unknown, follow_up, overwrite, codes, until)
 
 
 def import_records(
     open_folder: Callable[[Path], Records],
-    read: Callable[[Records, Counter[str] | None, "Watch"], "Reading"],
+    read: Callable[[Records, "Rules", "Watch"], "Reading"],
     folder: Path,
     out: Path,
     unknown: Unknown,
     follow_up: FollowUp,
     overwrite: bool,
+    codes: Path | None,
+    until: str,
 ) -> None:
     """Read the records in `folder` and write table and card; refuses an `out` that cannot be written before reading."""
+    from sim.cohort.clinical.codes import packaged
+    from sim.intake.own_codes import with_own_codes
+    from sim.intake.rules import Rules, today
     from sim.progress import bar
 
     writable_out(out, overwrite)
+    rules = Rules(
+        Counter() if unknown is Unknown.skip else None,
+        with_own_codes(codes.expanduser()) if codes else packaged(),
+        last_day(until) if until else today(),
+    )
     records = open_folder(folder)
-    not_understood: Counter[str] | None = (
-        Counter() if unknown is Unknown.skip else None
-    )  # None = such cells are refused
     with bar(f"reading {folder.name}, MB", records.megabytes) as watch:
-        reading = read(records, not_understood, watch)
+        reading = read(records, rules, watch)
     publish(reading, follow_up, folder, out)
+
+
+def last_day(text: str) -> int:
+    """The day of --until."""
+    try:
+        return date.fromisoformat(text).toordinal()
+    except ValueError:
+        raise Refused(f"--until {brief(text)}: allowed a day such as 2019-05-31.") from None
 
 
 def publish(reading: "Reading", follow_up: FollowUp, folder: Path, out: Path) -> None:
@@ -117,4 +141,28 @@ def publish(reading: "Reading", follow_up: FollowUp, folder: Path, out: Path) ->
     console.print(*summary_lines(reading, made, follow_up), sep="\n", markup=False)
     console.print(gaps_table(made))
     console.print(f"Table: {out}\nCard: {card_path}", soft_wrap=True)
-    console.print(f"Next: fedtrial cohort describe clinical cohort.file={out}", soft_wrap=True)
+    console.print(next_step(out), soft_wrap=True, markup=False)
+
+
+def next_step(out: Path) -> str:
+    """The next command, with the sites that are recorded; or why the table is no cohort yet."""
+    from sim.cohort.clinical.source import Clinical, Site
+
+    refusals = []
+    for site in Site:
+        try:
+            Clinical(file=str(out), site=site).load(0)
+        except Refused as refusal:
+            refusals.append(str(refusal))
+            continue
+        words = [hydra_word("cohort.file", str(out)), *([f"cohort.site={site.name}"] if refusals else [])]
+        return f"Next: {shlex.join(['fedtrial', 'cohort', 'describe', 'clinical', *words])}"
+    return f"Not a cohort yet: {refusals[-1]}"
+
+
+def hydra_word(key: str, value: str) -> str:
+    """A setting whose value may hold any letter: it is quoted for Hydra where it must be."""
+    if re.fullmatch(r"[\w./+-]+", value, re.ASCII):
+        return f"{key}={value}"
+    escaped = re.sub(r'(\\*)"', r'\1\1\\"', value)
+    return f'{key}="{escaped}"'

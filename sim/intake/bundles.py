@@ -3,8 +3,8 @@
 import json
 import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from sim.checks import Refused
 from sim.cohort.tabular.unreadable import READ_ERRORS, open_binary, unreadable
 from sim.progress import Watch
 
+DECODER = json.JSONDecoder()
 MEGABYTE = 20  # bits: progress is reported in units of 2**20 bytes
 WHOLE, LINES = (".json", ".json.gz"), (".ndjson", ".ndjson.gz", ".jsonl", ".jsonl.gz")
 
@@ -27,10 +28,17 @@ class Resource:
     key: str
     body: Json
     place: str
+    aliases: Mapping[str, str] = field(default_factory=dict)  # Kind/id -> key, of those that the bundle calls otherwise
 
     def ref(self, name: str) -> str:
         """Key of the resource that the reference `name` of this one points to, "" if there is none."""
-        return key((self.body.get(name) or {}).get("reference") or "")
+        return self.resolve(self.body.get(name))
+
+    def resolve(self, reference: Json | None) -> str:
+        """Key of the resource that a Reference points to, "" if there is none."""
+        written = str((reference or {}).get("reference") or "")
+        kind_and_id = "/".join(written.split("/_history/")[0].split("/")[-2:])
+        return self.aliases.get(kind_and_id) or key(written)
 
 
 class BundleFolder:
@@ -40,11 +48,11 @@ class BundleFolder:
         if not os.path.isdir(folder):  # unlike Path.is_dir, False for a name that is too long
             raise Refused(f"{folder}: no such folder. Name the one with the bundles, such as synthea/output/fhir.")
         self.folder = folder
-        self.files = [path for path in sorted(folder.iterdir()) if path.name.lower().endswith(WHOLE + LINES)]
+        self.files = [path for path in sorted(folder.iterdir()) if holds_resources(path)]
         if not self.files:
             tables = any(folder.glob("*.csv*"))
             hint = "It holds CSV tables: use `fedtrial cohort import synthea-csv`." if tables else ""
-            deeper = sorted({path.parent for path in folder.glob("**/*") if path.name.lower().endswith(WHOLE + LINES)})
+            deeper = sorted({path.parent for path in folder.glob("**/*") if holds_resources(path)})
             hint = f"There are some in {deeper[0]}: name that folder." if deeper and not tables else hint
             raise Refused(f"{folder}: no .json or .ndjson file. {hint or 'Export with exporter.fhir.export = true.'}")
         self.bytes = {path: path.stat().st_size for path in self.files}
@@ -77,28 +85,79 @@ def texts(path: Path) -> Iterator[tuple[int, str]]:
         raise Refused(unreadable(path, error)) from None
 
 
+def holds_resources(path: Path) -> bool:
+    """Whether a file is JSON by its name; macOS leaves a `._NAME` beside each file that it copies."""
+    return path.name.lower().endswith(WHOLE + LINES) and not path.name.startswith("._")
+
+
 def parse(path: Path, text: str, line: int) -> Iterator[Resource]:
-    """Resources of a JSON text; `line` is that of an NDJSON file, 0 = the text is the whole file."""
-    try:
-        body = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        at = f"line {line or getattr(error, 'lineno', 1)}, column {getattr(error, 'colno', 1)}"
-        why = getattr(error, "msg", "nested too deep")
-        raise Refused(f"{path}, {at}: not JSON ({why}). Is the copy whole? Export the bundle again.") from None
-    where = f"{path}, line {line}" if line else str(path)
+    """Resources of a JSON text; `line` is that of an NDJSON file, 0 = the text is the whole file.
+
+    A whole file may hold several texts one after the other, as NDJSON under the name .json does.
+    """
+    start, number = after_blanks(text, 0), line or 1
+    number += text.count("\n", 0, start)
+    while start < len(text):
+        try:
+            body, end = DECODER.raw_decode(text, start)
+            rest = after_blanks(text, end)
+            if line and rest < len(text):
+                raise json.JSONDecodeError("Extra data", text, rest)
+        except (ValueError, RecursionError) as error:
+            raise Refused(not_json(path, error, line)) from None
+        alone = not line and number == 1 and rest == len(text)
+        yield from unpacked(body, str(path) if alone else f"{path}, line {number}")
+        number, start = number + text.count("\n", start, rest), rest
+
+
+def after_blanks(text: str, start: int) -> int:
+    """Position of the first letter from `start` on that is no blank or line break."""
+    found = re.compile(r"\S").search(text, start)
+    return found.start() if found else len(text)
+
+
+def not_json(path: Path, error: BaseException, line: int) -> str:
+    """Text of the refusal of a text that is not JSON, or that holds a number too long to read."""
+    if not isinstance(error, json.JSONDecodeError) and isinstance(error, ValueError):
+        where = f"{path}, line {line}" if line else str(path)
+        return f"{where}: a number of thousands of digits, which is no measurement. Correct it, or export again."
+    at = f"line {line or getattr(error, 'lineno', 1)}, column {getattr(error, 'colno', 1)}"
+    why = getattr(error, "msg", "nested too deep")
+    return f"{path}, {at}: not JSON ({why}). Is the copy whole? Export the bundle again."
+
+
+def unpacked(body: object, where: str) -> Iterator[Resource]:
+    """The resource, or those of a bundle and of the bundles in it; `where` is the place, for refusals."""
     if not isinstance(body, dict) or not isinstance(body.get("resourceType"), str):
         raise Refused(f"{where}: no FHIR resource: it has no resourceType. Take files that are none out of the folder.")
     entries = body.get("entry") or [] if body["resourceType"] == "Bundle" else [{"resource": body}]
     if not isinstance(entries, list):
         raise Refused(f"{where}: entry is no list of resources. The bundle is damaged; export again.")
+    aliases = called_otherwise(entries)
     for number, entry in enumerate(entries):
+        if isinstance(entry, dict) and "resource" not in entry and ("request" in entry or "response" in entry):
+            continue  # a deletion, or an answer without a body
         inner = entry.get("resource") if isinstance(entry, dict) else None
         if not isinstance(inner, dict) or not isinstance(inner.get("resourceType"), str):
             raise Refused(
                 f"{where}, entry {number}: no resource with a resourceType. The bundle is damaged; export again."
             )
         kind, own = inner["resourceType"], key(str(entry.get("fullUrl") or inner.get("id") or ""))
-        yield Resource(kind, own, inner, f"{where}, {kind} {own or number}")
+        place = f"{where}, {kind} {own or number}"
+        if kind == "Bundle":
+            yield from unpacked(inner, place)
+        else:
+            yield Resource(kind, own, inner, place, aliases)
+
+
+def called_otherwise(entries: list[Any]) -> Mapping[str, str]:
+    """Kind/id -> key of the entries whose fullUrl is not their id: a urn, while references may use the id."""
+    made = {}
+    for entry in entries:
+        inner = entry.get("resource") if isinstance(entry, dict) else None
+        if isinstance(inner, dict) and inner.get("id") and str(entry.get("fullUrl") or "").startswith("urn:"):
+            made[f"{inner.get('resourceType')}/{inner['id']}"] = key(str(entry["fullUrl"]))
+    return {reference: own for reference, own in made.items() if not reference.endswith(f"/{own}")}
 
 
 def key(reference: str) -> str:

@@ -8,6 +8,8 @@ import pandas as pd
 import pyarrow as pa
 
 from sim.checks import Refused
+from sim.intake.lines import Place
+from sim.intake.rules import Rules
 from sim.intake.stream import BLOCK, Batch, batches, parse_days
 from sim.intake.versions import TABLES, find_tables
 from sim.progress import Watch
@@ -25,6 +27,7 @@ class Export:
         self.bytes = {table: file.path.stat().st_size for table, file in self.files.items()}
         self.megabytes = (sum(self.bytes.values()) + self.bytes["conditions"]) >> MEGABYTE  # conditions are read twice
         self.watch: Watch = lambda done: None
+        self.rules = Rules()
         self.done = 0
         self.rows: dict[str, int] = {}
         self.latest = 0  # last day of any row of the selected patients
@@ -42,17 +45,17 @@ class Export:
         self.done += self.bytes[table]
 
     def rows_of(self, table: str, patients: pa.Array) -> Iterator[pd.DataFrame]:
-        """Rows of these patients in batches, indexed by line; `day` is ordinal, columns that the file lacks are ""."""
+        """Rows of these patients in batches, indexed by row; `day` is ordinal, columns that the file lacks are ""."""
         for batch in self.read(table):
             held = batch.frame(batch.isin("patient", patients))
-            held["day"] = ordinals(parse_days(batch.path, "START or DATE", held["day"]))
+            held["day"] = ordinals(parse_days(batch.path, "START or DATE", held["day"], self.rules))
             self.latest = max(self.latest, int(held["day"].max()) if len(held) else 0)
             absent = [name for name in TABLES[table].welcome if name not in held]
             yield held[held["day"] > 0].assign(**dict.fromkeys(absent, ""))
 
-    def place(self, table: str, line: object) -> str:
+    def place(self, table: str, row: int) -> Place:
         """File and line of a row."""
-        return f"{self.files[table].path}, line {line}"
+        return Place(self.files[table].path, row)
 
 
 def ordinals(day: pd.Series) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -19,21 +19,31 @@ class Reading:
     tables: dict[str, str]  # table -> its name for the user
     absent: dict[str, str] = field(default_factory=dict)  # column of the schema -> why no row can have it
     unlisted: Counter[str] = field(default_factory=Counter)  # conditions that sound like a cancer without a known code
+    uncertain: Counter[str] = field(default_factory=Counter)  # verificationStatus -> cancers that may be none
+    partial: int = 0  # diagnoses with a year or a month alone
     licence: str = ""
 
     def __post_init__(self) -> None:
         if not self.charts.cases:
-            raise Refused(no_cancer(self.patients, self.unlisted))
+            raise Refused(no_cancer(self))
 
 
-def no_cancer(patients: int, unlisted: Counter[str]) -> str:
+def no_cancer(reading: Reading) -> str:
     """Text of the refusal of data without a known cancer."""
-    others = ", ".join(f"{text} ({count})" for text, count in unlisted.most_common(3))
+    sounding, left_out = reading.unlisted, reading.charts.rules.not_understood or Counter()
     return (
-        f"{patients} patients read, none with a cancer of datasets/clinical/codes.yaml. "
-        + (f"Conditions that sound like one: {others}. " if others else "")
-        + "In Synthea about one adult in ten has a cancer: export more people, and older ones (-a 40-90)."
+        f"{reading.patients} patients read, none with a cancer of datasets/clinical/codes.yaml. "
+        + (f"Conditions that sound like one: {most_common(sounding, 3)}. " if sounding else "")
+        + (f"Not confirmed: {most_common(reading.uncertain, 3)}. " if reading.uncertain else "")
+        + (f"Left out: {most_common(left_out, 3)}. " if left_out else "")
+        + "In Synthea about one adult in ten has a cancer: export more people, and older ones (-a 40-90). A hospital's "
+        "own codes, such as ICD-10, need a map: --codes FILE (docs/cohorts.md)."
     )
+
+
+def most_common(counts: Counter[str], most: int) -> str:
+    """The most common words with their counts."""
+    return ", ".join(f"{text} ({count})" for text, count in counts.most_common(most))
 
 
 def licence(folder: Path) -> str:

@@ -1,7 +1,8 @@
-"""One CSV of any size, batch by batch: cells as text with their line numbers; refuses a damaged file."""
+"""One CSV of any size, batch by batch: cells as text with the numbers of their rows; refuses a damaged file."""
 
 import csv
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from sim.checks import Refused, brief
 from sim.cohort.clinical.schema import LIFETIMES
 from sim.cohort.tabular.unreadable import NUL_REMEDY, READ_ERRORS, not_text, open_binary, unreadable
+from sim.intake.lines import Place
+from sim.intake.rules import SLACK, Odd, Rules
 from sim.progress import Watch
 
 BLOCK = 4 << 20  # bytes read at a time; a line must fit in
@@ -23,7 +26,7 @@ class Batch:
     """Some rows of a file.
 
     cells  text of the chosen columns, "" = empty, [n] each
-    first  line of the first row; the header is line 1
+    first  number of the first row, the header being 1: its line, if no cell holds a line break
     """
 
     def __init__(self, path: Path, cells: pa.RecordBatch, first: int) -> None:
@@ -34,25 +37,30 @@ class Batch:
         return np.asarray(pc.is_in(self.cells[column], value_set=values).to_numpy(zero_copy_only=False), dtype=bool)
 
     def frame(self, kept: NDArray[np.bool_] | None = None) -> pd.DataFrame:
-        """The rows marked in `kept`, bool [n] (None = all), indexed by line."""
-        lines = np.arange(self.first, self.first + self.cells.num_rows)
+        """The rows marked in `kept`, bool [n] (None = all), indexed by their number."""
+        numbers = np.arange(self.first, self.first + self.cells.num_rows)
         cells = self.cells if kept is None else self.cells.filter(pa.array(kept))
         made: pd.DataFrame = cells.to_pandas()
-        return made.set_index(lines if kept is None else lines[kept])
+        return made.set_index(numbers if kept is None else numbers[kept])
 
 
-def parse_days(path: Path, column: str, text: pd.Series) -> pd.Series:
-    """Days from the first ten characters of text such as 2019-05-31T08:00:00Z, NaT where empty; indexed by line."""
+def parse_days(path: Path, column: str, text: pd.Series, rules: Rules) -> pd.Series:
+    """Days from the first ten characters of text such as 2019-05-31T08:00:00Z, NaT where empty or left out.
+
+    text  indexed by number of the row
+    """
     day = pd.to_datetime(text.str.slice(0, 10), format="%Y-%m-%d", errors="coerce").astype("datetime64[s]")
     wrong = ((day.isna() | ~day.dt.year.between(*LIFETIMES)) & (text != "")).to_numpy()
-    if wrong.any():
-        line = text.index[int(np.argmax(wrong))]
-        raise Refused(
-            f"{path}, line {line}, column {column}: {brief(text[line])} is no day such as 2019-05-31 (from "
-            f"{LIFETIMES[0]} to {LIFETIMES[1]}). Correct it, or export again; a spreadsheet that saved it may have "
-            "rewritten the dates."
-        )
-    return day
+    late = (day > pd.Timestamp(date.fromordinal(rules.until + SLACK))).to_numpy() & ~wrong
+    words = (
+        f"no day such as 2019-05-31 (from {LIFETIMES[0]} to {LIFETIMES[1]}). Correct it, or export again; a "
+        "spreadsheet that saved it may have rewritten the dates."
+    )
+    for marked, reason, why in ((wrong, "no day", words), (late, "days after the export's end", rules.too_late)):
+        for row in text.index[marked]:
+            place = Place(path, int(row), column)
+            rules.leave_out(Odd(f"{column} of {path.name}: {reason}", f"{place}: {brief(text[row])} is {why}"))
+    return day.mask(wrong | late)
 
 
 def header(path: Path) -> list[str]:
@@ -76,7 +84,7 @@ def batches(path: Path, columns: Mapping[str, str], watch: Watch, block: int = B
     Memory: a few blocks.
     """
     theirs = list(columns.values())
-    line = 2
+    row = 2
     try:
         with pa.OSFile(str(path)) as raw:
             source = pa.CompressedInputStream(raw, "gzip") if path.suffix == ".gz" else raw
@@ -90,20 +98,18 @@ def batches(path: Path, columns: Mapping[str, str], watch: Watch, block: int = B
                 ),
             )
             for cells in reader:
-                trimmed = [pc.utf8_trim_whitespace(refuse_nul(path, name, cells[name], line)) for name in theirs]
-                yield Batch(path, pa.RecordBatch.from_arrays(trimmed, names=list(columns)), line)
-                line += cells.num_rows
+                trimmed = [pc.utf8_trim_whitespace(refuse_nul(path, name, cells[name], row)) for name in theirs]
+                yield Batch(path, pa.RecordBatch.from_arrays(trimmed, names=list(columns)), row)
+                row += cells.num_rows
                 watch(raw.tell())
     except READ_ERRORS as error:
         raise Refused(unreadable(path, error)) from error
 
 
 def refuse_nul(path: Path, column: str, cells: pa.Array, first: int) -> pa.Array:
-    """The cells [n] of a column whose first row is line `first`; refuses a cell with a byte 0."""
+    """The cells [n] of a column whose first row has the number `first`; refuses a cell with a byte 0."""
     wrong = pc.match_substring(cells, "\0")
     if pc.any(wrong).as_py():
-        line = first + wrong.index(True).as_py()
-        raise Refused(
-            f"{path}, line {line}, column {column}: {brief(cells[line - first].as_py())} holds a byte 0. {NUL_REMEDY}"
-        )
+        at = wrong.index(True).as_py()
+        raise Refused(f"{Place(path, first + at, column)}: {brief(cells[at].as_py())} holds a byte 0. {NUL_REMEDY}")
     return cells

@@ -10,9 +10,10 @@ from rich.table import Table
 from sim.cohort.clinical.schema import columns
 from sim.intake.assemble import Assembled
 from sim.intake.options import FollowUp
-from sim.intake.reading import Reading
+from sim.intake.reading import Reading, most_common
 
 MAX_SITES = 20  # sites listed in a card
+MOST = 5  # kinds listed of those left out
 
 SYNTHEA = """\
 Everything here is simulated by Synthea: no row is a person. Incidence, stages, treatment and death follow its modules.
@@ -40,17 +41,21 @@ def summary_lines(reading: Reading, made: Assembled, follow_up: FollowUp) -> lis
         f"{table['time_years'].median():.1f} years from diagnosis in the median.",
     ]
     if made.truncated:
-        sentences.append(
-            f"{made.truncated} of {len(table)} were diagnosed before their records begin. Synthea exports such "
-            "patients only if the condition still lasts, so they are a selection: "
+        selection = (
+            "Synthea exports such patients only if the condition still lasts, so they are a selection: "
             "export with exporter.years_of_history = 0."
         )
-    if charts.not_understood:
-        not_understood = ", ".join(f"{text} ({count})" for text, count in charts.not_understood.most_common(5))
-        sentences.append(f"Left out because not understood: {not_understood}.")
+        synthea = reading.source == "java_csv" or charts.simulated
+        rest = selection if synthea else "Their work-up and first treatments may lie elsewhere."
+        sentences.append(f"{made.truncated} of {len(table)} were diagnosed before their records begin. {rest}")
+    if reading.partial:
+        sentences.append(f"Diagnoses with a year or a month alone, whose middle is taken: {reading.partial}.")
+    if charts.rules.not_understood:
+        sentences.append(f"Left out because not understood: {most_common(charts.rules.not_understood, MOST)}.")
+    if reading.uncertain:
+        sentences.append(f"Not imported, because not confirmed: {most_common(reading.uncertain, MOST)}.")
     if reading.unlisted:
-        others = ", ".join(f"{text} ({count})" for text, count in reading.unlisted.most_common(5))
-        sentences.append(f"Not imported, though they sound like a cancer: {others}.")
+        sentences.append(f"Not imported, though they sound like a cancer: {most_common(reading.unlisted, MOST)}.")
     return sentences
 
 
@@ -84,6 +89,7 @@ def card(reading: Reading, made: Assembled, follow_up: FollowUp, name: str, fold
         f"| From | `{folder}`, {'Synthea CSV' if reading.source == 'java_csv' else 'FHIR R4 bundles'} |",
         f"| Read | {read} rows |",
         f"| By | fedtrial {metadata.version('fedtrial')}, {datetime.now(UTC).date()}: `{command}` |",
+        *([f"| Codes | datasets/clinical/codes.yaml and {own} |"] if (own := reading.charts.rules.codes.own) else []),
         f"| Licence | {reading.licence} |",
         f"| Use | `cohort=clinical cohort.file={name}` |",
         *(f"| | {line} |" for line in sentences[2:]),

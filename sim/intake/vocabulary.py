@@ -4,6 +4,7 @@ from collections import Counter
 
 from sim.checks import Refused
 from sim.cohort.clinical.schema import columns
+from sim.intake.lines import Place
 
 SEX = {"f": "female", "m": "male", "female": "female", "male": "male", "other": "other", "unknown": "unknown"}
 RACE = {  # words of Synthea and texts of the US Core race extension
@@ -42,17 +43,17 @@ ANCESTRIES |= {"american_indian", "french_canadian"}
 HISPANIC_ANCESTRIES = {"puerto_rican", "dominican", "mexican", "central_american", "south_american"}
 
 
-def sex(text: str, place: str, not_understood: Counter[str] | None) -> str:
+def sex(text: str, place: str | Place, not_understood: Counter[str] | None) -> str:
     """Sex in the words of the schema: female, male, other or unknown."""
     return schema_word("sex", SEX, text, place, not_understood)
 
 
-def race(text: str, place: str, not_understood: Counter[str] | None) -> str:
+def race(text: str, place: str | Place, not_understood: Counter[str] | None) -> str:
     """Race in the words of the schema."""
     return schema_word("race", RACE, text, place, not_understood)
 
 
-def ethnicity(text: str, race_text: str, place: str, not_understood: Counter[str] | None) -> str:
+def ethnicity(text: str, race_text: str, place: str | Place, not_understood: Counter[str] | None) -> str:
     """Ethnicity in the words of the schema; the race "hispanic" of old exports decides."""
     word = text.strip().lower()
     if race_text.strip().lower() == "hispanic" or word in HISPANIC_ANCESTRIES:
@@ -60,7 +61,9 @@ def ethnicity(text: str, race_text: str, place: str, not_understood: Counter[str
     return "nonhispanic" if word in ANCESTRIES else schema_word("ethnicity", ETHNICITY, text, place, not_understood)
 
 
-def schema_word(column: str, words: dict[str, str], text: str, place: str, not_understood: Counter[str] | None) -> str:
+def schema_word(
+    column: str, words: dict[str, str], text: str, place: str | Place, not_understood: Counter[str] | None
+) -> str:
     """The schema's word for `text`; empty text is "unknown".
 
     Text that is no known word is refused with its place or, if `not_understood` is given, counted there as "unknown".

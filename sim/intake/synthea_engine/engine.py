@@ -21,7 +21,7 @@ import yaml
 
 from sim.assets import root
 from sim.checks import Refused
-from sim.cohort.clinical.codes import comorbidities, diagnoses, observations, treatments
+from sim.cohort.clinical.codes import packaged
 from sim.cohort.clinical.schema import columns
 from sim.intake.synthea_engine.person import DEATH_MODULE, Row, row
 from sim.random import key
@@ -88,8 +88,11 @@ def fingerprint() -> str:
     """Fingerprint of everything that decides a row, other than the fields of a Part."""
     changed = yaml.safe_load(patches().read_text(encoding="utf-8"))
     kinds = [(column.name, column.kind, column.allowed) for column in columns().values()]
-    measured = [(code, one.column, one.when, one.snomed, one.texts, one.units) for code, one in observations().items()]
-    read = (diagnoses(), comorbidities(), measured, treatments())
+    codes = packaged()
+    measured = [
+        (code, one.column, one.when, one.snomed, one.texts, one.units) for code, one in codes.observations.items()
+    ]
+    read = (codes.diagnoses, codes.comorbidities, measured, codes.treatments)
     all_of_it = (VERSION, ROWS, CITIES, CANCERS, COMORBIDITIES, AGES, END.isoformat(), changed, kinds, read)
     return hashlib.blake2b(repr(all_of_it).encode(), digest_size=8).hexdigest()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
-from sim.cohort.clinical.codes import Diagnosis, Observation, Value, comorbidities, diagnoses, observations, treatments
+from sim.cohort.clinical.codes import Diagnosis, Observation, Value, packaged
 from sim.cohort.clinical.schema import SAME_DAY, TREATMENTS
 from sim.cohort.outcomes import DAYS_PER_YEAR
 
@@ -129,7 +129,7 @@ def code_of(entry: Entry) -> str:
 
 def cancers(conditions: Sequence[Entry]) -> Iterator[tuple[Entry, Diagnosis]]:
     """Conditions that are a cancer, with their meaning."""
-    known = diagnoses()
+    known = packaged().diagnoses
     return ((entry, known[code_of(entry)]) for entry in conditions if code_of(entry) in known)
 
 
@@ -153,7 +153,7 @@ def found_at_workup(staged: Sequence[tuple[Entry, Diagnosis]], day: date) -> Row
 def observed(written: Sequence[Measured], day: date) -> Row:
     """Columns that observations fill: the first day's answer of the work-up, else the last up to diagnosis."""
     kept: dict[str, tuple[int, Value]] = {}
-    columns = observations()
+    columns = packaged().observations
     for entry in sorted(written, key=lambda entry: entry.time):
         column = columns.get(code_of(entry))
         if column is None or column.when == "ever":
@@ -179,14 +179,14 @@ def interpreted(column: Observation, entry: Measured) -> Value | None:
 
 def known_conditions(conditions: Sequence[Entry], day: date) -> Row:
     """Comorbidities known on the day of diagnosis; no module that runs records obesity."""
-    table = comorbidities()
+    table = packaged().comorbidities
     had = {table.get(code_of(entry)) for entry in conditions if days(entry, day) <= 0}
     return {column: column in had for column in dict.fromkeys(table.values()) if column != "com_obesity"}
 
 
 def treated(given: Sequence[Entry], cancer: str, day: date) -> Row:
     """Treatments from the day of diagnosis on: whether each kind was given, and the day of the first."""
-    table, first = treatments(), dict[str, int]()
+    table, first = packaged().treatments, dict[str, int]()
     for entry in given:
         what = table.get(code_of(entry))
         if what and days(entry, day) >= 0 and (not what.cancers or cancer in what.cancers):

@@ -46,9 +46,9 @@ def test_the_schema_is_sound() -> None:
 
 
 def test_the_codes_fill_columns_of_the_schema_with_values_that_fit() -> None:
-    for one in codes.observations().values():
+    for one in codes.packaged().observations.values():
         column = columns()[one.column]
-        for value in (*one.snomed.values(), *one.texts.values()):
+        for value in (*one.snomed.values(), *one.texts.values(), *one.coded.values()):
             if value is None:
                 continue
             if column.kind == "whole":
@@ -60,14 +60,14 @@ def test_the_codes_fill_columns_of_the_schema_with_values_that_fit() -> None:
             else:
                 assert value in column.allowed, one.column
         assert bool(one.units) == (column.kind == "number"), one.column
-    assert set(codes.comorbidities().values()) == {name for name in columns() if name.startswith("com_")}
-    assert {name for one in codes.treatments().values() for name in one.columns} == set(TREATMENTS)
+    assert set(codes.packaged().comorbidities.values()) == {name for name in columns() if name.startswith("com_")}
+    assert {name for one in codes.packaged().treatments.values() for name in one.columns} == set(TREATMENTS)
     kinds = set(columns()["cancer_type"].allowed)
-    assert {one.cancer for one in codes.diagnoses().values()} <= kinds
-    assert {kind for one in codes.treatments().values() for kind in one.cancers} <= kinds
-    for listed in (codes.diagnoses(), codes.comorbidities(), codes.treatments()):
+    assert {one.cancer for one in codes.packaged().diagnoses.values()} <= kinds
+    assert {kind for one in codes.packaged().treatments.values() for kind in one.cancers} <= kinds
+    for listed in (codes.packaged().diagnoses, codes.packaged().comorbidities, codes.packaged().treatments):
         assert all(isinstance(code, str) and code.isdigit() for code in listed)
-    assert not set(codes.diagnoses()) & set(codes.table()["not_a_case"])
+    assert not set(codes.packaged().diagnoses) & set(codes.packaged().table["not_a_case"])
 
 
 @pytest.mark.parametrize(
@@ -92,20 +92,20 @@ def test_the_codes_fill_columns_of_the_schema_with_values_that_fit() -> None:
     ],
 )
 def test_display_texts_are_understood(loinc: str, text: str, value: object) -> None:
-    assert codes.observations()[loinc].interpret("", text, "") == codes.Interpretation(True, value)  # type: ignore[arg-type]
+    assert codes.packaged().observations[loinc].interpret("", text, "") == codes.Interpretation(True, value)  # type: ignore[arg-type]
 
 
 def test_units_are_converted() -> None:
-    assert codes.observations()["33728-7"].interpret("", "25", "mm").value == pytest.approx(2.5)
-    assert codes.observations()["33756-8"].interpret("", "1.2", "cm").value == pytest.approx(12.0)
-    assert not codes.observations()["33728-7"].interpret("", "25", "inch").understood
+    assert codes.packaged().observations["33728-7"].interpret("", "25", "mm").value == pytest.approx(2.5)
+    assert codes.packaged().observations["33756-8"].interpret("", "1.2", "cm").value == pytest.approx(12.0)
+    assert not codes.packaged().observations["33728-7"].interpret("", "25", "inch").understood
 
 
 def test_causes_of_death() -> None:
-    assert codes.died_of("colorectal", "Overlapping malignant neoplasm of colon")
-    assert codes.died_of("male_breast", "254837009")
-    assert not codes.died_of("breast", "Malignant neoplasm of colon")
-    assert not codes.died_of("lung", "Pneumonia of left lung")
+    assert codes.packaged().died_of("colorectal", "Overlapping malignant neoplasm of colon")
+    assert codes.packaged().died_of("male_breast", "254837009")
+    assert not codes.packaged().died_of("breast", "Malignant neoplasm of colon")
+    assert not codes.packaged().died_of("lung", "Pneumonia of left lung")
 
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]
