@@ -1,6 +1,7 @@
 """Conversion of a table to the clinical schema: columns typed, values checked, refusals with row and column."""
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,8 @@ ARROW = {
     "flag": pa.bool_(),
     "date": pa.date32(),
 }
+NUMBERS = (int, float, Decimal, np.number)
+ZONE = r"([T ].*?)\s*(?:Z|[+-]\d{2}:?(?:\d{2})?)$"  # of a moment as text, after its time of day
 PANDAS = {"text": "str", "number": "float64", "whole": "Int8", "flag": "boolean"}
 
 
@@ -73,16 +76,23 @@ def typed_column(frame: pd.DataFrame, column: Column, where: str) -> pd.Series:
     if column.kind == "choice":
         return pd.Series(pd.Categorical(plain, categories=list(column.allowed)))
     if column.kind == "date":
-        return (
-            pd.to_datetime(plain, format="ISO8601", utc=True).dt.tz_localize(None).dt.floor("D").astype("datetime64[s]")
-        )
+        return days_as_written(raw).dt.floor("D").astype("datetime64[s]")
     return pd.Series(plain, dtype=PANDAS[column.kind])
+
+
+def days_as_written(raw: pd.Series) -> pd.Series:
+    """Moments by the clock they were written with, NaT where there is none: midnight in Berlin is of that day.
+
+    A time zone is left out, not converted, as that could move a day into another year.
+    """
+    text = raw.astype(object).where(raw.notna(), "").astype(str).str.replace(ZONE, r"\1", regex=True)
+    return pd.to_datetime(text, format="ISO8601", errors="coerce")
 
 
 def valid_numbers(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
     """Which values are finite numbers in the range, bool [R]; text and booleans are not."""
     if is_bool_dtype(raw) or not is_numeric_dtype(raw):
-        plain = [isinstance(value, int | float | np.number) and not isinstance(value, bool) for value in raw]
+        plain = [isinstance(value, NUMBERS) and not isinstance(value, bool) for value in raw]
         raw = raw.where(np.array(plain, dtype=bool), np.nan)
     value = raw.to_numpy(dtype=np.float64, na_value=np.nan)
     low, high = column.range or (-np.inf, np.inf)
@@ -107,8 +117,7 @@ def valid_days(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
     """Which values are days, bool [R]: dates, or text such as 2019-05-31."""
     if is_numeric_dtype(raw):
         return np.zeros(len(raw), dtype=bool)
-    moment = pd.to_datetime(raw.astype(str), format="ISO8601", utc=True, errors="coerce")
-    return moment.dt.year.between(*LIFETIMES).to_numpy()
+    return days_as_written(raw).dt.year.between(*LIFETIMES).to_numpy()
 
 
 VALID: Mapping[str, Callable[[pd.Series, Column], NDArray[np.bool_]]] = {
