@@ -83,10 +83,10 @@ def typed_column(frame: pd.DataFrame, column: Column, where: str) -> pd.Series:
 def days_as_written(raw: pd.Series) -> pd.Series:
     """Moments by the clock they were written with, NaT where there is none: midnight in Berlin is of that day.
 
-    A time zone is left out, not converted, as that could move a day into another year.
+    A time zone is left out, not converted, as that could move a day into another year. A month is no day.
     """
-    text = raw.astype(object).where(raw.notna(), "").astype(str).str.replace(ZONE, r"\1", regex=True)
-    return pd.to_datetime(text, format="ISO8601", errors="coerce")
+    text: pd.Series = raw.astype(object).where(raw.notna(), "").astype(str).str.replace(ZONE, r"\1", regex=True)
+    return pd.to_datetime(text.where(text.str.len() >= len("20160101")), format="ISO8601", errors="coerce")
 
 
 def valid_numbers(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
@@ -117,7 +117,7 @@ def valid_days(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
     """Which values are days, bool [R]: dates, or text such as 2019-05-31."""
     if is_numeric_dtype(raw):
         return np.zeros(len(raw), dtype=bool)
-    return days_as_written(raw).dt.year.between(*LIFETIMES).to_numpy()
+    return np.asarray(days_as_written(raw).dt.year.between(*LIFETIMES), dtype=bool)
 
 
 VALID: Mapping[str, Callable[[pd.Series, Column], NDArray[np.bool_]]] = {
@@ -173,7 +173,8 @@ def write(table: pd.DataFrame, path: Path) -> None:
 def read(path: Path) -> pd.DataFrame:
     """Read and check a Parquet file of the clinical table; raises Refused with row and column."""
     try:
-        frame = arrow_parquet.read_table(path).to_pandas(ignore_metadata=True)
+        with arrow_parquet.ParquetFile(path) as file:  # not read_table, which fails where a column stands twice
+            frame = file.read().to_pandas(ignore_metadata=True)
     except (pa.ArrowException, OSError) as error:
         raise Refused(f"{unreadable(path, error)} `fedtrial cohort import` writes such a table.") from error
     return conform(frame, str(path))

@@ -23,7 +23,7 @@ def read_numbers(sheet: Sheet, column: str) -> NDArray[np.float64]:
     Where the decimal mark is a comma, a cell with a point is none: it may be a thousands separator.
     """
     points = sheet.with_points(column)
-    value = pd.to_numeric(points, errors="coerce").to_numpy(dtype=np.float64)
+    value: NDArray[np.float64] = pd.to_numeric(points, errors="coerce").to_numpy(dtype=np.float64)
     if sheet.decimal != ".":
         value[sheet.cells[column].str.contains(".", regex=False).to_numpy(dtype=bool)] = np.nan
     return value
@@ -37,7 +37,7 @@ def unread(sheet: Sheet, column: str) -> NDArray[np.bool_]:
 def number(sheet: Sheet, column: str, remedy: str) -> NDArray[np.float64]:
     """A column as numbers, NaN where not recorded; float [R]. Refuses text and infinities."""
     value = read_numbers(sheet, column)
-    sheet.refuse_first(column, unread(sheet, column), "is not a number", remedy)
+    sheet.refuse_first(column, np.isnan(value) & (sheet.cells[column] != "").to_numpy(), "is not a number", remedy)
     wrong = ~(np.abs(value) <= HUGE) & ~np.isnan(value)
     why = f"is not a finite number up to {HUGE:g}"
     sheet.refuse_first(column, wrong, why, "Correct it, change its unit, or leave the cell empty.")
@@ -51,7 +51,7 @@ def date_days(sheet: Sheet, column: str) -> NDArray[np.float64]:
     wrong = (day.isna() & (text != "")).to_numpy()
     sheet.refuse_first(column, wrong, "is no day", "Write days as 2015-12-31, or leave the cell empty.")
     days = (day - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=1)
-    return days.to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.asarray(days.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
 
 
 def category(sheet: Sheet, column: str) -> pd.Categorical:

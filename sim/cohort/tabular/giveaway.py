@@ -12,6 +12,7 @@ from sim.cohort.outcomes import Binary, Categorical, Outcome, Survival
 
 FEWEST = 20  # patients; in fewer, different values in all of them say little
 MOST_SHOWN = 10
+ANSWERS = ("label", "time_days", "event")
 AUROC, RANK = 0.98, 0.9  # from which a column is told: alone it ranks events, or times, as hardly a predictor does
 ID_WORDS = "id|pid|mrn|uid|uuid|nr|no|num|number|row_?names?|row|index|patient|subject|case|record"
 NAMED_ID = re.compile(rf"(.*[_. -])?({ID_WORDS})(_?id)?|unnamed.*", re.IGNORECASE)
@@ -58,9 +59,11 @@ def giveaways(table: pd.DataFrame, outcomes: Mapping[str, Outcome], columns: Seq
     if len(table) < FEWEST:
         return ""
     told = {}
+    answers = table[[name for name in ANSWERS if name in table]]  # few columns, as rows are chosen again and again
     for column in columns:
-        known = table[table[column].notna()]
-        said = [tells(known[column], known, outcome) for outcome in outcomes.values()] if len(known) >= FEWEST else []
+        series = table[column]
+        known = series.notna().to_numpy()
+        said = [tells(series[known], answers[known], one) for one in outcomes.values()] if known.sum() >= FEWEST else []
         if any(said):
             told[column] = next(filter(None, said))
     more = f" and {len(told) - MOST_SHOWN} more" if len(told) > MOST_SHOWN else ""

@@ -42,7 +42,7 @@ def text_of(column: pa.ChunkedArray, decimal: str) -> pd.Series:
     else:
         made = column.to_pandas()
         made = (made + 0.0 if pa.types.is_floating(kind) else made).astype(object)
-    text = made.where(made.notna(), "").astype(str)
+    text: pd.Series = made.where(made.notna(), "").astype(str)
     fraction = pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     return text.str.replace(".", decimal, regex=False) if fraction and decimal != "." else text
 

@@ -100,8 +100,8 @@ def read_csv(path: Path, form: Form) -> pd.DataFrame:
             batches.append(batch)
             size, rows = size + batch.nbytes, rows + batch.num_rows
             refuse_too_large(path, rows, len(names), size, free)
-        table = pa.Table.from_batches(batches, reader.schema)
-    return table.to_pandas()
+        frame: pd.DataFrame = pa.Table.from_batches(batches, reader.schema).to_pandas()
+    return frame
 
 
 def stripped(frame: pd.DataFrame) -> pd.DataFrame:
