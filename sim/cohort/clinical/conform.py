@@ -86,7 +86,8 @@ def days_as_written(raw: pd.Series) -> pd.Series:
     A time zone is left out, not converted, as that could move a day into another year. A month is no day.
     """
     text: pd.Series = raw.astype(object).where(raw.notna(), "").astype(str).str.replace(ZONE, r"\1", regex=True)
-    return pd.to_datetime(text.where(text.str.len() >= len("20160101")), format="ISO8601", errors="coerce")
+    days = text.where(text.str.len() >= len("20160101"))
+    return pd.Series(pd.to_datetime(days, format="ISO8601", errors="coerce"))
 
 
 def valid_numbers(raw: pd.Series, column: Column) -> NDArray[np.bool_]:

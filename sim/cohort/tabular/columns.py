@@ -23,10 +23,9 @@ def read_numbers(sheet: Sheet, column: str) -> NDArray[np.float64]:
     Where the decimal mark is a comma, a cell with a point is none: it may be a thousands separator.
     """
     points = sheet.with_points(column)
-    value: NDArray[np.float64] = pd.to_numeric(points, errors="coerce").to_numpy(dtype=np.float64)
     if sheet.decimal != ".":
-        value[sheet.cells[column].str.contains(".", regex=False).to_numpy(dtype=bool)] = np.nan
-    return value
+        points = points.where(~sheet.cells[column].str.contains(".", regex=False), "")
+    return np.asarray(pd.to_numeric(points, errors="coerce"), dtype=np.float64)
 
 
 def unread(sheet: Sheet, column: str) -> NDArray[np.bool_]:
