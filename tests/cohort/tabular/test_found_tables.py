@@ -18,6 +18,7 @@ from sim.cohort.encode import Encoder
 from sim.cohort.tabular import room
 from sim.cohort.tabular.outcomes import ZeroTime
 from sim.cohort.tabular.source import GIVEAWAY, Tabular, Unlabelled
+from sim.engine.evaluation import Held
 from sim.federation.split import Split
 from sim.partition import Natural
 from tests.toy import federated
@@ -247,3 +248,5 @@ def test_sites_without_held_out_rows_may_come_first(table: Callable[..., Tabular
     cohort = table(text).load(0)
     made = federated(cohort, "label", Natural().assign(cohort, "label", 0), Split(), 0)
     assert np.diff(made.bounds, axis=1)[0].tolist() == [1, 0, 0]
+    parts = Held.of(made, ("valid", "test")).parts()
+    assert [part.sites for part in parts] == [(0, 2)]  # a part without rows would have nothing to judge
