@@ -33,7 +33,7 @@ def sketch_and_report(console: Console, file: Path, out: Path | None, overwrite:
 
 def preset(file: Path, made: Sketch) -> str:
     """The settings as a file of the cohort group."""
-    body = yaml.safe_dump(made.settings, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
+    body = yaml.safe_dump(made.settings, sort_keys=False, allow_unicode=True, width=120)
     return f"# Guessed from {file.name}; correct what is wrong.\ndefaults:\n  - tabular\n  - _self_\n{body}"
 
 

@@ -76,7 +76,8 @@ def typed_column(frame: pd.DataFrame, column: Column, where: str) -> pd.Series:
     if column.kind == "choice":
         return pd.Series(pd.Categorical(plain, categories=list(column.allowed)))
     if column.kind == "date":
-        return days_as_written(raw).dt.floor("D").astype("datetime64[s]")
+        day: pd.Series = days_as_written(raw).dt.floor("D").astype("datetime64[s]")
+        return day
     return pd.Series(plain, dtype=PANDAS[column.kind])
 
 

@@ -17,9 +17,8 @@ from sim.cohort.tabular.read import PARQUET, read
 from sim.cohort.tabular.rule import WORDS
 from sim.cohort.tabular.sheet import Sheet, concatenate, without_marks
 
-SITE = re.compile(
-    r"(.*[_ .-])?(site|hospital|cent(er|re)|clinic|institution|inst|facility|cohort)(_?(id|name|code))?", re.I
-)
+PLACES = "site|hospital|cent(er|re)|clinic|institution|inst|facility|cohort"
+SITE = re.compile(rf"(.*[_ .-])?({PLACES})(_?(id|name|code))?", re.I)
 TIME = re.compile(r"(.*[_ .-])?(time|days|weeks|months|years|os|dtime|survival|follow_?up|fu)([_ .-].*)?", re.I)
 EVENT = re.compile(r"(.*[_ .-])?(event|status|dead|death|died|deceased|censor(ed)?|vital_status)([_ .-].*)?", re.I)
 LABEL = re.compile(r"(.*[_ .-])?(label|response|responded|outcome|target|class|y|diagnosis|relapse|recurrence)", re.I)
@@ -45,12 +44,8 @@ def sketch(path: Path) -> Sketch:
     form = Form() if path.suffix in PARQUET else guess_form(path)
     sheet = concatenate({"all": without_marks(read(path, form), MARKS)})
     settings: dict[str, object] = {"path": str(path.resolve())}
-    plain = Form()
-    settings |= {
-        name: getattr(form, name)
-        for name in ("separator", "comment", "skip")
-        if getattr(form, name) != getattr(plain, name)
-    }
+    written = {"separator": form.separator, "comment": form.comment, "skip": form.skip}
+    settings |= {name: value for name, value in written.items() if value not in (",", "", 0)}
     numeric = [name for name in sheet.cells.columns if unread(sheet, name).any()]
     if form.separator != "," and any(reading(sheet, name) is Reading.comma for name in numeric):
         settings["decimal"], sheet = ",", replace(sheet, decimal=",")
@@ -85,22 +80,16 @@ def guess_form(path: Path) -> Form:
 
 def guess_roles(sheet: Sheet) -> dict[str, str]:
     """Role -> column: site, patient, and time with event or a label, as far as names and values agree."""
-    cells, roles = sheet.cells, {}
+    cells = sheet.cells
+    roles: dict[str, str] = {}
     for name in map(str, cells.columns):
         words = cells[name][cells[name] != ""]
-        number = read_numbers(sheet, name)
         few = words.nunique()
         if "site" not in roles and SITE.fullmatch(name) and 1 < few <= min(MOST_SITES, len(words) // 2):
             roles["site"] = name
         elif "patient" not in roles and NAMED_ID.fullmatch(name) and name != ROW_NAMES and "patient" in name.lower():
             roles["patient"] = name
-        elif (
-            "time" not in roles
-            and TIME.fullmatch(name)
-            and few > 2
-            and not unread(sheet, name).any()
-            and np.nanmin(number) >= 0
-        ):
+        elif "time" not in roles and TIME.fullmatch(name) and few > 2 and are_times(sheet, name):
             roles["time"] = name
         elif "event" not in roles and EVENT.fullmatch(name) and few == 2:
             roles["event"] = name
@@ -109,6 +98,11 @@ def guess_roles(sheet: Sheet) -> dict[str, str]:
     if not {"time", "event"} <= set(roles):
         roles = {role: column for role, column in roles.items() if role not in ("time", "event")}
     return roles
+
+
+def are_times(sheet: Sheet, name: str) -> bool:
+    """Whether all recorded cells of a column are numbers from 0 on."""
+    return not unread(sheet, name).any() and bool(np.nanmin(read_numbers(sheet, name)) >= 0)
 
 
 def guess_outcome(sheet: Sheet, roles: dict[str, str]) -> dict[str, object]:
@@ -134,12 +128,13 @@ def guess_outcome(sheet: Sheet, roles: dict[str, str]) -> dict[str, object]:
 def guess_use(sheet: Sheet, name: str) -> str:
     """What a column that has no role is taken for: a number, or the setting that lists it."""
     words = sheet.cells[name][sheet.cells[name] != ""]
-    if name == ROW_NAMES or words.empty or words.nunique() == 1:
+    different = words.nunique()
+    if name == ROW_NAMES or different < 2:
         return "cohort.drop"
-    whole = pd.to_numeric(words, errors="coerce")
-    if words.nunique() == len(words) and (NAMED_ID.fullmatch(name) or bool((whole.diff().dropna() == 1).all())):
+    numbered = bool((pd.to_numeric(words, errors="coerce").diff().iloc[1:] == 1).all())
+    if different == len(words) and (NAMED_ID.fullmatch(name) or numbered):
         return "cohort.drop"
     if not unread(sheet, name).any():
         return "number"
-    kinds = {Reading.days: "cohort.dates", Reading.codes: "cohort.categorical"}
+    kinds = {Reading.days: "cohort.dates", Reading.codes: "cohort.categorical", Reading.numbers: "number"}
     return kinds.get(reading(sheet, name), "cohort.drop")
