@@ -19,9 +19,9 @@ NAMED_ID = re.compile(rf"(.*[_. -])?({ID_WORDS})(_?id)?|unnamed.*", re.IGNORECAS
 
 
 def refuse_ids(table: pd.DataFrame, columns: Sequence[str]) -> None:
-    """Refuse a column with as many values as there are patients, if these are words, or whole numbers without a hole.
+    """Refuse a column with as many values as there are patients, if these are words, or numbers from 0 or 1 on.
 
-    Whole numbers with holes are refused if the column is named like an id; any other column could be a measurement.
+    Other whole numbers are refused if the column is named like an id; any other column could be a measurement.
     """
     people, patients = pd.factorize(table["patient"])
     if len(patients) < FEWEST:
@@ -51,7 +51,8 @@ def numbers_patients(series: pd.Series, name: str) -> bool:
     value = series.to_numpy(dtype=np.float64)
     if not (value == np.round(value)).all():
         return False
-    return bool(np.ptp(value) + 1 == series.nunique()) or NAMED_ID.fullmatch(name) is not None
+    counted = value.min() in (0, 1) and np.ptp(value) + 1 == series.nunique()
+    return bool(counted) or NAMED_ID.fullmatch(name) is not None
 
 
 def giveaways(table: pd.DataFrame, outcomes: Mapping[str, Outcome], columns: Sequence[str]) -> str:

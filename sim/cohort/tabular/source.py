@@ -1,7 +1,6 @@
 """A cohort from the user's own tables, described in config alone: one file per hospital, or one with a site column."""
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -23,6 +22,7 @@ from sim.cohort.tabular.files import existing, matching_files
 from sim.cohort.tabular.form import ROW_NAMES, Form
 from sim.cohort.tabular.giveaway import giveaways, refuse_ids
 from sim.cohort.tabular.outcomes import Unit, ZeroTime, classes, event, label, time_days, zero_times
+from sim.cohort.tabular.patients import NAMELESS, counts, name_patients
 from sim.cohort.tabular.predictors import choose_predictors
 from sim.cohort.tabular.read import TextFile, read
 from sim.cohort.tabular.rule import parse
@@ -30,9 +30,7 @@ from sim.cohort.tabular.sheet import Sheet, concatenate, join_side_file, split_b
 from sim.files import fingerprint
 
 TAB = "\\t"  # as it is written in a setting
-NAMELESS = "Fill it in or drop the row; a word of cohort.missing_marks, such as NA, is no name."
 GIVEAWAY = "may give the outcome away"  # key of the notes
-ROUNDED = r"[-+]?(\d+\.?\d*[eE]\+?\d+|\d{16,}\.0*)"  # a number of 16 digits or more that passed through float
 
 
 class Incomplete(Enum):
@@ -120,7 +118,7 @@ class Tabular(Source):
         if self.site:
             kept.refuse_first(self.site, kept.site == "", "names no site", NAMELESS)
         told: list[str] = []
-        table = pd.DataFrame({"patient": self.patients(kept), "site": kept.site})
+        table = pd.DataFrame({"patient": name_patients(kept, self.patient, self.local_patients), "site": kept.site})
         outcomes: dict[str, Outcome] = {}
         with collecting(told):
             if self.label:
@@ -149,7 +147,8 @@ class Tabular(Source):
             refuse_ids(table, predictors)
         split = "split" if self.split else None
         by_outcome = dict.fromkeys(outcomes, tuple(predictors))
-        notes = self.notes(whole, kept) | {GIVEAWAY: giveaways(table, outcomes, predictors) or "none"}
+        notes = {"origin": self.origin, **counts(whole, kept, table["patient"].to_numpy(dtype=str), bool(self.patient))}
+        notes[GIVEAWAY] = giveaways(table, outcomes, predictors) or "none"
         return Cohort(self.name, table, outcomes, by_outcome, split=split, notes=notes)
 
     def readable(self, sheet: Sheet, predictors: list[str]) -> list[str]:
@@ -226,34 +225,6 @@ class Tabular(Source):
             raise Refused(f"None of {len(keep)} rows is complete: set cohort.incomplete=keep, or drop sparse columns.")
         return sheet.filter(keep)
 
-    def patients(self, sheet: Sheet) -> NDArray[np.str_]:
-        """Name of every row's patient, str [R]; the site is part of it where hospitals number their own."""
-        if not self.patient:
-            return joined(sheet.site, sheet.row.astype(str))
-        missing = sheet.missing([self.patient])
-        sheet.refuse_first(self.patient, missing, "names no patient", NAMELESS)
-        rounded = sheet.cells[self.patient].str.fullmatch(ROUNDED).to_numpy(dtype=bool)
-        why = "is a rounded number, which stands for many patients"
-        sheet.refuse_first(self.patient, rounded, why, "Export the column as text or as whole numbers.")
-        own = sheet.cells[self.patient].to_numpy(dtype=str)
-        return joined(sheet.site, own) if self.local_patients else own
-
-    def notes(self, whole: Sheet, kept: Sheet) -> dict[str, str]:
-        """Origin, patients, and rows kept and left out per site."""
-        before, after = Counter(whole.site.tolist()), Counter(kept.site.tolist())
-        lost = {site: count - after[site] for site, count in before.items() if count > after[site]}
-        rows = np.unique(self.patients(kept), return_counts=True)[1]
-        order = "" if self.patient else "each row is one, known by its place in the file: in another order of rows "
-        order += "" if self.patient else "other patients are tested (cohort.patient names them)"
-        return {
-            "origin": self.origin,
-            "rows": ", ".join(f"{site} {after[site]}" for site in before if site),
-            "patients": f"{len(rows)}, of whom {int((rows > 1).sum())} have several rows"
-            if self.patient
-            else f"{len(rows)}; {order}",
-            "left out": ", ".join(f"{site or 'no site'} {count}" for site, count in lost.items()) or "none",
-        }
-
 
 @contextmanager
 def collecting(told: list[str]) -> Iterator[None]:
@@ -262,8 +233,3 @@ def collecting(told: list[str]) -> Iterator[None]:
         yield
     except Refused as refusal:
         told.append(str(refusal))
-
-
-def joined(site: NDArray[np.str_], own: NDArray[np.str_]) -> NDArray[np.str_]:
-    """`site/own` of every row, str [R]."""
-    return np.strings.add(np.strings.add(site, "/"), own)

@@ -103,11 +103,11 @@ def patients(**more: object) -> str:
 
 
 def test_a_column_that_numbers_the_patients_is_refused_unless_it_is_named(table: Callable[..., Tabular]) -> None:
-    run = np.arange(40)[::-1] + 7
+    run = np.arange(40)[::-1] + 1
     refused(table(patients(rownames=run)), "'rownames'", "40 patients", "cohort.drop", "cohort.features")
     refused(table(patients(w=[f"w{r}" for r in run]), categorical=["w"]), "'w'", "cohort.patient='w'")
     refused(table(patients(pid=run**2)), "'pid'")
-    table(patients(platelets=run**2)).load(0)  # whole numbers with holes may be a measurement
+    table(patients(platelets=run**2)).load(0)  # other whole numbers may be a measurement
     table(patients(rownames=run), features=["x", "rownames"]).load(0)
 
 
