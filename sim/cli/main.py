@@ -148,6 +148,18 @@ def describe(
     describe_cohort(console, name, context.args)
 
 
+@cohorts.command()
+def sketch(
+    file: Annotated[Path, typer.Argument(help="A table of patients, CSV (also .gz) or Parquet.")],
+    out: Annotated[Path | None, typer.Option(help="Where the preset goes (.yaml); without it, it is printed.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
+) -> None:
+    """Guess how a table is to be read, and write a preset of cohort=tabular to start from; correct it by hand."""
+    from sim.cli.cohort_sketch import sketch_and_report
+
+    sketch_and_report(console, file, out, overwrite)
+
+
 @cohorts.command(context_settings={"allow_extra_args": True})
 def make(
     context: typer.Context,

@@ -13,7 +13,8 @@ from rich.text import Text
 from sim.checks import Refused
 from sim.cohort.new_rows import MARKS, NewRows
 from sim.cohort.tabular.files import existing
-from sim.cohort.tabular.read import PARQUET, SEPARATORS, read
+from sim.cohort.tabular.form import SEPARATORS, Form
+from sim.cohort.tabular.read import PARQUET, read
 from sim.cohort.tabular.unreadable import READ_ERRORS, unreadable
 from sim.files import make_folder, writable_out
 from sim.run.predict import predict
@@ -55,7 +56,7 @@ def new_rows(path: Path, separator: str, missing: Sequence[str]) -> NewRows:
     existing(path, "FILE", "")
     marks = (*MARKS, *missing)
     if path.suffix not in PARQUET:
-        made = read(path, [], separator)
+        made = read(path, Form(separator))
         return NewRows(made.cells, made.place, marks)
     try:
         frame = arrow_parquet.read_table(path).to_pandas(ignore_metadata=True)

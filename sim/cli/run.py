@@ -15,6 +15,7 @@ from rich.text import Text
 
 from sim.assets import root
 from sim.checks import Refused, print_refusal
+from sim.cohort.tabular.source import GIVEAWAY
 from sim.config.compose import build, cells, experiment
 from sim.config.experiment import register
 from sim.profiling import stage
@@ -104,8 +105,8 @@ def show(run: Run, home: Path) -> None:
         console.print(f"Answered: {answered.mean():.1f} sites a round, {answered.min()} at least.")
     for said in run.info["roles"].values():
         console.print(f"{said}.", markup=False)
-    for note in ("faults", "not known"):
-        if note in run.info["notes"]:
+    for note in ("faults", "not known", GIVEAWAY):
+        if run.info["notes"].get(note, "none") != "none":
             console.print(f"{note.capitalize()}: {run.info['notes'][note]}.", markup=False)
     if run.info["status"] != "done":
         console.print(f"[bold red]{run.info['status']}[/]")

@@ -38,6 +38,15 @@ class Predictor:
     gaps: bool
     flag: bool
 
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features, in order."""
+        if self.kind is Kind.category:
+            values = tuple(f"{self.name}={word}" for word in self.levels[1:])
+        else:
+            values = (self.name,)
+        return (*values, f"{self.name} missing") if self.flag else values
+
 
 @dataclass(frozen=True)
 class Encoder:
@@ -65,7 +74,20 @@ class Encoder:
             bits = np.packbits(missing).tobytes() if missing.any() else b""
             predictors.append(Predictor(column, kind, levels, bool(bits), bool(bits) and bits not in flagged))
             flagged.add(bits)
-        return cls(tuple(predictors))
+        encoder = cls(tuple(predictors))
+        encoder.refuse_equal_names()
+        return encoder
+
+    def refuse_equal_names(self) -> None:
+        """Refuse two features of one name, such as a column `stage=2` beside the level 2 of `stage`."""
+        made: dict[str, str] = {}
+        for predictor in self.predictors:
+            for name in predictor.features:
+                if name in made:
+                    raise Refused(
+                        f"Columns {made[name]!r} and {predictor.name!r} both make a feature {name!r}. Rename one."
+                    )
+                made[name] = predictor.name
 
     def encode(self, table: pd.DataFrame) -> Iterator[tuple[str, NDArray[np.generic]]]:
         """Features of the fitted table, or of one that conforms to it: name and numbers or indicators [R].
@@ -73,14 +95,18 @@ class Encoder:
         NaN = not recorded. A categorical becomes one indicator per level but the first.
         """
         for predictor in self.predictors:
-            column, series = predictor.name, table[predictor.name]
-            if predictor.kind is Kind.category:
-                codes = series.cat.codes.to_numpy()
-                yield from ((f"{column}={word}", codes == at) for at, word in enumerate(predictor.levels) if at)
-            else:
-                yield column, numeric(series)
-            if predictor.flag:
-                yield f"{column} missing", gaps(series)
+            yield from zip(predictor.features, values_of(table[predictor.name], predictor), strict=True)
+
+
+def values_of(series: pd.Series, predictor: Predictor) -> Iterator[NDArray[np.generic]]:
+    """Numbers or indicators [R] of the features of a predictor, one after another."""
+    if predictor.kind is Kind.category:
+        codes = series.cat.codes.to_numpy()
+        yield from (codes == at for at in range(1, len(predictor.levels)))
+    else:
+        yield numeric(series)
+    if predictor.flag:
+        yield gaps(series)
 
 
 def encode(table: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str, NDArray[np.generic]]]:

@@ -12,7 +12,10 @@ from sim.arrays import Floats
 from sim.checks import MAX_WORDS, Refused, brief, did_you_mean
 from sim.cohort.encode import HUGE, Encoder, Kind, Predictor
 
-MARKS = ("NA", "N/A", "NaN", "nan", "NULL", "null")  # of a gap, as an empty cell is one
+MARKS = (  # of a gap, as an empty cell is one: the words that pandas and R write and read as such
+    *("NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "<NA>", "NaT", "#N/A", "#NA"),
+    *("#N/A N/A", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+)
 FLAGS = {"true": 1.0, "1": 1.0, "1.0": 1.0, "false": 0.0, "0": 0.0, "0.0": 0.0}
 
 

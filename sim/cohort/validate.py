@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from sim.checks import Refused, brief, did_you_mean, one_of
+from sim.checks import MAX_WORDS, Refused, brief, did_you_mean, one_of
 from sim.cohort.outcomes import SPLITS, Binary, Categorical, Outcome, Survival
 from sim.factorize import at_several_places
 
@@ -99,9 +99,10 @@ def check_columns(cohort: CohortFields) -> None:
 
 def require_column(cohort: CohortFields, column: str, why: str) -> None:
     """Refuse a column that the table lacks; the message lists the columns and the nearest name."""
-    names = sorted(map(str, cohort.table.columns))
-    if column not in names:
-        has = f"it has {', '.join(names)}.{did_you_mean(column, names)}"
+    if column not in cohort.table.columns:
+        names = sorted(map(str, cohort.table.columns))
+        more = f" and {len(names) - MAX_WORDS} more" if len(names) > MAX_WORDS else ""
+        has = f"it has {', '.join(names[:MAX_WORDS])}{more}.{did_you_mean(column, names)}"
         raise Refused(f"Cohort {cohort.name!r} has no column {column!r}, but {why}; {has}")
 
 

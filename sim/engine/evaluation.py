@@ -66,7 +66,7 @@ class Held:
             return []
         width = len(self.splits)
         site = np.cumsum(self.counts.reshape(-1, width).sum(1))  # [S] rows up to and with each site
-        number = (site - 1) // PART_ROWS
+        number = np.maximum(site - 1, 0) // PART_ROWS  # first sites without rows are no run of their own
         begins = np.r_[0, np.flatnonzero(np.diff(number)) + 1, len(site)]
         ends = np.r_[0, site][begins]
         return [

@@ -1,6 +1,7 @@
 """Conversion of a table to the clinical schema: columns typed, values checked, refusals with row and column."""
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,8 @@ ARROW = {
     "flag": pa.bool_(),
     "date": pa.date32(),
 }
+NUMBERS = (int, float, Decimal, np.number)
+ZONE = r"([T ].*?)\s*(?:Z|[+-]\d{2}:?(?:\d{2})?)$"  # of a moment as text, after its time of day
 PANDAS = {"text": "str", "number": "float64", "whole": "Int8", "flag": "boolean"}
 
 
@@ -73,16 +76,25 @@ def typed_column(frame: pd.DataFrame, column: Column, where: str) -> pd.Series:
     if column.kind == "choice":
         return pd.Series(pd.Categorical(plain, categories=list(column.allowed)))
     if column.kind == "date":
-        return (
-            pd.to_datetime(plain, format="ISO8601", utc=True).dt.tz_localize(None).dt.floor("D").astype("datetime64[s]")
-        )
+        day: pd.Series = days_as_written(raw).dt.floor("D").astype("datetime64[s]")
+        return day
     return pd.Series(plain, dtype=PANDAS[column.kind])
+
+
+def days_as_written(raw: pd.Series) -> pd.Series:
+    """Moments by the clock they were written with, NaT where there is none: midnight in Berlin is of that day.
+
+    A time zone is left out, not converted, as that could move a day into another year. A month is no day.
+    """
+    text: pd.Series = raw.astype(object).where(raw.notna(), "").astype(str).str.replace(ZONE, r"\1", regex=True)
+    days = text.where(text.str.len() >= len("20160101"))
+    return pd.Series(pd.to_datetime(days, format="ISO8601", errors="coerce"))
 
 
 def valid_numbers(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
     """Which values are finite numbers in the range, bool [R]; text and booleans are not."""
     if is_bool_dtype(raw) or not is_numeric_dtype(raw):
-        plain = [isinstance(value, int | float | np.number) and not isinstance(value, bool) for value in raw]
+        plain = [isinstance(value, NUMBERS) and not isinstance(value, bool) for value in raw]
         raw = raw.where(np.array(plain, dtype=bool), np.nan)
     value = raw.to_numpy(dtype=np.float64, na_value=np.nan)
     low, high = column.range or (-np.inf, np.inf)
@@ -107,8 +119,7 @@ def valid_days(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
     """Which values are days, bool [R]: dates, or text such as 2019-05-31."""
     if is_numeric_dtype(raw):
         return np.zeros(len(raw), dtype=bool)
-    moment = pd.to_datetime(raw.astype(str), format="ISO8601", utc=True, errors="coerce")
-    return moment.dt.year.between(*LIFETIMES).to_numpy()
+    return np.asarray(days_as_written(raw).dt.year.between(*LIFETIMES), dtype=bool)
 
 
 VALID: Mapping[str, Callable[[pd.Series, Column], NDArray[np.bool_]]] = {
@@ -164,7 +175,8 @@ def write(table: pd.DataFrame, path: Path) -> None:
 def read(path: Path) -> pd.DataFrame:
     """Read and check a Parquet file of the clinical table; raises Refused with row and column."""
     try:
-        frame = arrow_parquet.read_table(path).to_pandas(ignore_metadata=True)
+        with arrow_parquet.ParquetFile(path) as file:  # not read_table, which fails where a column stands twice
+            frame = file.read().to_pandas(ignore_metadata=True)
     except (pa.ArrowException, OSError) as error:
         raise Refused(f"{unreadable(path, error)} `fedtrial cohort import` writes such a table.") from error
     return conform(frame, str(path))

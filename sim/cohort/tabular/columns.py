@@ -1,4 +1,4 @@
-"""Typed columns from the text of a sheet: numbers, categories, booleans."""
+"""Typed columns from the text of a sheet: numbers, days, categories, booleans."""
 
 import re
 
@@ -14,16 +14,43 @@ from sim.cohort.tabular.sheet import Sheet
 # Not "01": a code with a leading zero is a name. Not 16 digits: above 2**53 two codes could become one number.
 PLAIN_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,6})?")
 
+ISO_DAY = r"^(\d{4}-\d{2}-\d{2})(?:[T ].*)?$"
+
+
+def read_numbers(sheet: Sheet, column: str) -> NDArray[np.float64]:
+    """A column as numbers, NaN where a cell is empty or is none; float [R].
+
+    Where the decimal mark is a comma, a cell with a point is none: it may be a thousands separator.
+    """
+    points = sheet.with_points(column)
+    if sheet.decimal != ".":
+        points = points.where(~sheet.cells[column].str.contains(".", regex=False), "")
+    return np.asarray(pd.to_numeric(points, errors="coerce"), dtype=np.float64)
+
+
+def unread(sheet: Sheet, column: str) -> NDArray[np.bool_]:
+    """Which cells of a column are recorded and no number; bool [R]."""
+    return np.isnan(read_numbers(sheet, column)) & (sheet.cells[column] != "").to_numpy()
+
 
 def number(sheet: Sheet, column: str, remedy: str) -> NDArray[np.float64]:
     """A column as numbers, NaN where not recorded; float [R]. Refuses text and infinities."""
-    text = sheet.cells[column]
-    value = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64)
-    sheet.refuse_first(column, np.isnan(value) & (text != "").to_numpy(), "is not a number", remedy)
+    value = read_numbers(sheet, column)
+    sheet.refuse_first(column, np.isnan(value) & (sheet.cells[column] != "").to_numpy(), "is not a number", remedy)
     wrong = ~(np.abs(value) <= HUGE) & ~np.isnan(value)
     why = f"is not a finite number up to {HUGE:g}"
     sheet.refuse_first(column, wrong, why, "Correct it, change its unit, or leave the cell empty.")
     return value
+
+
+def date_days(sheet: Sheet, column: str) -> NDArray[np.float64]:
+    """A column of days as days since 1970-01-01, NaN where not recorded; float [R]. The day is taken as written."""
+    text = sheet.cells[column]
+    day = pd.to_datetime(text.str.extract(ISO_DAY, expand=False), format="%Y-%m-%d", errors="coerce")
+    wrong = (day.isna() & (text != "")).to_numpy()
+    sheet.refuse_first(column, wrong, "is no day", "Write days as 2015-12-31, or leave the cell empty.")
+    days = (day - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=1)
+    return np.asarray(days.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
 
 
 def category(sheet: Sheet, column: str) -> pd.Categorical:
@@ -31,17 +58,23 @@ def category(sheet: Sheet, column: str) -> pd.Categorical:
 
     Numbers are written in one form, because one hospital writes 1 and another 1.0 for the same level.
     """
-    text = sheet.cells[column]
+    text = sheet.with_points(column)
     levels = sorted(level for level in text.unique() if level)
-    if all(PLAIN_NUMBER.fullmatch(level) for level in levels):
-        text = text.map({level: f"{float(level):.15g}" for level in levels} | {"": ""})
-        levels = sorted({f"{float(level):.15g}" for level in levels}, key=float)
+    if all(map(is_plain_number, levels)):
+        written = {level: f"{float(level) + 0.0:.15g}" for level in levels}  # + 0.0: -0 is 0
+        text = text.map(written | {"": ""})
+        levels = sorted(set(written.values()), key=float)
     return pd.Categorical(text, categories=levels)
+
+
+def is_plain_number(text: str) -> bool:
+    """Whether a level is a number that 15 digits hold, so that two levels cannot become one."""
+    return bool(PLAIN_NUMBER.fullmatch(text)) and sum(map(str.isdigit, text)) <= 15
 
 
 def boolean(sheet: Sheet, column: str, rule: Rule, setting: str) -> NDArray[np.bool_]:
     """Whether the rule of `setting` holds, bool [R]; refuses cells that are missing or that the rule cannot judge."""
-    text = sheet.cells[column]
+    text = sheet.with_points(column)
     remedy = "Fill it in, or set cohort.unlabelled=drop to leave such rows out."
     sheet.refuse_first(column, (text == "").to_numpy(), "is not recorded, and an outcome must be", remedy)
     why = f"is neither true nor false by {setting}={rule.text!r}"

@@ -11,9 +11,9 @@ def existing(path: Path, setting: str, origin: str) -> Path:
     """`path`, if it is a file; else raises Refused with similar names and the `origin` of the data."""
     if not os.path.isfile(path):  # unlike Path.is_file, False for a name that is too long
         siblings = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-        what = (
-            "is a folder, not a file." if os.path.isdir(path) else f"no such file.{did_you_mean(path.name, siblings)}"
-        )
+        what = f"no such file.{did_you_mean(path.name, siblings)}"
+        if os.path.isdir(path):
+            what = "is a folder, not a file; 'folder/*.parquet' names one file per site."
         where = f" The data come from {origin}." if origin else ""
         raise Refused(f"{path}: {what} Set {setting} to where it is.{where}")
     return path
@@ -26,7 +26,11 @@ def matching_files(folder: str, pattern: str) -> dict[str, Path]:
     if "*" in after or "*" in str(given.parent):
         raise Refused(f"cohort.path={pattern!r}: allowed one *, in the name of the file.")
     found_in = locate(str(given.parent))
-    found = {path.name[len(before) :].removesuffix(after): path for path in found_in.glob(f"{before}*{after}")}
+    found = {
+        path.name[len(before) :].removesuffix(after): path
+        for path in found_in.glob(f"{before}*{after}")
+        if not path.name.startswith("._")  # macOS writes one beside each file on a foreign disk
+    }
     if not found:
         raise Refused(f"{found_in / given.name}: no such file. Set cohort.dir to where they are.")
     return dict(sorted(found.items()))

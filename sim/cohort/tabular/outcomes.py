@@ -7,11 +7,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.cohort.outcomes import DAYS_PER_YEAR
-from sim.cohort.tabular.columns import boolean, category, number
+from sim.cohort.tabular.columns import boolean, category, number, read_numbers
 from sim.cohort.tabular.rule import parse
 from sim.cohort.tabular.sheet import Sheet
 
 MAX_DAYS = 120 * DAYS_PER_YEAR  # a life: nobody is followed for longer
+SAME_DAY = 0.5  # days
 
 
 class Unit(Enum):
@@ -21,6 +22,14 @@ class Unit(Enum):
     weeks = "weeks"
     months = "months"  # DAYS_PER_YEAR / 12 days
     years = "years"
+
+
+class ZeroTime(Enum):
+    """What becomes of a row whose time is 0: an event or a last contact on the first day."""
+
+    refuse = "refuse"
+    drop = "drop"
+    half_day = "half_day"  # the time is 0.5 days, as the import of records has it
 
 
 DAYS = {Unit.days: 1.0, Unit.weeks: 7.0, Unit.months: DAYS_PER_YEAR / 12, Unit.years: DAYS_PER_YEAR}
@@ -38,13 +47,24 @@ def classes(sheet: Sheet, column: str) -> pd.Categorical:
     return category(sheet, column)
 
 
-def time_days(sheet: Sheet, column: str, unit: Unit) -> NDArray[np.float64]:
-    """Time to the event or to the end of follow-up in days, float [R]; refuses one outside (0, MAX_DAYS]."""
+def zero_times(sheet: Sheet, column: str) -> NDArray[np.bool_]:
+    """Which rows have a time of 0, bool [R]."""
+    return np.asarray(read_numbers(sheet, column) == 0)
+
+
+def time_days(sheet: Sheet, column: str, unit: Unit, zero: ZeroTime = ZeroTime.refuse) -> NDArray[np.float64]:
+    """Time to the event or to the end of follow-up in days, float [R]; refuses one outside (0, MAX_DAYS].
+
+    A time of 0 is taken as half a day if `zero` says so.
+    """
     time = number(sheet, column, "Correct it, or add its mark of a gap to cohort.missing_marks.")
-    days = time * DAYS[unit]
+    none = zero_times(sheet, column)
+    days = np.where(none, SAME_DAY, time * DAYS[unit]) if zero is ZeroTime.half_day else time * DAYS[unit]
     why = f"is no time above 0 and up to {MAX_DAYS / DAYS[unit]:.0f} {unit.value}, a life"
     remedy = "Correct it or cohort.unit, or leave the row out (without a time: cohort.unlabelled=drop)."
-    sheet.refuse_first(column, ~((time > 0) & (days <= MAX_DAYS)), why, remedy)
+    if none.any():
+        remedy += " A time of 0: cohort.zero_time=half_day (0.5 days) or cohort.zero_time=drop."
+    sheet.refuse_first(column, ~((days > 0) & (days <= MAX_DAYS)), why, remedy)
     return days
 
 

@@ -1,6 +1,7 @@
 """Rows of all sites as text, each with its site and its row in the site's file."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,16 +11,19 @@ from numpy.typing import NDArray
 from sim.checks import Refused, brief, one_of
 from sim.cohort.tabular.read import TextFile
 
+COMMA_NUMBER = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
+
 
 @dataclass(frozen=True)
 class Sheet:
     """Rows of all sites, one site after another.
 
-    cells  text [R, columns]; "" = not recorded
-    site   str [R]
-    row    int [R]: number of the row among its site's rows, from 0, header not counted
-    files  files that were read, in order
-    read   int [R]: number of the row among the rows of all files, from 0
+    cells    text [R, columns]; "" = not recorded
+    site     str [R]; "" = not recorded
+    row      int [R]: number of the row among its site's rows, from 0, header not counted
+    files    files that were read, in order
+    read     int [R]: number of the row among the rows of all files, from 0
+    decimal  mark before the fraction of a number
     """
 
     cells: pd.DataFrame
@@ -27,6 +31,14 @@ class Sheet:
     row: NDArray[np.int64]
     files: tuple[TextFile, ...]
     read: NDArray[np.int64]
+    decimal: str = "."
+
+    def with_points(self, column: str) -> pd.Series:
+        """Cells of a column, numbers with a decimal point; text [R]."""
+        text = self.cells[column]
+        if self.decimal == ".":
+            return text
+        return text.where(~text.str.fullmatch(COMMA_NUMBER), text.str.replace(",", ".", regex=False))
 
     def filter(self, chosen: NDArray[np.bool_]) -> "Sheet":
         """The rows where `chosen`, bool [R], is true; they keep their row numbers."""
@@ -55,19 +67,24 @@ class Sheet:
             )
 
 
-def concatenate(files: Mapping[str, TextFile]) -> Sheet:
-    """One sheet from one file per site; refuses files with different columns."""
+def concatenate(files: Mapping[str, TextFile], used: Callable[[str], bool] = bool) -> Sheet:
+    """One sheet from one file per site; refuses files of which one lacks a column that is `used`.
+
+    A column that is not used is empty where a file lacks it.
+    """
     frames = {name: file.cells for name, file in files.items()}
     (first, model), *others = frames.items()
     for name, frame in others:
-        differing = sorted(set(model.columns) ^ set(frame.columns))
+        differing = sorted(column for column in set(model.columns) ^ set(frame.columns) if used(column))
         if differing:
             holder = first if differing[0] in model.columns else name
             raise Refused(
                 f"Columns differ between sites {first!r} and {name!r}: {differing[0]!r} is in {holder!r} only. "
-                "Give every site's file the same columns."
+                "Give every site's file the same columns, or leave it out: cohort.drop, or name cohort.features."
             )
-    cells = pd.concat([frame[model.columns] for frame in frames.values()], ignore_index=True)
+    columns = list(dict.fromkeys(column for frame in frames.values() for column in frame.columns))
+    whole = [frame.reindex(columns=columns, fill_value="") for frame in frames.values()]
+    cells = pd.concat(whole, ignore_index=True)
     sizes = [len(frame) for frame in frames.values()]
     site, row = np.repeat(np.array(list(frames)), sizes), np.concatenate([np.arange(size) for size in sizes])
     return Sheet(cells, site, row, tuple(files.values()), np.arange(len(cells)))
@@ -80,9 +97,12 @@ def split_by_column(file: TextFile, column: str) -> Sheet:
     frame = file.cells
     one_of("cohort.site", column, frame.columns)
     row = np.asarray(frame.groupby(column).cumcount(), dtype=np.int64)
-    sheet = Sheet(frame, frame[column].to_numpy(dtype=str), row, (file,), np.arange(len(frame)))
-    sheet.refuse_first(column, sheet.site == "", "names no site", "Fill it in or drop the row.")
-    return sheet
+    return Sheet(frame, frame[column].to_numpy(dtype=str), row, (file,), np.arange(len(frame)))
+
+
+def without_marks(file: TextFile, marks: Collection[str]) -> TextFile:
+    """A file whose gaps are "", in every column alike, before any of them is used."""
+    return replace(file, cells=file.cells.where(~file.cells.isin(list(marks)), ""))
 
 
 def join_side_file(sheet: Sheet, extra: TextFile) -> Sheet:

@@ -1,7 +1,8 @@
 """A cohort from the user's own tables, described in config alone: one file per hospital, or one with a site column."""
 
 import re
-from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
@@ -11,20 +12,25 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.assets import locate
-from sim.checks import Refused
+from sim.checks import Refused, within
 from sim.cohort.new_rows import MARKS
 from sim.cohort.outcomes import Binary, Categorical, Outcome, Survival
 from sim.cohort.table import Cohort, Source
-from sim.cohort.tabular.columns import category, number
+from sim.cohort.tabular.advice import refuse_text
+from sim.cohort.tabular.columns import category, date_days, number
 from sim.cohort.tabular.files import existing, matching_files
-from sim.cohort.tabular.outcomes import Unit, classes, event, label, time_days
+from sim.cohort.tabular.form import ROW_NAMES, Form
+from sim.cohort.tabular.giveaway import giveaways, refuse_ids
+from sim.cohort.tabular.outcomes import Unit, ZeroTime, classes, event, label, time_days, zero_times
+from sim.cohort.tabular.patients import NAMELESS, counts, name_patients
 from sim.cohort.tabular.predictors import choose_predictors
-from sim.cohort.tabular.read import read
+from sim.cohort.tabular.read import TextFile, read
 from sim.cohort.tabular.rule import parse
-from sim.cohort.tabular.sheet import Sheet, concatenate, join_side_file, split_by_column
+from sim.cohort.tabular.sheet import Sheet, concatenate, join_side_file, split_by_column, without_marks
 from sim.files import fingerprint
 
 TAB = "\\t"  # as it is written in a setting
+GIVEAWAY = "may give the outcome away"  # key of the notes
 
 
 class Incomplete(Enum):
@@ -55,6 +61,9 @@ class Tabular(Source):
     site: str = ""  # column of one file that names the site; empty = one site, for a partition to assign
     columns: list[str] = field(default_factory=list)  # names of the columns where CSVs have no header line
     separator: str = ","  # one character between the cells of a CSV, or \t for a tab
+    comment: str = ""  # mark of the lines above a CSV's header, such as "#"
+    skip: int = 0  # further lines above the header, such as a title
+    decimal: str = "."  # mark before the fraction of a number: . or ,
     missing_marks: list[str] = field(default_factory=lambda: list(MARKS))  # words for "not recorded", as is ""
     extra: str = ""  # CSV with further columns, keyed by `site` and `row` (from 0 within its site); not under `dir`
     label: str = ""  # column of a yes-or-no outcome
@@ -62,6 +71,7 @@ class Tabular(Source):
     classes: str = ""  # column of an outcome of several classes, its words the classes
     time: str = ""  # column of the time to event or end of follow-up
     unit: Unit = Unit.days  # of `time`; a month is 365.25 / 12 days
+    zero_time: ZeroTime = ZeroTime.refuse  # what becomes of a row whose time is 0
     event: str = ""  # column that says whether the event happened at that time
     happened: str = ""  # rule of a true event, as for `positive`
     patient: str = ""  # column of the patient's number; empty = every row is a patient
@@ -69,6 +79,7 @@ class Tabular(Source):
     split: str = ""  # column with train, valid or test; empty = the federation splits the rows itself
     features: list[str] = field(default_factory=list)  # predictors; empty = every column not used otherwise
     categorical: list[str] = field(default_factory=list)  # predictors that are names or codes, not numbers
+    dates: list[str] = field(default_factory=list)  # predictors that are days, 2015-12-31: numbers of days
     groups: list[str] = field(default_factory=list)  # columns of patient groups; they predict only if in `features`
     drop: list[str] = field(default_factory=list)  # columns to leave out
     incomplete: Incomplete = Incomplete.keep
@@ -90,35 +101,69 @@ class Tabular(Source):
             raise Refused(
                 f"cohort.separator={self.separator!r}: allowed one character, such as , ; | or {TAB} for a tab."
             )
+        if self.decimal not in (".", ",") or self.decimal == self.separator:
+            raise Refused(
+                f"cohort.decimal={self.decimal!r}: allowed . or , and not the separator ({self.separator!r}). "
+                "Name both, such as 'cohort.separator=\";\"' 'cohort.decimal=\",\"'."
+            )
+        within("cohort.skip", self.skip, 0)
         parse("cohort.positive", self.positive)
         parse("cohort.happened", self.happened)
 
     def load(self, seed: int) -> Cohort:
-        """The cohort in the files; draws nothing."""
+        """The cohort in the files; draws nothing. Whatever is wrong with its columns is told at once."""
         whole = self.sheet()
         predictors = self.predictors(whole)
         kept = self.complete(whole, predictors)
-        table = pd.DataFrame({"patient": self.patients(kept), "site": kept.site})
+        if self.site:
+            kept.refuse_first(self.site, kept.site == "", "names no site", NAMELESS)
+        told: list[str] = []
+        table = pd.DataFrame({"patient": name_patients(kept, self.patient, self.local_patients), "site": kept.site})
         outcomes: dict[str, Outcome] = {}
-        if self.label:
-            table["label"] = label(kept, self.label, self.positive)
-            outcomes["label"] = Binary("label")
-        if self.classes:
-            table["classes"] = classes(kept, self.classes)
-            outcomes["classes"] = Categorical("classes")
-        if self.time:
-            table["time_days"] = time_days(kept, self.time, self.unit)
-            table["event"] = event(kept, self.event, self.happened)
-            outcomes["survival"] = Survival("time_days", "event")
+        with collecting(told):
+            if self.label:
+                table["label"] = label(kept, self.label, self.positive)
+                outcomes["label"] = Binary("label")
+        with collecting(told):
+            if self.classes:
+                table["classes"] = classes(kept, self.classes)
+                outcomes["classes"] = Categorical("classes")
+        with collecting(told):
+            if self.time:
+                table["time_days"] = time_days(kept, self.time, self.unit, self.zero_time)
+        with collecting(told):
+            if self.time:
+                table["event"] = event(kept, self.event, self.happened)
+                outcomes["survival"] = Survival("time_days", "event")
         if self.split:
             table["split"] = kept.cells[self.split]
-        remedy = "Add the column to cohort.categorical, or the mark of a gap to cohort.missing_marks."
-        values = {c: category(kept, c) if c in self.categorical else number(kept, c, remedy) for c in predictors}
+        with collecting(told):
+            values = {column: self.values(kept, column) for column in self.readable(kept, predictors)}
+        if told:
+            raise Refused(told[0] if len(told) == 1 else "\n".join(f"{at}. {one}" for at, one in enumerate(told, 1)))
         values |= {c: category(kept, c) for c in self.groups if c not in predictors}
         table = pd.concat([table, pd.DataFrame(values, index=table.index)], axis=1)
+        if not self.features:
+            refuse_ids(table, predictors)
         split = "split" if self.split else None
         by_outcome = dict.fromkeys(outcomes, tuple(predictors))
-        return Cohort(self.name, table, outcomes, by_outcome, split=split, notes=self.notes(whole, kept))
+        notes = {"origin": self.origin, **counts(whole, kept, table["patient"].to_numpy(dtype=str), bool(self.patient))}
+        notes[GIVEAWAY] = giveaways(table, outcomes, predictors) or "none"
+        return Cohort(self.name, table, outcomes, by_outcome, split=split, notes=notes)
+
+    def readable(self, sheet: Sheet, predictors: list[str]) -> list[str]:
+        """The predictors; refuses those that are to be numbers and hold text, all at once."""
+        plain = [column for column in predictors if column not in {*self.categorical, *self.dates}]
+        refuse_text(sheet, plain, {"categorical": self.categorical, "dates": self.dates, "drop": self.drop})
+        return predictors
+
+    def values(self, sheet: Sheet, column: str) -> pd.Categorical | NDArray[np.float64]:
+        """One predictor, [R]."""
+        if column in self.categorical:
+            return category(sheet, column)
+        if column in self.dates:
+            return date_days(sheet, column)
+        return number(sheet, column, "Add the column to cohort.categorical.")
 
     def fingerprint(self, seed: int) -> str:
         """Contents of all files, keyed by the sites they belong to."""
@@ -139,12 +184,22 @@ class Tabular(Source):
         """Cells of all files, gaps as ""."""
         files = self.by_site()
         if files:
-            sheet = concatenate({site: read(path, self.columns, self.separator) for site, path in files.items()})
+            sheet = concatenate({site: self.read(path) for site, path in files.items()}, self.used)
         else:
-            sheet = split_by_column(read(self.file(self.path), self.columns, self.separator), self.site)
+            sheet = split_by_column(self.read(self.file(self.path)), self.site)
         for path in self.further().values():
-            sheet = join_side_file(sheet, read(path, [], ","))
-        return replace(sheet, cells=sheet.cells.where(~sheet.cells.isin(self.missing_marks), ""))
+            sheet = join_side_file(sheet, without_marks(read(path, Form()), self.missing_marks))
+        return replace(sheet, decimal=self.decimal)
+
+    def read(self, path: Path) -> TextFile:
+        """Cells of one file, gaps as ""."""
+        form = Form(self.separator, tuple(self.columns), self.comment, self.skip)
+        return without_marks(read(path, form, self.decimal), self.missing_marks)
+
+    def used(self, column: str) -> bool:
+        """Whether a column of a file is used."""
+        roles = (self.label, self.classes, self.time, self.event, self.patient, self.split, *self.groups)
+        return column in (*self.features, *roles) or not (self.features or column in self.drop or column == ROW_NAMES)
 
     def file(self, name: str) -> Path:
         """Path of a file of `files` or `path`; refuses one that does not exist."""
@@ -155,7 +210,7 @@ class Tabular(Source):
         roles = {"site": self.site, "label": self.label, "classes": self.classes, "time": self.time}
         roles |= {"event": self.event, "patient": self.patient, "split": self.split}
         columns = list(sheet.cells.columns)
-        return choose_predictors(columns, roles, self.features, self.categorical, self.groups, self.drop)
+        return choose_predictors(columns, roles, self.features, self.categorical, self.groups, self.drop, self.dates)
 
     def complete(self, sheet: Sheet, predictors: list[str]) -> Sheet:
         """Rows that `incomplete` and `unlabelled` keep; refuses if none is left."""
@@ -164,32 +219,17 @@ class Tabular(Source):
             keep &= ~sheet.missing(predictors)
         if self.unlabelled is Unlabelled.drop:
             keep &= ~sheet.missing([column for column in (self.label, self.classes, self.time, self.event) if column])
+        if self.time and self.zero_time is ZeroTime.drop:
+            keep &= ~zero_times(sheet, self.time)
         if not keep.any():
             raise Refused(f"None of {len(keep)} rows is complete: set cohort.incomplete=keep, or drop sparse columns.")
         return sheet.filter(keep)
 
-    def patients(self, sheet: Sheet) -> NDArray[np.str_]:
-        """Name of every row's patient, str [R]; the site is part of it where hospitals number their own."""
-        if not self.patient:
-            return joined(sheet.site, sheet.row.astype(str))
-        missing = sheet.missing([self.patient])
-        sheet.refuse_first(self.patient, missing, "names no patient", "Fill it in or drop the row.")
-        own = sheet.cells[self.patient].to_numpy(dtype=str)
-        return joined(sheet.site, own) if self.local_patients else own
 
-    def notes(self, whole: Sheet, kept: Sheet) -> dict[str, str]:
-        """Origin, patients, and rows kept and left out per site."""
-        before, after = Counter(whole.site.tolist()), Counter(kept.site.tolist())
-        lost = {site: count - after[site] for site, count in before.items() if count > after[site]}
-        rows = np.unique(self.patients(kept), return_counts=True)[1]
-        return {
-            "origin": self.origin,
-            "rows": ", ".join(f"{site} {after[site]}" for site in before),
-            "patients": f"{len(rows)}, of whom {int((rows > 1).sum())} have several rows",
-            "left out": ", ".join(f"{site} {count}" for site, count in lost.items()) or "none",
-        }
-
-
-def joined(site: NDArray[np.str_], own: NDArray[np.str_]) -> NDArray[np.str_]:
-    """`site/own` of every row, str [R]."""
-    return np.strings.add(np.strings.add(site, "/"), own)
+@contextmanager
+def collecting(told: list[str]) -> Iterator[None]:
+    """Notes a refusal instead of passing it on, so that the next columns are looked at too."""
+    try:
+        yield
+    except Refused as refusal:
+        told.append(str(refusal))

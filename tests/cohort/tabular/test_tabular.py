@@ -375,7 +375,7 @@ def test_several_classes(tmp_path: Path) -> None:
     words = {"path": str(tmp_path / "a.csv"), "classes": "grade"}
     with pytest.raises(Refused, match=r"grade.*is not recorded"):
         Tabular(**words).load(0)
-    cohort = Tabular(**words, unlabelled=Unlabelled.drop).load(0)
+    cohort = Tabular(**words, unlabelled=Unlabelled.drop, features=["age"]).load(0)
     assert cohort.levels("classes") == ("0", "1", "2")
     assert cohort.predictors["classes"] == ("age",)
     with pytest.raises(Refused, match=r"No outcome: name cohort\.label, or cohort\.classes"):

@@ -1,0 +1,94 @@
+"""Predictors that should not predict: a column that numbers the patients, or all but gives the outcome away."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sim.checks import Refused
+from sim.cohort.outcomes import Binary, Categorical, Outcome, Survival
+
+FEWEST = 20  # patients; in fewer, different values in all of them say little
+MOST_SHOWN = 10
+ANSWERS = ("label", "time_days", "event")
+AUROC, RANK = 0.98, 0.9  # from which a column is told: alone it ranks events, or times, as hardly a predictor does
+ID_WORDS = "id|pid|mrn|uid|uuid|nr|no|num|number|row_?names?|row|index|patient|subject|case|record"
+NAMED_ID = re.compile(rf"(.*[_. -])?({ID_WORDS})(_?id)?|unnamed.*", re.IGNORECASE)
+
+
+def refuse_ids(table: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Refuse a column with as many values as there are patients, if these are words, or numbers from 0 or 1 on.
+
+    Other whole numbers are refused if the column is named like an id; any other column could be a measurement.
+    """
+    people, patients = pd.factorize(table["patient"])
+    if len(patients) < FEWEST:
+        return
+    for column in columns:
+        code, values = pd.factorize(table[column])
+        if len(values) != len(patients) or (code < 0).any() or not one_value_each(people, code):
+            continue
+        if numbers_patients(table[column], column):
+            raise Refused(
+                f"Column {column!r} has another value for each of {len(patients)} patients, so it is their number or "
+                f"name and predicts nothing. List it in cohort.drop, or set cohort.patient={column!r}; if it is a "
+                "measurement, name all predictors in cohort.features."
+            )
+
+
+def one_value_each(people: NDArray[np.int64], code: NDArray[np.int64]) -> bool:
+    """Whether all rows of a patient have one value, and no two patients the same; int [R] each."""
+    pairs = len(np.unique(people * (code.max() + 1) + code))
+    return bool(pairs == code.max() + 1 == people.max() + 1)
+
+
+def numbers_patients(series: pd.Series, name: str) -> bool:
+    """Whether values that differ from patient to patient are surely their numbers or names."""
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return True
+    value = series.to_numpy(dtype=np.float64)
+    if not (value == np.round(value)).all():
+        return False
+    counted = value.min() in (0, 1) and np.ptp(value) + 1 == series.nunique()
+    return bool(counted) or NAMED_ID.fullmatch(name) is not None
+
+
+def giveaways(table: pd.DataFrame, outcomes: Mapping[str, Outcome], columns: Sequence[str]) -> str:
+    """Columns that alone all but tell an outcome, each with how well; "" if there are none."""
+    if len(table) < FEWEST:
+        return ""
+    told = {}
+    answers = table[[name for name in ANSWERS if name in table]]  # few columns, as rows are chosen again and again
+    for column in columns:
+        series = table[column]
+        known = series.notna().to_numpy()
+        said = [tells(series[known], answers[known], one) for one in outcomes.values()] if known.sum() >= FEWEST else []
+        if any(said):
+            told[column] = next(filter(None, said))
+    more = f" and {len(told) - MOST_SHOWN} more" if len(told) > MOST_SHOWN else ""
+    return ", ".join(f"{column} ({words})" for column, words in list(told.items())[:MOST_SHOWN]) + more
+
+
+def tells(series: pd.Series, table: pd.DataFrame, outcome: Outcome) -> str:
+    """How well a column without gaps alone tells an outcome, in words; "" if not nearly."""
+    # Imported here because it takes a second, and the settings of a cohort are read by every command.
+    from sim.metrics.discrimination import auroc
+
+    if isinstance(outcome, Categorical):
+        return ""
+    event = table[outcome.label if isinstance(outcome, Binary) else outcome.event].to_numpy(dtype=bool)
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        if series.nunique() * FEWEST > len(series):
+            return ""  # with few patients to a level their own outcomes would be told
+        value = pd.Series(event, series.index).groupby(series, observed=True).transform("mean").to_numpy()
+    else:
+        value = series.to_numpy(dtype=np.float64)
+    score = float(auroc(value, event, np.zeros(len(value), dtype=np.int64), 1)[0])  # NaN if all or none are events
+    if abs(score - 0.5) >= AUROC - 0.5:
+        return f"AUROC {max(score, 1 - score):.3f}"
+    if isinstance(outcome, Survival) and not isinstance(series.dtype, pd.CategoricalDtype) and np.ptp(value) > 0:
+        order = np.corrcoef(pd.Series(value).rank(), table[outcome.time_days].rank())[0, 1]
+        return f"rank correlation with the time {order:.3f}" if abs(order) >= RANK else ""
+    return ""
