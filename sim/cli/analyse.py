@@ -65,9 +65,10 @@ def carry_out(
 ) -> None:
     """Run an analysis, print its answer, and write the JSON file and the figure that were asked for."""
     from sim.analyses.options import Options
-    from sim.analyses.run import analyse, check_figure_path, save_figure
+    from sim.analyses.run import analyse, check_figure_path
     from sim.cli.analysis_tables import print_report
     from sim.files import make_folder, writable_file
+    from sim.report.style import save_figure
 
     check_figure_path(figure)
     if json_file:

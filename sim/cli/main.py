@@ -48,6 +48,7 @@ def options(
 
 def main() -> None:
     """Entry point: refusals are told in a few lines with exit code 2."""
+    os.environ["MPLBACKEND"] = "agg"  # a notebook's shell hands on its own, which need not be installed here
     try:
         app()
     except Refused as refusal:
