@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.checks import Refused
 from sim.engine.evaluation import Metrics, join
 from sim.engine.messages import Broadcast, Candidates, Floats, Ints, Order, Upload
 from sim.engine.worker import Job, Worker
@@ -19,6 +20,7 @@ from sim.scratch import SHARED_MEMORY, scratch
 
 ROWS = "rows.x"  # file of the federation's features, beside those of the sites' state
 INLINE = 100_000  # bytes up to which a message travels inside the calls
+WAIT = 300.0  # seconds for all actors to begin; each imports torch
 ROOM = 1.1  # free space, as a multiple of rows and state, below which shared memory is not used
 
 
@@ -46,6 +48,14 @@ class RayCrew:
         actor: Any = ray.remote(**options)(Actor)
         self.job = [ray.put(replace(job, federation=job.federation.without_rows()))]
         self.actors: list[Any] = [actor.remote() for _ in range(workers)]
+        begun, waiting = ray.wait(
+            [one.__ray_ready__.remote() for one in self.actors], num_returns=workers, timeout=WAIT
+        )
+        if waiting:
+            raise Refused(
+                f"{len(begun)} of {workers} Ray workers began within {WAIT} s: something else holds the CPUs of this "
+                "session. Lower executor.workers, use executor=inprocess, or free them."
+            )
         self.admit(self.actors)
 
     def admit(self, actors: Sequence[Any]) -> None:

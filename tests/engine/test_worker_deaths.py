@@ -29,3 +29,19 @@ def test_an_actor_that_dies_every_time_ends_the_run_with_the_reason(
     monkeypatch.setattr(ray_actors, "Actor", Mortal)
     with pytest.raises(Refused, match=r"gave up after 3 restarts.*executor\.workers"):
         rehearse(replace(experiment(SMALL), executor=OnRay(workers=2)))
+
+
+@pytest.mark.ray
+def test_actors_that_never_begin_are_not_waited_for_for_ever(ray_here: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another program of the same session holds two of its three CPUs."""
+    import ray
+
+    holders = [ray.remote(num_cpus=1)(Mortal).remote() for _ in range(2)]
+    ray.get([holder.train.remote(None, []) for holder in holders])
+    monkeypatch.setattr(ray_actors, "WAIT", 10.0)
+    try:
+        with pytest.raises(Refused, match=r"of 3 Ray workers began within 10"):
+            rehearse(replace(experiment(SMALL), executor=OnRay(workers=3)))
+    finally:
+        for holder in holders:
+            ray.kill(holder)
