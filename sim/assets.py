@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from sim.files import expanded
+
 
 def root() -> Path:
     """Folder that holds configs/, datasets/ and experiments/."""
@@ -12,7 +14,7 @@ def root() -> Path:
 
 def locate(path: str) -> Path:
     """`path` relative to the current folder or, if it exists only there, to `root()`; an absolute path is unchanged."""
-    given = Path(path).expanduser()
+    given = expanded(path)
     ours = root() / given  # given itself, where that is absolute
     # os.path.exists, unlike Path.exists, is False for a name that is too long for the file system.
     return ours if os.path.exists(ours) and not os.path.exists(given) else given

@@ -17,6 +17,14 @@ from sim.checks import Refused
 LONGEST_NAME = 200  # bytes of a file name; file systems take 255, and drafts add a prefix and a suffix
 
 
+def expanded(path: str | Path) -> Path:
+    """A path as a user gave it, with `~` and `~name` as home folders; a shell leaves them in `--out=~/x`."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise Refused(f"{path}: no such user, or one without a home folder. Write the whole path.") from None
+
+
 def mapped(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> NDArray[np.floating]:
     """Array on a memory-mapped file that every process of this machine may share; zeros where nothing was written."""
     size = int(np.prod(shape)) * dtype.itemsize

@@ -17,43 +17,58 @@ import numba
 from numba.core import event
 from numba.extending import intrinsic
 
+from sim.checks import Refused
+from sim.scratch import private
+
 F = TypeVar("F", bound=Callable[..., Any])
 # Sums may be regrouped and multiply-adds fused, but NaN and infinity keep their meaning: they tell of divergence.
 FAST = {"reassoc", "contract", "arcp", "nsz"}
 
 
-def cache() -> str:
-    """Folder for the machine code of these sources; the user's own choice in NUMBA_CACHE_DIR wins."""
-    if numba.config.CACHE_DIR:
-        return str(numba.config.CACHE_DIR)
+ROOM = 2**24  # bytes free below which a place for machine code is passed over; all loops take about 12 MB
+
+if numba.config.DISABLE_JIT:
+    raise Refused("NUMBA_DISABLE_JIT is set: fedtrial trains in compiled loops. Unset it (unset NUMBA_DISABLE_JIT).")
+
+
+def key() -> str:
+    """Hash of the sources of all compiled loops, and of the settings in the environment that numba compiles them by."""
     mixed = hashlib.blake2b(digest_size=8)
+    for name in sorted(os.environ):
+        if name.startswith("NUMBA_") and name not in ("NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS"):
+            mixed.update(f"{name}={os.environ[name]};".encode())
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         text = path.read_bytes()
         if b"sim.jit" in text:
             mixed.update(text)
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    for parent in (base, Path(tempfile.gettempdir())):
-        folder = parent / "fedtrial" / mixed.hexdigest()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=folder).close()
-        except OSError:
-            continue
-        return str(folder)
+    return mixed.hexdigest()
+
+
+def cache() -> str:
+    """Folder for the machine code of these sources, opened by this user alone; empty if no place can be written to.
+
+    It is looked for in NUMBA_CACHE_DIR, the user's cache folder, and where temporary files go.
+    """
+    places = [numba.config.CACHE_DIR, os.environ.get("XDG_CACHE_HOME") or "~/.cache", tempfile.gettempdir()]
+    for place in filter(None, places):
+        folder = private(Path(os.path.expanduser(place)).absolute(), ROOM)
+        if folder:
+            return str(folder / key())
     return ""
 
 
 numba.config.CACHE_DIR = cache()
+KEPT = bool(numba.config.CACHE_DIR)
 
 
 def exact(function: F) -> F:
     """Compiled as written, without the global interpreter lock."""
-    return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    return cast(F, numba.njit(cache=KEPT, nogil=True, error_model="numpy")(function))
 
 
 def fast(function: F) -> F:
     """Compiled with sums regrouped for vector units, without the global interpreter lock."""
-    return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)(function))
+    return cast(F, numba.njit(cache=KEPT, nogil=True, error_model="numpy", fastmath=FAST)(function))
 
 
 def instruction(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,16 +2,23 @@
 
 import logging
 import os
+import secrets
 import signal
-import tempfile
+import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
+from sim.checks import Refused
+from sim.scratch import scratch, short_place
+
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+
+RESTARTS = 3  # of a Ray process that dies, before the reason is told
 
 
 def run_jobs(
@@ -36,7 +43,7 @@ def on_ray(
     import ray
 
     with ray_session(workers):
-        remote = ray.remote(num_cpus=1, max_retries=3, max_calls=jobs)(work)
+        remote = ray.remote(num_cpus=1, max_retries=RESTARTS, max_calls=jobs)(work)
         waiting: dict[Any, Job] = {}  # by ray.ObjectRef
         while True:
             while len(waiting) < workers and (job := next_job()) is not None:
@@ -44,7 +51,26 @@ def on_ray(
             if not waiting:
                 return
             done = ray.wait(list(waiting), num_returns=1)[0][0]
-            yield waiting.pop(done), ray.get(done)
+            with explained():
+                result = ray.get(done)
+            yield waiting.pop(done), result
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Inside, the death of a Ray process, or of Ray itself, is told in words; an exception of our own stays itself."""
+    import ray.exceptions as dead
+
+    try:
+        yield
+    except dead.RayTaskError as error:
+        raise (error.cause if isinstance(error.cause, Refused) else error) from None
+    except dead.RayError as error:
+        told = textwrap.shorten(str(error), 300)
+        raise Refused(
+            f"Ray gave up after {RESTARTS} restarts of a worker: {told} If memory ran out, use fewer workers "
+            "(executor.workers, --workers); executor=inprocess and --workers 1 need no Ray."
+        ) from None
 
 
 def run_in_fresh_process(work: Callable[[Job], Result], job: Job) -> Result:
@@ -82,25 +108,60 @@ def send_result(work: Callable[[Job], Result], job: Job, send: Connection) -> No
 
 @contextmanager
 def ray_session(workers: int) -> Iterator[None]:
-    """A private Ray session on the loopback interface, shut down on exit; a session that already runs is used as is."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    """A private Ray session that listens on the loopback interface alone, shut down on exit.
+
+    A session that already runs is used as it is, and refused if this machine's part of it has fewer CPUs than workers.
+    """
+    choose_environment()
     import ray
+    from ray.job_config import JobConfig
 
     if ray.is_initialized():
+        refuse_too_few(workers)
         yield
         return
-    with tempfile.TemporaryDirectory(prefix="fedtrial-", ignore_cleanup_errors=True) as folder:
+    # Ray would put the current folder on the workers' path. They look where this process looks, and nowhere else: a
+    # random.py that lies beside somebody's patients is not meant for us.
+    here = [os.getcwd()] if {"", os.getcwd()} & set(sys.path) else []
+    with scratch(short_place()) as folder:
         ray.init(
             address="local",
             num_cpus=workers,
             include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.ERROR,
+            job_config=JobConfig(_client_job=True, _py_driver_sys_path=here),
             _node_ip_address="127.0.0.1",
-            _temp_dir=folder,
+            _temp_dir=str(folder / "r"),  # which Ray opens to everybody; the folder around it stays shut
         )
         try:
             yield
         finally:
             ray.shutdown()
+
+
+def choose_environment() -> None:
+    """Ray's environment, before it is loaded: nothing of the user's home, `uv run` or network is taken."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if "ray" in sys.modules:  # the user's own: it has read what it found
+        return
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # the name misleads: on every system, loopback alone
+    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # else `uv run` packs the current folder, patients and all
+    os.environ["RAY_AUTH_MODE"] = "token"
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # else Ray writes one into the home folder
+
+
+def refuse_too_few(workers: int) -> None:
+    """Refuse a running Ray session with fewer CPUs on this machine than workers, who would wait for ever."""
+    import ray
+
+    here = ray.get_runtime_context().get_node_id()
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    cpus = next(int(node["Resources"].get("CPU", 0)) for node in nodes if node["NodeID"] == here)
+    if cpus < workers:
+        raise Refused(
+            f"{workers} workers in a Ray session that has {cpus} CPU on this machine: they would wait for ever. Use "
+            "fewer (executor.workers, --workers) or executor=inprocess, or call ray.shutdown() first: fedtrial starts "
+            "its own."
+        )

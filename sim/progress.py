@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sim.jit import noticed
+from sim.jit import KEPT, noticed
 
 Watch = Callable[[int], None]  # called with the amount that is done: rounds, runs, megabytes, patients
 
@@ -39,5 +39,8 @@ def bar(label: str, total: int) -> Iterator[Watch]:
 def compiling() -> Iterator[None]:
     """Inside, prints a notice when loops are compiled for this machine, which takes some seconds, once."""
     console = Console(stderr=True, highlight=False)
-    with noticed(lambda: console.print("Compiling loops for this machine; they are kept for later runs.")):
+    fate = (
+        "they are kept for later runs" if KEPT else "no folder for caches has room, so that every process does it anew"
+    )
+    with noticed(lambda: console.print(f"Compiling loops for this machine; {fate}.")):
         yield

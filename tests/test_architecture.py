@@ -35,6 +35,7 @@ GROUND = {
     "profiling",
     "progress",
     "random",
+    "scratch",
     "splitmix",
     "text",
 }

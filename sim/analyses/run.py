@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -26,7 +25,6 @@ from sim.analyses.truth import annual_changes
 from sim.checks import one_of
 from sim.config.compose import experiment, seeded
 from sim.files import writable_file
-from sim.report.style import RC
 from sim.run.prepare import deal
 
 Found = TypeVar("Found")
@@ -147,9 +145,3 @@ def check_figure_path(path: Path | None) -> None:
     if path:
         one_of(f"--figure {path}: ending", path.suffix, FIGURES)
         writable_file("--figure", path)
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure; an SVG is the same bytes every time."""
-    with mpl.rc_context(RC):
-        figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)

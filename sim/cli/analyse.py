@@ -8,12 +8,18 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from sim.files import expanded, make_folder, writable_file
+
 app = typer.Typer(no_args_is_help=True, help="Answer a question by exact sums over sites; no model is averaged.")
 OPEN = {"allow_extra_args": True}
 
 Seeds = Annotated[int, typer.Option(help="Seeds 0 to N-1, fresh patients each time; 0: the seed of the config.", min=0)]
-Json = Annotated[Path | None, typer.Option("--json", help="Also write every number to this file.")]
-Drawn = Annotated[Path | None, typer.Option("--figure", help="Also draw it (.svg, .png or .pdf).")]
+Json = Annotated[
+    Path | None, typer.Option("--json", parser=expanded, metavar="PATH", help="Also write every number to this file.")
+]
+Drawn = Annotated[
+    Path | None, typer.Option("--figure", parser=expanded, metavar="PATH", help="Also draw it (.svg, .png or .pdf).")
+]
 
 
 @app.command(context_settings=OPEN)
@@ -65,9 +71,9 @@ def carry_out(
 ) -> None:
     """Run an analysis, print its answer, and write the JSON file and the figure that were asked for."""
     from sim.analyses.options import Options
-    from sim.analyses.run import analyse, check_figure_path, save_figure
+    from sim.analyses.run import analyse, check_figure_path
     from sim.cli.analysis_tables import print_report
-    from sim.files import make_folder, writable_file
+    from sim.report.style import save_figure
 
     check_figure_path(figure)
     if json_file:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
 import typer
 
 from sim.checks import Refused, brief
-from sim.files import writable_out
+from sim.files import expanded, writable_out
 from sim.intake.options import FollowUp, Unknown
 
 if TYPE_CHECKING:
@@ -24,8 +24,13 @@ if TYPE_CHECKING:
 
 imports = typer.Typer(no_args_is_help=True, help="Import patients' records to the clinical table, for cohort=clinical.")
 
-Folder = Annotated[Path, typer.Argument(help="Folder of the export.")]
-Out = Annotated[Path, typer.Option(help="Parquet file to write; its card is written beside it, as .card.md.")]
+Folder = Annotated[Path, typer.Argument(parser=expanded, metavar="FOLDER", help="Folder of the export.")]
+Out = Annotated[
+    Path,
+    typer.Option(
+        parser=expanded, metavar="PATH", help="Parquet file to write; its card is written beside it, as .card.md."
+    ),
+]
 OnUnknown = Annotated[Unknown, typer.Option(help="A cell that is not understood: refuse it, or skip and count it.")]
 Follow = Annotated[FollowUp, typer.Option(help="Follow the living to the end of the export, or to their last contact.")]
 Codes = Annotated[Path | None, typer.Option(help="YAML of your own codes, such as ICD-10; see docs/cohorts.md.")]

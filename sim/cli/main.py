@@ -16,6 +16,7 @@ from rich.table import Table
 from sim.checks import Refused, one_of, print_refusal
 from sim.cli.analyse import app as analyses
 from sim.cli.cohort_import import imports
+from sim.files import expanded, make_folder, writable_file
 from sim.profiling import profiled, stage
 
 app = typer.Typer(
@@ -48,6 +49,7 @@ def options(
 
 def main() -> None:
     """Entry point: refusals are told in a few lines with exit code 2."""
+    os.environ["MPLBACKEND"] = "agg"  # a notebook's shell hands on its own, which need not be installed here
     try:
         app()
     except Refused as refusal:
@@ -104,10 +106,22 @@ def carry_out(words: list[str], name: str, seeds: int, metric: str, workers: int
 
 @app.command()
 def predict(
-    run: Annotated[Path, typer.Argument(help="Folder of a run, such as results/runs/quickstart/0123456789ab.")],
-    file: Annotated[Path, typer.Argument(help="Rows with the cohort's columns, CSV (also .gz) or Parquet.")],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            parser=expanded, metavar="RUN", help="Folder of a run, such as results/runs/quickstart/0123456789ab."
+        ),
+    ],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            parser=expanded, metavar="FILE", help="Rows with the cohort's columns, CSV (also .gz) or Parquet."
+        ),
+    ],
     site: Annotated[str, typer.Option(help="Whose model or standardisation, where each site has its own.")] = "",
-    out: Annotated[Path | None, typer.Option(help="Where the predictions go (.parquet or .csv).")] = None,
+    out: Annotated[
+        Path | None, typer.Option(parser=expanded, metavar="PATH", help="Where the predictions go (.parquet or .csv).")
+    ] = None,
     model: Annotated[str, typer.Option(help="final, or best by validation loss.")] = "final",
     separator: Annotated[str, typer.Option(help="Between the cells of a CSV; \\t for a tab.")] = ",",
     missing: Annotated[list[str] | None, typer.Option(help="A word for 'not recorded' beside the usual ones.")] = None,
@@ -120,7 +134,12 @@ def predict(
 
 
 @app.command()
-def report(folder: Annotated[Path, typer.Argument(help="Folder of a study, such as results/runs/quickstart.")]) -> None:
+def report(
+    folder: Annotated[
+        Path,
+        typer.Argument(parser=expanded, metavar="FOLDER", help="Folder of a study, such as results/runs/quickstart."),
+    ],
+) -> None:
     """Tables, figures and page of a study again, from its records."""
     publish(folder)
 
@@ -164,7 +183,12 @@ def sketch(
 def make(
     context: typer.Context,
     engine: Annotated[str, typer.Argument(help="synthea; then key=value settings such as cancer=breast,lung.")],
-    out: Annotated[Path, typer.Option(help="Parquet file to write; its card goes beside it, as .card.md.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            parser=expanded, metavar="PATH", help="Parquet file to write; its card goes beside it, as .card.md."
+        ),
+    ],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
 ) -> None:
     """Make a cohort with the Synthea engine (extra `synthea`). Stop it whenever you like: the same command goes on."""
@@ -176,7 +200,9 @@ def make(
 @app.command(context_settings={"allow_extra_args": True})
 def partition(
     context: typer.Context,
-    figure: Annotated[Path | None, typer.Option(help="Where the figure goes (.svg, .png or .pdf).")] = None,
+    figure: Annotated[
+        Path | None, typer.Option(parser=expanded, metavar="PATH", help="Where the figure goes (.svg, .png or .pdf).")
+    ] = None,
 ) -> None:
     """Print and plot who holds what, for key=value overrides such as partition=dirichlet partition.alpha=0.1."""
     from sim.cli.partition import describe_partition
@@ -186,13 +212,15 @@ def partition(
 
 @app.command()
 def verify(
-    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the certificates to this file.")] = None,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", parser=expanded, metavar="PATH", help="Also write the certificates to this file."),
+    ] = None,
     only: Annotated[str, typer.Option(help="One entry of an axis, such as scaffold or krum.")] = "",
 ) -> None:
     """Prove every entry of every axis against closed forms; exit 1 if one fails."""
     from dataclasses import asdict
 
-    from sim.files import make_folder, writable_file
     from sim.progress import compiling
     from sim.verify import certificates
     from sim.verify.certificates import TABLES

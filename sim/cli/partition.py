@@ -15,6 +15,7 @@ from sim.partition.base import digest
 from sim.partition.case_mix import column_skews
 from sim.partition.describe import describe, skew
 from sim.report.partition_figure import partition_figure
+from sim.report.style import save_figure
 from sim.run.prepare import gather
 from sim.shift.summary import changed_columns
 
@@ -52,5 +53,5 @@ def describe_partition(console: Console, overrides: Sequence[str], figure: Path 
     path = figure or Path(wanted.results.dir) / f"partition-{fingerprint[:12]}.svg"
     make_folder(path.parent)
     columns = wanted.partition.columns if isinstance(wanted.partition, Affinity) else AffinityColumns()
-    partition_figure(cohort, outcome, sites, frame, columns.demographic).savefig(path)
+    save_figure(partition_figure(cohort, outcome, sites, frame, columns.demographic), path)
     console.print(f"Figure: {path}", soft_wrap=True)

@@ -21,6 +21,7 @@ from sim.engine.loops import OwnLoop
 from sim.engine.references import REFERENCES, Reference
 from sim.engine.simulation import Evaluation
 from sim.federation.split import Split
+from sim.files import expanded
 from sim.local.settings import Training
 from sim.methods.aggregators import AGGREGATORS
 from sim.methods.aggregators.base import Aggregator
@@ -73,6 +74,7 @@ class Results:
     def __post_init__(self) -> None:
         if not self.dir:
             raise Refused("results.dir is empty: name a folder.")
+        self.dir = str(expanded(self.dir))
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,12 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.arrays import Floats, Ints
+from sim.checks import Refused
 from sim.engine.evaluation import Metrics, join
 from sim.engine.messages import Broadcast, Candidates, Order, Upload
 from sim.engine.worker import Job, Worker
+from sim.processes import RESTARTS, explained
+from sim.scratch import SHARED_MEMORY, scratch
 
 ROWS = "rows.x"  # file of the federation's features, beside those of the sites' state
 INLINE = 100_000  # bytes up to which a message travels inside the calls
+WAIT = 300.0  # seconds for all actors to begin; each imports torch
 ROOM = 1.1  # free space, as a multiple of rows and state, below which shared memory is not used
 
 
@@ -39,25 +42,34 @@ class RayCrew:
         # Tasks may run more than once after a crash; an order is a pure function of what it reads, so nothing is lost.
         options: dict[str, Any] = {
             "num_cpus": 1,
-            "max_restarts": -1,
-            "max_task_retries": -1,
+            "max_restarts": RESTARTS,
+            "max_task_retries": RESTARTS,
             "scheduling_strategy": node,
         }
         actor: Any = ray.remote(**options)(Actor)
         self.job = [ray.put(replace(job, federation=job.federation.without_rows()))]
         self.actors: list[Any] = [actor.remote() for _ in range(workers)]
+        begun, waiting = ray.wait(
+            [one.__ray_ready__.remote() for one in self.actors], num_returns=workers, timeout=WAIT
+        )
+        if waiting:
+            raise Refused(
+                f"{len(begun)} of {workers} Ray workers began within {WAIT} s: something else holds the CPUs of this "
+                "session. Lower executor.workers, use executor=inprocess, or free them."
+            )
         self.admit(self.actors)
 
     def admit(self, actors: Sequence[Any]) -> None:
         """Have actors open the job."""
-        self.ray.get([actor.open.remote(self.job, self.folder) for actor in actors])
+        with explained():
+            self.ray.get([actor.open.remote(self.job, self.folder) for actor in actors])
 
     @classmethod
     @contextmanager
     def open(cls, job: Job, workers: int) -> Iterator["RayCrew"]:
         """The crew, and a folder for the sites' state, both gone afterwards."""
-        with tempfile.TemporaryDirectory(prefix="fedtrial-", dir=memory(job.shared_bytes)) as folder:
-            crew = cls(job, workers, Path(folder))
+        with scratch(memory(job.shared_bytes)) as folder:
+            crew = cls(job, workers, folder)
             try:
                 yield crew
             finally:
@@ -97,7 +109,8 @@ class RayCrew:
         busy = [(actor, share) for actor, share in zip(self.actors, shares, strict=True) if share]
         answers: dict[int, Any] = {}
         while busy:
-            given = self.ray.get([call(*one) for one in busy])
+            with explained():
+                given = self.ray.get([call(*one) for one in busy])
             for (_, share), done in zip(busy, given, strict=True):
                 answers.update(zip(share, done or [], strict=done is not None))
             busy = [one for one, done in zip(busy, given, strict=True) if done is None]
@@ -151,5 +164,5 @@ def pack(costs: Sequence[float], workers: int) -> list[list[int]]:
 
 def memory(size: int) -> str | None:
     """Where files are held in memory, if so many bytes fit; None for the usual place of temporary files."""
-    place = "/dev/shm"
+    place = SHARED_MEMORY
     return place if os.path.isdir(place) and shutil.disk_usage(place).free > ROOM * size else None

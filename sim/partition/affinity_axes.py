@@ -5,7 +5,7 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from scipy.special import ndtr
+import scipy
 
 from sim.arrays import Bools, Floats, Ints
 from sim.checks import Refused
@@ -46,7 +46,7 @@ def draw_sites(settings: AffinitySettings, seed: int, draw: int) -> DrawnSites:
     """Sites of the draw with this number: sizes, and archetypes, which change the sizes where they are on."""
     keyed, sites = partial(normals, seed, "affinity", draw), settings.sites
     size = relative_sizes(sites, settings.power, settings.sigma, settings.sizes, keyed("size", shape=(sites,)))
-    kind = archetype.archetypes_of(settings.archetypes, ndtr(keyed("archetype", shape=(sites,))))
+    kind = archetype.archetypes_of(settings.archetypes, scipy.special.ndtr(keyed("archetype", shape=(sites,))))
     if settings.kappa.archetype:
         factor = np.array([settings.archetypes[name].size for name in sorted(settings.archetypes)])
         size = size * factor[kind] ** settings.kappa.archetype
@@ -84,7 +84,9 @@ def by_geography(settings: AffinitySettings, cohort: Cohort, patients: LabelledP
             raise Refused(f"partition.columns.latitude={columns.latitude!r}: nobody has a place. Name other columns.")
 
         def catchments(sites: DrawnSites) -> list[Axis]:
-            seat = known[(ndtr(sites.normals("seat", shape=(sites.number,))) * len(known)).astype(np.int64)]
+            seat = known[
+                (scipy.special.ndtr(sites.normals("seat", shape=(sites.number,))) * len(known)).astype(np.int64)
+            ]
             return [axes.catchment(latitude, longitude, seat, settings.catchment_km)]
 
         return catchments
@@ -93,7 +95,7 @@ def by_geography(settings: AffinitySettings, cohort: Cohort, patients: LabelledP
 
     def homes(sites: DrawnSites) -> list[Axis]:
         # Systematic sampling: each region has its share of the sites, give or take one.
-        place = (np.arange(sites.number) + ndtr(sites.normals("region", shape=(1,)))) / sites.number
+        place = (np.arange(sites.number) + scipy.special.ndtr(sites.normals("region", shape=(1,)))) / sites.number
         return [axes.home(region, np.searchsorted(ends, place, side="right"))]
 
     return homes

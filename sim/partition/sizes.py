@@ -1,7 +1,7 @@
 """Sizes of sites, fixed before patients are dealt: power law, log-normal law, given weights, or their product."""
 
 import numpy as np
-from scipy.special import ndtri
+import scipy
 
 from sim.arrays import Floats, Ints
 from sim.random import inside, key, scatter
@@ -10,7 +10,7 @@ from sim.random import inside, key, scatter
 def normals(seed: int, *path: int | str, shape: tuple[int, ...]) -> Floats:
     """Standard normals in an array of this shape, each keyed by its indices: a longer axis keeps the first of them."""
     axes = np.meshgrid(*(np.arange(length) for length in shape), indexing="ij")
-    return np.asarray(ndtri(inside(scatter(key(seed, "partition", *path), *axes))))
+    return np.asarray(scipy.special.ndtri(inside(scatter(key(seed, "partition", *path), *axes))))
 
 
 def relative_sizes(sites: int, power: float, sigma: float, given: list[float], z: Floats) -> Floats:

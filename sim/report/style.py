@@ -2,14 +2,21 @@
 
 import io
 import re
-from collections.abc import Iterable, Sequence
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 from numpy.typing import NDArray
 
 from sim.report.rows import MethodRow, SiteRow
@@ -22,9 +29,35 @@ DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
 GREY = "#555555"
 WIDTH = 7.6  # inches, of every figure
 
+BUNDLED = Path(mpl.get_data_path()) / "fonts" / "ttf"
+# For letters that DejaVu Sans lacks, if installed; texts without such letters do not depend on what is installed.
+WIDER = (
+    *("Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans JP", "Noto Sans SC", "Noto Sans KR", "Source Han Sans"),
+    *("WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "IPAGothic", "NanumGothic", "Droid Sans Fallback", "Unifont"),
+    *("Hiragino Sans", "PingFang SC", "Apple SD Gothic Neo", "Arial Unicode MS", "Yu Gothic", "Malgun Gothic"),
+)
+UNREADABLE = "Glyph .* missing from"  # how matplotlib begins to say that it draws a box
+
+
+def families() -> list[str]:
+    """DejaVu Sans from the files that ship with matplotlib, whatever other copy is installed; then wider fonts."""
+    for path in sorted(BUNDLED.glob("DejaVuSans*.ttf")):
+        fontManager.addfont(path)
+        fontManager.ttflist.insert(0, fontManager.ttflist.pop())  # of equals, the first is taken
+    installed = {entry.name for entry in fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in WIDER if name in installed)]
+
+
+def defaults() -> dict[str, Any]:
+    """Settings as matplotlib ships them, whatever a matplotlibrc says; without those of windows and backends."""
+    apart = ("backend", "interactive", "toolbar", "webagg", "tk.", "savefig.directory", "date.epoch")
+    return {name: value for name, value in mpl.rcParamsDefault.items() if not name.startswith(apart)}
+
+
 RC = {
+    **defaults(),
     **sns.axes_style("ticks"),
-    "font.family": ["DejaVu Sans"],  # ships with matplotlib, so that the bytes do not depend on installed fonts
+    "font.family": families(),
     "font.size": 9,
     "axes.titlesize": 9.5,
     "axes.labelsize": 9,
@@ -112,10 +145,42 @@ def move_apart(heights: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
     return placed
 
 
+@contextmanager
+def readable() -> Iterator[None]:
+    """Inside, figures are drawn in our style; letters that no font has are told once, when everything is drawn."""
+    with mpl.rc_context(RC), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    lacking = False
+    for one in caught:
+        if re.match(UNREADABLE, str(one.message)):
+            lacking = True
+        else:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    if lacking:
+        tell_unreadable()
+
+
+@lru_cache(maxsize=1)
+def tell_unreadable() -> None:
+    """Say, once in a process, that figures show boxes in place of letters."""
+    print(
+        "Figures: no installed font has some letters of the names, which are drawn as boxes; tables have them. "
+        "Install one that has, such as Noto Sans CJK, and draw again.",
+        file=sys.stderr,
+    )
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure; an SVG is the same bytes every time."""
+    with readable():
+        figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
 def svg(figure: Figure) -> str:
     """A figure as SVG for a page, without date, prolog, metadata and comments, so that it refers to nothing outside."""
     memory = io.StringIO()
-    with mpl.rc_context(RC):
+    with readable():
         figure.savefig(memory, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = memory.getvalue()
     return re.sub(r"<metadata>.*?</metadata>\s*|<!--.*?-->\s*", "", text[text.index("<svg") :], flags=re.DOTALL)

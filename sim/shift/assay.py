@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
+import scipy
 
 from sim.shift.base import ShiftDials, SiteDraws, flags, in_type_of, moments, numbers, refuse_repeats
 
@@ -56,7 +56,7 @@ class Assay(ShiftDials):
             _, sd = moments(value)
             slope = np.exp(gain * draws.site_normals("assay", "gain", name))
             level = offset * sd * draws.site_normals("assay", "offset", name)
-            error = noise * sd * ndtri(draws.row_uniforms("assay", "noise", name))
+            error = noise * sd * scipy.special.ndtri(draws.row_uniforms("assay", "noise", name))
             changed[name] = slope[draws.site] * value + level[draws.site] + error
         missed, false = self.value("insensitivity", het), self.value("unspecificity", het)
         for name in self.binary if missed or false else []:

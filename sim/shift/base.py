@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy.special import betaincinv, ndtri
 
 from sim.arrays import Bools, Floats, Ints, Names, Words
 from sim.checks import Refused, one_of, within
@@ -79,11 +79,11 @@ class SiteDraws:
 
     def site_normals(self, *path: str) -> Floats:
         """Standard normals of the sites, [S], from `site_uniforms`."""
-        return np.asarray(ndtri(self.site_uniforms(*path)))
+        return np.asarray(scipy.special.ndtri(self.site_uniforms(*path)))
 
     def site_shares(self, mean: float, a: float, b: float, *path: str) -> Floats:
         """Shares of the sites, [S]: Beta(a, b) variates scaled to this mean and cut off at 1."""
-        drawn = np.asarray(betaincinv(a, b, self.site_uniforms(*path)))
+        drawn = np.asarray(scipy.special.betaincinv(a, b, self.site_uniforms(*path)))
         return np.minimum(mean * drawn * (a + b) / a, 1.0)
 
     def row_uniforms(self, *path: str) -> Floats:

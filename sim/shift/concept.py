@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, logit
+import scipy
 
 from sim.arrays import Floats
 from sim.checks import Refused, within
@@ -50,7 +50,7 @@ class Practice:
         sites = len(draws.names)
         share = np.bincount(draws.site, weights=treated, minlength=sites) / np.bincount(draws.site, minlength=sites)
         with np.errstate(divide="ignore"):
-            wanted = expit(logit(share) + self.spread * draws.site_normals("practice"))
+            wanted = scipy.special.expit(scipy.special.logit(share) + self.spread * draws.site_normals("practice"))
         more = np.where(share < 1, (wanted - share) / np.maximum(1 - share, 1e-300), 0.0)
         less = np.where(share > 0, (share - wanted) / np.maximum(share, 1e-300), 0.0)
         u = draws.row_uniforms("practice")
@@ -89,7 +89,7 @@ class Concept:
             add += effect[draws.site] * self.facts(cohort.table, name)
         before = truth[outcome].to_numpy(dtype=np.float64)
         with np.errstate(divide="ignore"):
-            after = expit(logit(before) + add)
+            after = scipy.special.expit(scipy.special.logit(before) + add)
         left = truth.drop(columns=GAIN, errors="ignore").assign(**{outcome: after})
         return redraw_label(cohort, outcome, cohort.table, left, before, draws)
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, logit
+import scipy
 
 from sim.arrays import Bools, Floats
 from sim.checks import within
@@ -91,12 +91,12 @@ class Missing(ShiftDials):
     ) -> Floats:
         """Probability of a gap in every row of a column, [R]; `driver` [R] is that of `driver_logit`."""
         share = np.minimum(draws.site_shares(rate, 2, 8, "missing", "rate", name), MOST)
-        score = logit(share)[draws.site] + driver
+        score = scipy.special.logit(share)[draws.site] + driver
         if mnar := self.value("mnar", het):
             score += mnar * np.nan_to_num(
                 standardised(as_numbers(table[name], f"shift.missing.blocks: {name!r}")), nan=0.0
             )
-        return np.asarray(expit(score))
+        return np.asarray(scipy.special.expit(score))
 
 
 def standardised(value: Floats) -> Floats:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -10,6 +9,7 @@ import yaml
 from sim.assets import root
 from sim.checks import Refused, one_of, within
 from sim.cohort.tabular.unreadable import not_text
+from sim.files import expanded
 from sim.metrics import METRICS
 from sim.study.dial import Dial, dial_scenarios
 
@@ -70,7 +70,7 @@ class Study:
 def load(name: str) -> Study:
     """Study of experiments/<name>.yaml, or of a path to such a file; refuses a file that is missing or no study."""
     folder = root() / "experiments"
-    path = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
+    path = expanded(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
     if not path.is_file():
         if path.parent == folder:
             one_of("study", name, [known.stem for known in folder.glob("*.yaml")])

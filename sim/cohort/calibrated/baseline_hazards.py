@@ -3,8 +3,7 @@
 from functools import cache
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import ndtri
+import scipy
 
 from sim.arrays import Floats
 from sim.cohort.calibrated.centres import centres
@@ -38,7 +37,7 @@ def baseline(name: str, hard: frozenset[Hard] = frozenset(), features: int = 0) 
     """
     table, plain = law((name,)), centres(0, 1, het=0, tau=0, cancers=(name,))
     u, world = quasi_random(SAMPLE), World(table, hard - {Hard.stage_effects})
-    sum_of_genes = total_sd(effects(features, (name,)))[0] * ndtri(u(Ask.GENES))
+    sum_of_genes = total_sd(effects(features, (name,)))[0] * scipy.special.ndtri(u(Ask.GENES))
     sample = draw_patients(u, np.zeros(SAMPLE, dtype=np.int64), world, plain, lambda cancer: sum_of_genes)
     responders = np.log(population()["responder_hazard"].number)
 
@@ -64,6 +63,6 @@ def baseline(name: str, hard: frozenset[Hard] = frozenset(), features: int = 0) 
             survival = sum(chance * np.exp(-np.exp(log_h) * rate) for chance, rate in kind)
             return float(np.mean(survival) - min(published, MAX_SURVIVAL))
 
-        return float(np.exp(brentq(excess, np.log(1e-7), np.log(1e3), xtol=1e-10)))
+        return float(np.exp(scipy.optimize.brentq(excess, np.log(1e-7), np.log(1e3), xtol=1e-10)))
 
     return np.array([solve(published, stage) for stage, published in enumerate(table.survival_5y[0])])

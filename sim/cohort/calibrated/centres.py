@@ -7,8 +7,8 @@ number of centres, nor on the patients, nor on the seed of the run; `het` and `t
 from dataclasses import dataclass, fields
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import betaincinv, gammaincinv, ndtr, ndtri
 
 from sim.arrays import Floats
 from sim.cohort.calibrated.published import RACES, Law, centre_variation, population
@@ -65,21 +65,21 @@ def centres(
         return inside(scatter(key(consortium, "centre", *effect), numbers))
 
     def normal(*effect: str | int) -> Floats:
-        return np.asarray(ndtri(draw(*effect)))
+        return np.asarray(scipy.special.ndtri(draw(*effect)))
 
     vendor = np.floor(centre_variation()["vendors"].number * draw("vendor")).astype(np.int64)
 
     def lacks(panel: int) -> NDArray[np.bool_]:
-        of_vendor = ndtri(inside(scatter(key(consortium, "vendor", "panel", panel), vendor)))
+        of_vendor = scipy.special.ndtri(inside(scatter(key(consortium, "vendor", "panel", panel), vendor)))
         common = centre_variation()["vendor_share"].number
         both = np.sqrt(common) * of_vendor + np.sqrt(1 - common) * normal("panel", panel)
-        return np.asarray(ndtr(both) < het * centre_variation()["panel"].number)
+        return np.asarray(scipy.special.ndtr(both) < het * centre_variation()["panel"].number)
 
     def sd(effect: str) -> Floats:
         return het * centre_variation()[effect].number * normal(effect)
 
     def beta(effect: str, *of: str) -> Floats:
-        return np.asarray(het * betaincinv(*centre_variation()[effect].value, draw(effect, *of)))
+        return np.asarray(het * scipy.special.betaincinv(*centre_variation()[effect].value, draw(effect, *of)))
 
     accrual, width = centre_variation()["cutoff_years"].value
     lost, excess = centre_variation()["loss_per_year"].value
@@ -118,14 +118,14 @@ def race_shares(het: float, u: Floats) -> Floats:
     mean = population()["race"].value
     if het == 0:
         return np.tile(mean, (len(u), 1))
-    drawn = gammaincinv(centre_variation()["race_concentration"].number / het**2 * mean, u)
+    drawn = scipy.special.gammaincinv(centre_variation()["race_concentration"].number / het**2 * mean, u)
     return np.asarray(drawn / drawn.sum(1, keepdims=True))
 
 
 def relative_sizes(consortium: int, sites: int, het: float) -> Floats:
     """Log-normal relative sizes of the centres, [S]."""
     u = inside(scatter(key(consortium, "centre", "size"), np.arange(sites)))
-    return np.asarray(np.exp(het * centre_variation()["size"].number * ndtri(u)))
+    return np.asarray(np.exp(het * centre_variation()["size"].number * scipy.special.ndtri(u)))
 
 
 def referral_factors(consortium: int, sites: int, boost: float, law: Law) -> tuple[Floats, Floats]:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import expit, logit, ndtri
 
 from sim.arrays import Floats
 from sim.cohort.calibrated.centres import Centres
@@ -115,17 +115,17 @@ def measure(u: Uniforms, people: TruePatients, centre: Indices, world: World, at
     """Stage, markers and score as each centre records them; centre [n] is the row of `at`."""
     upstaged = (u(Ask.UPSTAGE) < at.upstage[centre]) & (people.stage < DISTANT)
     with np.errstate(divide="ignore"):
-        rate = logit(at.missing)  # minus infinity where nothing is missing; [S, 3]
+        rate = scipy.special.logit(at.missing)  # minus infinity where nothing is missing; [S, 3]
     more = centre_variation()["missing_frail"].number * people.frail
     more += centre_variation()["missing_distant"].number * (people.stage == DISTANT) * world.law.staged[people.cancer]
 
     def gap(ask: Ask, column: int) -> Flags:
-        missing: Flags = u(ask) < expit(rate[centre, column] + more)
+        missing: Flags = u(ask) < scipy.special.expit(rate[centre, column] + more)
         return missing | at.panels[centre, 0] if world.marker_gaps else missing
 
     measured = at.offset[centre] + at.gain[centre] * people.score_z
     if at.noise.any():
-        measured += at.noise[centre] * ndtri(u(Ask.ASSAY_SCORE))
+        measured += at.noise[centre] * scipy.special.ndtri(u(Ask.ASSAY_SCORE))
     marker_1, marker_2 = (
         assay(u(ask), marker, centre, at)
         for ask, marker in ((Ask.ASSAY_1, people.marker_1), (Ask.ASSAY_2, people.marker_2))

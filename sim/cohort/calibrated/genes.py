@@ -1,8 +1,8 @@
 """Genes: many features like gene expression, few of them prognostic, in panels that some centres lack."""
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from sim.arrays import Floats
 from sim.cohort.calibrated.published import population
@@ -66,7 +66,7 @@ def fill_expression(x: NDArray[np.float32], seed: int, centre: NDArray[np.int64]
     start = scatter(key(seed, "calibrated", "genes"), centre)
     for panel in panels(x.shape[1]):
         place = row[:, None] * MAX_FEATURES + np.arange(panel.start, panel.stop)
-        z = ndtri(inside(counted(start[:, None], place)))
+        z = scipy.special.ndtri(inside(counted(start[:, None], place)))
         for at in range(1, z.shape[1]):
             z[:, at] = correlation * z[:, at - 1] + np.sqrt(1 - correlation**2) * z[:, at]
         x[:, panel] = z

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr
+import scipy
 
 from sim.cohort.calibrated import genes
 from sim.cohort.calibrated.published import OLDEST, STAGES, YOUNGEST, Law, population, stage_shares
@@ -65,7 +65,7 @@ def mean_change(law: Law) -> list[float]:
     """Log annual change of all new cases of every cancer."""
     location, scale = law.age_normal.T
     youngest, young, oldest = (
-        ndtr((age - location) / scale) for age in (YOUNGEST, population()["young"].number, OLDEST)
+        scipy.special.ndtr((age - location) / scale) for age in (YOUNGEST, population()["young"].number, OLDEST)
     )
     share = (young - youngest) / (oldest - youngest)
     distant = np.array([stage_shares(name)[2] for name in law.names])

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import expit, ndtr, ndtri
 
 from sim.arrays import Floats
 from sim.cohort.calibrated.centres import Centres
@@ -74,17 +74,17 @@ def draw_patients(
     mean = if_public * (chance @ [1 - share_black, share_black]) + if_black * share_black
     later = at.stage[centre] + if_public * public + if_black * black - mean
     asked = u(Ask.STAGE)
-    beyond_local, distant = (asked > expit(logit[cancer] - later) for logit in law.stage.T)
+    beyond_local, distant = (asked > scipy.special.expit(logit[cancer] - later) for logit in law.stage.T)
 
     at_65, per_year, if_public = base["frail"].value
-    frail = u(Ask.FRAIL) < expit(at_65 + per_year * (age - 65) + if_public * public)
+    frail = u(Ask.FRAIL) < scipy.special.expit(at_65 + per_year * (age - 65) + if_public * public)
     carries = law.marker[:, 0][cancer] + law.marker_black[cancer] * black + law.marker_distant[cancer] * distant
-    marker_1 = u(Ask.MARKER_1) < expit(carries)
-    marker_2 = u(Ask.MARKER_2) < expit(law.marker[:, 1])[cancer]
-    score = ndtri(u(Ask.SCORE))
+    marker_1 = u(Ask.MARKER_1) < scipy.special.expit(carries)
+    marker_2 = u(Ask.MARKER_2) < scipy.special.expit(law.marker[:, 1])[cancer]
+    score = scipy.special.ndtri(u(Ask.SCORE))
 
     per_year, if_frail, if_public = base["treated"].value
-    practice = expit(at.practice[centre] + per_year * (age - 65) + if_frail * frail + if_public * public)
+    practice = scipy.special.expit(at.practice[centre] + per_year * (age - 65) + if_frail * frail + if_public * public)
     treated = u(Ask.TREATED) < (0.5 if world.randomised else practice)
 
     if_frail, per_year, per_score = base["response"].value
@@ -119,8 +119,8 @@ def draw_patients(
         marker_2=marker_2,
         score_z=score,
         treated=treated,
-        response_control=expit(control),
-        response_treated=expit(control + gain),
+        response_control=scipy.special.expit(control),
+        response_treated=scipy.special.expit(control + gain),
         log_hazard=hazard,
         fading=fading if Hard.time_varying in world.hard else None,
     )
@@ -139,6 +139,6 @@ def draw_category(u: Floats, weights: Floats, centre: Indices) -> Indices:
 def draw_age(u: Floats, cancer: Indices, centre: Indices, law: Law, at: Centres) -> Floats:
     """Ages at diagnosis in years: truncated normal, by its quantile function; [n]."""
     location, scale = law.age_normal[:, 0] + at.age_years[:, None], law.age_normal[:, 1]  # [S, cancers], [cancers]
-    low, high = ndtr((YOUNGEST - location) / scale), ndtr((OLDEST - location) / scale)
+    low, high = scipy.special.ndtr((YOUNGEST - location) / scale), scipy.special.ndtr((OLDEST - location) / scale)
     inside = low[centre, cancer] + u * (high - low)[centre, cancer]
-    return np.asarray(location[centre, cancer] + scale[cancer] * ndtri(inside))
+    return np.asarray(location[centre, cancer] + scale[cancer] * scipy.special.ndtri(inside))

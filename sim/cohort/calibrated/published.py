@@ -6,10 +6,9 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import scipy
 import yaml
 from numpy.typing import NDArray
-from scipy.optimize import brentq, root
-from scipy.special import expit, logit, ndtr
 
 from sim import assets
 from sim.arrays import Floats
@@ -113,9 +112,9 @@ def law(names: tuple[str, ...]) -> Law:
     prevalence = np.array([[row["marker_1"].value[0], row["marker_2"].value[0]] for row in rows])
     share_black = float(population()["race"].value[RACES.index("black")])
     near, distant = np.array([carrier_shares(name) for name in names]).T
-    marker = logit(prevalence)
+    marker = scipy.special.logit(prevalence)
     marker[:, 0] = [intercept(p, share_black, odds) for p, odds in zip(near, black, strict=True)]
-    control, with_marker, without = logit(np.array([row["response"].value for row in rows])).T
+    control, with_marker, without = scipy.special.logit(np.array([row["response"].value for row in rows])).T
     return Law(
         names=names,
         share=cases / cases.sum(),
@@ -123,13 +122,13 @@ def law(names: tuple[str, ...]) -> Law:
         age_normal=np.array([parent_normal(*row["age_years"].value) for row in rows]),
         male=np.array([row["male"].number for row in rows]),
         staged=np.array(["stage" in row for row in rows]),
-        stage=np.array([logit(np.cumsum(stage_shares(name))[:2]) for name in names]),
+        stage=np.array([scipy.special.logit(np.cumsum(stage_shares(name))[:2]) for name in names]),
         survival_5y=np.array([np.broadcast_to(row["survival_5y"].value, 3) for row in rows]),
         shape=np.array([row["shape"].number for row in rows]),
         log_hazard=np.array([effects(row) for row in rows]),
         marker=marker,
         marker_black=black,
-        marker_distant=logit(distant) - logit(near),
+        marker_distant=scipy.special.logit(distant) - scipy.special.logit(near),
         second=np.array([row["predictive"].number == 2 for row in rows]),
         response=np.stack([control, without - control, with_marker - without], axis=1),
         trend=np.array([log_annual_change(row) for row in rows]).reshape(-1, 2, 2),
@@ -180,10 +179,10 @@ def intercept(prevalence: float, share: float, log_odds: float) -> float:
     """Logit of the prevalence outside a group of share `share`, such that the overall prevalence is as given."""
 
     def excess(at: float) -> float:
-        return float((1 - share) * expit(at) + share * expit(at + log_odds) - prevalence)
+        return float((1 - share) * scipy.special.expit(at) + share * scipy.special.expit(at + log_odds) - prevalence)
 
-    middle = float(logit(prevalence))
-    return float(brentq(excess, middle - abs(log_odds) - 1e-9, middle + abs(log_odds) + 1e-9))
+    middle = float(scipy.special.logit(prevalence))
+    return float(scipy.optimize.brentq(excess, middle - abs(log_odds) - 1e-9, middle + abs(log_odds) + 1e-9))
 
 
 def parent_normal(mean: float, sd: float) -> tuple[float, float]:
@@ -193,12 +192,12 @@ def parent_normal(mean: float, sd: float) -> tuple[float, float]:
         location, scale = guess[0], np.exp(guess[1])
         ends = (np.array([YOUNGEST, OLDEST]) - location) / scale
         density = np.exp(-0.5 * ends**2) / np.sqrt(2 * np.pi)
-        mass = ndtr(ends[1]) - ndtr(ends[0])
+        mass = scipy.special.ndtr(ends[1]) - scipy.special.ndtr(ends[0])
         drift = (density[0] - density[1]) / mass
         variance = 1 + (ends[0] * density[0] - ends[1] * density[1]) / mass - drift**2
         return np.array([location + scale * drift - mean, scale * np.sqrt(variance) - sd])
 
-    found = root(excess, np.array([mean, np.log(sd)]), tol=1e-10)
+    found = scipy.optimize.root(excess, np.array([mean, np.log(sd)]), tol=1e-10)
     if not found.success:
         raise ArithmeticError(f"no truncated normal on [{YOUNGEST:g}, {OLDEST:g}] has mean {mean:g} and sd {sd:g}")
     return float(found.x[0]), float(np.exp(found.x[1]))

