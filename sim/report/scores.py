@@ -1,10 +1,12 @@
 """The primary metric of a study on the test patients: by site and round, by round, and at the end of every run."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from sim.arrays import Floats
 from sim.metrics import METRICS
 from sim.metrics.convergence import first_reach
 from sim.study.results import StudyRecords
@@ -21,12 +23,26 @@ class Scores:
     curve   CELL, seed, run, status, round, merit, defined, mb: one row per (run, round); merit = mean over sites
     final   rows of `site` at the last round of runs that finished
     end     rows of `curve` at the last round of every run, with target, reached, mb_to_target, mb_total, mb_visit
+    overlap (scenario, site) -> how far test patients of seeds overlap, mean over runs, of site "" all; see `OVERLAPS`
     """
 
     site: pd.DataFrame
     curve: pd.DataFrame
     final: pd.DataFrame
     end: pd.DataFrame
+    overlap: pd.Series
+
+    def overlaps(self, scenario: str, sites: Sequence[str] = ("",)) -> Floats:
+        """Overlap of test patients at these sites, [S]; 0 where nothing is known of it: seeds draw fresh patients."""
+        return np.array([self.overlap.get((scenario, site), 0.0) for site in sites], dtype=np.float64)
+
+    def fixed(self, scenario: str) -> bool:
+        """Whether seeds split the same patients again."""
+        return bool(self.overlaps(scenario)[0] != 0)
+
+    def one_split(self, scenario: str) -> bool:
+        """Whether all seeds have the same test patients too, so that they say nothing about other patients."""
+        return bool(np.isnan(self.overlaps(scenario)[0]))
 
 
 def scores(records: StudyRecords) -> Scores:
@@ -45,7 +61,9 @@ def scores(records: StudyRecords) -> Scores:
     last = curve.groupby([*CELL, "seed"], sort=False)["round"].transform("max")
     end = reach(runs, curve, curve[curve["round"] == last], records)
     final = site.merge(end.loc[end["status"] == "done", [*CELL, "seed", "round"]], on=[*CELL, "seed", "round"])
-    return Scores(site, curve, final, end)
+    at_site = runs[["scenario", "run"]].merge(records.overlaps, on="run")
+    overlap = at_site.groupby(["scenario", "site"])["overlap"].agg(lambda values: values.mean(skipna=False))
+    return Scores(site, curve, final, end, overlap)
 
 
 def spending(records: StudyRecords) -> pd.DataFrame:

@@ -1,55 +1,116 @@
 """Gain of every site over training alone under every method: the data behind the tables and figure of sites."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sim.arrays import Bools, Floats
 from sim.metrics import METRICS, Metric
-from sim.metrics.fairness import gain
+from sim.metrics.fairness import FEWEST_EVENTS, gain, judged
 from sim.report.scores import CELL, Scores
 from sim.stats.intervals import intervals
 from sim.study.results import StudyRecords
 
+Columns = dict[str, NDArray[np.float64] | NDArray[np.int64]]
+
 
 def site_gains(records: StudyRecords, scored: Scores) -> pd.DataFrame:
-    """One row per (scenario, method, site), sites with most test rows first.
+    """One row per (scenario, method, site), sites with most test rows first; then those too small, as one row together.
 
-    rows, events        of the site's test split, mean over seeds
+    rows, events        of the site's test split, mean over seeds; of sites together their sum
+    members             sites that the row is about: 1, or the number of those too small to be judged one by one
+    judged              False for the row of a site that is too small: it is judged with the others of its kind
     seeds, mean         finished seeds with a value, and their mean
     gain, low, high     mean over seeds of the gain over local, more is better, and its 95 % interval; NaN without local
     pairs               seeds in which both the method and local have a value
     """
     metric = METRICS[records.metric]
     parts = []
-    for _, scenario in scored.site.groupby("scenario", sort=False):
+    for name, scenario in scored.site.groupby("scenario", sort=False):
         size = scenario.groupby("site", observed=True)[["rows", "events"]].mean().reset_index()
         size = size.sort_values(["rows", "site"], ascending=[False, True], ignore_index=True)
-        final = scored.final[scored.final["scenario"] == scenario["scenario"].iloc[0]]
-        seeds, sites = pd.Index(sorted(final["seed"].unique())), pd.Index(size["site"])
-        methods = {cell: matrix(rows, seeds, sites) for cell, rows in final.groupby(CELL, sort=False)}
-        local = next((values for cell, values in methods.items() if cell[2] == "local"), None)
+        large = judged(size["rows"].to_numpy(float), size["events"].to_numpy(float), metric)
+        listing = with_small(size.assign(site=size["site"].astype(str), members=1, judged=large))
+        final = scored.final[scored.final["scenario"] == name]
+        methods, local = matrices(final, pd.Index(size["site"]))
+        overlap = scored.overlaps(str(name), listing["site"].iloc[: len(size)])
         parts += [
-            size.assign(**dict(zip(CELL, cell, strict=True)), **columns(values, local, metric))
+            listing.assign(**dict(zip(CELL, cell, strict=True)), **columns(values, local, metric, ~large, overlap))
             for cell, values in methods.items()
         ]
     return pd.concat(parts, ignore_index=True)
 
 
-def columns(
-    values: NDArray[np.float64], local: NDArray[np.float64] | None, metric: Metric
-) -> dict[str, NDArray[np.float64] | NDArray[np.int64]]:
-    """Means and gains of one method at every site; [n, S], [n, S] -> name -> [S]."""
-    own = intervals(metric.merit(values))
-    over = intervals(gain(values, np.full_like(values, np.nan) if local is None else local, metric))
+def with_small(size: pd.DataFrame) -> pd.DataFrame:
+    """The list of sites and, after it, one row for all that are too small to be judged one by one."""
+    small = size[~size["judged"]]
+    if small.empty:
+        return size
+    word = "site" if len(small) == 1 else "sites"
+    row = {
+        "site": f"{len(small)} {word} with fewer than {FEWEST_EVENTS} test events",
+        "rows": small["rows"].sum(),
+        "events": small["events"].sum(),
+        "members": len(small),
+        "judged": True,
+    }
+    return pd.concat([size, pd.DataFrame([row])], ignore_index=True)
+
+
+def columns(values: Floats, local: Floats | None, metric: Metric, small: Bools, overlap: Floats) -> Columns:
+    """Means and gains of one method at every site and at the small ones together; [n, S], [n, S] -> name -> [S (+ 1)].
+
+    small    bool [S]: sites too small to be judged one by one; of them together, a seed's value is their mean
+    overlap  [S]: see `Scores.overlap`
+    """
+    merit = metric.merit(values)
+    gains = gain(values, np.full_like(values, np.nan) if local is None else local, metric)
+    if small.any():
+        merit, gains = (np.column_stack([part, mean_of(part[:, small])]) for part in (merit, gains))
+        overlap = np.append(overlap, overlap[small].mean())
+    own = intervals(merit)
+    over = intervals(gains, overlap=overlap)
     return {
         "seeds": own.seeds,
         "mean": metric.from_merit(own.mean),
         "merit": own.mean,
         "gain": over.mean,
-        "low": over.low,
-        "high": over.high,
+        "low": np.clip(over.low, -metric.top, metric.top),
+        "high": np.clip(over.high, -metric.top, metric.top),
         "pairs": over.seeds,
     }
+
+
+def mean_of(values: Floats) -> Floats:
+    """Mean of every row over its known values, NaN where it has none; [n, S] -> [n]."""
+    known = ~np.isnan(values)
+    count = known.sum(1)
+    return np.where(count > 0, np.where(known, values, 0).sum(1) / np.maximum(count, 1), np.nan)
+
+
+def half_of_mean_gain(scored: Scores, metric: Metric, levels: Mapping[str, float]) -> pd.Series:
+    """Half of the interval of the gain over local, mean over sites, of every method; indexed by CELL.
+
+    levels   scenario -> level of its intervals
+    """
+    halves = {}
+    for name, final in scored.final.groupby("scenario", sort=False):
+        methods, local = matrices(final, pd.Index(final["site"].unique()))
+        for cell, values in methods.items():
+            if local is not None:
+                by_seed = mean_of(gain(values, local, metric))[:, None]
+                found = intervals(by_seed, levels[str(name)], scored.overlaps(str(name)))
+                halves[cell] = float(found.high[0] - found.mean[0])
+    return pd.Series(halves, index=pd.MultiIndex.from_tuples(list(halves), names=CELL), name="gain_half", dtype=float)
+
+
+def matrices(final: pd.DataFrame, sites: pd.Index) -> tuple[dict[tuple[str, str, str], Floats], Floats | None]:
+    """Values of every method of one scenario, CELL -> [n, S], and those of the local models; None without any."""
+    seeds = pd.Index(sorted(final["seed"].unique()))
+    methods = {cell: matrix(rows, seeds, sites) for cell, rows in final.groupby(CELL, sort=False)}
+    return methods, next((values for cell, values in methods.items() if cell[2] == "local"), None)
 
 
 def matrix(final: pd.DataFrame, seeds: pd.Index, sites: pd.Index) -> NDArray[np.float64]:

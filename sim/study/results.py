@@ -1,10 +1,12 @@
 """The records of all runs of a study, read back for its report."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from sim.checks import Refused, one_of, within
@@ -13,7 +15,12 @@ from sim.records.store import Run, read, together
 from sim.study.dial import Dial
 from sim.study.study import Study
 
+INDEX = "study.json"
 RUNS = ("run", "method", "reference", "scenario", "seed", "status", "folder")
+
+# Test rows over all other rows of a site, of site "" all sites, where seeds split the same patients again; 0 where they
+# draw fresh ones, NaN where the split is the same for all seeds too.
+OVERLAPS = ("run", "site", "overlap")
 
 Json = Mapping[str, object]
 
@@ -33,6 +40,8 @@ class StudyRecords:
     provenance: Mapping[str, str]  # command, commit, versions, machine, ... in the order of the page
     published: Mapping[str, float] = field(default_factory=dict)  # method -> published value of the primary metric
     dials: Sequence[Dial] = ()  # their labels are scenarios of `runs`
+    overlaps: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(OVERLAPS)))  # none = fresh patients
+    convex: bool = True  # whether the pooled model is the optimum of its task in every run
 
     def __post_init__(self) -> None:
         one_of(f"{self.name}: metric", self.metric, METRICS)
@@ -49,15 +58,19 @@ class StudyRecords:
 def read_study(folder: Path) -> StudyRecords:
     """Records of a study from its folder: study.json and the runs it names.
 
-    Refuses a folder without a readable study.json, and a run that is missing or whose files changed.
+    Refuses a folder without a readable study.json or with a changed one, and a run that is missing or whose files
+    changed.
     """
     try:
-        content = json.loads((folder / "study.json").read_text())
+        content = json.loads((folder / INDEX).read_text())
+        stated = content.pop("digest")
         study, _ = Study.of(content["study"]), content["runs"][0]["run"]
+        if stated != index_digest(content):
+            raise Refused(f"{folder / INDEX}: changed since it was written. Run the study again; finished runs stay.")
     except OSError:
         raise Refused(f"{folder}: no study.json there. Run `fedtrial study NAME` first, or name its folder.") from None
-    except (UnicodeDecodeError, json.JSONDecodeError, TypeError, LookupError) as error:
-        raise Refused(f"{folder / 'study.json'}: damaged ({error}). Run the study again; finished runs stay.") from None
+    except (UnicodeDecodeError, json.JSONDecodeError, TypeError, AttributeError, LookupError) as error:
+        raise Refused(f"{folder / INDEX}: damaged ({error}). Run the study again; finished runs stay.") from None
     listing = pd.DataFrame(content["runs"])
     runs = [test_rows(read(folder / name), study.metric) for name in listing["run"].unique()]
     status = {run.id: "done" if run.info["status"] == "done" else "diverged" for run in runs}
@@ -84,7 +97,27 @@ def read_study(folder: Path) -> StudyRecords:
         },
         published=study.published,
         dials=study.dials,
+        overlaps=pd.concat([overlaps(run) for run in runs], ignore_index=True),
+        convex=all(run.info["convex"] for run in runs),
     )
+
+
+def index_digest(content: Json) -> str:
+    """BLAKE2 of what study.json says beside its own digest."""
+    return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def overlaps(run: Run) -> pd.DataFrame:
+    """Overlap of the test patients of a run with those of other seeds, at every site and in all; columns OVERLAPS."""
+    sites = run.info["sites"]
+    held = {site: np.array([parts["test"]["rows"], sum(part["rows"] for part in parts.values())]) for site, parts in sites.items()}
+    test, every = np.stack([sum(held.values()), *held.values()]).T  # type: ignore[arg-type]
+    shared = np.divide(test, every - test, out=np.full(len(test), np.nan), where=every > test)
+    if run.info["patients"] == "fresh":
+        shared = np.zeros(len(test))
+    elif run.info["split"] == "fixed":
+        shared = np.full(len(test), np.nan)
+    return pd.DataFrame({"run": run.id, "site": ["", *held], "overlap": shared})
 
 
 def test_rows(run: Run, metric: str) -> Run:
