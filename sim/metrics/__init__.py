@@ -37,11 +37,15 @@ class Metric:
 METRICS: dict[str, Metric] = {
     "loss": Metric("loss", "lower", "mean of the training loss over patients, in nats; 0 = certain and right", np.inf),
     "auroc": Metric(
-        "AUROC", "higher", "chance that a patient with the event scores above one without; 0.5 = a coin, 1 = perfect",
+        "AUROC",
+        "higher",
+        "chance that a patient with the event scores above one without; 0.5 = a coin, 1 = perfect",
         both=True,
     ),
     "auroc_macro": Metric(
-        "macro AUROC", "higher", "mean over the classes a site has of the AUROC of each against the rest; 0.5 = a coin",
+        "macro AUROC",
+        "higher",
+        "mean over the classes a site has of the AUROC of each against the rest; 0.5 = a coin",
         both=True,
     ),
     "accuracy": Metric("accuracy", "higher", "share of patients whose more, or most, probable class is the true one"),

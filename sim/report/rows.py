@@ -51,8 +51,7 @@ class SiteRow:
 
     scenario: str
     site: str
-    members: int  # 1, or the number of sites too small to be judged by themselves, which the row takes together
-    judged: bool  # False for such a site by itself
+    kind: str  # "site" | "small" = too few test events to be judged by itself | "together" = all of these in one row
     rows: float  # of the site's test split, mean over seeds
     events: float  # of them, with the event
     method: str
@@ -63,6 +62,11 @@ class SiteRow:
     low: float  # 95 % interval of it
     high: float
     pairs: int  # seeds in which both the method and local have a value
+
+    @property
+    def judged(self) -> bool:
+        """Whether something can be said of the row by itself."""
+        return self.kind != "small"
 
 
 def method_rows(frame: pd.DataFrame) -> list[MethodRow]:

@@ -1,6 +1,6 @@
 """Gain of every site over training alone under every method: the data behind the tables and figure of sites."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -20,8 +20,7 @@ def site_gains(records: StudyRecords, scored: Scores) -> pd.DataFrame:
     """One row per (scenario, method, site), sites with most test rows first; then those too small, as one row together.
 
     rows, events        of the site's test split, mean over seeds; of sites together their sum
-    members             sites that the row is about: 1, or the number of those too small to be judged one by one
-    judged              False for the row of a site that is too small: it is judged with the others of its kind
+    kind                "site", "small" where it is too small to be judged by itself, "together" = all of these in one row
     seeds, mean         finished seeds with a value, and their mean
     gain, low, high     mean over seeds of the gain over local, more is better, and its 95 % interval; NaN without local
     pairs               seeds in which both the method and local have a value
@@ -32,12 +31,14 @@ def site_gains(records: StudyRecords, scored: Scores) -> pd.DataFrame:
         size = scenario.groupby("site", observed=True)[["rows", "events"]].mean().reset_index()
         size = size.sort_values(["rows", "site"], ascending=[False, True], ignore_index=True)
         large = judged(size["rows"].to_numpy(float), size["events"].to_numpy(float), metric)
-        listing = with_small(size.assign(site=size["site"].astype(str), members=1, judged=large))
+        listing = with_small(size.assign(site=size["site"].astype(str), kind=np.where(large, "site", "small")))
         final = scored.final[scored.final["scenario"] == name]
         methods, local = matrices(final, pd.Index(size["site"]))
-        overlap = scored.overlaps(str(name), listing["site"].iloc[: len(size)])
+        overlap = scored.overlaps(str(name), listing["site"].iloc[: len(size)].tolist())
         parts += [
-            listing.assign(**dict(zip(CELL, cell, strict=True)), **columns(values, local, metric, ~large, overlap))
+            listing.assign(
+                **dict(zip(CELL, map(str, cell), strict=True)), **columns(values, local, metric, ~large, overlap)
+            )
             for cell, values in methods.items()
         ]
     return pd.concat(parts, ignore_index=True)
@@ -45,7 +46,7 @@ def site_gains(records: StudyRecords, scored: Scores) -> pd.DataFrame:
 
 def with_small(size: pd.DataFrame) -> pd.DataFrame:
     """The list of sites and, after it, one row for all that are too small to be judged one by one."""
-    small = size[~size["judged"]]
+    small = size[size["kind"] == "small"]
     if small.empty:
         return size
     word = "site" if len(small) == 1 else "sites"
@@ -53,8 +54,7 @@ def with_small(size: pd.DataFrame) -> pd.DataFrame:
         "site": f"{len(small)} {word} with fewer than {FEWEST_EVENTS} test events",
         "rows": small["rows"].sum(),
         "events": small["events"].sum(),
-        "members": len(small),
-        "judged": True,
+        "kind": "together",
     }
     return pd.concat([size, pd.DataFrame([row])], ignore_index=True)
 
@@ -95,7 +95,7 @@ def half_of_mean_gain(scored: Scores, metric: Metric, levels: Mapping[str, float
 
     levels   scenario -> level of its intervals
     """
-    halves = {}
+    halves: dict[tuple[Hashable, ...], float] = {}
     for name, final in scored.final.groupby("scenario", sort=False):
         methods, local = matrices(final, pd.Index(final["site"].unique()))
         for cell, values in methods.items():
@@ -106,11 +106,15 @@ def half_of_mean_gain(scored: Scores, metric: Metric, levels: Mapping[str, float
     return pd.Series(halves, index=pd.MultiIndex.from_tuples(list(halves), names=CELL), name="gain_half", dtype=float)
 
 
-def matrices(final: pd.DataFrame, sites: pd.Index) -> tuple[dict[tuple[str, str, str], Floats], Floats | None]:
+def matrices(final: pd.DataFrame, sites: pd.Index) -> tuple[dict[tuple[Hashable, ...], Floats], Floats | None]:
     """Values of every method of one scenario, CELL -> [n, S], and those of the local models; None without any."""
     seeds = pd.Index(sorted(final["seed"].unique()))
-    methods = {cell: matrix(rows, seeds, sites) for cell, rows in final.groupby(CELL, sort=False)}
-    return methods, next((values for cell, values in methods.items() if cell[2] == "local"), None)
+    methods: dict[tuple[Hashable, ...], Floats] = {}
+    local = None
+    for cell, rows in final.groupby(CELL, sort=False):
+        methods[cell] = matrix(rows, seeds, sites)
+        local = methods[cell] if cell[2] == "local" else local
+    return methods, local
 
 
 def matrix(final: pd.DataFrame, seeds: pd.Index, sites: pd.Index) -> NDArray[np.float64]:

@@ -88,8 +88,8 @@ def over_seeds(end: pd.DataFrame) -> pd.DataFrame:
 def worst_and_tally(gains: pd.DataFrame) -> pd.DataFrame:
     """Worst site, mean gain and numbers of gaining and losing sites of every method, indexed by CELL."""
     rows = []
-    for cell, every in gains[gains["members"] == 1].groupby(CELL, sort=False):
-        sites = every[every["judged"]]
+    for cell, every in gains[gains["kind"] != "together"].groupby(CELL, sort=False):
+        sites = every[every["kind"] == "site"]
         at = worst(sites["merit"].to_numpy(float)) if len(sites) else -1
         found = Intervals(*(sites[name].to_numpy() for name in ("gain", "low", "high", "pairs")))
         compared = Tally(0, 0, 0, 0, 0) if cell[2] == "local" else tally(found)
@@ -99,7 +99,7 @@ def worst_and_tally(gains: pd.DataFrame) -> pd.DataFrame:
                 "worst_site": sites["site"].iloc[at] if at >= 0 else "",
                 "worst": sites["mean"].iloc[at] if at >= 0 else np.nan,
                 "gain": every["gain"].mean() if cell[2] != "local" else np.nan,
-                "too_small": int((~every["judged"].astype(bool)).sum()),
+                "too_small": int((every["kind"] == "small").sum()),
             }
             | compared._asdict()
         )

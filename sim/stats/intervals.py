@@ -41,8 +41,8 @@ class Intervals(NamedTuple):
 def half_width(sd: Floats, count: Ints, level: float = LEVEL, overlap: Floats | float = 0.0) -> Floats:
     """Half of a t interval of the mean; [K], [K] -> [K], NaN below FEWEST values.
 
-    Student, Biometrika 1908. `sd` has the divisor n - 1. `overlap` [K] = test patients over all others where every value
-    is of another split of the same patients; 0 where values are independent, NaN where nothing can be said.
+    Student, Biometrika 1908. `sd` has the divisor n - 1. `overlap` [K] = test patients over all others where every
+    value is of another split of the same patients; 0 where values are independent, NaN where nothing can be said.
     """
     within("level", level, 0, 1, open_low=True, open_high=True)
     enough = count >= FEWEST
@@ -78,4 +78,3 @@ def paired(ours: Floats, theirs: Floats, level: float = LEVEL, overlap: float = 
     if len(ours) != len(theirs):
         raise Refused(f"paired difference of {len(ours)} and {len(theirs)} values: both need the same seeds.")
     return interval(np.asarray(ours) - np.asarray(theirs), level, overlap)
-

@@ -40,7 +40,9 @@ class StudyRecords:
     provenance: Mapping[str, str]  # command, commit, versions, machine, ... in the order of the page
     published: Mapping[str, float] = field(default_factory=dict)  # method -> published value of the primary metric
     dials: Sequence[Dial] = ()  # their labels are scenarios of `runs`
-    overlaps: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(OVERLAPS)))  # none = fresh patients
+    overlaps: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=list(OVERLAPS))
+    )  # none = fresh patients
     convex: bool = True  # whether the pooled model is the optimum of its task in every run
 
     def __post_init__(self) -> None:
@@ -109,9 +111,10 @@ def index_digest(content: Json) -> str:
 
 def overlaps(run: Run) -> pd.DataFrame:
     """Overlap of the test patients of a run with those of other seeds, at every site and in all; columns OVERLAPS."""
-    sites = run.info["sites"]
-    held = {site: np.array([parts["test"]["rows"], sum(part["rows"] for part in parts.values())]) for site, parts in sites.items()}
-    test, every = np.stack([sum(held.values()), *held.values()]).T  # type: ignore[arg-type]
+    held = run.info["sites"]
+    rows = np.array([[part["rows"] for part in parts.values()] for parts in held.values()])  # [S][train, valid, test]
+    rows = np.concatenate([rows.sum(0, keepdims=True), rows])
+    test, every = rows[:, 2], rows.sum(1)
     shared = np.divide(test, every - test, out=np.full(len(test), np.nan), where=every > test)
     if run.info["patients"] == "fresh":
         shared = np.zeros(len(test))
