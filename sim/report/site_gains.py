@@ -20,7 +20,7 @@ def site_gains(records: StudyRecords, scored: Scores) -> pd.DataFrame:
     """One row per (scenario, method, site), sites with most test rows first; then those too small, as one row together.
 
     rows, events        of the site's test split, mean over seeds; of sites together their sum
-    kind                "site", "small" where it is too small to be judged by itself, "together" = all of these in one row
+    kind                "site", "small" if not to be judged by itself, "together" = all small ones in one row
     seeds, mean         finished seeds with a value, and their mean
     gain, low, high     mean over seeds of the gain over local, more is better, and its 95 % interval; NaN without local
     pairs               seeds in which both the method and local have a value

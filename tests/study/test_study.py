@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sim.assets import root
@@ -14,7 +15,7 @@ from sim.report.tables import summary
 from sim.run.run import rehearse
 from sim.run.sweep import run_all
 from sim.study.cells import index, study_cells
-from sim.study.results import read_study
+from sim.study.results import overlaps, read_study
 from sim.study.study import Study, load, with_overrides
 from tests.toy import FED_HEART, SMALL
 
@@ -148,6 +149,34 @@ def test_a_report_of_changed_records_is_refused(tmp_path: Path) -> None:
     (folder / run / "sites.parquet").write_bytes(b"")
     with pytest.raises(Refused, match=run):
         read_study(folder)
+
+
+def test_a_changed_index_is_refused(tmp_path: Path) -> None:
+    folder = small("quickstart", tmp_path)
+    path = folder / "study.json"
+    content = json.loads(path.read_text())
+    content["study"]["margin"] = 0.5
+    path.write_text(json.dumps(content))
+    with pytest.raises(Refused, match="changed since it was written"):
+        read_study(folder)
+    del content["digest"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(Refused, match="damaged"):
+        read_study(folder)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["cohort=lung", "task=hazard"], 0.25),  # a fifth is tested
+        (["cohort=lung", "task=hazard", "split.time=age_years"], np.nan),  # every seed tests the same patients
+        (["cohort.patients=600"], 0.0),
+    ],
+)
+def test_the_source_says_whether_seeds_draw_fresh_patients(words: list[str], expected: float) -> None:
+    found = overlaps(rehearse(experiment([*words, "rounds=1"]))).set_index("site")["overlap"]
+    assert found[""] == pytest.approx(expected, abs=0.03, nan_ok=True)
+    assert len(found) > 2
 
 
 def test_a_change_to_what_a_dial_turns_is_refused() -> None:
