@@ -65,6 +65,8 @@ def gain_words(decision: Decision) -> str:
     mean = f"mean gain over training alone {signed(best.gain)} {METRICS[best.metric].name}{interval} with {best.method}"
     if decision.verdict is Verdict.no_interval:
         return f": {mean}"
+    if not best.compared:
+        return f": {mean}; no site is large enough to be judged by itself"
     if not decision.gaining and not decision.losing:
         return f": {mean}; no site gains or loses significantly"
     return f": {mean}; {who(decision.gaining, 'gains', 'gain')}, {who(decision.losing, 'loses', 'lose')}"
@@ -98,7 +100,7 @@ def level_of_best(decision: Decision) -> list[str]:
     metric = METRICS[best.metric]
     said = f"{best.method} has a mean {metric.name} over sites of {number(best.mean)}"
     if math.isnan(best.low):
-        few = f"fewer than {FEWEST} seeds give none" if best.seeds < FEWEST else "all seeds have one split in common"
+        few = f"fewer than {FEWEST} seeds give none" if best.seeds < FEWEST else "all seeds have the same test patients"
         said += f", without an interval: {few}."
     else:
         said += f" (95 % interval {number(best.low)} to {number(best.high)}, {best.seeds} seeds)."
@@ -136,9 +138,13 @@ def site_effects(decision: Decision) -> list[str]:
     if best.worst_site and best.compared > 1:
         said.append(f"The site served worst is {best.worst_site}, with {number(best.worst)}.")
     if small is not None:
-        gain = "" if math.isnan(small.gain) else f", mean gain {signed(small.gain)}"
-        some = "" if math.isnan(small.low) else f" (95 % interval {signed(small.low)} to {signed(small.high)})"
-        said.append(f"{small.site}, too few to judge {'it' if best.too_small == 1 else 'one by one'}{gain}{some}.")
+        one, every = best.too_small == 1, best.too_small == best.sites
+        few = f"{best.too_small} site{' has' if one else 's have'} fewer than {FEWEST_EVENTS} test events"
+        gain = "" if math.isnan(small.gain) or every else f"; together they gain {signed(small.gain)}"
+        if gain and not math.isnan(small.low):
+            gain += f" (95 % interval {signed(small.low)} to {signed(small.high)})"
+        each = "it by itself" if one else "them one by one"
+        said.append(f"{'All ' if every else ''}{few}, too few to judge {each}{gain}.")
     return said
 
 

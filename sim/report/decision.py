@@ -10,8 +10,10 @@ import pandas as pd
 from sim.metrics import METRICS
 from sim.report.rows import MethodRow, SiteRow, method_rows, site_rows
 from sim.report.scores import Scores
-from sim.stats.intervals import Interval, paired
+from sim.stats.intervals import Interval, paired, z_of
 from sim.stats.selected import level_with_best
+
+MANY = 100  # seeds at which t is all but normal, as a resampled difference is
 
 
 class Verdict(Enum):
@@ -101,6 +103,10 @@ def difference_from_best(scored: Scores, best: MethodRow, other: MethodRow, meth
     both = pd.concat(merits, axis=1, join="inner").dropna().to_numpy(float)
     if not len(both):
         return None
+    if scored.one_split(best.scenario):
+        mean = float((both[:, 0] - both[:, 1]).mean())
+        half = z_of(level_with_best(methods, MANY)) * scored.error(best.scenario, best.method, other.method)
+        return Interval(mean, mean - half, mean + half)
     level = level_with_best(methods, len(both))
     return paired(both[:, 0], both[:, 1], level, float(scored.overlaps(best.scenario)[0]))
 

@@ -45,6 +45,7 @@ class Section:
     legend: list[Key]
     fixed: bool  # whether all seeds split the same patients
     one_split: bool  # and in the same way
+    resampled: bool  # and intervals come from a bootstrap of the test patients
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ def sections(
                 legend=legend(method_rows(rows)),
                 fixed=scored.fixed(str(scenario)),
                 one_split=scored.one_split(str(scenario)),
+                resampled=any(name == scenario for name, _ in scored.resampled),
             )
         )
     return made

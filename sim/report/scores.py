@@ -1,6 +1,6 @@
 """The primary metric of a study on the test patients: by site and round, by round, and at the end of every run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,7 @@ class Scores:
     final   rows of `site` at the last round of runs that finished
     end     rows of `curve` at the last round of every run, with target, reached, mb_to_target, mb_total, mb_visit
     overlap (scenario, site) -> how far test patients of seeds overlap, mean over runs, of site "" all; see `OVERLAPS`
+    resampled (scenario, method) -> merit by resample and site, mean over seeds; only where all runs have resamples
     """
 
     site: pd.DataFrame
@@ -31,6 +32,15 @@ class Scores:
     final: pd.DataFrame
     end: pd.DataFrame
     overlap: pd.Series
+    resampled: Mapping[tuple[str, str], pd.DataFrame]
+
+    def error(self, scenario: str, ours: str, theirs: str = "") -> float:
+        """Standard error of the mean merit over sites, or of a difference in it, by the resamples; NaN without any."""
+        if (scenario, ours) not in self.resampled or (theirs and (scenario, theirs) not in self.resampled):
+            return np.nan
+        merit = self.resampled[scenario, ours]
+        merit = merit - self.resampled[scenario, theirs] if theirs else merit
+        return float(merit.mean(axis=1).std())
 
     def overlaps(self, scenario: str, sites: Sequence[str] = ("",)) -> Floats:
         """Overlap of test patients at these sites, [S]; 0 where nothing is known of it: seeds draw fresh patients."""
@@ -63,7 +73,18 @@ def scores(records: StudyRecords) -> Scores:
     final = site.merge(end.loc[end["status"] == "done", [*CELL, "seed", "round"]], on=[*CELL, "seed", "round"])
     at_site = runs[["scenario", "run"]].merge(records.overlaps, on="run")
     overlap = at_site.groupby(["scenario", "site"])["overlap"].agg(lambda values: values.mean(skipna=False))
-    return Scores(site, curve, final, end, overlap)
+    return Scores(site, curve, final, end, overlap, merits_resampled(records, end))
+
+
+def merits_resampled(records: StudyRecords, end: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
+    """`Scores.resampled`."""
+    metric, found = METRICS[records.metric], {}
+    for (scenario, method), rows in end[end["status"] == "done"].groupby(["scenario", "method"], sort=False):
+        if all(run in records.resamples for run in rows["run"]):
+            frames = [records.resamples[run] for run in rows["run"]]  # of seeds, which need not have the same sites
+            merits = [pd.DataFrame(metric.merit(one.to_numpy(float)), columns=one.columns) for one in frames]
+            found[str(scenario), str(method)] = pd.concat(merits).groupby(level=0).mean()
+    return found
 
 
 def spending(records: StudyRecords) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from sim.arrays import Bools, Floats
 from sim.metrics import METRICS, Metric
 from sim.metrics.fairness import FEWEST_EVENTS, gain, judged
 from sim.report.scores import CELL, Scores
-from sim.stats.intervals import intervals
+from sim.stats.intervals import Z, intervals, z_of
 from sim.study.results import StudyRecords
 
 Columns = dict[str, NDArray[np.float64] | NDArray[np.int64]]
@@ -34,14 +34,18 @@ def site_gains(records: StudyRecords, scored: Scores) -> pd.DataFrame:
         listing = with_small(size.assign(site=size["site"].astype(str), kind=np.where(large, "site", "small")))
         final = scored.final[scored.final["scenario"] == name]
         methods, local = matrices(final, pd.Index(size["site"]))
+        errors = {cell: resampled_errors(scored, final, str(cell[1]), listing) for cell in methods}
         overlap = scored.overlaps(str(name), listing["site"].iloc[: len(size)].tolist())
         parts += [
-            listing.assign(
-                **dict(zip(CELL, map(str, cell), strict=True)), **columns(values, local, metric, ~large, overlap)
-            )
+            listing.assign(**named(cell), **columns(values, local, metric, ~large, overlap, errors[cell]))
             for cell, values in methods.items()
         ]
     return pd.concat(parts, ignore_index=True)
+
+
+def named(cell: tuple[Hashable, ...]) -> dict[str, str]:
+    """The key of a method as columns."""
+    return dict(zip(CELL, map(str, cell), strict=True))
 
 
 def with_small(size: pd.DataFrame) -> pd.DataFrame:
@@ -59,11 +63,14 @@ def with_small(size: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([size, pd.DataFrame([row])], ignore_index=True)
 
 
-def columns(values: Floats, local: Floats | None, metric: Metric, small: Bools, overlap: Floats) -> Columns:
+def columns(
+    values: Floats, local: Floats | None, metric: Metric, small: Bools, overlap: Floats, errors: Floats
+) -> Columns:
     """Means and gains of one method at every site and at the small ones together; [n, S], [n, S] -> name -> [S (+ 1)].
 
     small    bool [S]: sites too small to be judged one by one; of them together, a seed's value is their mean
     overlap  [S]: see `Scores.overlap`
+    errors   [S (+ 1)]: see `resampled_errors`; used where all seeds have one split
     """
     merit = metric.merit(values)
     gains = gain(values, np.full_like(values, np.nan) if local is None else local, metric)
@@ -72,15 +79,33 @@ def columns(values: Floats, local: Floats | None, metric: Metric, small: Bools, 
         overlap = np.append(overlap, overlap[small].mean())
     own = intervals(merit)
     over = intervals(gains, overlap=overlap)
+    half = np.where(np.isnan(overlap), Z * errors, over.high - over.mean)
     return {
         "seeds": own.seeds,
         "mean": metric.from_merit(own.mean),
         "merit": own.mean,
         "gain": over.mean,
-        "low": np.clip(over.low, -metric.top, metric.top),
-        "high": np.clip(over.high, -metric.top, metric.top),
+        "low": np.clip(over.mean - half, -metric.top, metric.top),
+        "high": np.clip(over.mean + half, -metric.top, metric.top),
         "pairs": over.seeds,
     }
+
+
+def alone(final: pd.DataFrame) -> str:
+    """Label of the local models; empty without them."""
+    return next(iter(final.loc[final["reference"] == "local", "method"]), "")
+
+
+def resampled_errors(scored: Scores, final: pd.DataFrame, method: str, listing: pd.DataFrame) -> Floats:
+    """Standard errors of the gains of a method by resamples, for every row of `listing`; NaN without any."""
+    scenario = str(final["scenario"].iloc[0])
+    cells = (scenario, method), (scenario, alone(final))
+    if any(cell not in scored.resampled for cell in cells):
+        return np.full(len(listing), np.nan)
+    gains = (scored.resampled[cells[0]] - scored.resampled[cells[1]]).reindex(columns=listing["site"])
+    small = listing.loc[listing["kind"] == "small", "site"]
+    gains.loc[:, listing.loc[listing["kind"] == "together", "site"]] = mean_of(gains[small].to_numpy(float))[:, None]
+    return gains.std().to_numpy(float)
 
 
 def mean_of(values: Floats) -> Floats:
@@ -103,6 +128,8 @@ def half_of_mean_gain(scored: Scores, metric: Metric, levels: Mapping[str, float
                 by_seed = mean_of(gain(values, local, metric))[:, None]
                 found = intervals(by_seed, levels[str(name)], scored.overlaps(str(name)))
                 halves[cell] = float(found.high[0] - found.mean[0])
+                if scored.one_split(str(name)):
+                    halves[cell] = z_of(levels[str(name)]) * scored.error(str(name), str(cell[1]), alone(final))
     return pd.Series(halves, index=pd.MultiIndex.from_tuples(list(halves), names=CELL), name="gain_half", dtype=float)
 
 

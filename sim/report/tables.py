@@ -15,7 +15,7 @@ from sim.report.rows import MethodRow, SiteRow
 from sim.report.scores import CELL, Scores, scores
 from sim.report.site_gains import half_of_mean_gain, site_gains
 from sim.report.table_text import terminal_text
-from sim.stats.intervals import Intervals, half_width
+from sim.stats.intervals import Intervals, Z, half_width
 from sim.stats.selected import level_of_chosen
 from sim.study.results import StudyRecords
 from sim.study.study import REFERENCE_LABELS
@@ -40,6 +40,8 @@ def summary(records: StudyRecords, scored: Scores | None = None, gains: pd.DataF
     merit, known = table["merit"].to_numpy(float), table["known"].to_numpy(int)
     overlap = np.concatenate([scored.overlaps(name) for name in table["scenario"]])
     half = half_width(table["sd"].to_numpy(float), known, overlap=overlap)
+    errors = [scored.error(*cell) for cell in table[["scenario", "method"]].itertuples(index=False, name=None)]
+    half = np.where(np.isnan(overlap), Z * np.array(errors), half)
     ends = np.stack([metric.from_merit(metric.merit_within(merit + side * half)) for side in (-1, 1)])
     federated = table[(table["reference"] == "") & table["merit"].notna()].groupby("scenario").size()
     levels = {name: level_of_chosen(int(federated.get(name, 1))) for name in table["scenario"].unique()}

@@ -15,7 +15,11 @@ from sim.checks import Refused, within
 
 LEVEL = 0.95  # of every interval unless said otherwise
 FEWEST = 3  # values below which there is no interval: of two, the t quantile is 12.7 and the spread a single number
-Z = float(stats.norm.ppf((1 + LEVEL) / 2))  # 1.96: standard errors on either side of an estimate at that level
+
+
+def z_of(level: float) -> float:
+    """Standard errors on either side of an estimate at a level."""
+    return float(stats.norm.ppf((1 + level) / 2))
 
 
 class Interval(NamedTuple):
@@ -27,6 +31,9 @@ class Interval(NamedTuple):
 
 
 UNDEFINED = Interval(float("nan"), float("nan"), float("nan"))
+
+
+Z = z_of(LEVEL)  # 1.96
 
 
 class Intervals(NamedTuple):

@@ -13,6 +13,7 @@ from sim.checks import Refused, one_of, within
 from sim.metrics import METRICS
 from sim.records.store import Run, read, together
 from sim.study.dial import Dial
+from sim.study.resamples import resamples
 from sim.study.study import Study
 
 INDEX = "study.json"
@@ -43,6 +44,7 @@ class StudyRecords:
     overlaps: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame(columns=list(OVERLAPS))
     )  # none = fresh patients
+    resamples: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # run id -> see `sim.study.resamples`
     convex: bool = True  # whether the pooled model is the optimum of its task in every run
 
     def __post_init__(self) -> None:
@@ -78,6 +80,7 @@ def read_study(folder: Path) -> StudyRecords:
     status = {run.id: "done" if run.info["status"] == "done" else "diverged" for run in runs}
     listing["status"] = listing["run"].map(status)
     listing["folder"] = listing["run"]
+    resampled = {run.id: resamples(run, folder / run.id, study.metric) for run in runs}
     first = runs[0].info
     return StudyRecords(
         name=study.name,
@@ -100,6 +103,7 @@ def read_study(folder: Path) -> StudyRecords:
         published=study.published,
         dials=study.dials,
         overlaps=pd.concat([overlaps(run) for run in runs], ignore_index=True),
+        resamples={run: found for run, found in resampled.items() if found is not None},
         convex=all(run.info["convex"] for run in runs),
     )
 
