@@ -63,6 +63,18 @@ def make_folder(folder: Path) -> Path:
     return writable(folder)
 
 
+def replace_whole(path: Path, text: str) -> None:
+    """Write a text file that appears whole or not at all: the old one stays where the new one cannot be written."""
+    draft = make_folder(path.parent) / f".{path.name}.draft"
+    try:
+        draft.write_text(text, encoding="utf-8")
+        sync(draft)
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise Refused(f"{path}: cannot be written ({error.strerror}). Free space, or choose another folder.") from None
+
+
 def sync(path: Path) -> None:
     """Flush a file to disk (fsync), so that it survives a crash of the machine."""
     handle = os.open(path, os.O_RDONLY)

@@ -86,6 +86,7 @@ def carry_out(words: list[str], name: str, seeds: int, metric: str, workers: int
     with stage("start"):
         from dataclasses import replace
 
+        from sim.files import replace_whole
         from sim.progress import bar, compiling
         from sim.run.sweep import run_all
         from sim.study.cells import index, study_cells
@@ -99,7 +100,7 @@ def carry_out(words: list[str], name: str, seeds: int, metric: str, workers: int
     with compiling(), bar(f"{plan.name}: {len(cells)} runs", len(cells)) as watch, stage("runs"):
         homes = run_all([cell.experiment for cell in cells], folder, workers or os.cpu_count() or 1, watch)
     command = shlex.join(["fedtrial", *sys.argv[1:]])
-    (folder / "study.json").write_text(index(plan, list(zip(cells, homes, strict=True)), command))
+    replace_whole(folder / "study.json", index(plan, list(zip(cells, homes, strict=True)), command))
     with stage("report"):
         publish(folder)
 

@@ -27,6 +27,8 @@ class Synthetic(Source):
     (datasets/synthetic/card.md).
     """
 
+    draws = True
+
     alpha: float = 1.0  # >= 0; sd between sites of the mean of the coefficients
     beta: float = 1.0  # >= 0; sd between sites of the mean of the features' means
     iid: bool = False  # one W and b for all sites, and v = 0: synthetic_iid
@@ -85,6 +87,8 @@ class Fcube(Source):
     k = 2, 3 and x3 for k = 1, 3, and all three in every second row; the label is `x1 < 0`. The same plane separates the
     classes at every site.
     """
+
+    draws = True
 
     rows: int = 4000  # 8..10^8, of all four sites together; at least one row of either label per site
 

@@ -120,6 +120,7 @@ class Cohort:
 class Source:
     """Settings of one entry of the `cohort` config group, from which the cohort is loaded."""
 
+    draws: ClassVar[bool] = False  # whether every seed draws patients of its own; else seeds split the same ones again
     places: ClassVar[tuple[str, ...]] = ()  # settings that say where files lie: a path, or a mapping to paths
 
     def card(self) -> Path | None:

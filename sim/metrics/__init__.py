@@ -15,6 +15,8 @@ class Metric:
     name: str  # for humans
     better: Literal["higher", "lower", "zero"]  # "zero": the sign says in which direction the model errs
     meaning: str  # scale and reading, one clause
+    top: float = 1.0  # largest value; the smallest is 0, or -top where the sign is a direction
+    both: bool = False  # whether it compares patients with the event with those without, so that it needs both
 
     def merit(self, values: Floats) -> Floats:
         """Values with the sign changed where needed so that more is better; any shape."""
@@ -26,25 +28,38 @@ class Metric:
         """Merit back on the scale of the metric; for "zero" the distance from 0, so that sites do not cancel out."""
         return merit if self.better == "higher" else -merit
 
+    def merit_within(self, merit: Floats) -> Floats:
+        """Merit cut to the range of the metric, for the ends of intervals; any shape."""
+        low, high = (0.0, self.top) if self.better == "higher" else (-self.top, 0.0)
+        return np.clip(merit, low, high)
+
 
 METRICS: dict[str, Metric] = {
-    "loss": Metric("loss", "lower", "mean of the training loss over patients, in nats; 0 = certain and right"),
+    "loss": Metric("loss", "lower", "mean of the training loss over patients, in nats; 0 = certain and right", np.inf),
     "auroc": Metric(
-        "AUROC", "higher", "chance that a patient with the event scores above one without; 0.5 = a coin, 1 = perfect"
+        "AUROC",
+        "higher",
+        "chance that a patient with the event scores above one without; 0.5 = a coin, 1 = perfect",
+        both=True,
     ),
     "auroc_macro": Metric(
-        "macro AUROC", "higher", "mean over the classes a site has of the AUROC of each against the rest; 0.5 = a coin"
+        "macro AUROC",
+        "higher",
+        "mean over the classes a site has of the AUROC of each against the rest; 0.5 = a coin",
+        both=True,
     ),
     "accuracy": Metric("accuracy", "higher", "share of patients whose more, or most, probable class is the true one"),
     "balanced_accuracy": Metric(
         "balanced accuracy",
         "higher",
         "mean over the classes a site has of the share recognised; 1/K = no better than chance",
+        both=True,
     ),
     "brier_classes": Metric(
         "Brier score of all classes",
         "lower",
-        "squared distances of all probabilities, added up; 0 = perfect, 2 = sure and wrong",
+        "squared distances of all probabilities, added up; 0 = perfect, 2 = certain and wrong",
+        top=2.0,
     ),
     "brier": Metric(
         "Brier score", "lower", "mean squared distance of probability and outcome; 0 = perfect, 0.25 = always one half"

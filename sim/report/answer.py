@@ -7,108 +7,159 @@ import numpy as np
 import pandas as pd
 
 from sim.metrics import METRICS
+from sim.metrics.fairness import FEWEST_EVENTS
 from sim.report.data_size import data_size
+from sim.report.decision import Decision, Verdict
 from sim.report.rows import MethodRow, method_rows
-from sim.report.scores import Scores
-from sim.stats.intervals import LEVEL, Interval, paired
-from sim.text import listed, number
+from sim.stats.intervals import FEWEST
+from sim.text import listed, number, signed
+
+NAMED = 6  # sites up to which a sentence names them; of more, it says how many
 
 
-def answer(table: pd.DataFrame, scored: Scores) -> list[str]:
-    """Sentences about one scenario; `table` = its rows of `summary`."""
+def answer(table: pd.DataFrame, decision: Decision | None) -> list[str]:
+    """Sentences about one scenario, the first of which answers; `table` = its rows of `summary`."""
     rows = method_rows(table)
-    methods = [row for row in rows if not row.reference and not math.isnan(row.mean)]
     failed = [row for row in rows if row.diverged]
-    if not methods:
+    if decision is None:
         return ["No federated run finished, so there is nothing to recommend.", *diverged(failed)]
-    best = methods[0]
-    end = scored.end[(scored.end["scenario"] == best.scenario) & (scored.end["status"] == "done")]
+    best = decision.best
     said = [
-        best_method(best, len(methods)),
-        *comparisons(best, methods[1:], end),
-        *pooled_difference(best, rows),
-        *site_effects(best),
+        lead(decision),
+        *level_of_best(decision),
+        *other_methods(decision),
+        *site_effects(decision),
+        *pooled_difference(best, rows, decision.margin),
         *traffic(best),
     ]
     return [*said, *diverged(failed)]
 
 
-def best_method(best: MethodRow, methods: int) -> str:
-    """Which method has the best mean, with its interval."""
+def lead(decision: Decision) -> str:
+    """The answer in one sentence: join or not, for whom, the mean gain, who loses, which methods are equally good."""
+    advice = {
+        Verdict.join: "Join",
+        Verdict.same: "Joining makes no difference that matters on average",
+        Verdict.alone: "Do not join",
+        Verdict.undecided: "These runs do not decide whether joining pays",
+        Verdict.no_interval: "These runs cannot say whether joining pays",
+        Verdict.not_asked: "No site was trained alone, so the runs do not say whether to join",
+    }[decision.verdict]
+    if decision.verdict is Verdict.join and decision.losing:
+        advice += f", except {some_sites(decision.losing)}"
+    if decision.verdict is Verdict.alone and decision.gaining:
+        advice += f", except {some_sites(decision.gaining)}"
+    return f"{advice}{gain_words(decision)}; {equal_words(decision)}."
+
+
+def gain_words(decision: Decision) -> str:
+    """`: the gain over training alone is +0.021 AUROC ..., A and B gain, C loses`; empty without local models."""
+    best = decision.best
+    if decision.verdict is Verdict.not_asked:
+        return ""
+    interval = (
+        f" (95 % interval {signed(best.gain_low)} to {signed(best.gain_high)})"
+        if not math.isnan(best.gain_low)
+        else " (no interval)"
+    )
+    mean = f"mean gain over training alone {signed(best.gain)} {METRICS[best.metric].name}{interval} with {best.method}"
+    if decision.verdict is Verdict.no_interval:
+        return f": {mean}"
+    if not best.compared:
+        return f": {mean}; no site is large enough to be judged by itself"
+    if not decision.gaining and not decision.losing:
+        return f": {mean}; no site gains or loses significantly"
+    return f": {mean}; {who(decision.gaining, 'gains', 'gain')}, {who(decision.losing, 'loses', 'lose')}"
+
+
+def who(sites: Sequence[str], one: str, several: str) -> str:
+    """`A and B gain significantly`, `no site loses significantly`."""
+    if not sites:
+        return f"no site {one} significantly"
+    return f"{some_sites(sites)} {one if len(sites) == 1 else several} significantly"
+
+
+def some_sites(sites: Sequence[str]) -> str:
+    """The names of a few sites, of many their number."""
+    return listed(sites) if len(sites) <= NAMED else f"{len(sites)} sites"
+
+
+def equal_words(decision: Decision) -> str:
+    """Which methods are equally good."""
+    if decision.equal:
+        every = not decision.worse and not decision.unclear and len(decision.methods) > 2
+        return f"{f'all {len(decision.methods)} methods' if every else listed(decision.methods)} are equally good"
+    if decision.unclear:
+        return f"{decision.best.method} has the best mean, not significantly better than {listed(decision.unclear)}"
+    return f"{decision.best.method} is the {'best' if decision.worse else 'only'} method"
+
+
+def level_of_best(decision: Decision) -> list[str]:
+    """The mean of the best method with its interval, and what equally good means."""
+    best = decision.best
     metric = METRICS[best.metric]
-    word = "highest" if metric.better == "higher" else "lowest"
-    value = f"{number(best.mean)}"
-    if not math.isnan(best.low):
-        value += f", 95 % interval {number(best.low)} to {number(best.high)} over {best.seeds} seeds"
+    said = f"{best.method} has a mean {metric.name} over sites of {number(best.mean)}"
+    if math.isnan(best.low):
+        few = f"fewer than {FEWEST} seeds give none" if best.seeds < FEWEST else "all seeds have the same test patients"
+        said += f", without an interval: {few}."
     else:
-        value += ", from one seed, which says nothing about chance"
-    if methods == 1:
-        return f"{best.method} reached a mean {metric.name} over sites of {value}."
-    return f"{best.method} had the {word} mean {metric.name} over sites ({value})."
+        said += f" (95 % interval {number(best.low)} to {number(best.high)}, {best.seeds} seeds)."
+    if decision.equal:
+        said += f" Equally good: the means differ by less than {number(decision.margin, 3)}, the margin of the study."
+    return [said]
 
 
-def comparisons(best: MethodRow, others: Sequence[MethodRow], end: pd.DataFrame) -> list[str]:
-    """Which methods the best one differs from, by paired differences over the seeds that both finished.
-
-    Intervals are Bonferroni-corrected, so that all of them together hold at LEVEL.
-    """
-    if not others:
-        return []
-    level = 1 - (1 - LEVEL) / len(others)  # Bonferroni: LEVEL for all comparisons together
-    alike, behind, untested = [], [], []
-    for other in others:
-        difference = seed_difference(end, best.method, other.method, level)
-        if difference is None or math.isnan(difference.low):
-            untested.append(other.method)
-        elif difference.low > 0:
-            behind.append(other.method)
-        else:
-            alike.append(other.method)
+def other_methods(decision: Decision) -> list[str]:
+    """The methods whose means are beyond the margin from the best one's."""
     said = []
-    if alike:
-        said.append(f"With {best.seeds} seeds it cannot be told apart from {listed(alike)}.")
-    if behind:
-        said.append(f"It was ahead of {listed(behind)} by more than chance explains.")
-    if untested:
-        said.append(f"Too few seeds to tell it apart from {listed(untested)}.")
+    if decision.worse:
+        each = listed([f"{name} (by {number(difference)})" for name, difference in decision.worse])
+        said.append(f"Significantly worse than {decision.best.method}, by more than the margin: {each}.")
+    if decision.unclear:
+        said.append(
+            f"Further behind than the margin, yet not significantly with {decision.best.seeds} "
+            f"seed{'' if decision.best.seeds == 1 else 's'}: {listed(decision.unclear)}."
+        )
     return said
 
 
-def seed_difference(end: pd.DataFrame, ours: str, theirs: str, level: float) -> Interval | None:
-    """Interval of the difference in merit of two methods, seed by seed; None where they share no seed."""
-    merit = {name: end[end["method"] == name].set_index("seed")["merit"] for name in (ours, theirs)}
-    both = pd.concat([merit[ours], merit[theirs]], axis=1, join="inner").dropna().to_numpy(float)
-    return paired(both[:, 0], both[:, 1], level) if len(both) else None
+def site_effects(decision: Decision) -> list[str]:
+    """How many sites gain and lose by joining, and how the smallest fare; none without local models."""
+    best, small = decision.best, decision.small
+    said = []
+    if best.compared:
+        said.append(
+            f"Of {best.compared} site{'' if best.compared == 1 else 's'} with at least {FEWEST_EVENTS} test events, "
+            f"{best.gaining} do{'es' if best.gaining == 1 else ''} better under {best.method} than alone, "
+            f"{best.losing} worse."
+        )
+        if not math.isnan(best.low):
+            said.append("Each site is tested at 5 %, so about one in twenty would stand out by chance alone.")
+    if best.worst_site and best.compared > 1:
+        said.append(f"The site served worst is {best.worst_site}, with {number(best.worst)}.")
+    if small is not None:
+        one, every = best.too_small == 1, best.too_small == best.sites
+        few = f"{best.too_small} site{' has' if one else 's have'} fewer than {FEWEST_EVENTS} test events"
+        gain = "" if math.isnan(small.gain) or every else f"; together they gain {signed(small.gain)}"
+        if gain and not math.isnan(small.low):
+            gain += f" (95 % interval {signed(small.low)} to {signed(small.high)})"
+        each = "it by itself" if one else "them one by one"
+        said.append(f"{'All ' if every else ''}{few}, too few to judge {each}{gain}.")
+    return said
 
 
-def pooled_difference(best: MethodRow, rows: Sequence[MethodRow]) -> list[str]:
+def pooled_difference(best: MethodRow, rows: Sequence[MethodRow], margin: float) -> list[str]:
     """Difference to the pooled model; none without a pooled run."""
     pooled = next((row for row in rows if row.reference == "pooled" and not math.isnan(row.mean)), None)
     if pooled is None:
         return []
-    difference = number(abs(best.mean - pooled.mean))
-    if difference == number(0.0):
-        return [f"One model on all patients in one place does no better ({number(pooled.mean)}), to within 0.0005."]
-    side = (
-        "better" if np.sign(METRICS[best.metric].merit(np.array([best.mean, pooled.mean])) @ [1, -1]) > 0 else "worse"
-    )
-    return [
-        f"Its mean is {difference} {side} than that of one model on all patients in one place ({number(pooled.mean)})."
-    ]
-
-
-def site_effects(best: MethodRow) -> list[str]:
-    """How many sites gain and lose by joining; none without local models."""
-    if not best.compared:
-        return []
-    gaining, losing = best.surely_gaining, best.surely_losing
-    sure = ["", ""] if math.isnan(best.low) else [f" ({gaining} surely)", f" ({losing} surely)"]
-    said = (
-        f"Compared with training alone, {best.gaining} of {best.compared} sites do better under {best.method}{sure[0]} "
-        f"and {best.losing} {'does' if best.losing == 1 else 'do'} worse{sure[1]}."
-    )
-    alone = [] if best.gain > 0 else ["On average the sites do no better than alone."]
-    return [said, *alone, f"The site served worst is {best.worst_site}, with {number(best.worst)}."]
+    ahead = float(METRICS[best.metric].merit(np.array([best.mean, pooled.mean])) @ [1, -1])
+    side = "better" if ahead > 0 else "worse"
+    other = "that of one model on all patients in one place"
+    if number(abs(ahead)) == number(0.0):
+        return [f"The mean of {best.method} is the same as {other}."]
+    within = ", less than the margin," if abs(ahead) < margin else ""
+    return [f"The mean of {best.method} is {number(abs(ahead))}{within} {side} than {other}."]
 
 
 def traffic(best: MethodRow) -> list[str]:

@@ -55,7 +55,7 @@ def curves(dials: Sequence[Dial], table: pd.DataFrame) -> Figure:
         handles += key.plot([], [], color="black", linestyle=":", linewidth=0.9)
         figure.legend(
             handles,
-            [*methods, "surely losing"],
+            [*methods, "losing significantly"],
             loc="outside upper center",
             ncols=len(handles),
             frameon=False,
@@ -74,7 +74,7 @@ def draw_method(panels: Sequence[Axes], at: dict[int, MethodRow], look: Look) ->
     if any(row.compared and not row.reference for row in rows):
         curves[2] = [row.losing for row in rows]
         panels[2].plot(x, curves[2], "o", color=ink, markersize=3.5)
-        panels[2].plot(x, [row.surely_losing for row in rows], color=ink, linewidth=0.9, linestyle=":")
+        panels[2].plot(x, [row.losing_significantly for row in rows], color=ink, linewidth=0.9, linestyle=":")
     for place, y in curves.items():
         panels[place].plot(x, y, color=ink, linestyle=look.dash, linewidth=1.4)
 
@@ -88,8 +88,11 @@ def dial_ticks(axes: Axes, dial: Dial) -> None:
 
 
 def losers(dials: Sequence[Dial], sites: pd.DataFrame, method: str) -> Figure:
-    """A panel per dial: gain of each site over training alone, largest site on top; `sites` = `per_site`."""
-    rows = [row for row in site_rows(sites) if row.method == method]
+    """A panel per dial: gain of each site over training alone, largest site on top; `sites` = `per_site`.
+
+    Sites too small to be judged one by one are the last row together.
+    """
+    rows = [row for row in site_rows(sites) if row.method == method and row.judged]
     down = -(-len(dials) // ACROSS)
     most = max(len([row for row in rows if row.scenario == label]) for dial in dials for label in dial.labels)
     with mpl.rc_context(RC):
@@ -104,7 +107,8 @@ def losers(dials: Sequence[Dial], sites: pd.DataFrame, method: str) -> Figure:
             axes.set_yticks([0, most - 1], ["largest", "smallest"])
         bar = figure.colorbar(image, ax=list(grid), orientation="horizontal", aspect=60, pad=0.01, extend="both")
         bar.set_label(
-            f"gain of {method} over the site's own model; dots: the 95 % interval leaves out zero", fontsize=8.5
+            f"gain of {method} over the site's own model; dots: significant, the 95 % interval excludes zero",
+            fontsize=8.5,
         )
         bar.outline.set_linewidth(0)
     return figure
@@ -115,8 +119,8 @@ def gain_panel(axes: Axes, dial: Dial, columns: list[list[SiteRow]], most: int) 
     gains = np.full((most, len(columns)), np.nan)
     for at, column in enumerate(columns):
         gains[: len(column), at] = [row.gain for row in column]
-        sure = [place for place, row in enumerate(column) if row.low > 0 or row.high < 0]
-        axes.plot([at] * len(sure), sure, ".", color="black", markersize=2.2)
+        significant = [place for place, row in enumerate(column) if row.low > 0 or row.high < 0]
+        axes.plot([at] * len(significant), significant, ".", color="black", markersize=2.2)
     image = axes.imshow(gains, cmap="RdBu", norm=TwoSlopeNorm(0, -CLIP, CLIP), aspect="auto", interpolation="nearest")
     axes.set_facecolor("#d5d5d5")
     axes.set_xticks(range(len(dial.steps)), [setting_value(value) for value in dial.steps])

@@ -50,9 +50,9 @@ def leading(paths: Sequence[tuple[Dial, list[MethodRow]]], sites: pd.DataFrame) 
 
 
 def losing_share(row: MethodRow, sites: pd.DataFrame) -> float:
-    """Share of all test patients at sites that lose."""
-    mine = sites[(sites["scenario"] == row.scenario) & (sites["method"] == row.method)]
-    return float(mine.loc[mine["gain"] < 0, "rows"].sum() / mine["rows"].sum())
+    """Share of all test patients at sites that lose; one that is too small to be judged does not count as losing."""
+    mine = sites[(sites["scenario"] == row.scenario) & (sites["method"] == row.method) & (sites["kind"] != "together")]
+    return float(mine.loc[(mine["kind"] == "site") & (mine["gain"] < 0), "rows"].sum() / mine["rows"].sum())
 
 
 def sentence(dial: Dial, rows: Sequence[MethodRow]) -> str:
@@ -93,7 +93,9 @@ def text(dials: Sequence[Dial], table: pd.DataFrame) -> pd.DataFrame:
                 )
                 line[f"{name}, worst site"] = NOT_KNOWN if row is None else number(row.worst)
                 if name in federated:
-                    losing = NOT_KNOWN if row is None else sites_text(row.losing, row.compared, row.surely_losing)
+                    losing = (
+                        NOT_KNOWN if row is None else sites_text(row.losing, row.compared, row.losing_significantly)
+                    )
                     line[f"{name}, sites losing"] = losing
             lines.append(line)
     return pd.DataFrame(lines)

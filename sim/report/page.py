@@ -1,5 +1,6 @@
 """The report of a study: one self-contained HTML page, its figures and a table for spreadsheets."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,14 +9,21 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sim.metrics import METRICS
+from sim.metrics.fairness import FEWEST_EVENTS
 from sim.report import dial_figures, dial_words, figures, site_figures
+from sim.report.across import over_all
+from sim.report.across import text as across_text
 from sim.report.answer import answer
+from sim.report.decision import Decision, decisions
+from sim.report.publish import publish
+from sim.report.rows import method_rows
 from sim.report.scores import Scores, scores
 from sim.report.settings_diff import FOLLOWS_SEED, differing
 from sim.report.site_gains import site_gains
-from sim.report.style import prefixed, svg
+from sim.report.style import Key, legend, prefixed, svg
 from sim.report.table_text import site_text, summary_text
 from sim.report.tables import per_site, summary
+from sim.stats.intervals import FEWEST
 from sim.study.results import StudyRecords
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # first characters of cells that a spreadsheet may run
@@ -34,6 +42,10 @@ class Section:
     site_count: int
     figures: dict[str, str]  # name -> SVG; empty where no federated run finished, or the study has dials
     references: list[bool]  # whether each row of `methods` is a reference
+    legend: list[Key]
+    fixed: bool  # whether all seeds split the same patients
+    one_split: bool  # and in the same way
+    resampled: bool  # and intervals come from a bootstrap of the test patients
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,7 @@ class DialSection:
 
     answer: list[str]
     text: pd.DataFrame  # the table of dials as text
+    legend: list[Key]
     losers: dict[str, str]  # federated method -> its figure; empty where there are too many sites
     figures: dict[str, str]  # name -> SVG
 
@@ -56,16 +69,24 @@ def dial_section(records: StudyRecords, table: pd.DataFrame, sites: pd.DataFrame
     return DialSection(
         answer=dial_words.sentences(records.dials, table, sites),
         text=dial_words.text(records.dials, table),
+        legend=legend(method_rows(table)),
         losers=losers,
         figures={"dials": svg(dial_figures.curves(records.dials, table))}
         | {name: svg(dial_figures.losers(records.dials, sites, method)) for method, name in losers.items()},
     )
 
 
-def sections(records: StudyRecords, scored: Scores, table: pd.DataFrame, sites: pd.DataFrame) -> list[Section]:
-    """Every scenario with its text, tables and figures."""
+def sections(
+    records: StudyRecords,
+    scored: Scores,
+    table: pd.DataFrame,
+    sites: pd.DataFrame,
+    decided: Sequence[tuple[str, Decision | None]],
+) -> list[Section]:
+    """Every scenario with its text, tables and figures; `decided` = `decisions` of them."""
     made = []
-    for at, (scenario, rows) in enumerate(table.groupby("scenario", sort=False)):
+    parts = zip(decided, table.groupby("scenario", sort=False), strict=True)
+    for at, ((_, decision), (scenario, rows)) in enumerate(parts):
         here = sites[sites["scenario"] == scenario]
         drawn = {}
         if not records.dials and rows.loc[rows["reference"] == "", "mean"].notna().any():
@@ -78,19 +99,29 @@ def sections(records: StudyRecords, scored: Scores, table: pd.DataFrame, sites: 
             Section(
                 key=f"s{at}",
                 scenario=str(scenario),
-                answer=answer(rows, scored),
+                answer=answer(rows, decision),
                 methods=summary_text(rows),
                 anchors=[f"runs-s{at}-{place}" for place in range(len(rows))],
                 sites=site_text(here),
-                site_count=here["site"].nunique(),
+                site_count=here.loc[here["kind"] != "small", "site"].nunique(),
                 figures={name: text for name, text in drawn.items() if text},
                 references=(rows["reference"] != "").tolist(),
+                legend=legend(method_rows(rows)),
+                fixed=scored.fixed(str(scenario)),
+                one_split=scored.one_split(str(scenario)),
+                resampled=any(name == scenario for name, _ in scored.resampled),
             )
         )
     return made
 
 
-def page(records: StudyRecords, table: pd.DataFrame, parts: list[Section], dials: DialSection | None) -> str:
+def page(
+    records: StudyRecords,
+    table: pd.DataFrame,
+    parts: list[Section],
+    dials: DialSection | None,
+    decided: Sequence[tuple[str, Decision | None]],
+) -> str:
     """The page as text; the same records give the same bytes."""
     environment = Environment(
         loader=PackageLoader("sim", "report"),
@@ -125,6 +156,12 @@ def page(records: StudyRecords, table: pd.DataFrame, parts: list[Section], dials
         seeds=int(records.runs["seed"].nunique()),
         synthetic=bool((records.runs["reference"] == "oracle").any()),
         scenarios=len(parts) > 1,
+        fixed=any(part.fixed for part in parts),
+        over_all=over_all(decided),
+        across=across_text(decided),
+        fewest_events=FEWEST_EVENTS,
+        fewest_seeds=FEWEST,
+        references=set(records.runs["reference"]) - {""},
     )
 
 
@@ -134,22 +171,19 @@ def inline(key: str, drawn: dict[str, str]) -> dict[str, Markup]:
 
 
 def write_report(records: StudyRecords, folder: Path) -> Path:
-    """Write index.html, summary.csv, sites.csv and figures/*.svg into `folder`; returns the page."""
+    """Write index.html, summary.csv, sites.csv and figures/*.svg into `folder`, all or none; returns the page."""
     scored = scores(records)
     gains = site_gains(records, scored)
     table, sites = summary(records, scored, gains), per_site(records, scored, gains)
-    parts, dials = sections(records, scored, table, sites), dial_section(records, table, sites)
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
-    for old in (folder / "figures").glob("*.svg"):
-        old.unlink()
+    decided = decisions(table, sites, scored, records.margin)
+    parts, dials = sections(records, scored, table, sites, decided), dial_section(records, table, sites)
     drawn = {f"{part.key}-{name}": text for part in parts for name, text in part.figures.items()}
-    for name, text in (drawn | (dials.figures if dials else {})).items():
-        (folder / "figures" / f"{name}.svg").write_text(text, encoding="utf-8")
-    for name, frame in (("summary", table), ("sites", sites)):
-        (folder / f"{name}.csv").write_text(csv(frame), encoding="utf-8")
-    target = folder / "index.html"
-    target.write_text(page(records, table, parts, dials), encoding="utf-8")
-    return target
+    drawn |= dials.figures if dials else {}
+    files = {f"figures/{name}.svg": text for name, text in drawn.items()}
+    files |= {"summary.csv": csv(table), "sites.csv": csv(sites)}
+    files["index.html"] = page(records, table, parts, dials, decided)
+    publish(files, folder, whole=("figures",))
+    return folder / "index.html"
 
 
 def csv(frame: pd.DataFrame) -> str:

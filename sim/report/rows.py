@@ -14,20 +14,23 @@ class MethodRow:
     reference: str  # "" = federated | "local" | "pooled" | "oracle"
     metric: str  # key of METRICS
     mean: float  # over the sites where the metric is defined, then over seeds
-    low: float  # 95 % t interval over seeds; NaN with one seed
+    low: float  # 95 % interval of it, see sim.stats.intervals; NaN with fewer than three seeds
     high: float
     seeds: int  # runs that finished; only these enter means
     diverged: int  # runs that diverged
     sites: int
     sites_defined: int  # fewest sites on which a finished run has the metric
-    worst_site: str  # site with the worst mean over seeds
+    worst_site: str  # of the sites with enough test events to be judged, the one with the worst mean over seeds
     worst: float  # its mean
     gain: float  # mean over sites of the gain over each site's own local model; more is better
+    gain_low: float  # 95 % interval of it, corrected for the choice of the best among the federated methods
+    gain_high: float
+    too_small: int  # sites with too few test events to be judged by themselves; in means, not in what follows
     compared: int  # sites with a gain
     gaining: int  # of them, mean gain over seeds above zero
-    surely_gaining: int  # of them, interval over seeds above zero
+    gaining_significantly: int  # of them, 95 % interval above zero
     losing: int
-    surely_losing: int
+    losing_significantly: int
     target: float  # pooled - margin, mean over seeds; NaN without a pooled run
     mb_to_target: float  # all sites, both directions; median over the runs that reached it
     reached: int  # runs that reached their own seed's target and did not diverge
@@ -48,6 +51,7 @@ class SiteRow:
 
     scenario: str
     site: str
+    kind: str  # "site" | "small" = too few test events to be judged by itself | "together" = all of these in one row
     rows: float  # of the site's test split, mean over seeds
     events: float  # of them, with the event
     method: str
@@ -55,9 +59,14 @@ class SiteRow:
     seeds: int  # finished seeds in which the site has the metric
     mean: float  # over those
     gain: float  # over the site's own local model, mean over `pairs`; more is better; NaN without local
-    low: float  # 95 % t interval over seeds
+    low: float  # 95 % interval of it
     high: float
     pairs: int  # seeds in which both the method and local have a value
+
+    @property
+    def judged(self) -> bool:
+        """Whether something can be said of the row by itself."""
+        return self.kind != "small"
 
 
 def method_rows(frame: pd.DataFrame) -> list[MethodRow]:

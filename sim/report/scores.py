@@ -1,10 +1,12 @@
 """The primary metric of a study on the test patients: by site and round, by round, and at the end of every run."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from sim.arrays import Floats
 from sim.metrics import METRICS
 from sim.metrics.convergence import first_reach
 from sim.study.results import StudyRecords
@@ -21,12 +23,36 @@ class Scores:
     curve   CELL, seed, run, status, round, merit, defined, mb: one row per (run, round); merit = mean over sites
     final   rows of `site` at the last round of runs that finished
     end     rows of `curve` at the last round of every run, with target, reached, mb_to_target, mb_total, mb_visit
+    overlap (scenario, site) -> how far test patients of seeds overlap, mean over runs, of site "" all; see `OVERLAPS`
+    resampled (scenario, method) -> merit by resample and site, mean over seeds; only where all runs have resamples
     """
 
     site: pd.DataFrame
     curve: pd.DataFrame
     final: pd.DataFrame
     end: pd.DataFrame
+    overlap: pd.Series
+    resampled: Mapping[tuple[str, str], pd.DataFrame]
+
+    def error(self, scenario: str, ours: str, theirs: str = "") -> float:
+        """Standard error of the mean merit over sites, or of a difference in it, by the resamples; NaN without any."""
+        if (scenario, ours) not in self.resampled or (theirs and (scenario, theirs) not in self.resampled):
+            return np.nan
+        merit = self.resampled[scenario, ours]
+        merit = merit - self.resampled[scenario, theirs] if theirs else merit
+        return float(merit.mean(axis=1).std())
+
+    def overlaps(self, scenario: str, sites: Sequence[str] = ("",)) -> Floats:
+        """Overlap of test patients at these sites, [S]; 0 where nothing is known of it: seeds draw fresh patients."""
+        return np.array([self.overlap.get((scenario, site), 0.0) for site in sites], dtype=np.float64)
+
+    def fixed(self, scenario: str) -> bool:
+        """Whether seeds split the same patients again."""
+        return bool(self.overlaps(scenario)[0] != 0)
+
+    def one_split(self, scenario: str) -> bool:
+        """Whether all seeds have the same test patients too, so that they say nothing about other patients."""
+        return bool(np.isnan(self.overlaps(scenario)[0]))
 
 
 def scores(records: StudyRecords) -> Scores:
@@ -45,7 +71,20 @@ def scores(records: StudyRecords) -> Scores:
     last = curve.groupby([*CELL, "seed"], sort=False)["round"].transform("max")
     end = reach(runs, curve, curve[curve["round"] == last], records)
     final = site.merge(end.loc[end["status"] == "done", [*CELL, "seed", "round"]], on=[*CELL, "seed", "round"])
-    return Scores(site, curve, final, end)
+    at_site = runs[["scenario", "run"]].merge(records.overlaps, on="run")
+    overlap = at_site.groupby(["scenario", "site"])["overlap"].agg(lambda values: values.mean(skipna=False))
+    return Scores(site, curve, final, end, overlap, merits_resampled(records, end))
+
+
+def merits_resampled(records: StudyRecords, end: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
+    """`Scores.resampled`."""
+    metric, found = METRICS[records.metric], {}
+    for (scenario, method), rows in end[end["status"] == "done"].groupby(["scenario", "method"], sort=False):
+        if all(run in records.resamples for run in rows["run"]):
+            frames = [records.resamples[run] for run in rows["run"]]  # of seeds, which need not have the same sites
+            merits = [pd.DataFrame(metric.merit(one.to_numpy(float)), columns=one.columns) for one in frames]
+            found[str(scenario), str(method)] = pd.concat(merits).groupby(level=0).mean()
+    return found
 
 
 def spending(records: StudyRecords) -> pd.DataFrame:

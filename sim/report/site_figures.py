@@ -14,7 +14,7 @@ MAX_PANELS = 12  # sites up to which each has its own panel
 
 def gains(sites: pd.DataFrame) -> Figure:
     """Gain of every site over training alone; `sites` = rows of `per_site` of one scenario."""
-    rows = [row for row in site_rows(sites) if row.reference in ("", "pooled")]
+    rows = [row for row in site_rows(sites) if row.reference in ("", "pooled") and row.judged]
     with mpl.rc_context(RC):
         return site_panels(rows) if len({row.site for row in rows}) <= MAX_PANELS else distributions(rows)
 
@@ -33,8 +33,8 @@ def site_panels(rows: list[SiteRow]) -> Figure:
         for row in here:
             at, ink = methods.index(row.method), look[row.method].colour
             axes.plot([row.low, row.high], [at, at], color=ink, linewidth=1.6, solid_capstyle="butt")
-            sure = row.low > 0 or row.high < 0
-            axes.plot(row.gain, at, "o", color=ink, markersize=5, markerfacecolor=ink if sure else "white")
+            significant = row.low > 0 or row.high < 0
+            axes.plot(row.gain, at, "o", color=ink, markersize=5, markerfacecolor=ink if significant else "white")
         if all(np.isnan(row.gain) for row in here):
             axes.text(0.5, 0.5, "not defined here", transform=axes.transAxes, ha="center", color=GREY)
         axes.set_title(f"{site}\n{here[0].rows:,.0f} test rows", loc="left")

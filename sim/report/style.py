@@ -23,10 +23,13 @@ from sim.report.rows import MethodRow, SiteRow
 
 # Okabe and Ito, Color Universal Design, 2008, without yellow (too pale on white) and black (kept for references).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# Tol, Colour Schemes, SRON 2021, of those that are far from the six above: dots have no dashes to tell them apart.
+MORE_COLOURS = ("#882255", "#999933", "#332288", "#805020", "#117755", "#AA4499")
 # Methods of most studies have the same look in all of them; other methods get the remaining looks, by name.
 KNOWN = ("FedAvg", "FedProx", "SCAFFOLD", "FedNova", "FedDyn", "FedAdam")
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
 GREY = "#555555"
+FONTS = "'DejaVu Sans', Verdana, Geneva, sans-serif"  # of the same widths, where the first is not installed
 WIDTH = 7.6  # inches, of every figure
 
 BUNDLED = Path(mpl.get_data_path()) / "fonts" / "ttf"
@@ -67,7 +70,7 @@ RC = {
     "xtick.color": "#333333",
     "ytick.color": "#333333",
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
-    "svg.fonttype": "path",
+    "svg.fonttype": "none",  # text stays text: it can be searched, copied and read aloud
     "svg.hashsalt": "fedtrial",
 }
 
@@ -83,15 +86,15 @@ class Look:
 
 
 REFERENCE_LOOKS = {
-    "local": Look(GREY, (0, (5, 2, 1, 2))),
-    "pooled": Look(GREY, "-"),
-    "oracle": Look(GREY, (0, (1, 1.5))),
+    "local": Look("#888888", (0, (5, 2, 1, 2))),
+    "pooled": Look("#000000", "-"),
+    "oracle": Look("#5A4FCF", (0, (1, 1.5))),
 }
 
 
 def looks(methods: Iterable[str]) -> dict[str, Look]:
-    """Look of every federated method; distinct for up to 18 methods."""
-    all_looks = [Look(colour, dash) for dash in DASHES for colour in COLOURS]
+    """Look of every federated method; distinct colours for up to 12 methods, and distinct looks for up to 36."""
+    all_looks = [Look(colour, dash) for dash in DASHES for colour in (*COLOURS, *MORE_COLOURS)]
     names = sorted(set(methods))
     given = {name: all_looks[KNOWN.index(name)] for name in names if name in KNOWN}
     left = [look for look in all_looks if look not in given.values()]
@@ -103,6 +106,29 @@ def row_looks(rows: Sequence[MethodRow | SiteRow]) -> dict[str, Look]:
     """Look of every method and reference."""
     named = {row.method: REFERENCE_LOOKS[row.reference] for row in rows if row.reference}
     return looks(row.method for row in rows if not row.reference) | named
+
+
+@dataclass(frozen=True)
+class Key:
+    """One entry of a figure's legend outside the figure, where narrow screens show it whole."""
+
+    label: str
+    colour: str
+    dash: str  # stroke-dasharray of SVG
+
+
+def legend(rows: Sequence[MethodRow | SiteRow]) -> list[Key]:
+    """Key of every method and reference, in order of the rows."""
+    given = row_looks(rows)
+    looked = {row.method: given[row.method] for row in rows}
+    return [
+        Key(
+            label,
+            look.colour,
+            "none" if isinstance(look.dash, str) else " ".join(f"{2 * part:g}" for part in look.dash[1]),
+        )
+        for label, look in looked.items()
+    ]
 
 
 @dataclass(frozen=True)
@@ -182,7 +208,7 @@ def svg(figure: Figure) -> str:
     memory = io.StringIO()
     with readable():
         figure.savefig(memory, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    text = memory.getvalue()
+    text = memory.getvalue().replace("'DejaVu Sans'", FONTS)
     return re.sub(r"<metadata>.*?</metadata>\s*|<!--.*?-->\s*", "", text[text.index("<svg") :], flags=re.DOTALL)
 
 

@@ -14,13 +14,13 @@ SITES_ACROSS = 6  # sites that fit side by side on a page
 
 
 def brackets(low: float, high: float, write: Callable[[float], str] = number) -> str:
-    """An interval in square brackets; empty where one seed gives none."""
+    """An interval in square brackets; empty where there is none."""
     return "" if math.isnan(low) else f" [{write(low)}, {write(high)}]"
 
 
-def sites_text(some: int, compared: int, sure: int) -> str:
-    """Number of sites that gain or lose, as "3 of 4 (2 sure)"."""
-    return f"{some} of {compared} ({sure} sure)" if compared else NOT_KNOWN
+def sites_text(some: int, compared: int, significant: int) -> str:
+    """Number of sites that gain or lose, as "3 of 4 (2 significantly)"."""
+    return f"{some} of {compared} ({significant} significantly)" if compared else NOT_KNOWN
 
 
 def to_target(row: MethodRow, size: Unit) -> str:
@@ -38,13 +38,19 @@ def summary_text(frame: pd.DataFrame) -> pd.DataFrame:
     text = {
         "Method": [row.method for row in rows],
         f"{metric.name}, mean over sites [95\u00a0%]": [number(row.mean) + brackets(row.low, row.high) for row in rows],
-        "Worst site": [f"{number(row.worst)} {row.worst_site}".strip() for row in rows],
     }
+    if any(row.worst_site for row in rows):
+        text["Worst site"] = [f"{number(row.worst)} {row.worst_site}".strip() for row in rows]
     if any(row.sites_defined < row.sites for row in rows):
         text["Sites with a value"] = [f"{row.sites_defined} of {row.sites}" for row in rows]
+    if not all(math.isnan(row.gain) for row in rows):
+        text["Mean gain over local [95\u00a0%]"] = [
+            NOT_KNOWN if math.isnan(row.gain) else signed(row.gain) + brackets(row.gain_low, row.gain_high, signed)
+            for row in rows
+        ]
     if any(row.compared for row in rows):
-        text["Sites gaining"] = [sites_text(row.gaining, row.compared, row.surely_gaining) for row in rows]
-        text["Sites losing"] = [sites_text(row.losing, row.compared, row.surely_losing) for row in rows]
+        text["Sites gaining"] = [sites_text(row.gaining, row.compared, row.gaining_significantly) for row in rows]
+        text["Sites losing"] = [sites_text(row.losing, row.compared, row.losing_significantly) for row in rows]
     if not all(math.isnan(row.target) for row in rows):
         text[f"{size.name} to target"] = [to_target(row, size) for row in rows]
     text[f"{size.name} in all"] = [size.text(row.mb_total) for row in rows]
@@ -65,8 +71,8 @@ def terminal_text(frame: pd.DataFrame) -> pd.DataFrame:
         "Method": [row.method for row in rows],
         f"{METRICS[rows[0].metric].name} [95\u00a0%]": [number(row.mean) + brackets(row.low, row.high) for row in rows],
         "Worst": [number(row.worst) for row in rows],
-        "Gain": [short_sites_text(row.gaining, row.compared, row.surely_gaining) for row in rows],
-        "Lose": [short_sites_text(row.losing, row.compared, row.surely_losing) for row in rows],
+        "Gain": [short_sites_text(row.gaining, row.compared, row.gaining_significantly) for row in rows],
+        "Lose": [short_sites_text(row.losing, row.compared, row.losing_significantly) for row in rows],
         f"{size.name} to target": [
             NOT_KNOWN if row.reference else f"{size.text(row.mb_to_target)} ({row.reached}/{row.runs})" for row in rows
         ],
@@ -78,14 +84,17 @@ def terminal_text(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(text)
 
 
-def short_sites_text(some: int, compared: int, sure: int) -> str:
+def short_sites_text(some: int, compared: int, significant: int) -> str:
     """Number of sites that gain or lose, as "3/4 (2)"."""
-    return f"{some}/{compared} ({sure})" if compared else NOT_KNOWN
+    return f"{some}/{compared} ({significant})" if compared else NOT_KNOWN
 
 
 def site_text(frame: pd.DataFrame) -> pd.DataFrame:
-    """`tables.per_site` of one scenario as text: methods down and sites across if sites are few, else the other way."""
-    rows = site_rows(frame)
+    """`tables.per_site` of one scenario as text: methods down and sites across if sites are few, else the other way.
+
+    Sites too small to be judged one by one are one row, or column.
+    """
+    rows = [row for row in site_rows(frame) if row.judged]
     cells = {(row.site, row.method): site_cell(row) for row in rows}
     sites, methods = {row.site: row for row in rows}, list(dict.fromkeys(row.method for row in rows))
     if len(sites) <= SITES_ACROSS:

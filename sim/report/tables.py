@@ -13,15 +13,18 @@ from sim.metrics import METRICS
 from sim.metrics.fairness import Tally, tally, worst
 from sim.report.rows import MethodRow, SiteRow
 from sim.report.scores import CELL, Scores, scores
-from sim.report.site_gains import site_gains
+from sim.report.site_gains import half_of_mean_gain, site_gains
 from sim.report.table_text import terminal_text
-from sim.stats.intervals import Intervals, half_width
+from sim.stats.intervals import Intervals, Z, half_width
+from sim.stats.selected import level_of_chosen
 from sim.study.results import StudyRecords
 from sim.study.study import REFERENCE_LABELS
 
 LEGEND = (
-    "Means over sites, then seeds. Worst: site with the worst mean. Gain, Lose: sites that do better or worse than "
-    "alone (in brackets: surely). To target: data sent by all sites, median over the runs that reached it (how many)."
+    "Means over sites, then seeds. Worst: lowest mean of a site with enough test events. Gain, Lose: sites that do "
+    "better or worse than alone (in brackets: significantly). To target: data sent by all sites, median over the runs "
+    "that reached it (how many). Local only: each site's own model. Pooled: one model on all patients in one place. "
+    "Oracle: the risk that the generator of the patients used."
 )
 
 
@@ -35,8 +38,14 @@ def summary(records: StudyRecords, scored: Scores | None = None, gains: pd.DataF
     metric = METRICS[records.metric]
     table = in_order(over_seeds(scored.end).join(worst_and_tally(gains)).reset_index())
     merit, known = table["merit"].to_numpy(float), table["known"].to_numpy(int)
-    half = half_width(table["sd"].to_numpy(float), known)
-    ends = np.stack([metric.from_merit(merit - half), metric.from_merit(merit + half)])
+    overlap = np.concatenate([scored.overlaps(name) for name in table["scenario"]])
+    half = half_width(table["sd"].to_numpy(float), known, overlap=overlap)
+    errors = [scored.error(*cell) for cell in table[["scenario", "method"]].itertuples(index=False, name=None)]
+    half = np.where(np.isnan(overlap), Z * np.array(errors), half)
+    ends = np.stack([metric.from_merit(metric.merit_within(merit + side * half)) for side in (-1, 1)])
+    federated = table[(table["reference"] == "") & table["merit"].notna()].groupby("scenario").size()
+    levels = {name: level_of_chosen(int(federated.get(name, 1))) for name in table["scenario"].unique()}
+    gain_half = table[CELL].join(half_of_mean_gain(scored, metric, levels), on=CELL)["gain_half"].to_numpy(float)
     count = scored.site.groupby("scenario")["site"].nunique()
     target = scored.end.groupby("scenario")["target"].mean()
     published = table["method"].map(dict(records.published)).to_numpy(float)
@@ -47,6 +56,8 @@ def summary(records: StudyRecords, scored: Scores | None = None, gains: pd.DataF
         mean=mean,
         low=ends.min(0),
         high=ends.max(0),
+        gain_low=np.clip(table["gain"] - gain_half, -metric.top, metric.top),
+        gain_high=np.clip(table["gain"] + gain_half, -metric.top, metric.top),
         sites=table["scenario"].map(count).fillna(0).astype(int),
         target=metric.from_merit(table["scenario"].map(target).to_numpy(float)),
         published=published,
@@ -79,8 +90,9 @@ def over_seeds(end: pd.DataFrame) -> pd.DataFrame:
 def worst_and_tally(gains: pd.DataFrame) -> pd.DataFrame:
     """Worst site, mean gain and numbers of gaining and losing sites of every method, indexed by CELL."""
     rows = []
-    for cell, sites in gains.groupby(CELL, sort=False):
-        at = worst(sites["merit"].to_numpy(float))
+    for cell, every in gains[gains["kind"] != "together"].groupby(CELL, sort=False):
+        sites = every[every["kind"] == "site"]
+        at = worst(sites["merit"].to_numpy(float)) if len(sites) else -1
         found = Intervals(*(sites[name].to_numpy() for name in ("gain", "low", "high", "pairs")))
         compared = Tally(0, 0, 0, 0, 0) if cell[2] == "local" else tally(found)
         rows.append(
@@ -88,7 +100,8 @@ def worst_and_tally(gains: pd.DataFrame) -> pd.DataFrame:
             | {
                 "worst_site": sites["site"].iloc[at] if at >= 0 else "",
                 "worst": sites["mean"].iloc[at] if at >= 0 else np.nan,
-                "gain": sites["gain"].mean() if compared.compared else np.nan,
+                "gain": every["gain"].mean() if cell[2] != "local" else np.nan,
+                "too_small": int((every["kind"] == "small").sum()),
             }
             | compared._asdict()
         )
@@ -112,7 +125,7 @@ def in_order(table: pd.DataFrame) -> pd.DataFrame:
     )
     sorted_keys = keys.sort_values(["scenario", "reference", "merit", "method"])
     table = table.loc[sorted_keys.index].reset_index(drop=True)
-    counts = list(Tally._fields)
+    counts = ["too_small", *Tally._fields]
     return table.assign(worst_site=table["worst_site"].fillna(""), **table[counts].fillna(0).astype(int))
 
 

@@ -9,6 +9,7 @@ from sim.checks import one_of
 from sim.config.compose import seeded
 from sim.config.experiment import Experiment
 from sim.engine.references import REFERENCES
+from sim.study.results import index_digest
 from sim.study.study import REFERENCE_LABELS, Study
 
 
@@ -44,7 +45,7 @@ def study_cells(study: Study, extra: Sequence[str] = ()) -> list[Cell]:
 
 
 def index(study: Study, done: Sequence[tuple[Cell, Path]], command: str) -> str:
-    """Contents of study.json: the study, the command, and which run folder stands for which cell."""
+    """Contents of study.json: the study, the command, which run folder stands for which cell, and a digest of these."""
     runs = [
         {
             "run": home.name,
@@ -55,4 +56,5 @@ def index(study: Study, done: Sequence[tuple[Cell, Path]], command: str) -> str:
         }
         for cell, home in done
     ]
-    return json.dumps({"study": asdict(study), "command": command, "runs": runs}, indent=2) + "\n"
+    content = json.loads(json.dumps({"study": asdict(study), "command": command, "runs": runs}))
+    return json.dumps(content | {"digest": index_digest(content)}, indent=2) + "\n"

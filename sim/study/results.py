@@ -1,19 +1,27 @@
 """The records of all runs of a study, read back for its report."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from sim.checks import Refused, one_of, within
 from sim.metrics import METRICS
 from sim.records.store import Run, read, together
 from sim.study.dial import Dial
+from sim.study.resamples import resamples
 from sim.study.study import Study
 
+INDEX = "study.json"
 RUNS = ("run", "method", "reference", "scenario", "seed", "status", "folder")
+
+# Test rows over all other rows of a site, of site "" all sites, where seeds split the same patients again; 0 where they
+# draw fresh ones, NaN where the split is the same for all seeds too.
+OVERLAPS = ("run", "site", "overlap")
 
 Json = Mapping[str, object]
 
@@ -33,6 +41,11 @@ class StudyRecords:
     provenance: Mapping[str, str]  # command, commit, versions, machine, ... in the order of the page
     published: Mapping[str, float] = field(default_factory=dict)  # method -> published value of the primary metric
     dials: Sequence[Dial] = ()  # their labels are scenarios of `runs`
+    overlaps: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=list(OVERLAPS))
+    )  # none = fresh patients
+    resamples: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # run id -> see `sim.study.resamples`
+    convex: bool = True  # whether the pooled model is the optimum of its task in every run
 
     def __post_init__(self) -> None:
         one_of(f"{self.name}: metric", self.metric, METRICS)
@@ -49,20 +62,25 @@ class StudyRecords:
 def read_study(folder: Path) -> StudyRecords:
     """Records of a study from its folder: study.json and the runs it names.
 
-    Refuses a folder without a readable study.json, and a run that is missing or whose files changed.
+    Refuses a folder without a readable study.json or with a changed one, and a run that is missing or whose files
+    changed.
     """
     try:
-        content = json.loads((folder / "study.json").read_text())
+        content = json.loads((folder / INDEX).read_text())
+        stated = content.pop("digest")
         study, _ = Study.of(content["study"]), content["runs"][0]["run"]
+        if stated != index_digest(content):
+            raise Refused(f"{folder / INDEX}: changed since it was written. Run the study again; finished runs stay.")
     except OSError:
         raise Refused(f"{folder}: no study.json there. Run `fedtrial study NAME` first, or name its folder.") from None
-    except (UnicodeDecodeError, json.JSONDecodeError, TypeError, LookupError) as error:
-        raise Refused(f"{folder / 'study.json'}: damaged ({error}). Run the study again; finished runs stay.") from None
+    except (UnicodeDecodeError, json.JSONDecodeError, TypeError, AttributeError, LookupError) as error:
+        raise Refused(f"{folder / INDEX}: damaged ({error}). Run the study again; finished runs stay.") from None
     listing = pd.DataFrame(content["runs"])
     runs = [test_rows(read(folder / name), study.metric) for name in listing["run"].unique()]
     status = {run.id: "done" if run.info["status"] == "done" else "diverged" for run in runs}
     listing["status"] = listing["run"].map(status)
     listing["folder"] = listing["run"]
+    resampled = {run.id: resamples(run, folder / run.id, study.metric) for run in runs}
     first = runs[0].info
     return StudyRecords(
         name=study.name,
@@ -84,7 +102,29 @@ def read_study(folder: Path) -> StudyRecords:
         },
         published=study.published,
         dials=study.dials,
+        overlaps=pd.concat([overlaps(run) for run in runs], ignore_index=True),
+        resamples={run: found for run, found in resampled.items() if found is not None},
+        convex=all(run.info["convex"] for run in runs),
     )
+
+
+def index_digest(content: Json) -> str:
+    """BLAKE2 of what study.json says beside its own digest."""
+    return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def overlaps(run: Run) -> pd.DataFrame:
+    """Overlap of the test patients of a run with those of other seeds, at every site and in all; columns OVERLAPS."""
+    held = run.info["sites"]
+    rows = np.array([[part["rows"] for part in parts.values()] for parts in held.values()])  # [S][train, valid, test]
+    rows = np.concatenate([rows.sum(0, keepdims=True), rows])
+    test, every = rows[:, 2], rows.sum(1)
+    shared = np.divide(test, every - test, out=np.full(len(test), np.nan), where=every > test)
+    if run.info["patients"] == "fresh":
+        shared = np.zeros(len(test))
+    elif run.info["split"] == "fixed":
+        shared = np.full(len(test), np.nan)
+    return pd.DataFrame({"run": run.id, "site": ["", *held], "overlap": shared})
 
 
 def test_rows(run: Run, metric: str) -> Run:

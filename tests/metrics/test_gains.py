@@ -28,9 +28,9 @@ def test_gains_and_their_tally() -> None:
     noise = np.array([[-0.01], [0.0], [0.01]])
     shared = local + np.array([0.1, 0.001, -0.1, -0.001, NAN]) + noise
     gains = intervals(gain(shared, local, METRICS["auroc"]))
-    assert tally(gains) == Tally(compared=4, gaining=2, surely_gaining=1, losing=2, surely_losing=1)
+    assert tally(gains) == Tally(compared=4, gaining=2, gaining_significantly=1, losing=2, losing_significantly=1)
     turned = intervals(gain(shared, local, METRICS["brier"]))
-    assert tally(turned) == Tally(compared=4, gaining=2, surely_gaining=1, losing=2, surely_losing=1)
+    assert tally(turned) == Tally(compared=4, gaining=2, gaining_significantly=1, losing=2, losing_significantly=1)
     np.testing.assert_allclose(turned.mean[:4], -gains.mean[:4])
 
 

@@ -28,14 +28,14 @@ def test_a_dial_is_reported_in_words_and_numbers() -> None:
     table = summary(known)
     lead, said = dial_words.sentences(known.dials, table, per_site(known))
     assert lead == (
-        "With FedAvg, by x: at 0, 1 of 3 sites lose, with 30% of the patients; "
-        "at 1, 2 of 3 sites lose, with 91% of the patients."
+        "With FedAvg, by x: at 0, 1 of 3 sites lose, with 29% of the patients; "
+        "at 1, 2 of 3 sites lose, with 86% of the patients."
     )
     assert "as x goes from 0 to 1, mean AUROC of FedAvg goes from 0.700 to 0.567" in said
     assert "lose by joining go from 1 to 2 of 3; from 1 on, sites do better alone on average" in said
     text = dial_words.text(known.dials, table).set_index("Setting")
-    assert text.loc["x=0", "FedAvg, sites losing"] == "1 of 3 (1 sure)"
-    assert text.loc["x=1", "FedAvg, sites losing"] == "2 of 3 (2 sure)"
+    assert text.loc["x=0", "FedAvg, sites losing"] == "1 of 3 (1 significantly)"
+    assert text.loc["x=1", "FedAvg, sites losing"] == "2 of 3 (2 significantly)"
     assert text.loc["x=1", "FedAvg, worst site"] == "0.500"
 
 

@@ -1,5 +1,6 @@
 """The page of a study: one file that is complete, safe and reproducible."""
 
+import errno
 import io
 import re
 import xml.etree.ElementTree as ElementTree
@@ -10,6 +11,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from sim.checks import Refused
+from sim.records.store import together
 from sim.report.page import csv, write_report
 from sim.report.settings_diff import differing
 from sim.report.tables import print_summary, summary
@@ -96,3 +99,66 @@ def test_settings_that_differ() -> None:
     assert own[("", "FedProx")] == {"algorithm": "FedProx", "algorithm.mu": "0.1"}
     assert own[("", "FedAvg")] == {"algorithm": "FedAvg"}
     assert shared == {"rounds": "4"}
+
+
+def test_a_wide_study_is_whole_in_print_and_on_a_phone(tmp_path: Path) -> None:
+    methods = [f"Method {letter}" for letter in "ABCDEFGH"]
+    records = study(methods=methods, dead=("", 0))
+    names = records.sites["site"].cat
+    parts = [
+        records.sites.assign(site=names.rename_categories([f"{name}-{at}" for name in names.categories]))
+        for at in range(18)
+    ]
+    text = write_report(replace(records, sites=together(parts)), tmp_path).read_text()
+    printed = text[text.index("@media print") :]
+    assert "landscape" in printed
+    assert "table-layout: fixed" in printed  # so that 12 columns share the width of the paper, and break their lines
+    assert "overflow-wrap: anywhere" in printed
+    assert "<details open><summary>Table of 55 sites" in text  # 54 and the 18 small ones together
+    keys = re.findall(r'<ul class="key".*?</ul>', text, flags=re.DOTALL)
+    assert len(keys) == 2
+    assert all(f"</svg>{name}</li>" in keys[0] for name in [*methods, "Local only", "Pooled"])
+    assert len(set(re.findall(r'stroke="(#\w+)"', keys[0]))) == 10  # no colour twice
+
+
+def test_text_of_figures_is_text(tmp_path: Path) -> None:
+    write_report(study(), tmp_path)
+    drawn = (tmp_path / "figures" / "s0-gains.svg").read_text()
+    assert "gain over the site's own model" in drawn
+    assert ">FedProx</text>" in drawn
+
+
+def test_the_page_defines_its_references_and_says_what_its_intervals_are_about(tmp_path: Path) -> None:
+    records = study()
+    text = write_report(records, tmp_path / "fresh").read_text()
+    assert all(f"<dt>{name}</dt>" in text for name in ("Local only", "Pooled"))
+    assert "solved to its optimum" in text
+    assert "Every seed draws fresh patients" in text
+    shared = pd.DataFrame({"run": records.runs["run"].unique(), "site": "", "overlap": 0.25})
+    text = write_report(replace(records, overlaps=shared, convex=False), tmp_path / "fixed").read_text()
+    assert "no ceiling" in text
+    assert "Nadeau and Bengio 2003" in text
+    text = write_report(replace(records, overlaps=shared.assign(overlap=float("nan"))), tmp_path / "one").read_text()
+    assert "there are no intervals" in text
+
+
+def test_no_word_of_ours_alone_reaches_a_reader(tmp_path: Path) -> None:
+    write_report(study(scenarios=("mild", "severe")), tmp_path)
+    for path in [*tmp_path.glob("*.*"), *(tmp_path / "figures").iterdir()]:
+        assert not re.search(r"\bsure(ly)?\b|leaves out zero|luck of its own", path.read_text()), path
+
+
+def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_report(study(), tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    real = Path.write_text
+
+    def full(path: Path, text: str, **kwargs: str) -> int:
+        if path.name == "index.html":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(path, text, **kwargs)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(Refused, match="No space left on device"):
+        write_report(study(methods=("FedAvg",)), tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before

@@ -7,10 +7,13 @@ import pandas as pd
 import pytest
 
 from sim.checks import Refused
+from sim.report.across import over_all, text
 from sim.report.answer import answer
+from sim.report.decision import decide, decisions
 from sim.report.scores import scores
 from sim.report.tables import per_site, summary
-from tests.report.known_study import study
+from sim.study.results import OVERLAPS, StudyRecords
+from tests.report.known_study import SITE_ROWS, study
 
 
 def test_summary_is_the_known_answer() -> None:
@@ -21,7 +24,7 @@ def test_summary_is_the_known_answer() -> None:
     # seeds give 0.69, 0.70, 0.71: sd 0.01; t quantile 0.975 with 2 degrees of freedom is 4.3027
     assert best["high"] - best["mean"] == pytest.approx(4.3027 * 0.01 / 3**0.5, abs=1e-6)
     assert (best["worst_site"], best["worst"]) == ("C", pytest.approx(0.60))
-    tally = ["compared", "gaining", "surely_gaining", "losing", "surely_losing"]
+    tally = ["compared", "gaining", "gaining_significantly", "losing", "losing_significantly"]
     assert best[tally].tolist() == [3, 2, 2, 1, 1]
     assert (best["sites"], best["sites_defined"]) == (4, 3)
     assert best["target"] == pytest.approx(0.695)
@@ -43,10 +46,10 @@ def test_a_target_reached_before_diverging_does_not_count() -> None:
     assert summary(records).set_index("method").loc["FedAvg", "reached"] == 2
 
 
-def test_unsure_gains_are_not_called_sure() -> None:
+def test_gains_within_chance_are_not_called_significant() -> None:
     row = summary(study(dead=("", 0))).set_index("method").loc["FedProx"]
-    # A: gains -0.02, 0.01, 0.04, not sure; B: -0.03 surely; C: zero up to rounding
-    assert (row["surely_gaining"], row["surely_losing"]) == (0, 1)
+    # A: gains -0.02, 0.01, 0.04, not significant; B: -0.03 significantly; C: zero up to rounding
+    assert (row["gaining_significantly"], row["losing_significantly"]) == (0, 1)
 
 
 def test_lower_is_better_turns_order_worst_and_gain_round() -> None:
@@ -54,14 +57,15 @@ def test_lower_is_better_turns_order_worst_and_gain_round() -> None:
     assert list(table.index)[:2] == ["FedAvg", "FedProx"]
     assert table.loc["FedAvg", "mean"] == pytest.approx(0.30)
     assert (table.loc["FedAvg", "worst_site"], table.loc["FedAvg", "worst"]) == ("C", pytest.approx(0.40))
-    assert (table["low"] <= table["high"]).all()
+    known = table.dropna(subset=["low"])
+    assert (known["low"] <= known["high"]).all()
     assert table.loc["FedAvg", "target"] == pytest.approx(0.305)
     assert table.loc["FedAvg", "reached"] == 3
 
 
 def test_per_site_rows_gain_and_order() -> None:
     table = per_site(study())
-    assert table["site"].unique().tolist() == ["A", "B", "C", "D"]
+    assert table["site"].unique().tolist() == ["A", "B", "C", "D", "1 site with fewer than 10 test events"]
     found = table.set_index(["site", "method"])
     assert found.loc[("A", "FedAvg"), "gain"] == pytest.approx(0.05)
     assert found.loc[("B", "FedAvg"), "gain"] == pytest.approx(-0.02)
@@ -77,23 +81,93 @@ def test_records_given_twice_count_once() -> None:
     pd.testing.assert_frame_equal(summary(doubled), summary(records))
 
 
-def test_answer_says_what_the_numbers_say() -> None:
+def said_of(records: StudyRecords) -> list[str]:
+    scored = scores(records)
+    table, sites = summary(records, scored), per_site(records, scored)
+    return answer(table, decide(table, sites, scored, records.margin))
+
+
+def test_the_first_sentence_answers() -> None:
     records = study(dead=("", 0))
-    said = " ".join(answer(summary(records), scores(records)))
-    assert "FedAvg had the highest mean AUROC over sites (0.700, 95 % interval" in said
-    # difference by seed 0.06, 0.05, 0.04: mean 0.05, half 4.3027 * 0.01 / sqrt 3 = 0.025, above zero
-    assert "It was ahead of FedProx" in said
-    assert "2 of 3 sites do better under FedAvg (2 surely) and 1 does worse (1 surely)" in said
-    assert "3 of 3 runs came within the margin" in said
-    said = " ".join(answer(summary(study()), scores(study())))
-    assert "Some runs diverged and are in no mean: FedProx (1 of 3)." in said
+    said = said_of(records)
+    # gain at A 0.05, at B -0.02, at C 0.10 with every seed; FedProx is behind by 0.06, 0.05, 0.04, mean 0.05
+    assert said[0] == (
+        "Join, except B: mean gain over training alone +0.043 AUROC (95 % interval +0.043 to +0.043) with FedAvg; "
+        "A and C gain significantly, B loses significantly; FedAvg is the best method."
+    )
+    assert "Significantly worse than FedAvg, by more than the margin: FedProx (by 0.050)." in said
+    assert "3 of 3 runs came within the margin" in " ".join(said)
+    assert "Some runs diverged and are in no mean: FedProx (1 of 3)." in said_of(study())
 
 
-def test_answer_admits_a_draw() -> None:
+def test_differences_below_the_margin_are_ties_whatever_their_interval() -> None:
+    said = said_of(replace(study(dead=("", 0)), margin=0.06))
+    assert "FedAvg and FedProx are equally good" in said[0]
+    assert said[0].startswith("Joining makes no difference that matters on average")  # 0.043 is below the margin too
+
+
+def test_a_difference_beyond_the_margin_may_be_chance() -> None:
     records = study(dead=("", 0))
     noise = records.sites["run"].str.endswith("-0") & records.sites["run"].str.startswith("FedProx")
-    records.sites.loc[noise, "value"] += 0.2
-    assert "With 3 seeds it cannot be told apart from" in " ".join(answer(summary(records), scores(records)))
+    records.sites.loc[noise, "value"] += 0.1
+    assert "FedAvg has the best mean, not significantly better than FedProx" in said_of(records)[0]
+
+
+def test_two_seeds_are_too_few_to_say() -> None:
+    said = said_of(study(seeds=(0, 1), dead=("", 0)))
+    assert said[0].startswith("These runs cannot say whether joining pays: mean gain over training alone +0.043 AUROC")
+    assert "fewer than 3 seeds give none" in said[1]
+
+
+def test_sites_too_small_to_judge_are_taken_together() -> None:
+    records = study(dead=("", 0))
+    few = records.sites["site"].isin(["B", "C"])
+    records.sites.loc[few, "events"] = 9
+    table, sites = summary(records).set_index("method"), per_site(records)
+    best = table.loc["FedAvg"]
+    assert best[["too_small", "compared", "losing", "worst_site"]].tolist() == [3, 1, 0, "A"]
+    group = sites[(sites["kind"] == "together") & (sites["method"] == "FedAvg")].iloc[0]
+    assert group["site"] == "3 sites with fewer than 10 test events"
+    assert group["gain"] == pytest.approx((-0.02 + 0.10) / 2)
+    assert best["gain"] == pytest.approx((0.05 - 0.02 + 0.10) / 3)  # the mean stays that of all sites
+    said = " ".join(said_of(records))
+    assert "3 sites have fewer than 10 test events, too few to judge them one by one; together they gain +0.040" in said
+
+
+def test_an_interval_stays_in_the_range_of_the_metric() -> None:
+    records = study(dead=("", 0))
+    wild = records.sites["run"].str.endswith("-0") & ~records.sites["run"].str.startswith("Pooled")
+    records.sites.loc[wild, "value"] = 0.0
+    table, sites = summary(records), per_site(records)
+    assert table[["low", "high"]].min().min() == 0
+    assert table["high"].max() <= 1
+    assert sites["low"].min() >= -1
+
+
+def test_where_patients_are_fixed_the_variance_counts_the_overlap() -> None:
+    records = study(dead=("", 0))
+    runs, names = records.runs["run"].unique(), ["", *SITE_ROWS]
+    shared = pd.DataFrame([(run, site, 0.25) for run in runs for site in names], columns=list(OVERLAPS))
+    free, fixed = summary(records), summary(replace(records, overlaps=shared))
+    wider = (fixed["high"] - fixed["mean"]) / (free["high"] - free["mean"])
+    assert wider.to_numpy() == pytest.approx((1 + 3 * 0.25) ** 0.5)  # (1/3 + 1/4) / (1/3)
+    one_split = replace(records, overlaps=shared.assign(overlap=np.nan))
+    assert summary(one_split)[["low", "gain_low"]].isna().all().all()
+    assert said_of(one_split)[0].startswith("These runs cannot say")
+
+
+def test_one_answer_over_all_scenarios() -> None:
+    records = study(scenarios=("mild", "severe"), dead=("", 0))
+    wild = records.runs.loc[(records.runs["scenario"] == "severe") & (records.runs["method"] == "FedAvg"), "run"]
+    records.sites.loc[records.sites["run"].isin(wild), "value"] -= 0.2
+    scored = scores(records)
+    decided = decisions(summary(records, scored), per_site(records, scored), scored, records.margin)
+    assert over_all(decided) == (
+        "Join in 1 of 2 scenarios (mild); not decided in 1 of 2 scenarios (severe): the mean gain over training alone "
+        "runs from −0.007 to +0.043; some site loses significantly in mild and severe; "
+        "no method is among the best in all of them."
+    )
+    assert list(text(decided)["Joining"]) == ["join", "not decided"]
 
 
 def test_two_runs_for_one_cell_are_refused() -> None:

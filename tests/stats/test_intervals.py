@@ -18,13 +18,22 @@ def test_interval_is_scipys() -> None:
 
 
 def test_interval_by_hand() -> None:
-    # t quantile 0.975 with 1 degree of freedom is 12.706; sd of (1, 3) is sqrt 2, so half = 12.706 * sqrt 2 / sqrt 2
-    assert interval(np.array([1.0, 3.0])) == pytest.approx((2, 2 - 12.7062, 2 + 12.7062), abs=1e-4)
+    # t quantile 0.975 with 2 degrees of freedom is 4.3027; sd of (1, 2, 3) is 1, so half = 4.3027 / sqrt 3
+    assert interval(np.array([1.0, 2.0, 3.0])) == pytest.approx((2, 2 - 2.48414, 2 + 2.48414), abs=1e-4)
 
 
-def test_one_seed_has_no_interval() -> None:
-    mean, low, high = interval(np.array([0.8]))
-    assert mean == 0.8
+def test_overlapping_splits_widen_it_as_nadeau_and_bengio_say() -> None:
+    # Nadeau and Bengio 2003, section 4: variance (1/n + n2/n1) s^2 instead of s^2/n; here 1/3 + 1/4
+    assert interval(np.array([1.0, 2.0, 3.0]), overlap=0.25).high == pytest.approx(
+        2 + 4.30265 * (7 / 12) ** 0.5, abs=1e-4
+    )
+    assert np.isnan(interval(np.array([1.0, 2.0, 3.0]), overlap=NAN).low)
+
+
+@pytest.mark.parametrize("values", [[0.8], [0.7, 0.9]])
+def test_too_few_seeds_have_no_interval(values: list[float]) -> None:
+    mean, low, high = interval(np.array(values))
+    assert mean == pytest.approx(0.8)
     assert np.isnan([low, high]).all()
 
 
@@ -47,11 +56,11 @@ def test_paired_is_the_interval_of_differences() -> None:
 
 
 def test_intervals_leave_undefined_seeds_out() -> None:
-    found = intervals(np.array([[1.0, NAN], [3.0, NAN], [NAN, NAN]]))
+    found = intervals(np.array([[1.0, NAN], [2.0, NAN], [3.0, NAN], [NAN, NAN]]))
     assert found.mean[0] == 2
-    assert found.seeds.tolist() == [2, 0]
+    assert found.seeds.tolist() == [3, 0]
     assert np.isnan([found.mean[1], found.low[1], found.high[1]]).all()
-    np.testing.assert_allclose((found.low[0], found.high[0]), interval(np.array([1.0, 3.0]))[1:])
+    np.testing.assert_allclose((found.low[0], found.high[0]), interval(np.array([1.0, 2.0, 3.0]))[1:])
 
 
 def test_interval_covers_at_its_level() -> None:

@@ -4,17 +4,20 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sim.assets import root
 from sim.checks import Refused
 from sim.config.compose import experiment
+from sim.records.store import read
 from sim.report.page import write_report
 from sim.report.tables import summary
 from sim.run.run import rehearse
 from sim.run.sweep import run_all
 from sim.study.cells import index, study_cells
-from sim.study.results import read_study
+from sim.study.resamples import resamples
+from sim.study.results import overlaps, read_study
 from sim.study.study import Study, load, with_overrides
 from tests.toy import FED_HEART, SMALL
 
@@ -148,6 +151,50 @@ def test_a_report_of_changed_records_is_refused(tmp_path: Path) -> None:
     (folder / run / "sites.parquet").write_bytes(b"")
     with pytest.raises(Refused, match=run):
         read_study(folder)
+
+
+def test_a_changed_index_is_refused(tmp_path: Path) -> None:
+    folder = small("quickstart", tmp_path)
+    path = folder / "study.json"
+    content = json.loads(path.read_text())
+    content["study"]["margin"] = 0.5
+    path.write_text(json.dumps(content))
+    with pytest.raises(Refused, match="changed since it was written"):
+        read_study(folder)
+    del content["digest"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(Refused, match="damaged"):
+        read_study(folder)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["cohort=lung", "task=hazard"], 0.25),  # a fifth is tested
+        (["cohort=lung", "task=hazard", "split.time=age_years"], np.nan),  # every seed tests the same patients
+        (["cohort.patients=600"], 0.0),
+    ],
+)
+def test_the_source_says_whether_seeds_draw_fresh_patients(words: list[str], expected: float) -> None:
+    found = overlaps(rehearse(experiment([*words, "rounds=1"]))).set_index("site")["overlap"]
+    assert found[""] == pytest.approx(expected, abs=0.03, nan_ok=True)
+    assert len(found) > 2
+
+
+def test_with_one_split_test_patients_are_resampled_where_predictions_are_kept(tmp_path: Path) -> None:
+    words = ["cohort=fcube", "task=classify", "cohort.rows=400", "rounds=2", "evaluation.predictions=last"]
+    home = run_all([experiment([*words, f"results.dir={tmp_path}"])], tmp_path, 1, lambda done: None)[0]
+    run = read(home)
+    assert resamples(run, home, "auroc") is None  # seeds draw fresh patients
+    fixed = replace(run, info={**run.info, "patients": "fixed", "split": "fixed"})
+    found = resamples(fixed, home, "accuracy")
+    assert found is not None
+    last = run.sites[(run.sites["metric"] == "accuracy") & (run.sites["split"] == "test") & (run.sites["round"] == 2)]
+    truth = last.set_index("site")[["value", "rows"]].loc[found.columns.to_list()].astype(float)
+    error = (truth["value"] * (1 - truth["value"]) / truth["rows"]) ** 0.5  # of a share
+    assert found.mean().to_numpy() == pytest.approx(truth["value"].to_numpy(), abs=0.02)
+    assert found.std().to_numpy() == pytest.approx(error.to_numpy(), rel=0.25, abs=1e-6)
+    assert resamples(fixed, home, "loss") is None
 
 
 def test_a_change_to_what_a_dial_turns_is_refused() -> None:

@@ -36,6 +36,8 @@ class Calibrated(Source):
     `het` and `tau` keep every draw: a patient of `het=0.7` is the patient of `het=0` at a hospital with effects.
     """
 
+    draws = True
+
     cancers: list[str] = field(default_factory=lambda: ["breast"])  # of datasets/calibrated/cancers.yaml, or [all]
     patients: int = 6000  # sites..10^8; total of all centres
     sites: int = 4  # >= 1

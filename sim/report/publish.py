@@ -1,0 +1,49 @@
+"""Files of a report in a folder, so that all of them appear or none does."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from sim.checks import Refused
+from sim.files import make_folder, sync
+
+
+def publish(files: Mapping[str, str], folder: Path, whole: tuple[str, ...] = ()) -> None:
+    """Write text files, relative path -> content, into `folder`; Refused where the disk does not allow it.
+
+    All of them are written and flushed under another name first, then renamed. Folders in `whole` are replaced with all
+    that is in them.
+    """
+    make_folder(folder)
+    try:
+        draft = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
+    except OSError as error:
+        raise refused(folder, error) from None
+    try:
+        for name, text in files.items():
+            path = draft / "new" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            sync(path)
+        for name in whole:
+            (draft / "new" / name).mkdir(parents=True, exist_ok=True)
+            if (folder / name).exists():
+                (folder / name).rename(draft / "old")
+            (draft / "new" / name).rename(folder / name)
+        for name in files:
+            if (draft / "new" / name).exists():
+                (draft / "new" / name).replace(folder / name)
+        sync(folder)
+    except OSError as error:
+        raise refused(folder, error) from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def refused(folder: Path, error: OSError) -> Refused:
+    """What is said where the files cannot be written."""
+    return Refused(
+        f"{folder}: the page could not be written ({error.strerror}); the one that was there stays. Free space, then "
+        f"`fedtrial report {folder}`."
+    )

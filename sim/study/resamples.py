@@ -1,0 +1,52 @@
+"""Bootstrap of test patients inside sites: what is left to say where all seeds have the same patients and one split."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sim.arrays import Bools, Floats, Ints
+from sim.metrics.calibration import brier, citl
+from sim.metrics.discrimination import accuracy, auroc
+from sim.metrics.survival import harrell_c
+from sim.random import stream
+from sim.records.predictions import FILE
+from sim.records.store import Run
+
+DRAWS = 200  # resamples; the standard error of a standard error is then 5 %
+OF_PROBABILITY: dict[str, Callable[[Floats, Bools, Ints, int], Floats]] = {
+    "auroc": auroc,
+    "brier": brier,
+    "accuracy": accuracy,
+    "citl": citl,
+}
+
+
+def resamples(run: Run, home: Path, metric: str) -> pd.DataFrame | None:
+    """Metric of the last model at every site, a row per resample of its test rows; None where it cannot be had.
+
+    That is where seeds draw patients or splits, where the run kept no predictions, and for metrics of several classes.
+    All runs draw the same rows of a site, so that their differences are paired. Efron, Annals of Statistics 1979.
+    """
+    if run.info["patients"] == "fresh" or run.info["split"] == "drawn" or not (home / FILE).exists():
+        return None
+    rows = pd.read_parquet(home / FILE)
+    rows = rows[rows["split"] == "test"].reset_index(drop=True)
+    known = {"risk", "time_days", "event"} if metric == "cindex" else {"probability", "label"}
+    if not known <= set(rows) or metric not in {"cindex", *OF_PROBABILITY}:
+        return None
+    sites, picked, segment = [], [], []
+    for at, (site, here) in enumerate(rows.groupby("site", observed=True)):
+        draws = stream(0, "resamples", str(site)).integers(0, len(here), (DRAWS, len(here)))
+        sites.append(str(site))
+        picked.append(here.index.to_numpy()[draws].ravel())
+        segment.append(np.repeat(np.arange(DRAWS), len(here)) + at * DRAWS)
+    taken, part, parts = rows.iloc[np.concatenate(picked)], np.concatenate(segment), len(sites) * DRAWS
+    if metric == "cindex":
+        risk, time = taken["risk"].to_numpy(float), taken["time_days"].to_numpy(float)
+        value = harrell_c(risk, time, taken["event"].to_numpy(float) > 0, part, parts)
+    else:
+        label = taken["label"].to_numpy(float) > 0
+        value = OF_PROBABILITY[metric](taken["probability"].to_numpy(float), label, part, parts)
+    return pd.DataFrame(value.reshape(len(sites), DRAWS).T, columns=sites)
