@@ -36,6 +36,7 @@ GROUND = {
     "progress",
     "random",
     "splitmix",
+    "terminal",
     "text",
 }
 LEVEL = {package: level for level, packages in enumerate(FLOORS) for package in packages}
