@@ -43,7 +43,7 @@ def nodes(parent: DictConfig | ListConfig, at: str) -> Iterator[Placed]:
         return
     for key in list(parent.keys()) if isinstance(parent, DictConfig) else range(len(parent)):
         node = parent._get_node(key)  # type: ignore[arg-type]
-        path = f"{at}[{key}]" if isinstance(key, int) else f"{at}.{key}" if at else str(key)
+        path = f"{at}[{key}]" if isinstance(key, int) else f"{at}.{key!s}" if at else str(key)
         assert isinstance(node, Node)
         if isinstance(node, DictConfig | ListConfig) and not node._is_interpolation():
             yield from nodes(node, path)
