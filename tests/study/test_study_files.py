@@ -106,7 +106,9 @@ def test_a_cell_that_only_training_can_break_does_not_stop_the_others(
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Pooled, "iterations", 1)
-    monkeypatch.setattr(Pooled, "__init__", lambda self: setattr(self, "iterations", 1) or setattr(self, "tolerance", 1e-30))
+    monkeypatch.setattr(
+        Pooled, "__init__", lambda self: setattr(self, "iterations", 1) or setattr(self, "tolerance", 1e-30)
+    )
     path = written(tmp_path, HEAD + SMALL + "methods: {FedAvg: []}\n")
     assert fedtrial("study", path, "--workers", "1", "results.dir=out") == 1
     told = capsys.readouterr().out
