@@ -56,9 +56,7 @@ def test_interpolations_of_the_right_kind_stay() -> None:
     assert (made.cohort.consortium, made.rounds, made.local.lr) == (4, 32, 0.5)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(
-    "words", [["rounds=2", "rounds=3"], ["rounds=2", "+rounds=2"], ["cohort=lung", "cohort=fcube"]]
-)
+@pytest.mark.parametrize("words", [["rounds=2", "rounds=3"], ["seed=2", "+seed=2"], ["cohort=lung", "cohort=fcube"]])
 def test_one_setting_given_twice_is_refused(words: list[str]) -> None:
     with pytest.raises(Refused, match="given twice"):
         refuse_twice(words)
@@ -108,7 +106,7 @@ PRESETS = {
     "Hydra's node": ("scenario/a.yaml", "hydra: {searchpath: [x]}\n", "'hydra' is not allowed"),
     "Hydra's groups": (
         "scenario/a.yaml",
-        "defaults:\n  - override /hydra/callbacks: x\n",
+        "defaults: [{/hydra/callbacks: x}]\n",
         "defaults='hydra/callbacks'",
     ),
     "another folder": ("cohort/a.yaml", "defaults: [../../x]\n", "allowed an entry of cohort"),

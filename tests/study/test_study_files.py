@@ -1,13 +1,16 @@
 """Study files as people write them: labels are words, and what is wrong is told before the first run."""
 
 import json
+import shutil
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from sim.checks import Refused
 from sim.cli.main import main
+from sim.engine.references import REFERENCES, Pooled
 from sim.study.cells import study_cells
 from sim.study.results import read_study
 from sim.study.study import Study, load
@@ -101,14 +104,9 @@ def test_more_runs_than_anybody_waits_for_are_refused_with_the_arithmetic() -> N
 def test_a_cell_that_only_training_can_break_does_not_stop_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The pooled reference cannot converge in no time; it fails, is told with its reason, and the page has the rest."""
-    from sim.engine.references import Pooled
-
+    """No model has a gradient of 1e-30: the pooled reference fails, and the page has the rest."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Pooled, "iterations", 1)
-    monkeypatch.setattr(
-        Pooled, "__init__", lambda self: setattr(self, "iterations", 1) or setattr(self, "tolerance", 1e-30)
-    )
+    monkeypatch.setitem(REFERENCES, "pooled", partial(Pooled, iterations=1, tolerance=1e-30))
     path = written(tmp_path, HEAD + SMALL + "methods: {FedAvg: []}\n")
     assert fedtrial("study", path, "--workers", "1", "results.dir=out") == 1
     told = capsys.readouterr().out
@@ -122,8 +120,6 @@ def test_a_cell_that_only_training_can_break_does_not_stop_the_others(
 def test_a_page_is_made_of_the_runs_that_are_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import shutil
-
     monkeypatch.chdir(tmp_path)
     path = written(tmp_path, HEAD.replace("1", "2") + SMALL + "methods: {FedAvg: [], Other: [local.lr=0.2]}\n")
     assert fedtrial("study", path, "--workers", "1", "results.dir=out") == 0
