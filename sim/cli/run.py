@@ -16,7 +16,7 @@ from sim.cli.sweep import sweep
 from sim.config.compose import cells, experiment
 from sim.config.experiment import Experiment, register
 from sim.config.presets import add_presets
-from sim.config.words import refuse_twice
+from sim.config.words import refuse_form, refuse_hydra, refuse_twice
 from sim.profiling import stage
 from sim.progress import bar, compiling
 from sim.records.store import read
@@ -41,29 +41,39 @@ def launch(words: Sequence[str]) -> int:
     if asked.config_dir:
         add_presets(Path(asked.config_dir).expanduser())
     if asked.help or asked.hydra_help:
-        hand_over(words, asked)
+        for word in asked.overrides:  # Hydra composes for its help as well
+            refuse_form(word)
+            refuse_hydra(word, word.split("=")[0].lstrip("+~"))
+        hand_over(asked)
         return 0
     with stage("settings"):
         refuse_twice(asked.overrides)
         chosen = cells(asked.overrides) if asked.multirun else [asked.overrides]
         wanted = [experiment(cell) for cell in chosen]
+    if asked.multirun and (asked.cfg or asked.info):
+        raise Refused("-m beside --cfg or --info: a sweep has many configs. Leave -m out and name one value each.")
     if asked.cfg or asked.info:
-        hand_over(words, asked)
+        hand_over(asked)
         return 0
     return sweep(chosen, wanted) if asked.multirun else one(wanted[0])
 
 
-def hand_over(words: Sequence[str], asked: argparse.Namespace) -> None:
-    """Let Hydra print its help, the config or how that came about; it runs nothing."""
+def hand_over(asked: argparse.Namespace) -> None:
+    """Let Hydra print its help, the config or how that came about; it runs nothing, and gets these options alone."""
     register()
 
     def nothing(config: DictConfig) -> None:
         """The job, which these options do not start."""
 
-    own = [at for at, word in enumerate(words) if word in ("--config-dir", "-cd")]
-    left_out = {*own, *(at + 1 for at in own)}
-    rest = [word for at, word in enumerate(words) if at not in left_out and not word.startswith("--config-dir=")]
-    sys.argv = ["fedtrial run", *rest]
+    switches = {
+        "--help": asked.help,
+        "--hydra-help": asked.hydra_help,
+        "-m": asked.multirun,
+        "--resolve": asked.resolve,
+    }
+    values = {"--cfg": asked.cfg, "--package": asked.package, "--info": asked.info}
+    sys.argv = ["fedtrial run", *asked.overrides, *(name for name, on in switches.items() if on)]
+    sys.argv += [part for name, value in values.items() if value for part in (name, value)]
     hydra.main(version_base="1.3", config_path=str(root() / "configs"), config_name="config")(nothing)()
 
 

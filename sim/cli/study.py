@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from sim.checks import Refused
 from sim.config.words import refuse_twice
 from sim.files import make_folder
 from sim.profiling import stage
@@ -60,8 +61,13 @@ def carry_out(console: Console, words: Sequence[str], name: str, seeds: int, met
 def save(folder: Path, text: str) -> None:
     """Write study.json whole or not at all."""
     draft = make_folder(folder) / ".study.json"
-    draft.write_text(text)
-    draft.replace(folder / "study.json")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(folder / "study.json")
+    except OSError as error:
+        raise Refused(
+            f"{folder / 'study.json'}: cannot be written ({error.strerror}). Free space; runs stay."
+        ) from None
 
 
 def publish(console: Console, folder: Path) -> bool:

@@ -1,6 +1,6 @@
 """Everything that can be refused is refused before the first run: data are prepared and tiers chosen for every cell."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -8,7 +8,8 @@ import numpy as np
 from sim.checks import Refused
 from sim.config.experiment import Experiment, refuse_endless
 from sim.engine.loops import OwnLoop
-from sim.run.room import refuse_cohort, refuse_records
+from sim.progress import bar
+from sim.run.room import refuse_records
 from sim.run.run import Prepared, footing, prepare, simulation
 
 Preparing = Callable[[Experiment], Prepared]
@@ -59,16 +60,17 @@ def refuse_unfit(experiment: Experiment, prepared: Prepared) -> None:
     refuse_records(experiment, len(federation.sites))
 
 
-def checked(cells: Iterable[tuple[str, Experiment]], room: int = KEPT_BYTES) -> Shelf:
+def checked(cells: Sequence[tuple[str, Experiment]], room: int = KEPT_BYTES) -> Shelf:
     """The prepared data of all cells, each with its name; a wrong cell is refused by name.
 
     Each footing is prepared once, and kept for the runs as far as there is room.
     """
     shelf = Shelf(room)
-    for name, experiment in cells:
-        try:
-            refuse_cohort(experiment)
-            refuse_unfit(experiment, shelf(experiment))
-        except Refused as refusal:
-            raise Refused(f"{name}: {refusal}" if name else str(refusal)) from None
+    with bar(f"checking {len(cells)} runs before the first", len(cells)) as watch:
+        for number, (name, experiment) in enumerate(cells, 1):
+            try:
+                refuse_unfit(experiment, shelf(experiment))
+            except Refused as refusal:
+                raise Refused(f"{name}: {refusal}" if name else str(refusal)) from None
+            watch(number)
     return shelf

@@ -34,6 +34,7 @@ REFUSED = {
     "a setting twice": (["local.lr=0.1", "local.lr=0.2"], ["local.lr=0.1 and local.lr=0.2", "Leave one out"]),
     "a pickle": (["--experimental-rerun", "x"], ["--experimental-rerun", "pickle"]),
     "Hydra's completion": (["-sc", "install=bash"], ["fedtrial --install-completion"]),
+    "code in a help": (["--help", "hydra/callbacks=[x]"], ["hydra/callbacks=[x]", "Hydra's own"]),
     "wrong outcome for the task": (["task=hazard", "task.outcome=response"], ["task.outcome", "survival"]),
 }
 
