@@ -26,11 +26,12 @@ def within(
 
     `open_low`/`open_high` exclude the bound itself.
     """
-    if isinstance(value, int) and abs(value) >= 2**63:
+    wide = isinstance(value, int) and abs(value) >= 2**63
+    if wide and math.isinf(high):
         raise Refused(f"{name}={brief(value)}: allowed whole numbers below 2^63, about 9.2e18.")
     above = value > low if open_low else value >= low
     below = value < high if open_high else value <= high
-    if above and below and math.isfinite(value):
+    if above and below and not wide and math.isfinite(value):
         return
     if math.isinf(high):
         allowed = f"{'>' if open_low else '>='} {low:g}"

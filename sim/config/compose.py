@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from sim.assets import root
 from sim.checks import Refused, did_you_mean
 from sim.config.experiment import CHAINS, GROUPS, Experiment, register
-from sim.config.kinds import refuse_kinds
+from sim.config.kinds import refuse_kinds, refuse_wide
 from sim.config.refusals import options, plain, scenario_key, unknown
 from sim.config.words import refuse_form, refuse_hydra, spelled_out
 
@@ -48,6 +48,7 @@ def build(config: DictConfig) -> Experiment:
     try:
         refuse_kinds(config)
         made = OmegaConf.to_object(config)
+        refuse_wide(config)
     except (OmegaConfBaseException, OverflowError) as error:
         raise Refused(plain(error)) from None
     assert isinstance(made, Experiment)

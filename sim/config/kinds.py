@@ -10,12 +10,18 @@ Placed = tuple[str, Container, int | str, Node]  # full key, the container that 
 
 
 def refuse_kinds(config: DictConfig) -> None:
-    """Refuse an interpolation of the wrong kind, which OmegaConf would put in place of a section, and huge numbers."""
+    """Refuse an interpolation of the wrong kind, which OmegaConf would put in place of a section."""
     for path, parent, key, node in nodes(config, ""):
         if OmegaConf.is_interpolation(parent, key):
             refuse_interpolation(path, parent, key, node)
-        elif isinstance(number := node._value(), int) and not isinstance(number, bool):
-            within(path, number, -(2**63))
+
+
+def refuse_wide(config: DictConfig) -> None:
+    """Refuse whole numbers beyond 64 bits in any setting; those with a range of their own are told that before."""
+    for path, parent, key, _ in nodes(config, ""):
+        value = parent[key]
+        if isinstance(value, int) and not isinstance(value, bool):
+            within(path, value, -(2**63))
 
 
 def refuse_interpolation(path: str, parent: Container, key: int | str, node: Node) -> None:
@@ -28,8 +34,6 @@ def refuse_interpolation(path: str, parent: Container, key: int | str, node: Nod
     if isinstance(node, ListConfig) and not (isinstance(meant, ListConfig) and meant._metadata.element_type == kind):
         name = getattr(kind, "__name__", str(kind))
         raise Refused(f"{said} stands for {brief(plain(meant))}: allowed a list of {name}, '{path}=[a, b]'.")
-    if isinstance(meant, int):
-        within(path, meant, -(2**63))
 
 
 def plain(value: object) -> object:
