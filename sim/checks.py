@@ -5,6 +5,8 @@ import math
 import sys
 from collections.abc import Iterable
 
+from sim.text import visible
+
 MAX_LETTERS, MAX_WORDS = 100, 60  # characters of a value and words of a list that a refusal shows
 
 
@@ -14,16 +16,22 @@ class Refused(ValueError):
 
 def print_refusal(refusal: Refused) -> None:
     """Print a refusal to standard error, as every command does."""
-    print(f"Refused: {refusal}", file=sys.stderr)
+    print(visible(f"Refused: {refusal}"), file=sys.stderr)
 
 
 def within(
     name: str, value: float, low: float, high: float = math.inf, *, open_low: bool = False, open_high: bool = False
 ) -> None:
-    """Refuse a number outside `low`..`high`, NaN and infinity; `open_low`/`open_high` exclude the bound itself."""
+    """Refuse a number outside `low`..`high`, NaN, infinity and whole numbers beyond 64 bits.
+
+    `open_low`/`open_high` exclude the bound itself.
+    """
+    wide = isinstance(value, int) and abs(value) >= 2**63
+    if wide and math.isinf(high):
+        raise Refused(f"{name}={brief(value)}: allowed whole numbers below 2^63, about 9.2e18.")
     above = value > low if open_low else value >= low
     below = value < high if open_high else value <= high
-    if above and below and math.isfinite(value):
+    if above and below and not wide and math.isfinite(value):
         return
     if math.isinf(high):
         allowed = f"{'>' if open_low else '>='} {low:g}"

@@ -4,9 +4,11 @@ A number that is not known (NaN) is a dash, a minus is the sign U+2212, and what
 """
 
 import math
+import re
 from collections.abc import Sequence
 
 NOT_KNOWN = "–"
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # all but line feed and tab
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -39,6 +41,11 @@ def count(value: float) -> str:
 def setting_value(value: float | str) -> str:
     """The value of a setting as an override on the command line says it: `0.3`, `1`, `breast`."""
     return value if isinstance(value, str) else f"{value:g}"
+
+
+def visible(text: str) -> str:
+    """Text as a terminal may have it: a control character, which could act on the terminal, as `\\x1b`."""
+    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def listed(names: Sequence[str]) -> str:

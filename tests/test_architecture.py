@@ -37,6 +37,7 @@ GROUND = {
     "random",
     "scratch",
     "splitmix",
+    "terminal",
     "text",
 }
 LEVEL = {package: level for level, packages in enumerate(FLOORS) for package in packages}

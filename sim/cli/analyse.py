@@ -1,14 +1,13 @@
 """`fedtrial analyse benefit | discovery | trends`: the options of each, and how an answer is printed."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from sim.files import expanded, make_folder, writable_file
+from sim.terminal import output
 
 app = typer.Typer(no_args_is_help=True, help="Answer a question by exact sums over sites; no model is averaged.")
 OPEN = {"allow_extra_args": True}
@@ -79,7 +78,7 @@ def carry_out(
     if json_file:
         writable_file("--json", json_file)
     found = analyse(name, overrides, Options(**options), seeds)  # type: ignore[arg-type]
-    print_report(Console(width=None if sys.stdout.isatty() else 140, highlight=False), found)
+    print_report(output(), found)
     if json_file:
         make_folder(json_file.parent)
         json_file.write_text(json.dumps(found.json(), indent=2) + "\n")

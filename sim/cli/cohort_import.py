@@ -16,6 +16,7 @@ import typer
 from sim.checks import Refused, brief
 from sim.files import expanded, writable_out
 from sim.intake.options import FollowUp, Unknown
+from sim.terminal import output
 
 if TYPE_CHECKING:
     from sim.intake.reading import Reading
@@ -122,8 +123,6 @@ def last_day(text: str) -> int:
 
 def publish(reading: "Reading", follow_up: FollowUp, folder: Path, out: Path) -> None:
     """Write the table and its card, and print a summary; raises Refused if the disk does not take them."""
-    from rich.console import Console
-
     from sim.cohort.clinical.conform import write
     from sim.files import make_folder
     from sim.intake.assemble import assemble
@@ -142,7 +141,7 @@ def publish(reading: "Reading", follow_up: FollowUp, folder: Path, out: Path) ->
             os.replace(table_draft, out)
     except OSError as error:
         raise Refused(f"--out {out}: cannot be written ({error.strerror}). Choose another place.") from None
-    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    console = output()
     console.print(*summary_lines(reading, made, follow_up), sep="\n", markup=False)
     console.print(gaps_table(made))
     console.print(f"Table: {out}\nCard: {card_path}", soft_wrap=True)

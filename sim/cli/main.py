@@ -3,14 +3,12 @@
 import json
 import math
 import os
-import shlex
 import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from sim.checks import Refused, one_of, print_refusal
@@ -18,17 +16,17 @@ from sim.cli.analyse import app as analyses
 from sim.cli.cohort_import import imports
 from sim.files import expanded, make_folder, writable_file
 from sim.profiling import profiled, stage
+from sim.terminal import Terminal, output
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 cohorts = typer.Typer(no_args_is_help=True, help="Look at the patients before anything is learned from them.")
 app.add_typer(cohorts, name="cohort")
 cohorts.add_typer(imports, name="import")
 app.add_typer(analyses, name="analyse")
-console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+console = output()
 Profiled = Annotated[bool, typer.Option("--profile", help="Print time and memory of every stage at the end.")]
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
@@ -43,8 +41,13 @@ def show_version(wanted: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print it.")] = False,
+    config_dir: Annotated[Path | None, typer.Option(help="Folder with presets of your own: GROUP/NAME.yaml.")] = None,
 ) -> None:
     """Rehearse federated learning for a cancer consortium before anything is deployed."""
+    if config_dir:
+        from sim.config.presets import add_presets
+
+        add_presets(config_dir.expanduser())
 
 
 def main() -> None:
@@ -64,7 +67,8 @@ def run(context: typer.Context, profile: Profiled = False) -> None:
         with stage("start"):
             from sim.cli.run import launch
 
-        launch(context.args)
+        ended = launch(context.args)
+    raise typer.Exit(ended)
 
 
 @app.command(context_settings={"allow_extra_args": True})
@@ -78,31 +82,11 @@ def study(
 ) -> None:
     """Every cell of a study, then tables, figures and one HTML page. Finished runs are not computed again."""
     with profiled(profile, console):
-        carry_out(context.args, name, seeds, metric, workers)
+        with stage("start"):
+            from sim.cli.study import carry_out
 
-
-def carry_out(words: list[str], name: str, seeds: int, metric: str, workers: int) -> None:
-    """A study from its file to its page; what other processes compute is profiled as one stage."""
-    with stage("start"):
-        from dataclasses import replace
-
-        from sim.files import replace_whole
-        from sim.progress import bar, compiling
-        from sim.run.sweep import run_all
-        from sim.study.cells import index, study_cells
-        from sim.study.study import load, with_overrides
-
-    plan = load(name)
-    plan = replace(plan, seeds=seeds or plan.seeds, metric=metric or plan.metric)
-    plan = with_overrides(plan, words)
-    cells = study_cells(plan, words)
-    folder = Path(cells[0].experiment.results.dir) / plan.name
-    with compiling(), bar(f"{plan.name}: {len(cells)} runs", len(cells)) as watch, stage("runs"):
-        homes = run_all([cell.experiment for cell in cells], folder, workers or os.cpu_count() or 1, watch)
-    command = shlex.join(["fedtrial", *sys.argv[1:]])
-    replace_whole(folder / "study.json", index(plan, list(zip(cells, homes, strict=True)), command))
-    with stage("report"):
-        publish(folder)
+        ended = carry_out(console, context.args, name, seeds, metric, workers)
+    raise typer.Exit(ended)
 
 
 @app.command()
@@ -141,20 +125,10 @@ def report(
         typer.Argument(parser=expanded, metavar="FOLDER", help="Folder of a study, such as results/runs/quickstart."),
     ],
 ) -> None:
-    """Tables, figures and page of a study again, from its records."""
-    publish(folder)
+    """Tables, figures and page of a study again, from its records; while it still runs, from those that are there."""
+    from sim.cli.study import publish
 
-
-def publish(folder: Path) -> None:
-    """Print a study's table and write its page."""
-    from sim.report.page import write_report
-    from sim.report.tables import print_summary, summary
-    from sim.study.results import read_study
-
-    gathered = read_study(folder)
-    page = write_report(gathered, folder)
-    print_summary(console, summary(gathered))
-    console.print(f"Page: {page}", highlight=False, soft_wrap=True)
+    publish(console, folder)
 
 
 @cohorts.command(context_settings={"allow_extra_args": True})
@@ -233,7 +207,7 @@ def verify(
         writable_file("--json", json_file)
     with (
         compiling(),
-        Console(stderr=True).status("proving every method against closed forms"),
+        Terminal(stderr=True).status("proving every method against closed forms"),
     ):  # silent unless a terminal
         done = list(certificates(only=only))
     for one in done:

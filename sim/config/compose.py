@@ -1,5 +1,6 @@
 """From command-line overrides to an Experiment, or to a refusal in a few clear lines."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from functools import cache
@@ -15,9 +16,12 @@ from omegaconf.errors import OmegaConfBaseException
 from sim.assets import root
 from sim.checks import Refused, did_you_mean
 from sim.config.experiment import CHAINS, GROUPS, Experiment, register
+from sim.config.kinds import refuse_kinds, refuse_wide
 from sim.config.refusals import options, plain, scenario_key, unknown
+from sim.config.words import refuse_form, refuse_hydra, spelled_out
 
 SECTIONS = {field.name for field in fields(Experiment)} - {"rounds", "seed"}
+MOST_RUNS = 100_000  # of one sweep or one study
 
 
 def experiment(overrides: Sequence[str]) -> Experiment:
@@ -42,8 +46,10 @@ def build(config: DictConfig) -> Experiment:
     """Typed and range-checked object of a composed config."""
     refuse_code(config)
     try:
+        refuse_kinds(config)
         made = OmegaConf.to_object(config)
-    except OmegaConfBaseException as error:
+        refuse_wide(config)
+    except (OmegaConfBaseException, OverflowError) as error:
         raise Refused(plain(error)) from None
     assert isinstance(made, Experiment)
     return made
@@ -53,19 +59,30 @@ def composed(overrides: Sequence[str]) -> DictConfig:
     """Config of configs/config.yaml with overrides; raises Refused."""
     register()
     for override in overrides:
+        refuse_form(override)
+    for override in overrides:
         check(override, [other for other in overrides if other.split("=")[0] in GROUPS])
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(root() / "configs"), version_base="1.3", job_name="fedtrial"):
             return compose("config", list(overrides))
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, OverflowError) as error:
         raise Refused(explain(error, overrides)) from None
 
 
 def cells(overrides: Sequence[str]) -> list[list[str]]:
     """Override lists of every run of a sweep such as `seed=range(3) algorithm=fedavg,scaffold`."""
+    for override in overrides:
+        refuse_form(override)
+    parser = OverridesParser.create()
     try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        words = [
+            spelled_out(word, one) for word, one in zip(overrides, parser.parse_overrides(list(overrides)), strict=True)
+        ]
+        parsed = parser.parse_overrides(words)
+        number = math.prod(sum(1 for _ in one.sweep_iterator()) if one.is_sweep_override() else 1 for one in parsed)
+        if number > MOST_RUNS:
+            raise Refused(f"{number:,} cells of a sweep: allowed {MOST_RUNS:,}. Name fewer values.")
         batches = BasicSweeper.split_arguments(parsed, max_batch_size=None)
     except HydraException as error:
         raise Refused(plain(error)) from None
@@ -73,12 +90,7 @@ def cells(overrides: Sequence[str]) -> list[list[str]]:
 
 
 def check(override: str, chosen: Sequence[str]) -> None:
-    """Refuse code in a config, broken syntax, unknown group entries and new keys; `chosen` holds the group choices."""
-    if "_target_" in override:
-        raise Refused(
-            f"{override}: '_target_' is not allowed; a config never names code. "
-            "Choose an entry of a group, such as algorithm=fedprox."
-        )
+    """Refuse broken syntax, unknown group entries and new keys; `chosen` holds the group choices."""
     try:
         parsed = OverridesParser.create().parse_override(override)
     except HydraException as error:
@@ -87,6 +99,7 @@ def check(override: str, chosen: Sequence[str]) -> None:
     group = parsed.key_or_group
     if not group or parsed.package is not None:
         raise Refused(f"{override}: no key of a setting. Write key=value, such as rounds=5.")
+    refuse_hydra(override, group)
     if parsed.is_delete():
         config = entries(tuple(chosen))
         if not own_keys(config, group):
@@ -95,13 +108,15 @@ def check(override: str, chosen: Sequence[str]) -> None:
             raise Refused(unknown(override, config))
     if parsed.is_sweep_override():
         raise Refused(f"{override}: several values make a sweep; name one, or use `fedtrial run -m`.")
-    if "." in group and not group.startswith("hydra."):
+    if "." in group:
         refuse_below(override, group, chosen)
-    if parsed.is_add() and not group.startswith("hydra"):
+    if parsed.is_add() or parsed.is_force_add():  # '++' on a misspelt key would make a setting that nobody reads
         config = composed([word for word in chosen if word != override])
         if not own_keys(config, group):
-            there = OmegaConf.select(config, group) is not None
-            raise Refused(f"{override}: leave out '+'." if there else unknown(override, config))
+            if OmegaConf.select(config, group) is None:
+                raise Refused(unknown(override, config))
+            if parsed.is_add():
+                raise Refused(f"{override}: leave out '+'.")
     if group in GROUPS:
         given, allowed = parsed.value(), options(group)
         for value in map(str, given if group in CHAINS and isinstance(given, list) else [given]):

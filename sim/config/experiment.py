@@ -4,6 +4,7 @@ Hydra composes, OmegaConf checks types, `__post_init__` checks ranges. Nothing i
 group is looked up in the tables below, and a config that holds `_target_` is refused.
 """
 
+import os
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
-from sim.checks import Refused, within
+from sim.checks import Refused, brief, within
 from sim.cohort import COHORTS
 from sim.cohort.table import Source
 from sim.engine.clusters import CLUSTERED
@@ -45,6 +46,9 @@ from sim.tasks.task import TaskSettings
 
 Json = dict[str, Any]
 
+LONGEST_PART, LONGEST_PATH = 255, 3500  # bytes of a file name, and of a path to which ours are added (PATH_MAX 4096)
+MOST_STEPS = 10**12  # local steps of all rounds and sites; a core takes some 10^5 to 10^6 a second, so weeks
+
 GROUPS: dict[str, dict[str, type]] = {
     "cohort": dict(COHORTS),
     "partition": dict(PARTITIONS),
@@ -75,6 +79,12 @@ class Results:
         if not self.dir:
             raise Refused("results.dir is empty: name a folder.")
         self.dir = str(expanded(self.dir))
+        longest = max(len(os.fsencode(part)) for part in self.dir.split("/"))
+        if longest > LONGEST_PART or len(os.fsencode(self.dir)) > LONGEST_PATH:
+            raise Refused(
+                f"results.dir={brief(self.dir)}: {len(os.fsencode(self.dir))} bytes, {longest} in one name; allowed "
+                f"{LONGEST_PATH} and {LONGEST_PART}. Choose a shorter folder."
+            )
 
 
 @dataclass
@@ -106,6 +116,7 @@ class Experiment:
     def __post_init__(self) -> None:
         within("rounds", self.rounds, 1)
         within("seed", self.seed, 0)
+        refuse_endless(self.rounds, self.local, 1)
         self.roles.check()
         if isinstance(self.algorithm, OwnLoop):
             self.refuse_beside(self.algorithm)
@@ -155,6 +166,17 @@ class Experiment:
                 f"algorithm={name} has a loop of its own, in which {', '.join(lost)} would do nothing. Leave "
                 f"{'it' if len(lost) == 1 else 'them'} out, or take another algorithm."
             )
+
+
+def refuse_endless(rounds: int, local: Training, each: float, where: str = "a site") -> None:
+    """Refuse more local steps than will ever be taken; `each` = epochs' steps at all sites, one at least."""
+    name, count = ("steps", local.steps) if local.steps else ("epochs", local.epochs)
+    total = rounds * count * each
+    if total > MOST_STEPS:
+        raise Refused(
+            f"rounds={rounds} x local.{name}={count} x {each:.3g} ({where}) = {total:.3g} local steps: allowed "
+            f"{MOST_STEPS:.0e}. Lower one of them."
+        )
 
 
 _registered: set[tuple[str | None, str, type]] = set()

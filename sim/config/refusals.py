@@ -9,12 +9,13 @@ from omegaconf import DictConfig, OmegaConf
 from sim.assets import root
 from sim.checks import did_you_mean
 from sim.config.experiment import GROUPS
+from sim.config.presets import OWN
 
 
 def options(group: str) -> list[str]:
-    """Entries of a group: the tables of the code and the presets in configs/."""
+    """Entries of a group: the tables of the code, the presets in configs/ and those of the user's own."""
     presets = (root() / "configs" / group).glob("*.yaml")
-    return sorted({*GROUPS[group], *(preset.stem for preset in presets)})
+    return sorted({*GROUPS[group], *(preset.stem for preset in presets), *OWN.get(group, ())})
 
 
 def plain(error: BaseException) -> str:
@@ -29,6 +30,10 @@ def plain(error: BaseException) -> str:
         return f"{key}={typed[1]}: allowed {wanted.get(typed[2], typed[2])}."
     if key and listed:
         return f"{key}={listed[1]}: allowed {listed[2]}.{did_you_mean(listed[1], listed[2].split(', '), f'{key}={{}}')}"
+    if isinstance(error, OverflowError):
+        return f"{key}: a whole number beyond all that is allowed; numbers end at 1e308."
+    if key and "KeyValidationError" in str(error):
+        return f"{key}: keys are words; YAML reads NO, on or 1 as something else. Put the key in quotes: 'NO'."
     if key and "not Optional" in first:
         return f"{key}=null: allowed a value. Leave the setting out to have its default."
     if key and "is not a ListConfig" in first:

@@ -20,6 +20,9 @@ class OwnLoop(Method):
         """What its sites and its server do, from the axes that are set beside it."""
         return replace(beside, algorithm=Algorithm())
 
+    def fits(self, plan: Simulation) -> None:
+        """Refuse a simulation that it cannot carry out, before the first round of any run."""
+
     def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
         """Rounds on an open executor, the last of them scored. Raises Diverged."""
         raise NotImplementedError

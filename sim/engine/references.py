@@ -204,14 +204,19 @@ def stratified(task: Task, rows: Rows, federation: Federation) -> Objective:
 class Oracle(Reference):
     """The probability or risk that the generator itself used; what no model can beat but by luck."""
 
-    def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
-        """The truth's own score; it has no loss, for a risk is not a likelihood."""
-        best = plan.federation.best
-        if best is None:
+    def fits(self, plan: Simulation) -> None:
+        """Refuse a cohort that does not know its truth."""
+        if plan.federation.best is None:
             raise Refused(
                 "algorithm=oracle: only a synthetic cohort knows its truth, and only of outcomes of one number; "
                 "use cohort=calibrated with task=response, mortality, hazard or cox."
             )
+
+    def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
+        """The truth's own score; it has no loss, for a risk is not a likelihood."""
+        self.fits(plan)
+        best = plan.federation.best
+        assert best is not None
         held = Held.of(plan.federation, SCORED)
         score = best[held.row]
         judged = measure(plan.task, held, Rated(score, np.zeros_like(score)))

@@ -13,6 +13,7 @@ from sim.federation.split import RowSplit, split_rows
 from sim.partition.assign import assign_sites
 from sim.partition.minimums import floors
 from sim.profiling import stage
+from sim.run.room import refuse_cohort
 
 
 class Dealt(NamedTuple):
@@ -51,6 +52,7 @@ def deal(experiment: Experiment, of_outcome: bool = True) -> Dealt:
     `of_outcome` keeps only the patients whose outcome is known, as everything needs that asks about it.
     """
     seed = experiment.seed
+    refuse_cohort(experiment)
     with stage("cohort"):
         whole = experiment.cohort.load(seed)
         outcome = experiment.task.choose(whole)

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,7 +19,8 @@ from sim.engine.executors import crew
 from sim.engine.loops import OwnLoop
 from sim.engine.references import Oracle, Pooled
 from sim.engine.rounds import rounds
-from sim.engine.simulation import SCORED, Diverged, KeepPredictions, Simulation
+from sim.engine.scoring import mean_loss, of_valid
+from sim.engine.simulation import SCORED, Diverged, KeepPredictions, Round, Simulation
 from sim.federation.federation import Federation, build
 from sim.federation.split import Leak
 from sim.federation.standardise import Scaling
@@ -33,6 +36,8 @@ from sim.run.predictions import predictions
 from sim.run.prepare import gather
 from sim.run.tables import rounds_frame, sites_frame
 from sim.tasks.task import Task
+
+FAR = 1000  # a validation loss so many times that of round 0 (or 1 nat, if that is more) is a model that diverged
 
 # Settings that a prepared federation depends on.
 DATA = ("cohort", "partition", "shift", "split", "task", "net", "seed")
@@ -103,6 +108,7 @@ def rehearse(experiment: Experiment, prepared: Prepared | None = None, watch: Wa
         data = prepared.cohort.digest  # computed now, before the clock starts
     started = datetime.now(UTC).isoformat(timespec="seconds")
     status, done, judged, kept = "done", [], [], Kept()
+    losses: dict[int, float] = {}  # of every round, NaN where models were not scored
     plan, method = simulation(experiment, prepared), experiment.algorithm
     with crew(experiment.executor, plan.job) as opened:
         began = time.perf_counter()  # compiling and starting processes is over
@@ -110,10 +116,12 @@ def rehearse(experiment: Experiment, prepared: Prepared | None = None, watch: Wa
         try:
             for here in going:
                 judged += [(here.number, model, metrics) for model, metrics in here.metrics.items()]
+                losses[here.number] = validation_loss(here, prepared.federation)
                 kept = kept.after(here)
                 if method.exchanges:
                     done.append(bare(here))
                 watch(here.number)
+            refuse_far(losses)
         except Diverged as error:
             status, kept = str(error), Kept()
     events = prepared.task.events(prepared.federation.y)
@@ -151,6 +159,26 @@ def rehearse(experiment: Experiment, prepared: Prepared | None = None, watch: Wa
     if experiment.evaluation.predictions is KeepPredictions.last and status == "done":
         scores = predictions(prepared.task, prepared.federation, held, kept.final and kept.final.vector)
     return Run(run, rounds_frame(run, done), frame, info, model, scores)
+
+
+def validation_loss(here: Round, federation: Federation) -> float:
+    """Mean over validation rows; NaN for a round that was not scored, and for the oracle, which has none."""
+    last = list(here.metrics.values())[-1:]
+    if not math.isnan(here.loss) or not last or "loss" not in last[0]:
+        return here.loss
+    return mean_loss(of_valid(last[0]["loss"]), federation.rows_of("valid"))
+
+
+def refuse_far(losses: Mapping[int, float]) -> None:
+    """Raise Diverged where the last validation loss is far above the first; round -> loss.
+
+    Chance is about one nat for every task (log 2 for two classes), and a start from random weights may be worse.
+    """
+    number, last = max(losses.items(), default=(0, math.nan))
+    first = losses.get(0, math.nan)
+    if last > FAR * max(1.0, 0.0 if math.isnan(first) else first):
+        start = "" if math.isnan(first) else f" after a start of {first:.3g}"
+        raise Diverged(number, f"the validation loss ends at {last:.3g}{start}; lower local.lr or server.lr")
 
 
 def told(plan: Simulation) -> dict[str, str]:

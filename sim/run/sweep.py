@@ -1,7 +1,7 @@
 """Many runs, in this process or in several at a time. Finished runs are skipped, so that a sweep can be resumed."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,30 +15,24 @@ from sim.processes import on_ray
 from sim.profiling import stage
 from sim.progress import Watch
 from sim.records.store import Run, finished, write
-from sim.run.run import Prepared, footing, prepare, rehearse, run_id, simulation
+from sim.run.check import Preparing, Shelf, checked
+from sim.run.run import footing, prepare, rehearse, run_id, simulation
 
-Preparing = Callable[[Experiment], Prepared]
 Named = dict[str, Experiment]  # run id -> experiment
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run that is over: written, or failed for a reason that only training could find."""
+
+    run: str  # run id
+    failed: str = ""  # why; empty = its folder is there
 
 
 def unfinished(experiments: Sequence[Experiment], folder: Path) -> Named:
     """The experiments whose runs are not in the folder, each once; no patient is loaded to find out."""
     named = {run_id(experiment): experiment for experiment in experiments}
     return {name: experiment for name, experiment in named.items() if not finished(folder / name)}
-
-
-def latest() -> Preparing:
-    """`prepare`, which gives its last result again while the footing stays the same; kept as long as the function."""
-    held: dict[str, Prepared] = {}
-
-    def prepared(experiment: Experiment) -> Prepared:
-        wanted = footing(experiment)
-        if wanted not in held:
-            held.clear()  # before the next is made, so that there is room for it
-            held[wanted] = prepare(experiment)
-        return held[wanted]
-
-    return prepared
 
 
 def keep(
@@ -59,40 +53,73 @@ def keep(
 def run_all(experiments: Sequence[Experiment], folder: Path, workers: int, watch: Watch) -> list[Path]:
     """Folders of all runs, in order; those that are not there yet are computed by `workers` processes.
 
-    This process alone writes. A failed run stops the sweep, and what is written stays.
+    Raises Refused once all others are written where a run failed.
     """
-    writable(folder)
-    names = [run_id(experiment) for experiment in experiments]
     left = unfinished(experiments, folder)
-    done = here(left, folder) if workers <= 1 else elsewhere(left, folder, workers)
     there = len(experiments) - len(left)
     watch(there)
-    for number, _ in enumerate(done, 1):
+    failed = []
+    for number, ended in enumerate(ends(left, dict.fromkeys(left, folder), workers, {}), 1):
         watch(there + number)
-    return [folder / name for name in names]
+        failed += [f"Run {ended.run} failed: {ended.failed}"] if ended.failed else []
+    if failed:
+        raise Refused(" ".join(failed))
+    return [folder / run_id(experiment) for experiment in experiments]
 
 
-def here(experiments: Named, folder: Path) -> Iterator[Path]:
-    """Folder of every run as this process finishes it, those of one footing one after the other."""
-    preparing = latest()
+def ends(left: Named, folders: Mapping[str, Path], workers: int, names: Mapping[str, str]) -> Iterator[Ended]:
+    """The end of every run that is left to do, computed by `workers` processes.
+
+    By run id: the folder that its own goes into, and what a refusal calls it.
+
+    All cells are checked before the first one runs. This process alone writes. A run that fails in training does not
+    stop the others; a disk that is full, or code that changes meanwhile, stops them all, and what is written stays.
+    """
+    for folder in set(folders.values()):
+        writable(folder)
+    shelf = checked([(names.get(run, ""), one) for run, one in left.items()])
+    for name, run in here(left, shelf) if workers <= 1 else elsewhere(left, workers, shelf):
+        yield settle(name, run, folders[name])
+
+
+def here(experiments: Named, shelf: Shelf) -> Iterator[tuple[str, Run | str]]:
+    """Every run, or why it failed, as this process ends it, those of one footing one after the other."""
     for batch in batches(experiments, 1):
         for name, experiment in batch.items():
-            home = keep(experiment, folder, preparing=preparing)
-            refuse_change(name, home.name)
-            yield home
+            yield name, attempt(experiment, shelf)
+        shelf.forget(experiment)
 
 
-def elsewhere(experiments: Named, folder: Path, workers: int) -> Iterator[Path]:
-    """Folder of every run as Ray processes finish it, each of them busy with one footing at a time."""
+def elsewhere(experiments: Named, workers: int, shelf: Shelf) -> Iterator[tuple[str, Run | str]]:
+    """The same, as Ray processes end them, each of them busy with one footing at a time."""
     if not experiments:
         return
     first = next(iter(experiments.values()))
-    Worker.open(simulation(first, prepare(first)).job)  # compiles, if need be, what all processes then load
+    Worker.open(simulation(first, shelf(first)).job)  # compiles, if need be, what all processes then load
+    shelf.held.clear()
     jobs = iter(batches(experiments, workers))
     for batch, runs in on_ray(several, lambda: next(jobs, None), workers):
-        for name, run in zip(batch, runs, strict=True):
-            refuse_change(name, run.id)
-            yield write(run, folder)
+        yield from zip(batch, runs, strict=True)
+
+
+def attempt(experiment: Experiment, preparing: Preparing) -> Run | str:
+    """The run, or why it failed."""
+    try:
+        return rehearse(experiment, preparing(experiment))
+    except Refused as refusal:
+        return str(refusal)
+    except Exception as error:  # whatever it is, the other runs of a sweep go on
+        return f"{type(error).__name__}: {error}. Run it alone with `fedtrial run` for the whole story."
+
+
+def settle(asked: str, run: Run | str, folder: Path) -> Ended:
+    """Write a run that was computed."""
+    if isinstance(run, str):
+        return Ended(asked, run)
+    refuse_change(asked, run.id)
+    with stage("records"):
+        write(run, folder)
+    return Ended(asked)
 
 
 def refuse_change(asked: str, made: str) -> None:
@@ -114,10 +141,7 @@ def batches(experiments: Named, workers: int) -> list[Named]:
     return [{name: experiments[name] for name in part.tolist()} for part in parts]
 
 
-def several(experiments: Named) -> list[Run]:
+def several(experiments: Named) -> list[Run | str]:
     """Runs of one footing, prepared once; in this process, whatever their executor says."""
-    preparing = latest()
-    return [
-        rehearse(replace(experiment, executor=InProcess(threads=1)), preparing(experiment))
-        for experiment in experiments.values()
-    ]
+    shelf = Shelf()
+    return [attempt(replace(experiment, executor=InProcess(threads=1)), shelf) for experiment in experiments.values()]

@@ -1,12 +1,11 @@
 """The cells of a study: every run, its place in the tables, and the index that says which run stands for which cell."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
-from sim.checks import one_of
-from sim.config.compose import seeded
+from sim.checks import Refused, one_of
+from sim.config.compose import MOST_RUNS, seeded
 from sim.config.experiment import Experiment
 from sim.engine.references import REFERENCES
 from sim.study.results import index_digest
@@ -22,12 +21,24 @@ class Cell:
     scenario: str
     experiment: Experiment
 
+    @property
+    def name(self) -> str:
+        """What a message calls it."""
+        scenario = f", scenario {self.scenario}" if self.scenario else ""
+        return f"{self.method}{scenario}, seed {self.experiment.seed}"
+
 
 def study_cells(study: Study, extra: Sequence[str] = ()) -> list[Cell]:
     """Every run of a study, seeds outermost, so that runs on the same patients follow each other.
 
     `extra` are overrides for all of them. Refuses what is wrong in any cell before the first one runs.
     """
+    each = len(study.all_scenarios) * (len(study.methods) + len(REFERENCE_LABELS))
+    if study.seeds * each > MOST_RUNS:
+        raise Refused(
+            f"{study.name}: seeds={study.seeds} x {len(study.all_scenarios)} scenarios x {len(study.methods)} methods "
+            f"and {len(REFERENCE_LABELS)} references = {study.seeds * each:,} runs: allowed {MOST_RUNS:,}."
+        )
     made = []
     for scenario, overrides in study.all_scenarios.items():
         shared = [*study.overrides, *overrides, *extra]
@@ -44,17 +55,20 @@ def study_cells(study: Study, extra: Sequence[str] = ()) -> list[Cell]:
     return [of_cell[seed] for seed in range(study.seeds) for of_cell in made]
 
 
-def index(study: Study, done: Sequence[tuple[Cell, Path]], command: str) -> str:
-    """Contents of study.json: the study, the command, which run folder stands for which cell, and a digest of these."""
-    runs = [
+def index(
+    study: Study, cells: Sequence[Cell], runs: Sequence[str], command: str, failed: Mapping[str, str] | None = None
+) -> str:
+    """Contents of study.json: the study, the command, which run stands for which cell, which failed and why, a digest."""
+    listing = [
         {
-            "run": home.name,
+            "run": run,
             "method": cell.method,
             "reference": cell.reference,
             "scenario": cell.scenario,
             "seed": cell.experiment.seed,
         }
-        for cell, home in done
+        for cell, run in zip(cells, runs, strict=True)
     ]
-    content = json.loads(json.dumps({"study": asdict(study), "command": command, "runs": runs}))
+    content = {"study": asdict(study), "command": command, "runs": listing, "failed": dict(failed or {})}
+    content = json.loads(json.dumps(content))
     return json.dumps(content | {"digest": index_digest(content)}, indent=2) + "\n"

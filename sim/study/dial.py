@@ -1,9 +1,10 @@
 """Dials of a study: each is one setting that takes several values while all others stay (sensitivity analysis)."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sim.checks import Refused
+from sim.checks import Refused, brief
 from sim.text import setting_value
 
 Value = float | str
@@ -21,8 +22,16 @@ class Dial:
     def __post_init__(self) -> None:
         if not isinstance(self.steps, list) or not isinstance(self.overrides, list):
             raise TypeError(f"dial {self.setting}: `steps` and `overrides` are lists")
+        if not isinstance(self.title, str) or not isinstance(self.setting, str) or not self.setting:
+            raise TypeError(f"dial {brief(self.setting)}: `title` and `setting` are text")
+        for value in self.steps:
+            known = isinstance(value, str | int | float) and not isinstance(value, bool)
+            if not known or (isinstance(value, float) and not math.isfinite(value)):
+                raise TypeError(f"dial {self.setting}: step {brief(value)}; give numbers, or words in quotes: 'true'")
+        if not all(isinstance(word, str) for word in self.overrides):
+            raise TypeError(f"dial {self.setting}: overrides={brief(self.overrides)} are no key=value settings")
         if len(self.steps) < 2 or len(set(self.labels)) < len(self.steps):
-            raise TypeError(f"dial {self.setting}: steps={self.steps}; give at least two values, each once")
+            raise TypeError(f"dial {self.setting}: steps={brief(self.steps)}; give at least two values, each once")
 
     @property
     def labels(self) -> list[str]:

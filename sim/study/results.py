@@ -75,7 +75,8 @@ def read_study(folder: Path) -> StudyRecords:
         raise Refused(f"{folder}: no study.json there. Run `fedtrial study NAME` first, or name its folder.") from None
     except (UnicodeDecodeError, json.JSONDecodeError, TypeError, AttributeError, LookupError) as error:
         raise Refused(f"{folder / INDEX}: damaged ({error}). Run the study again; finished runs stay.") from None
-    listing = pd.DataFrame(content["runs"])
+    every = pd.DataFrame(content["runs"])
+    listing = there(folder, every)
     runs = [test_rows(read(folder / name), study.metric) for name in listing["run"].unique()]
     status = {run.id: "done" if run.info["status"] == "done" else "diverged" for run in runs}
     listing["status"] = listing["run"].map(status)
@@ -93,6 +94,7 @@ def read_study(folder: Path) -> StudyRecords:
         settings={run.id: run.info["settings"] for run in runs},
         provenance={
             "command": content["command"],
+            **absent(every, listing, content.get("failed", {})),
             "commit": first["commit"],
             "code": ", ".join(sorted({run.info["code"] for run in runs})),
             "versions": ", ".join(f"{name} {number}" for name, number in first["versions"].items()),
@@ -125,6 +127,30 @@ def overlaps(run: Run) -> pd.DataFrame:
     elif run.info["split"] == "fixed":
         shared = np.full(len(test), np.nan)
     return pd.DataFrame({"run": run.id, "site": ["", *held], "overlap": shared})
+
+
+def there(folder: Path, every: pd.DataFrame) -> pd.DataFrame:
+    """The cells whose runs have a folder; the others failed, or wait for a study that still runs."""
+    found = {run for run in every["run"].unique() if (folder / run).is_dir()}
+    listing = every[every["run"].isin(found)].reset_index(drop=True)
+    if listing.empty or (listing["reference"] != "").all():
+        raise Refused(f"{folder}: none of its federated runs is there yet. Wait for the study, or run it again.")
+    return listing
+
+
+def absent(every: pd.DataFrame, listing: pd.DataFrame, failed: Mapping[str, str]) -> dict[str, str]:
+    """How many runs a page is made from, and why which failed; empty where all are there."""
+    if len(listing) == len(every):
+        return {}
+    lost = every[~every["run"].isin(listing["run"])]
+    words = [
+        f"{', '.join(filter(None, (method, scenario)))}, seed {seed} failed: {failed[run]}"
+        for run, method, scenario, seed in lost[["run", "method", "scenario", "seed"]].itertuples(index=False)
+        if run in failed
+    ]
+    waiting = int((~lost["run"].isin(list(failed))).sum())
+    words += [f"{waiting} not there yet"] if waiting else []
+    return {"missing": f"{len(listing)} of {len(every)} are there; {'; '.join(words)}"}
 
 
 def test_rows(run: Run, metric: str) -> Run:

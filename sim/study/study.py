@@ -1,5 +1,6 @@
 """The schema of a study: one question, and the methods, scenarios and dials whose runs answer it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -7,11 +8,15 @@ from typing import Any
 import yaml
 
 from sim.assets import root
-from sim.checks import Refused, one_of, within
+from sim.checks import Refused, brief, one_of, within
 from sim.cohort.tabular.unreadable import not_text
+from sim.config.yaml_words import read_yaml
 from sim.files import expanded
 from sim.metrics import METRICS
 from sim.study.dial import Dial, dial_scenarios
+from sim.text import visible
+
+MOST_SEEDS = 10_000
 
 # Reference -> its label; tables list them in this order.
 REFERENCE_LABELS = {"local": "Local only", "pooled": "Pooled", "oracle": "Oracle"}
@@ -33,26 +38,53 @@ class Study:
     published: dict[str, float] = field(default_factory=dict)  # label -> value of the metric elsewhere
 
     def __post_init__(self) -> None:
-        if not isinstance(self.seeds, int):
-            raise TypeError(f"seeds={self.seeds!r} is no whole number")
+        for key, word in (("name", self.name), ("question", self.question), ("metric", self.metric)):
+            if not isinstance(word, str):
+                raise TypeError(f"{key}: {brief(word)} is no text")
+        if not isinstance(self.seeds, int) or isinstance(self.seeds, bool):
+            raise TypeError(f"seeds={brief(self.seeds)} is no whole number")
         for key, given in (("methods", self.methods), ("scenarios", self.scenarios), ("published", self.published)):
             if not isinstance(given, dict):
-                raise TypeError(f"{key}: {given!r} is no mapping of labels")
+                raise TypeError(f"{key}: {brief(given)} is no mapping of labels")
         if not self.methods:
             raise TypeError("it names no method")
         for label, words in [("overrides", self.overrides), *self.methods.items(), *self.scenarios.items()]:
             if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-                raise TypeError(f"{label}: {words!r} is no list of key=value settings")
+                raise TypeError(f"{label}: {brief(words)} is no list of key=value settings")
         for key, number in (("margin", self.margin), *self.published.items()):
-            if not isinstance(number, int | float):
-                raise TypeError(f"{key}: {number!r} is no number")
+            if not isinstance(number, int | float) or isinstance(number, bool):
+                raise TypeError(f"{key}: {brief(number)} is no number")
+            if not math.isfinite(number):
+                raise Refused(f"{self.name}: {key}={number}: allowed a finite number.")
         one_of(f"{self.name}: metric", self.metric, METRICS)
-        within(f"{self.name}: seeds", self.seeds, 1)
+        within(f"{self.name}: seeds", self.seeds, 1, MOST_SEEDS)
+        within(f"{self.name}: margin", self.margin, 0)
+        self.refuse_labels()
+
+    def refuse_labels(self) -> None:
+        """Refuse labels that are no words, or that name something else already."""
+        for key, labels in (("methods", self.methods), ("scenarios", self.scenarios), ("published", self.published)):
+            for label in labels:
+                if not isinstance(label, str) or not label.strip() or label != visible(label) or "\n" in label:
+                    raise Refused(f"{self.name}: {key}: {label!r} is no label. Write one line of text.")
+                if key == "methods" and label in REFERENCE_LABELS.values():
+                    raise Refused(
+                        f"{self.name}: methods: {label!r} is the name of a reference, which every study has of itself "
+                        f"({', '.join(REFERENCE_LABELS.values())}). Choose another label."
+                    )
+        for label in self.published:
+            one_of(f"{self.name}: published", label, [*self.methods, *REFERENCE_LABELS.values()])
+        for label in dial_scenarios(self.dials):
+            if label in self.scenarios:
+                raise Refused(f"{self.name}: {label!r} is a scenario and a value of a dial. Leave one out.")
 
     @classmethod
     def of(cls, content: dict[str, Any]) -> "Study":
         """A study from plain JSON or YAML; raises TypeError where keys or kinds are wrong."""
-        return cls(**content | {"dials": [Dial(**dial) for dial in content.get("dials", [])]})
+        dials = content.get("dials", [])
+        if not isinstance(dials, list) or not all(isinstance(dial, dict) for dial in dials):
+            raise TypeError(f"dials: {brief(dials)} is no list of dials, each with title, setting and steps")
+        return cls(**content | {"dials": [Dial(**dial) for dial in dials]})
 
     @property
     def all_scenarios(self) -> dict[str, list[str]]:
@@ -75,8 +107,10 @@ def load(name: str) -> Study:
         if path.parent == folder:
             one_of("study", name, [known.stem for known in folder.glob("*.yaml")])
         raise Refused(f"{path}: no such file. Name a study's file, or a study of {folder}.")
+    if path.stem.startswith("."):
+        raise Refused(f"{path}: a study's name begins with no dot, for its folder has it. Rename the file.")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path)
         if not isinstance(content, dict):
             raise TypeError("it holds no keys")
         for key in content:

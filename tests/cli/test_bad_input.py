@@ -253,7 +253,7 @@ SETTINGS: dict[str, tuple[list[str], list[str]]] = {
     ),
     "no key": (["=5"], ["=5: no key of a setting"]),
     "Hydra's package": (["cohort@x=lung"], ["cohort@x=lung: no key of a setting"]),
-    "configs of one's own": (["--config-dir=d"], ["--config-dir: fedtrial has its own configs"]),
+    "configs of one's own": (["--config-dir=d"], ["--config-dir d: no such folder"]),
 }
 
 

@@ -1,0 +1,65 @@
+"""What a run came to, on the terminal."""
+
+import math
+from pathlib import Path
+
+from rich import filesize
+from rich.table import Column, Table
+from rich.text import Text
+
+from sim.cohort.tabular.source import GIVEAWAY
+from sim.records.store import Run
+from sim.terminal import Terminal
+
+SHOWN = 30  # sites in the table; all of them are in sites.parquet
+
+
+def show(run: Run, home: Path) -> None:
+    """Metrics of the last scored round at every site (if many, the largest), bytes, and where the records are."""
+    console = Terminal(highlight=False, soft_wrap=True)
+    at = run.sites["round"].max()
+    scored = run.sites[(run.sites["round"] == at) & (run.sites["split"] == "test")]
+    last = scored[scored["model"] == run.info["deploys"]]
+    wide = last.pivot(index="site", columns="metric", values="value")
+    title = f"Round {at}, test patients, {run.info['deploys']} model"
+    table = Table(Column("site", no_wrap=True), "test rows", "events", *wide.columns, title=title)
+    table.caption = "all sites: total rows and events, mean of the metrics that a site can define"
+    sites = run.info["sites"]
+    largest = set(sorted(sites, key=lambda site: -sites[site]["test"]["rows"])[:SHOWN])
+    for site in filter(largest.__contains__, sites):
+        values = wide.loc[site] if site in wide.index else [math.nan] * len(wide.columns)
+        table.add_row(
+            Text(site), str(sites[site]["test"]["rows"]), str(sites[site]["test"]["events"]), *map(shown, values)
+        )
+    if len(sites) > SHOWN:
+        table.add_row(f"{len(sites) - SHOWN} smaller", *[""] * (len(wide.columns) + 2))
+    table.add_section()
+    held = [site["test"] for site in sites.values()]
+    counts = (str(sum(part[name] for part in held)) for name in ("rows", "events"))
+    table.add_row("all sites", *counts, *map(shown, wide.mean()))
+    console.print(table)
+    for model in scored["model"].unique():
+        if model != run.info["deploys"]:
+            means = scored[scored["model"] == model].groupby("metric", observed=True)["value"].mean()
+            values = ", ".join(f"{name} {shown(value)}" for name, value in means.items())
+            console.print(f"The {model} model instead, mean over sites: {values}.")
+    if len(run.rounds):
+        down, up = run.rounds["bytes_down"].sum(), run.rounds["bytes_up"].sum()
+        sent = f"{filesize.decimal(int(down))} down, {filesize.decimal(int(up))} up"
+        console.print(f"Sent: {sent}, all sites and rounds together; {run.info['parameters']} parameters.")
+    if run.info["settings"]["system"]["dropout"] and len(run.rounds) > 1:
+        answered = run.rounds["sites"].iloc[1:]
+        console.print(f"Answered: {answered.mean():.1f} sites a round, {answered.min()} at least.")
+    for said in run.info["roles"].values():
+        console.print(f"{said}.", markup=False)
+    for note in ("faults", "not known", GIVEAWAY):
+        if run.info["notes"].get(note, "none") != "none":
+            console.print(f"{note.capitalize()}: {run.info['notes'][note]}.", markup=False)
+    if run.info["status"] != "done":
+        console.print(f"[bold red]{run.info['status']}[/]")
+    console.print(f"Records: {home}", markup=False)
+
+
+def shown(value: float) -> str:
+    """A metric's value; a dash where a site cannot define it."""
+    return "–" if math.isnan(value) else f"{value:.3f}" if abs(value) < 1e4 else f"{value:.3g}"

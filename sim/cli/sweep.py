@@ -1,0 +1,72 @@
+"""`fedtrial run -m`: every cell of a sweep by its number and the settings that set it apart, and a table at the end."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.table import Column, Table
+from rich.text import Text
+
+from sim.cli.run_table import show, shown
+from sim.config.experiment import Experiment
+from sim.progress import bar, compiling
+from sim.records.store import Run, read
+from sim.run.run import run_id
+from sim.run.sweep import Named, ends, unfinished
+from sim.terminal import Terminal, output
+
+
+def sweep(chosen: Sequence[Sequence[str]], wanted: Sequence[Experiment]) -> int:
+    """Carry out all cells, given their overrides and experiments; 1 where one diverged or failed, else 0."""
+    console = Terminal(highlight=False, soft_wrap=True)
+    names = [f"Cell {at} of {len(wanted)} ({told})" for at, told in enumerate(differing(chosen), 1)]
+    runs = [run_id(one) for one in wanted]
+    folders = {run: Path(one.results.dir) for run, one in zip(runs, wanted, strict=True)}
+    left: Named = {}
+    for folder in dict.fromkeys(folders.values()):
+        inside = [one for run, one in zip(runs, wanted, strict=True) if folders[run] == folder]
+        left |= unfinished(inside, folder)
+    failed: dict[str, str] = {}
+    for name, run in zip(names, runs, strict=True):
+        if run not in left:
+            console.print(f"{name}: read", markup=False)
+            show(read(folders[run] / run), folders[run] / run)
+    called = dict(zip(runs, names, strict=True))
+    with compiling(), bar(f"{len(left)} runs", len(left)) as watch:
+        for number, ended in enumerate(ends(left, folders, 1, called), 1):
+            watch(number)
+            if ended.failed:
+                failed[ended.run] = ended.failed
+                console.print(f"{called[ended.run]}: failed. {ended.failed}", markup=False)
+                continue
+            console.print(f"{called[ended.run]}: computed", markup=False)
+            show(read(folders[ended.run] / ended.run), folders[ended.run] / ended.run)
+    done = {run: read(folders[run] / run) for run in runs if run not in failed}
+    output().print(table(differing(chosen), runs, done, failed))
+    return int(bool(failed) or any(run.info["status"] != "done" for run in done.values()))
+
+
+def differing(chosen: Sequence[Sequence[str]]) -> list[str]:
+    """The settings of every cell that not all cells share."""
+    shared = set(chosen[0]).intersection(*map(set, chosen[1:]))
+    return [" ".join(word for word in words if word not in shared) or "all settings alike" for words in chosen]
+
+
+def table(told: Sequence[str], runs: Sequence[str], done: Mapping[str, Run], failed: Mapping[str, str]) -> Table:
+    """Cells in rows: settings, mean of each metric over sites on test patients of the last round, and how it ended."""
+    means = {run: run_means(one) for run, one in done.items()}
+    metrics = sorted({metric for one in means.values() for metric in one})
+    made = Table("cell", Column("settings", overflow="fold"), *metrics, "run", Column("", overflow="fold"))
+    made.title = f"Sweep of {len(runs)} cells: mean over sites, test patients, last round"
+    for number, (words, run) in enumerate(zip(told, runs, strict=True), 1):
+        values = [shown(means.get(run, {}).get(metric, math.nan)) for metric in metrics]
+        ended = f"failed: {failed[run]}" if run in failed else str(done[run].info["status"])
+        made.add_row(str(number), Text(words), *values, run, Text(ended))
+    return made
+
+
+def run_means(run: Run) -> dict[str, float]:
+    """Metric -> mean over the sites that can define it, of the models that sites deploy."""
+    rows = run.sites[(run.sites["split"] == "test") & (run.sites["model"] == run.info["deploys"])]
+    last = rows[rows["round"] == run.sites["round"].max()]
+    return {str(metric): float(mean) for metric, mean in last.groupby("metric", observed=True)["value"].mean().items()}

@@ -1,0 +1,90 @@
+"""The form of key=value words, before Hydra reads them: what no setting has, no machine can hold, or names code."""
+
+import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from hydra.core.override_parser.types import Glob, Override
+
+from sim.checks import Refused, brief
+from sim.config.experiment import GROUPS
+from sim.config.refusals import options
+
+MOST_PARTS = 20  # of a key, and of brackets within each other; the deepest key of ours has five
+MOST_LETTERS = 200  # of a key
+MOST_DIGITS = 300  # of a number; the largest double has 309
+
+
+def refuse_form(word: str) -> None:
+    """Refuse code, and what is too long, too deep or too large for any setting."""
+    if "_target_" in word:
+        raise Refused(
+            f"{shortened(word)}: '_target_' is not allowed; a config never names code. "
+            "Choose an entry of a group, such as algorithm=fedprox."
+        )
+    key, _, value = word.partition("=")
+    parts = len(re.split(r"[./]", key))
+    if len(key) > MOST_LETTERS or parts > MOST_PARTS:
+        raise Refused(
+            f"{shortened(word)}: a key of {len(key)} letters and {parts} parts; allowed {MOST_LETTERS} and "
+            f"{MOST_PARTS}. Write key=value, such as rounds=5."
+        )
+    if re.search(rf"\d{{{MOST_DIGITS + 1}}}", value):
+        raise Refused(f"{shortened(word)}: a number of more than {MOST_DIGITS} digits; no setting goes so far.")
+    if depth(value) > MOST_PARTS:
+        raise Refused(f"{shortened(word)}: brackets {depth(value)} deep; allowed {MOST_PARTS}.")
+
+
+def shortened(word: str) -> str:
+    """A word as a refusal shows it: as it is where it is short, else its beginning."""
+    return word if len(word) <= MOST_LETTERS else brief(word)
+
+
+def depth(value: str) -> int:
+    """How many brackets stand within each other."""
+    deepest = now = 0
+    for letter in value:
+        now += (letter in "[{(") - (letter in "]})")
+        deepest = max(deepest, now)
+    return deepest
+
+
+def refuse_hydra(word: str, key: str) -> None:
+    """Refuse a setting of Hydra's own node: there a config can name code (callbacks, launchers, logging, searchpath).
+
+    None of them has an effect: fedtrial composes with Hydra, and computes and writes by itself.
+    """
+    if re.match(r"/*hydra($|[./@])", key):
+        raise Refused(
+            f"{shortened(word)}: settings of Hydra's own are not allowed; some of them name code. Records go to "
+            "results.dir=FOLDER; presets of your own come from --config-dir FOLDER."
+        )
+
+
+def refuse_twice(words: Sequence[str]) -> None:
+    """Refuse one setting that a command line gives twice."""
+    first: dict[str, str] = {}
+    for word in words:
+        key = word.split("=")[0].lstrip("+~")
+        if key in first:
+            raise Refused(f"{shortened(first[key])} and {shortened(word)}: one setting, given twice. Leave one out.")
+        first[key] = word
+
+
+def spelled_out(word: str, parsed: Override) -> str:
+    """The word with `glob(fed*)` replaced by the entries of the group that it stands for; any other as it is."""
+    value: object = parsed.value()
+    if not isinstance(value, Glob):
+        return word
+    if parsed.key_or_group not in GROUPS:
+        raise Refused(f"{word}: glob() chooses among entries of a group; allowed for {', '.join(GROUPS)}.")
+    allowed = options(parsed.key_or_group)
+    named = [
+        name
+        for name in allowed
+        if any(fnmatchcase(name, one) for one in value.include)
+        and not any(fnmatchcase(name, one) for one in value.exclude)
+    ]
+    if not named:
+        raise Refused(f"{word}: no entry fits; there are {', '.join(allowed)}.")
+    return f"{parsed.key_or_group}={','.join(named)}"

@@ -1,0 +1,61 @@
+"""YAML files of a user's own, whose keys are words as they are written: `NO`, `on`, `2` and `2020-01-01` too."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf._utils import get_yaml_loader
+
+from sim.checks import Refused
+
+MOST_BYTES = 1_000_000
+MOST_NODES = 100_000  # once every alias is written out
+TEXT = "tag:yaml.org,2002:str"
+
+Scalars: Any = get_yaml_loader()  # as OmegaConf reads presets: 1e-8 is a number, a date is text, no tag names code
+
+
+class Words(Scalars):  # type: ignore[misc]
+    """The loader of presets, with every key as text; a key that stands twice is an error."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Merge `<<` as YAML does, then read every key as it is written."""
+        written = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+        for word in written:
+            if written.count(word) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"key {word!r} stands twice", node.start_mark)
+        super().flatten_mapping(node)
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                key.tag = TEXT
+
+
+def read_yaml(path: Path) -> Any:
+    """Content of a YAML file; raises yaml.YAMLError and UnicodeDecodeError, Refused for what is too large.
+
+    Aliases are counted before they are written out: nine lines of them can stand for a thousand million words.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise Refused(f"{path}: {size:,} bytes; allowed {MOST_BYTES:,}. Settings are short: name data by its path.")
+        text = path.read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        if root is not None and written_out(root, {}, set()) > MOST_NODES:
+            raise Refused(f"{path}: its aliases stand for more than {MOST_NODES:,} values. Write fewer.")
+        return yaml.load(text, Loader=Words)  # Words is a SafeLoader
+    except RecursionError:
+        raise Refused(f"{path}: brackets or lists too deep within each other, or an alias of itself.") from None
+    except OSError as error:
+        raise Refused(f"{path}: cannot be read ({error.strerror}).") from None
+
+
+def written_out(node: yaml.Node, known: dict[int, int], above: set[int]) -> int:
+    """Values of a node with all aliases written out; RecursionError where it holds itself."""
+    if id(node) in above:
+        raise RecursionError
+    if id(node) not in known:
+        children = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+        inside = children if isinstance(node, yaml.CollectionNode) else []
+        known[id(node)] = 1 + sum(written_out(child, known, above | {id(node)}) for child in inside)
+    return known[id(node)]
