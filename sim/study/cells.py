@@ -58,7 +58,7 @@ def study_cells(study: Study, extra: Sequence[str] = ()) -> list[Cell]:
 def index(
     study: Study, cells: Sequence[Cell], runs: Sequence[str], command: str, failed: Mapping[str, str] | None = None
 ) -> str:
-    """Contents of study.json: the study, the command, which run stands for which cell, which failed and why, a digest."""
+    """Contents of study.json: study, command, which run stands for which cell, which failed and why, a digest."""
     listing = [
         {
             "run": run,
