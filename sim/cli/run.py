@@ -34,7 +34,7 @@ REFUSED = {  # options of Hydra's that would load other configs, or code
 
 def launch(words: Sequence[str]) -> int:
     """Exit code of a run or a sweep: 0, or 1 where one diverged or failed; every wrong cell is refused before."""
-    asked = get_args_parser().parse_args(list(words))
+    asked = get_args_parser().parse_intermixed_args(list(words))  # flags may stand between settings
     for option, remedy in REFUSED.items():
         if getattr(asked, option):
             raise Refused(f"--{option.replace('_', '-')}: {remedy}")
