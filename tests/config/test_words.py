@@ -29,7 +29,7 @@ WRONG = {
     "endless rounds": (["rounds=9000000000000"], ["rounds=9000000000000 x local.epochs=1"]),
     "a wide seed": (["seed=1" + "0" * 30], ["seed=1000000", "2^63"]),
     "a folder of 256 letters": (["results.dir=" + "n" * 256], ["256 in one name; allowed 3500 and 255"]),
-    "1,500 folders": (["results.dir=" + "abc/" * 1500], ["6000 bytes", "Choose a shorter folder"]),
+    "1,500 folders": (["results.dir=" + "abc/" * 1500], ["5999 bytes", "Choose a shorter folder"]),
     "a forced key": (["++local.lrr=5"], ["local.lrr: no such setting", "Did you mean local.lr?"]),
     "a forced section": (["++serverr.lr=3"], ["Did you mean server?"]),
     "a search path": (["hydra.searchpath=[file:///x]"], ["hydra.searchpath", "--config-dir"]),
