@@ -181,7 +181,7 @@ class RaisingHandler(logging.Handler):
 
 @contextlib.contextmanager
 def isolated() -> Iterator[None]:
-    """Inside: an empty current folder, no output, warnings of the package as errors."""
+    """Inside: a current folder of its own, no output, warnings of the package as errors."""
     log, handler, folder_before = logging.getLogger("synthea"), RaisingHandler(logging.WARNING), os.getcwd()
     log.addHandler(handler)
     try:
