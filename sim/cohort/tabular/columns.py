@@ -30,13 +30,15 @@ def read_numbers(sheet: Sheet, column: str) -> NDArray[np.float64]:
 
 def unread(sheet: Sheet, column: str) -> NDArray[np.bool_]:
     """Which cells of a column are recorded and no number; bool [R]."""
-    return np.isnan(read_numbers(sheet, column)) & (sheet.cells[column] != "").to_numpy()
+    gap = np.isnan(read_numbers(sheet, column))
+    return gap & (sheet.cells[column] != "").to_numpy() if gap.any() else gap  # the text costs as much as the number
 
 
 def number(sheet: Sheet, column: str, remedy: str) -> NDArray[np.float64]:
     """A column as numbers, NaN where not recorded; float [R]. Refuses text and infinities."""
     value = read_numbers(sheet, column)
-    sheet.refuse_first(column, np.isnan(value) & (sheet.cells[column] != "").to_numpy(), "is not a number", remedy)
+    if np.isnan(value).any():
+        sheet.refuse_first(column, unread(sheet, column), "is not a number", remedy)
     wrong = ~(np.abs(value) <= HUGE) & ~np.isnan(value)
     why = f"is not a finite number up to {HUGE:g}"
     sheet.refuse_first(column, wrong, why, "Correct it, change its unit, or leave the cell empty.")
