@@ -33,7 +33,7 @@ STAGES = (
     "stats",
     "run",
 )
-NUMBERS = {*STAGES, "factorize", "files", "jit", "random"}
+NUMBERS = {*STAGES, "factorize", "files", "jit", "random", "splitmix"}
 
 
 class Module(NamedTuple):

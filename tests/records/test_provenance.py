@@ -193,3 +193,13 @@ def test_the_order_in_which_classes_are_named_does_not_matter() -> None:
 )
 def test_two_texts_are_the_same_code_if_they_do_the_same(one: str, other: str, same: bool) -> None:
     assert (list(structure(ast.parse(one))) == list(structure(ast.parse(other)))) is same
+
+
+def test_ground_that_draws_or_compiles_makes_numbers() -> None:
+    """A module of the ground that every draw or compiled loop goes through counts, whatever it is called."""
+    tools = {"jit", "random", "splitmix", "factorize"}
+    for path in sorted(provenance.PACKAGE.glob("*.py")):
+        drawn = [line for line in path.read_text().splitlines() if line.startswith(("from sim.jit", "from sim.random"))]
+        # `progress` only says that something is compiled.
+        if path.stem in tools or (drawn and path.stem != "progress"):
+            assert path.stem in provenance.NUMBERS, path.name
