@@ -31,6 +31,7 @@ GROUND = {
     "factorize",
     "files",
     "jit",
+    "memory",
     "processes",
     "profiling",
     "progress",

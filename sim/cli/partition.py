@@ -24,7 +24,8 @@ def describe_partition(console: Console, overrides: Sequence[str], figure: Path 
     """Print sites, skew of every column against chance and fingerprint; write the figure (None: in results.dir)."""
     check_figure_path(figure)
     wanted = experiment(overrides)
-    before_shift, cohort, outcome, sites, external, sides = gather(wanted)
+    dealt, sides = gather(wanted)
+    before_shift, cohort, outcome, sites, external, _ = dealt
     frame = describe(cohort, outcome, sites)
     kind = type(wanted.partition).__name__
     console.print(printed_sites(frame, f"{kind} partition of {cohort.name}, outcome {outcome}"))

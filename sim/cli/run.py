@@ -80,9 +80,9 @@ def hand_over(asked: argparse.Namespace) -> None:
 def one(wanted: Experiment) -> int:
     """One run: compute it unless it is there, and say what came out."""
     folder = Path(wanted.results.dir)
-    shelf = checked([("", left) for left in unfinished([wanted], folder).values()])
+    cache = checked([("", left) for left in unfinished([wanted], folder).values()])
     with compiling(), bar(f"{wanted.rounds} rounds", wanted.rounds) as watch:
-        home = keep(wanted, folder, watch, shelf)
+        home = keep(wanted, folder, watch, cache)
     run = read(home)
     show(run, home)
     return int(run.info["status"] != "done")

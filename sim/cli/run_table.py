@@ -40,8 +40,7 @@ def show(run: Run, home: Path) -> None:
     console.print(table)
     for model in scored["model"].unique():
         if model != run.info["deploys"]:
-            means = scored[scored["model"] == model].groupby("metric", observed=True)["value"].mean()
-            values = ", ".join(f"{name} {shown(value)}" for name, value in means.items())
+            values = ", ".join(f"{name} {shown(value)}" for name, value in mean_metrics(run, model).items())
             console.print(f"The {model} model instead, mean over sites: {values}.")
     if len(run.rounds):
         down, up = run.rounds["bytes_down"].sum(), run.rounds["bytes_up"].sum()
@@ -58,6 +57,14 @@ def show(run: Run, home: Path) -> None:
     if run.info["status"] != "done":
         console.print(f"[bold red]{run.info['status']}[/]")
     console.print(f"Records: {home}", markup=False)
+
+
+def mean_metrics(run: Run, model: str) -> dict[str, float]:
+    """Metric -> mean over the sites that can define it, of a kind of model, test patients, last scored round."""
+    sites = run.sites
+    last = (sites["round"] == sites["round"].max()) & (sites["split"] == "test") & (sites["model"] == model)
+    means = sites[last].groupby("metric", observed=True)["value"].mean()
+    return {str(metric): float(mean) for metric, mean in means.items()}
 
 
 def shown(value: float) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.table import Column, Table
 from rich.text import Text
 
-from sim.cli.run_table import show, shown
+from sim.cli.run_table import mean_metrics, show, shown
 from sim.config.experiment import Experiment
 from sim.progress import bar, compiling
 from sim.records.store import Run, read
@@ -27,10 +27,12 @@ def sweep(chosen: Sequence[Sequence[str]], wanted: Sequence[Experiment]) -> int:
         inside = [one for run, one in zip(runs, wanted, strict=True) if folders[run] == folder]
         left |= unfinished(inside, folder)
     failed: dict[str, str] = {}
+    done: dict[str, Run] = {}
     for name, run in zip(names, runs, strict=True):
         if run not in left:
             console.print(f"{name}: read", markup=False)
-            show(read(folders[run] / run), folders[run] / run)
+            done[run] = read(folders[run] / run)
+            show(done[run], folders[run] / run)
     called = dict(zip(runs, names, strict=True))
     with compiling(), bar(f"{len(left)} runs", len(left)) as watch:
         for number, ended in enumerate(ends(left, folders, 1, called), 1):
@@ -40,8 +42,8 @@ def sweep(chosen: Sequence[Sequence[str]], wanted: Sequence[Experiment]) -> int:
                 console.print(f"{called[ended.run]}: failed. {ended.failed}", markup=False)
                 continue
             console.print(f"{called[ended.run]}: computed", markup=False)
-            show(read(folders[ended.run] / ended.run), folders[ended.run] / ended.run)
-    done = {run: read(folders[run] / run) for run in runs if run not in failed}
+            done[ended.run] = read(folders[ended.run] / ended.run)
+            show(done[ended.run], folders[ended.run] / ended.run)
     output().print(table(differing(chosen), runs, done, failed))
     return int(bool(failed) or any(run.info["status"] != "done" for run in done.values()))
 
@@ -54,7 +56,7 @@ def differing(chosen: Sequence[Sequence[str]]) -> list[str]:
 
 def table(told: Sequence[str], runs: Sequence[str], done: Mapping[str, Run], failed: Mapping[str, str]) -> Table:
     """Cells in rows: settings, mean of each metric over sites on test patients of the last round, and how it ended."""
-    means = {run: run_means(one) for run, one in done.items()}
+    means = {run: mean_metrics(one, one.info["deploys"]) for run, one in done.items()}
     metrics = sorted({metric for one in means.values() for metric in one})
     made = Table("cell", Column("settings", overflow="fold"), *metrics, "run", Column("", overflow="fold"))
     made.title = f"Sweep of {len(runs)} cells: mean over sites, test patients, last round"
@@ -63,10 +65,3 @@ def table(told: Sequence[str], runs: Sequence[str], done: Mapping[str, Run], fai
         ended = f"failed: {failed[run]}" if run in failed else str(done[run].info["status"])
         made.add_row(str(number), Text(words), *values, run, Text(ended))
     return made
-
-
-def run_means(run: Run) -> dict[str, float]:
-    """Metric -> mean over the sites that can define it, of the models that sites deploy."""
-    rows = run.sites[(run.sites["split"] == "test") & (run.sites["model"] == run.info["deploys"])]
-    last = rows[rows["round"] == run.sites["round"].max()]
-    return {str(metric): float(mean) for metric, mean in last.groupby("metric", observed=True)["value"].mean().items()}

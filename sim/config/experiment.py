@@ -31,7 +31,7 @@ from sim.methods.algorithms.base import Algorithm, Method
 from sim.methods.attacks import ATTACKS, Attack
 from sim.methods.contract import Weighting
 from sim.methods.personal import PERSONAL, Personal
-from sim.methods.roles import NEUTRAL, Roles, neutral
+from sim.methods.roles import NEUTRAL, Roles, axes_in_use
 from sim.methods.servers import SERVERS, Server
 from sim.methods.systems import SYSTEMS
 from sim.methods.systems.base import System
@@ -156,8 +156,7 @@ class Experiment:
 
     def refuse_beside(self, method: OwnLoop) -> None:
         """Refuse an axis that a method with a loop of its own would not heed."""
-        axes = ("uplink", "attack", "aggregator", "server", "personal", "system")
-        lost = [axis for axis in neutral(self.axes, *axes) if axis not in method.axes]
+        lost = [axis for axis in axes_in_use(self.axes) if axis not in method.axes]
         if self.system.holds and "system" in method.axes and method.exchanges:
             lost.append("system=buffered")
         if lost:

@@ -15,7 +15,7 @@ from sim.engine.evaluation import Held, Metrics, Rated, measure, rate
 from sim.engine.executors import Crew
 from sim.engine.loops import OwnLoop
 from sim.engine.messages import Broadcast, Candidates, cut
-from sim.engine.scoring import mean_loss, of_valid
+from sim.engine.scoring import mean_loss, of_valid, without_external
 from sim.engine.simulation import SCORED, Diverged, Round, Simulation
 from sim.federation.federation import Federation
 from sim.local.plan import Step
@@ -79,9 +79,7 @@ class LocalOnly(Reference):
                     chosen = {name: np.where(take, new, chosen.get(name, new)) for name, new in metrics.items()}
                 yield Round((tried * plan.rounds + number) // len(self.factors), x)
         self.refuse_lost(plan, best, chosen)
-        nobody = np.repeat(plan.federation.rows == 0, len(SCORED))  # an external site has no model of its own
-        metrics = {name: np.where(nobody, np.nan, values) for name, values in chosen.items()}
-        yield Round(plan.rounds, x, metrics={"local": metrics}, deployed=lambda: models)
+        yield Round(plan.rounds, x, metrics={"local": without_external(plan, chosen)}, deployed=lambda: models)
 
     def refuse_lost(self, plan: Simulation, best: NDArray[np.float64], chosen: Metrics) -> None:
         """Raise Diverged where a site has no finite model; best [S]."""

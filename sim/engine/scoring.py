@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sim.engine.evaluation import Metrics
 from sim.engine.executors import Crew
 from sim.engine.messages import Candidates
 from sim.engine.simulation import SCORED, Round, Simulation
@@ -23,7 +24,7 @@ def scored(plan: Simulation, crew: Crew, here: Round) -> Round:
         if personal.shares:
             metrics["shared"] = crew.judge(Candidates(x))
         if personal.on:
-            metrics["personal"] = alone(plan, crew.judge(Candidates(x, own=True)))
+            metrics["personal"] = without_external(plan, crew.judge(Candidates(x, own=True)))
             here = replace(here, deployed=partial(own_models, plan, crew, here.model))
     return judged(plan, here, metrics)
 
@@ -37,13 +38,13 @@ def own_models(plan: Simulation, crew: Crew, x: Tensor) -> NDArray[np.floating]:
     return models
 
 
-def alone(plan: Simulation, metrics: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+def without_external(plan: Simulation, metrics: Metrics) -> Metrics:
     """Metrics of the sites' own models; NaN at external sites, which never trained one."""
     nobody = np.repeat(plan.federation.rows == 0, len(SCORED))
     return {name: np.where(nobody, np.nan, values) for name, values in metrics.items()}
 
 
-def judged(plan: Simulation, here: Round, metrics: dict[str, dict[str, NDArray[np.float64]]]) -> Round:
+def judged(plan: Simulation, here: Round, metrics: dict[str, Metrics]) -> Round:
     """The round with the metrics of every kind of model; its loss is that of the last kind, which sites deploy."""
     if not all(metrics.values()):  # no held-out rows
         return here

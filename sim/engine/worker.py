@@ -1,7 +1,6 @@
 """Everything needed to carry out orders and to judge models; one per process."""
 
 import copy
-import os
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from sim.local.plan import Sites
 from sim.local.rows import Rows, view
 from sim.local.settings import Training
 from sim.local.tier import Choice, Trainer, choose, trainer
+from sim.memory import machine_bytes
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import Local, Phase, State
 from sim.methods.personal import Personal
@@ -64,7 +64,7 @@ class Job:
 
     def refuse_too_large(self) -> None:
         """Refuse state of the sites that this machine's memory cannot hold, with the arithmetic."""
-        room = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        room = machine_bytes()
         if self.state_bytes > room:
             kept = ", ".join(f"{name} {size:,}" for name, size in self.keeps.items() if size > 1)
             itemsize, sites = self.federation.x.itemsize, len(self.federation.sites)

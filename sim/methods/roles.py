@@ -151,7 +151,7 @@ def named(role: Role) -> str:
     return f"{role.axis}={type(role).__name__.lower()}"
 
 
-def neutral(roles: Roles, *axes: str) -> list[str]:
-    """Those of the axes that are not at their neutral value."""
-    assert {entry.name for entry in fields(roles)} >= set(axes)
+def axes_in_use(roles: Roles) -> list[str]:
+    """The axes beside the algorithm that are not at their neutral value."""
+    axes = [entry.name for entry in fields(roles) if entry.name not in ("algorithm", "weighting")]
     return [axis for axis in axes if getattr(roles, axis) != getattr(NEUTRAL, axis)]

@@ -17,7 +17,7 @@ Preparing = Callable[[Experiment], Prepared]
 KEPT_BYTES = 2**30  # of prepared data that a sweep keeps from the check to its runs; the rest is prepared again
 
 
-class Shelf:
+class PreparedCache:
     """Prepared data by footing: those of the last footing always, of others while they fit into `room` bytes."""
 
     def __init__(self, room: int = 0) -> None:
@@ -60,17 +60,17 @@ def refuse_unfit(experiment: Experiment, prepared: Prepared) -> None:
     refuse_records(experiment, len(federation.sites))
 
 
-def checked(cells: Sequence[tuple[str, Experiment]], room: int = KEPT_BYTES) -> Shelf:
+def checked(cells: Sequence[tuple[str, Experiment]], room: int = KEPT_BYTES) -> PreparedCache:
     """The prepared data of all cells, each with its name; a wrong cell is refused by name.
 
     Each footing is prepared once, and kept for the runs as far as there is room.
     """
-    shelf = Shelf(room)
+    cache = PreparedCache(room)
     with bar(f"checking {len(cells)} runs before the first", len(cells)) as watch:
         for number, (name, experiment) in enumerate(cells, 1):
             try:
-                refuse_unfit(experiment, shelf(experiment))
+                refuse_unfit(experiment, cache(experiment))
             except Refused as refusal:
                 raise Refused(f"{name}: {refusal}" if name else str(refusal)) from None
             watch(number)
-    return shelf
+    return cache

@@ -24,26 +24,23 @@ class Dealt(NamedTuple):
     outcome: str
     sites: Names  # [R]
     external: tuple[str, ...]  # sites that do not train
-    again: Ints  # [n] rows of which the last n are copies, see `settle`
+    originals: Ints  # [n] rows of which the last n are copies, see `assign_sites`
 
 
 class Gathered(NamedTuple):
     """A cohort at its sites, with its split into training, validation and test rows."""
 
-    dealt: Cohort  # before the shift
-    cohort: Cohort  # as the sites record it; the same object without a shift
-    outcome: str
-    sites: Names  # [R]
-    external: tuple[str, ...]  # sites that do not train
+    dealt: Dealt
     sides: RowSplit
 
 
 def gather(experiment: Experiment) -> Gathered:
     """Cohort, partition, shift and split of an experiment."""
-    before, cohort, outcome, sites, external, again = deal(experiment)
+    dealt = deal(experiment)
+    _, cohort, outcome, sites, external, originals = dealt
     with stage("federation"):
-        stand = split_rows(cohort, outcome, sites, experiment.split, experiment.seed, external, again)
-    return Gathered(before, cohort, outcome, sites, external, stand)
+        sides = split_rows(cohort, outcome, sites, experiment.split, experiment.seed, external, originals)
+    return Gathered(dealt, sides)
 
 
 def deal(experiment: Experiment, of_outcome: bool = True) -> Dealt:
@@ -59,11 +56,11 @@ def deal(experiment: Experiment, of_outcome: bool = True) -> Dealt:
         if of_outcome:
             whole = experiment.task.ask(whole, outcome)
     with stage("partition"):
-        before, sites, external, again = assign_sites(experiment.partition, whole, outcome, seed)
+        before, sites, external, originals = assign_sites(experiment.partition, whole, outcome, seed)
         cohort = experiment.shift.apply(before, outcome, sites, seed)
         if cohort is not before:
             refuse_broken(experiment, before, cohort, outcome, sites)
-    return Dealt(before, cohort, outcome, sites, external, again)
+    return Dealt(before, cohort, outcome, sites, external, originals)
 
 
 def refuse_broken(experiment: Experiment, before: Cohort, cohort: Cohort, outcome: str, sites: Names) -> None:

@@ -1,8 +1,6 @@
 """What a run will need of the machine's memory, told before anything is made: with the arithmetic."""
 
 import math
-import os
-from pathlib import Path
 
 from rich import filesize
 
@@ -11,24 +9,13 @@ from sim.cohort.calibrated.source import Calibrated
 from sim.cohort.generated import DIMENSION, Fcube, Synthetic
 from sim.config.experiment import Experiment
 from sim.engine.simulation import SCORED
+from sim.memory import machine_bytes
 
 # Bytes at the peak, measured: 20 million patients of cohort=calibrated took 6.9 GB, a value of sites.parquet 53 bytes
 # (6.4 MB a round of 10,000 sites, two splits and six metrics). Tables of features stand in memory three times.
 PATIENT, VALUE, FCUBE_ROW = 345, 53, 300
 SYNTHETIC_ROW = 3 * 8 * (DIMENSION + 4)
 SYNTHETIC_ROWS = 50 + math.exp(4 + 2**2 / 2)  # of a site, on average: 50 + LogNormal(4, 2)
-CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-
-
-def machine_bytes() -> int:
-    """Memory of this machine, or of the container where that has less."""
-    sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for path in CGROUPS:
-        try:
-            sizes.append(int(Path(path).read_text()))
-        except (OSError, ValueError):  # no container, or one without a limit: "max"
-            continue
-    return min(sizes)
 
 
 def refuse_cohort(experiment: Experiment) -> None:

@@ -64,15 +64,14 @@ def footing(experiment: Experiment) -> str:
 
 def prepare(experiment: Experiment) -> Prepared:
     """Cohort, partition, federation and task of an experiment; runs of one footing can share them."""
-    there = gather(experiment)
+    dealt, sides = gather(experiment)
+    cohort, outcome, groups = dealt.cohort, dealt.outcome, experiment.evaluation.groups
     with stage("federation"):
-        federation = build(
-            there.cohort, there.outcome, there.sides, experiment.split.scaling, experiment.evaluation.groups
-        )
+        federation = build(cohort, outcome, sides, experiment.split.scaling, groups)
     with stage("task"):
         task = experiment.task.build(experiment.net, federation)
-    leak = there.sides.leak if experiment.partition.overlap else None
-    return Prepared(there.cohort, there.outcome, there.sites, federation, task, leak)
+    leak = sides.leak if experiment.partition.overlap else None
+    return Prepared(cohort, outcome, dealt.sites, federation, task, leak)
 
 
 def run_id(experiment: Experiment) -> str:

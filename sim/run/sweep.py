@@ -15,7 +15,7 @@ from sim.processes import on_ray
 from sim.profiling import stage
 from sim.progress import Watch
 from sim.records.store import Run, finished, write
-from sim.run.check import Preparing, Shelf, checked
+from sim.run.check import PreparedCache, Preparing, checked
 from sim.run.run import footing, prepare, rehearse, run_id, simulation
 
 Named = dict[str, Experiment]  # run id -> experiment
@@ -77,26 +77,26 @@ def ends(left: Named, folders: Mapping[str, Path], workers: int, names: Mapping[
     """
     for folder in set(folders.values()):
         writable(folder)
-    shelf = checked([(names.get(run, ""), one) for run, one in left.items()])
-    for name, run in here(left, shelf) if workers <= 1 else elsewhere(left, workers, shelf):
-        yield settle(name, run, folders[name])
+    cache = checked([(names.get(run, ""), one) for run, one in left.items()])
+    for name, run in here(left, cache) if workers <= 1 else elsewhere(left, workers, cache):
+        yield write_ended(name, run, folders[name])
 
 
-def here(experiments: Named, shelf: Shelf) -> Iterator[tuple[str, Run | str]]:
+def here(experiments: Named, cache: PreparedCache) -> Iterator[tuple[str, Run | str]]:
     """Every run, or why it failed, as this process ends it, those of one footing one after the other."""
     for batch in batches(experiments, 1):
         for name, experiment in batch.items():
-            yield name, attempt(experiment, shelf)
-        shelf.forget(experiment)
+            yield name, attempt(experiment, cache)
+        cache.forget(experiment)
 
 
-def elsewhere(experiments: Named, workers: int, shelf: Shelf) -> Iterator[tuple[str, Run | str]]:
+def elsewhere(experiments: Named, workers: int, cache: PreparedCache) -> Iterator[tuple[str, Run | str]]:
     """The same, as Ray processes end them, each of them busy with one footing at a time."""
     if not experiments:
         return
     first = next(iter(experiments.values()))
-    Worker.open(simulation(first, shelf(first)).job)  # compiles, if need be, what all processes then load
-    shelf.held.clear()
+    Worker.open(simulation(first, cache(first)).job)  # compiles, if need be, what all processes then load
+    cache.held.clear()
     jobs = iter(batches(experiments, workers))
     for batch, runs in on_ray(several, lambda: next(jobs, None), workers):
         yield from zip(batch, runs, strict=True)
@@ -112,7 +112,7 @@ def attempt(experiment: Experiment, preparing: Preparing) -> Run | str:
         return f"{type(error).__name__}: {error}. Run it alone with `fedtrial run` for the whole story."
 
 
-def settle(asked: str, run: Run | str, folder: Path) -> Ended:
+def write_ended(asked: str, run: Run | str, folder: Path) -> Ended:
     """Write a run that was computed."""
     if isinstance(run, str):
         return Ended(asked, run)
@@ -143,5 +143,5 @@ def batches(experiments: Named, workers: int) -> list[Named]:
 
 def several(experiments: Named) -> list[Run | str]:
     """Runs of one footing, prepared once; in this process, whatever their executor says."""
-    shelf = Shelf()
-    return [attempt(replace(experiment, executor=InProcess(threads=1)), shelf) for experiment in experiments.values()]
+    cache = PreparedCache()
+    return [attempt(replace(experiment, executor=InProcess(threads=1)), cache) for experiment in experiments.values()]

@@ -235,6 +235,6 @@ def test_state_that_cannot_fit_is_refused_with_the_arithmetic(monkeypatch: pytes
     plan = simulation(wanted, prepare(wanted))
     size = plan.task.layout.size
     assert plan.job.state_bytes == 2 * 7 * size * 4
-    monkeypatch.setattr("os.sysconf", lambda name: 7 if name == "SC_PHYS_PAGES" else 4 * size)
+    monkeypatch.setattr("sim.engine.worker.machine_bytes", lambda: 7 * 4 * size)
     with pytest.raises(Refused, match=rf"7 sites, 2 rows of control {size} numbers, 4 bytes a number"):
         _ = plan.job

@@ -88,7 +88,7 @@ def held_rows(words: list[str]) -> pd.DataFrame:
     cell = there.sides.site * len(SPLITS) + there.sides.part
     order = grouped(cell, there.sides.patients.order)
     order = order[there.sides.part[order] > 0]
-    return there.cohort.table.iloc[order].assign(at=there.sides.names[there.sides.site[order]])
+    return there.dealt.cohort.table.iloc[order].assign(at=there.sides.names[there.sides.site[order]])
 
 
 @pytest.mark.parametrize("settings", CASES, indirect=True)

@@ -11,7 +11,7 @@ from sim.cli.run import launch
 from sim.config.compose import experiment
 from sim.records.store import finished, read
 from sim.run import room
-from sim.run.check import Shelf, checked, refuse_unfit
+from sim.run.check import PreparedCache, checked, refuse_unfit
 from sim.run.run import prepare, refuse_far, rehearse, run_id
 from sim.run.sweep import ends
 from tests.toy import SMALL
@@ -119,7 +119,7 @@ def test_data_are_kept_from_the_check_to_the_runs_as_far_as_there_is_room(
     cells = [("", experiment([*SMALL[:-1], f"seed={seed}"])) for seed in (1, 2, 3)]
     assert len(checked(cells).held) == 3
     assert len(checked(cells, room=1).held) <= 2
-    shelf = Shelf(10**9)
+    shelf = PreparedCache(10**9)
     shelf(cells[0][1])
     shelf.forget(cells[0][1])
     assert not shelf.held

@@ -14,7 +14,7 @@ from sim.cohort.table import Cohort
 from sim.config.compose import experiment
 from sim.config.experiment import Experiment
 from sim.records.store import finished
-from sim.run.check import Shelf
+from sim.run.check import PreparedCache
 from sim.run.run import footing, prepare, rehearse, run_id
 from sim.run.sweep import batches, run_all, several
 from tests.toy import SMALL
@@ -108,7 +108,7 @@ def test_preparing_keeps_nothing(loaded: list[int], small: Experiment) -> None:
 
 
 def test_the_latest_preparation_is_given_again_until_the_footing_changes(loaded: list[int], small: Experiment) -> None:
-    preparing = Shelf()
+    preparing = PreparedCache()
     assert preparing(small) is preparing(replace(small, rounds=9))
     preparing(replace(small, seed=2))
     preparing(small)

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as arrow_parquet
 
 from sim.cohort.tabular.form import refuse_repeated
-from sim.cohort.tabular.room import free_bytes, refuse_too_large
+from sim.cohort.tabular.room import refuse_too_large
+from sim.memory import free_bytes
 
 LEAST = 9  # bytes of a cell as text: one letter, and where it ends
 

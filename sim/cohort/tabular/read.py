@@ -13,8 +13,9 @@ import pyarrow.csv as arrow_csv
 from sim.checks import Refused, brief
 from sim.cohort.tabular.form import Form, column_names, head, records
 from sim.cohort.tabular.parquet import read_parquet
-from sim.cohort.tabular.room import free_bytes, refuse_too_large
+from sim.cohort.tabular.room import refuse_too_large
 from sim.cohort.tabular.unreadable import NUL_REMEDY, READ_ERRORS, ragged, unreadable
+from sim.memory import free_bytes
 
 PARQUET = (".parquet", ".pq")
 BLOCK = 2**20  # bytes that are parsed at once, at least

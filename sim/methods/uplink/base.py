@@ -42,7 +42,6 @@ class Transform(Role):
     axis = "uplink"
 
     sends: ClassVar[tuple[str, ...]] = ()  # scalars beside the vector
-    linear: ClassVar[bool] = True  # whether secure aggregation could add up what is sent
 
     def encode(self, u: Tensor, at: Local, draw: Draw) -> Encoded:
         """Encode one vector of C sites; [C, P]."""

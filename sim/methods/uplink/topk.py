@@ -19,7 +19,6 @@ class TopK(Transform):
     """
 
     site_state = {"error": "P"}
-    linear = False
 
     ratio: float = 0.1  # (0, 1], share of the entries that are sent; at least one
     feedback: bool = True

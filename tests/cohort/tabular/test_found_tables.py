@@ -15,11 +15,11 @@ from sim.checks import Refused
 from sim.cohort.clinical.conform import days_as_written, typed_column
 from sim.cohort.clinical.schema import columns
 from sim.cohort.encode import Encoder
-from sim.cohort.tabular import room
 from sim.cohort.tabular.outcomes import ZeroTime
 from sim.cohort.tabular.source import GIVEAWAY, Tabular, Unlabelled
 from sim.engine.evaluation import Held
 from sim.federation.split import Split
+from sim.memory import free_bytes
 from sim.partition import Natural
 from tests.toy import federated
 
@@ -240,7 +240,7 @@ def test_rows_that_do_not_fit_are_refused_with_the_arithmetic(
     assert " 400,000 rows" not in message  # it was not read to its end
     monkeypatch.setattr("sim.cohort.tabular.parquet.free_bytes", lambda: 1e3)
     refused(table(pa.table({"h": ["a"] * 50, "x": [1] * 50, "y": [1] * 50})), "50 rows or more of 3 columns")
-    assert room.free_bytes() > 0
+    assert free_bytes() > 0
 
 
 def test_sites_without_held_out_rows_may_come_first(table: Callable[..., Tabular]) -> None:
