@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS = [  # from the top down; packages of one floor do not import each other
     {"cli"},
-    {"analyses"},
+    {"analyses", "catalogue"},
     {"report"},
     {"study"},
     {"run", "intake"},

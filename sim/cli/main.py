@@ -1,4 +1,4 @@
-"""The command line: run | study | predict | report | verify | cohort | partition | analyse."""
+"""The command line: run | study | predict | report | methods | verify | cohort | partition | analyse."""
 
 import json
 import math
@@ -183,6 +183,20 @@ def partition(
     from sim.cli.partition import describe_partition
 
     describe_partition(console, context.args, figure)
+
+
+@app.command()
+def methods(
+    name: Annotated[str, typer.Argument(help="One entry of an axis, such as scaffold or krum; its page.")] = "",
+    markdown: Annotated[
+        Path | None,
+        typer.Option(parser=expanded, metavar="FOLDER", help="Write a page for every entry, and the table of all."),
+    ] = None,
+) -> None:
+    """Every entry of every axis: what it does, its source, messages, state, tier and certificates."""
+    from sim.cli.methods import print_methods
+
+    print_methods(console, name, markdown)
 
 
 @app.command()

@@ -47,3 +47,9 @@ def certificates(tables: Mapping[str, Mapping[str, type]] = TABLES, only: str = 
             if only in ("", name):
                 checks = CHECKS[axis][name]() if name in CHECKS[axis] else ()
                 yield from certify(axis, name, entry, checks)
+
+
+def properties(axis: str, name: str) -> Iterator[str]:
+    """What is proved of one entry, in words; nothing is computed."""
+    for check in CHECKS.get(axis, {}).get(name, lambda: iter(()))():
+        yield check.property

@@ -1,0 +1,82 @@
+"""What an entry costs and what it does not go with, found by asking the code that counts and refuses."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from sim.catalogue.entry import Entry, entries
+from sim.checks import Refused
+from sim.engine.loops import OwnLoop
+from sim.local.settings import Training
+from sim.local.tier import choose
+from sim.methods.algorithms.base import Algorithm
+from sim.methods.roles import Roles
+from sim.tasks.classify import Classification
+
+P, NUMBER = 1_000_000, 4  # parameters of the model whose messages are counted, bytes of one
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What travels in a round, in models per site that takes part, and what is kept between rounds."""
+
+    down: float
+    up: float
+    site: tuple[str, ...]  # what a site keeps
+    server: tuple[str, ...]  # what the server keeps beside its model
+
+
+def with_entries(*chosen: Entry) -> Roles:
+    """All axes neutral but for these, at their defaults; a method with a loop of its own changes none."""
+    values: dict[str, Any] = {}
+    for entry in chosen:
+        if not issubclass(entry.kind, OwnLoop):
+            values[entry.axis] = (entry.kind(),) if entry.axis == "uplink" else entry.kind()
+    return replace(Roles(), **values)
+
+
+def costs(entry: Entry) -> Costs | None:
+    """From the roles' description of the wire; None for a method with a loop of its own."""
+    if issubclass(entry.kind, OwnLoop):
+        return None
+    roles = with_entries(entry)
+    return Costs(
+        roles.bytes_down(P, NUMBER) / (P * NUMBER),
+        roles.bytes_up(P, NUMBER) / (P * NUMBER),
+        tuple(sorted(roles.site_state(P, P))),
+        tuple(sorted({*roles.server_state(P, P, 1), *roles.server.start(torch.empty(0))})),
+    )
+
+
+def needs(entry: Entry) -> str:
+    """Why the entry alone, at its defaults, is refused; empty where it is not."""
+    try:
+        with_entries(entry).check()
+    except Refused as refusal:
+        return str(refusal)
+    return ""
+
+
+def forbids(entry: Entry) -> list[str]:
+    """Entries of other axes that are refused beside it, at the defaults of both."""
+    if issubclass(entry.kind, OwnLoop):
+        axes = {other.axis for other in entries() if other.axis != "algorithm"}
+        return [f"{axis}=*" for axis in sorted(axes - entry.kind.axes)]
+    found = []
+    for other in entries():
+        if other.axis != entry.axis and not needs(entry) and not needs(other):
+            try:
+                with_entries(entry, other).check()
+            except Refused:
+                found.append(other.key)
+    return found
+
+
+def tier(entry: Entry) -> str:
+    """Tier of its local steps for logistic regression; a dash where it does not decide that."""
+    if not issubclass(entry.kind, Algorithm):
+        return "–"
+    task = Classification(nn.Linear(3, 1, device="meta"))
+    return choose(task, entry.kind(), Training()).tier.value

@@ -1,0 +1,98 @@
+"""One entry of an axis as its class describes it: docstring, settings and their ranges."""
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, fields
+from enum import Enum
+from typing import Any
+
+from sim.checks import one_of
+from sim.engine.references import REFERENCES
+from sim.verify.certificates import TABLES
+
+HEADINGS = ("Source", "Rule", "Values", "Pitfalls")
+AXES: dict[str, Mapping[str, type]] = {**TABLES, "algorithm": {**TABLES["algorithm"], **REFERENCES}}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One field of an entry."""
+
+    name: str
+    default: str
+    note: str  # range, meaning and unit, from the comment beside the field
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One value of an axis."""
+
+    axis: str
+    name: str
+    kind: type[Any]
+
+    @property
+    def key(self) -> str:
+        """How it is chosen on the command line."""
+        return f"uplink=[{self.name}]" if self.axis == "uplink" else f"{self.axis}={self.name}"
+
+    @property
+    def does(self) -> str:
+        """Its first sentence."""
+        return self.parts[""].partition("\n\n")[0].replace("\n", " ")
+
+    @property
+    def more(self) -> str:
+        """What its docstring says between the first sentence and the first heading."""
+        return self.parts[""].partition("\n\n")[2]
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """Its docstring by heading; "" is what stands before the first."""
+        text = re.split(rf"^({'|'.join(HEADINGS)}): ", inspect.cleandoc(self.kind.__doc__ or ""), flags=re.MULTILINE)
+        found = {"": text[0].strip()}
+        return found | {heading: part.strip() for heading, part in zip(text[1::2], text[2::2], strict=True)}
+
+    @property
+    def settings(self) -> list[Setting]:
+        """Its fields, those of the axis's base class among them."""
+        notes = comments(self.kind)
+        return [Setting(one.name, default(one), notes.get(one.name, "")) for one in fields(self.kind)]
+
+    @property
+    def path(self) -> str:
+        """Key of its settings, up to the last dot."""
+        return f"uplink.{self.name}" if self.axis == "uplink" else self.axis
+
+
+def entries(only: str = "") -> Iterator[Entry]:
+    """All entries in the order of the axes; only: those of one name. Refuses a name that no axis has."""
+    if only:
+        one_of("NAME", only, {name for table in AXES.values() for name in table})
+    for axis, table in AXES.items():
+        for name, kind in table.items():
+            if only in ("", name):
+                yield Entry(axis, name, kind)
+
+
+def default(one: "Field[Any]") -> str:
+    """Default of a field as it is written in a config."""
+    value = one.default_factory() if one.default_factory is not MISSING else one.default
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else '""' if value == "" else str(value)
+
+
+def comments(kind: type[Any]) -> dict[str, str]:
+    """Comment beside each field of a dataclass, or on the lines after it; the nearest class's counts."""
+    found: dict[str, str] = {}
+    for base in reversed(kind.__mro__[:-1]):
+        names = set(vars(base).get("__annotations__", ()))
+        for line in inspect.getsource(base).splitlines():
+            match = re.match(r"\s+(\w+): .*?  # (.+)$", line)
+            if match and match[1] in names:
+                found[match[1]] = match[2]
+    return found
