@@ -27,10 +27,15 @@ NUMBER = 4  # bytes in which a site tells its cluster
 
 @dataclass
 class IFCA(OwnLoop):
-    """Ghosh et al., An Efficient Framework for Clustered Federated Learning, NeurIPS 2020, Algorithm 1, option II.
+    """Several server models, each trained by the sites that it fits best.
 
     Every site that is asked downloads all models, trains the one with the least loss over its training rows, and the
     server averages each cluster's uploads. A site deploys the model that fits it. With one cluster this is FedAvg.
+
+    Source: Ghosh et al., An Efficient Framework for Clustered Federated Learning, NeurIPS 2020, Algorithm 1, option II.
+    Rule: `j_i = argmin_j F_i(x_j)`; site i trains x_j; `x_j <- x_j + sum p_i (w_i - x_j)` over the sites with j_i = j.
+    Values: 2 to 4 clusters; the paper starts several times and keeps the best.
+    Pitfalls: an empty cluster keeps its model; models that start alike need not part.
     """
 
     axes: ClassVar[frozenset[str]] = frozenset({"uplink", "attack", "aggregator", "server", "system"})

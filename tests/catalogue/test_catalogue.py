@@ -65,5 +65,5 @@ def test_references_have_no_figure() -> None:
 
 
 def test_a_name_that_no_axis_has_is_refused() -> None:
-    with pytest.raises(Refused, match="did you mean"):
+    with pytest.raises(Refused, match="Did you mean"):
         list(entries("scafold"))

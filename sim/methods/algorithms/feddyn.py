@@ -11,10 +11,17 @@ from sim.methods.contract import Correction, Heard, Local, Message, State
 
 @dataclass
 class FedDyn(Algorithm):
-    """Acar et al., Federated Learning Based on Dynamic Regularization, ICLR 2021, Algorithm 1.
+    """Each site's objective gets a linear and a quadratic term that make its optimum the federation's.
 
-    Site i takes steps on F_i(w) - <h_i, w> + alpha/2 |w - x|^2; at the fixed point h_i is its gradient. The paper's
-    mean is that of `weighting=sites`.
+    The paper's mean is that of `weighting=sites`.
+
+    Source: Acar et al., Federated Learning Based on Dynamic Regularization, ICLR 2021, Algorithm 1.
+    Rule: site i takes steps on `F_i(w) - <h_i, w> + alpha/2 |w - x|^2`; `h_i <- h_i - alpha (w_i - x)`;
+    `h <- h - alpha/N sum (w_i - x)`; `x <- mean w_i - h / alpha`. At the fixed point h_i is the site's gradient.
+    Values: alpha 0.001, 0.01, 0.1; the authors let the rate fall by 0.998 per round (`local.decay`).
+    Pitfalls: PFLlib takes the norm unsquared; FL-bench has the linear term alone; FedLab and FedML detach the penalty,
+    so that sites run plain SGD; fluke has h with the opposite sign and diverges. The fixed points of each are mutants
+    here.
     """
 
     site_state = {"gradient": "P"}

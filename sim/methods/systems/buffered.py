@@ -14,11 +14,17 @@ from sim.random import key
 
 @dataclass
 class Buffered(System):
-    """FedBuff: Nguyen et al., Federated Learning with Buffered Asynchronous Aggregation, AISTATS 2022, Algorithm 1.
+    """FedBuff: sites train at their own pace, and the server moves when its buffer is full.
 
     `sites` train at a time, each on the model it downloaded when it began; whoever ends is followed by a site drawn
     from those at rest. An upload waits until `buffer` of them are there, and its site with it. Where the buffer holds
     all sites and all keep one pace this is FedAvg.
+
+    Source: Nguyen et al., Federated Learning with Buffered Asynchronous Aggregation, AISTATS 2022, Algorithm 1.
+    Rule: `x <- x + sum p_i s(tau_i) (w_i - x_tau_i)` over the buffer, `s(tau) = (1 + tau)^-power`.
+    Values: a buffer of 10, power 1/2; staleness multiplies the vectors, not the weights, for with equal staleness the
+    discount would cancel in a normalised mean.
+    Pitfalls: NVFlare takes 1 / (1 + sqrt(tau)), off by default; FLGo has no discount. Fast sites take part more often.
     """
 
     holds = True

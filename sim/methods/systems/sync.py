@@ -11,9 +11,14 @@ from sim.methods.systems.base import Losses, Profile, System, Tick
 
 @dataclass
 class Sync(System):
-    """Rounds of McMahan et al. 2017. With a deadline, a slow site completes fewer steps, as FedProx's paper has it.
+    """Every round asks some sites and waits for their answers, or for its deadline.
 
-    Without `partial`, what is not complete by the deadline is lost, as FedAvg drops stragglers in that comparison.
+    Source: McMahan et al., Communication-Efficient Learning of Deep Networks from Decentralized Data, AISTATS 2017;
+    deadline and partial work: Li et al., Federated Optimization in Heterogeneous Networks, MLSys 2020.
+    Rule: a round takes as long as its slowest site. With a deadline, a slow site completes fewer steps; without
+    `partial` what is not complete by then is lost, as FedAvg drops stragglers in FedProx's comparison.
+    Values: the FedProx paper lets 0, 50 and 90 % of the devices be stragglers.
+    Pitfalls: FedProx with partial work against FedAvg without it mixes two effects: set `partial` alike for both.
     """
 
     deadline: float = 0.0  # >= 0 seconds of a round, messages included; 0 = wait for all
