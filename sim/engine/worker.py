@@ -17,7 +17,7 @@ from sim.engine.messages import Broadcast, Candidates, Order, Upload
 from sim.engine.site_state import SiteState
 from sim.engine.uplink import Draws, encoded, squeezed
 from sim.federation.federation import Federation
-from sim.local.fused import weighted
+from sim.local.fused import Fused, weighted
 from sim.local.losses import losses
 from sim.local.plan import Sites
 from sim.local.rows import Rows, view
@@ -169,8 +169,10 @@ class Worker:
 
     def losses(self, models: Tensor, sites: Ints) -> Tensor:
         """Loss of every site's model over all its training rows; [C, P], [C] -> [C]."""
-        bounds = self.job.federation.bounds[sites]
-        return losses(self.own.task, self.rows, models, bounds[:, 0], self.job.federation.rows[sites])
+        start, size = self.job.federation.bounds[sites, 0], self.job.federation.rows[sites]
+        if isinstance(self.trainer, Fused):
+            return self.trainer.losses(models, start, size)
+        return losses(self.own.task, self.rows, models, start, size)
 
     def losses_under(self, x: NDArray[np.floating], sites: Ints) -> Floats:
         """`losses` of one model [P] for all of some sites; [C] -> [C]."""

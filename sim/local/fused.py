@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from sim.local import kernel
 from sim.local.backprop import Data
 from sim.local.dense import Network
+from sim.local.forward_losses import site_losses
 from sim.local.plan import Sites, words
 from sim.local.rows import Rows
 from sim.local.settings import Training
@@ -55,6 +57,14 @@ class Fused:
         w = np.zeros((0, len(self.network.place)), self.data.x.dtype)
         self.run(w, Sites(none, none, none, word), word, 1.0, Correction(), none, none)
         kernel.weighted(np.zeros(0), fixed(w))
+        self.losses(torch.from_numpy(w), none, none)
+
+    def losses(self, models: Tensor, start: NDArray[np.int64], size: NDArray[np.int64]) -> Tensor:
+        """Loss of C sites; models [C, P], the first training row and the number of them [C] -> [C]."""
+        loss = np.zeros(len(models))
+        given = fixed(models.numpy())
+        site_losses(self.network, self.data, fixed(start), fixed(size), given, loss)
+        return torch.from_numpy(loss).to(models.dtype)
 
     def run(
         self,
@@ -86,7 +96,7 @@ def moved(correction: Correction, way: Tensor) -> Correction:
     return correction._replace(drift=drift if correction.drift is None else correction.drift + drift)
 
 
-def fixed(array: NDArray[np.floating]) -> NDArray[np.floating]:
+def fixed(array: NDArray[Any]) -> NDArray[Any]:
     """Read-only view."""
     seen = np.ascontiguousarray(array).view()
     seen.flags.writeable = False

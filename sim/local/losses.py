@@ -1,4 +1,4 @@
-"""The loss of sites' models over all their training rows, whatever tier trains them."""
+"""The loss of sites' models over all their training rows, for any module."""
 
 import numpy as np
 import torch
