@@ -21,7 +21,7 @@ FLOORS = [  # from the top down; packages of one floor do not import each other
     {"shift"},
     {"partition"},
     {"cohort"},
-    {"metrics", "records"},
+    {"exact", "metrics", "records"},
     {"stats"},
 ]
 GROUND = {

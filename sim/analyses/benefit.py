@@ -7,13 +7,13 @@ import pandas as pd
 
 from sim.analyses.counterfactual import ArmCounts, Chances, chances, difference, gains
 from sim.analyses.design_matrix import design
-from sim.analyses.meta import Meta, meta
-from sim.analyses.newton import Fit, fit
 from sim.analyses.site_effects import INTERACTION, MAX_STANDARD_ERROR, Truth, site_estimates, true_chances
 from sim.analyses.sites import CohortBySite
-from sim.analyses.sums import Traffic, solve
 from sim.arrays import Floats
 from sim.checks import Refused
+from sim.exact.meta import Meta, meta
+from sim.exact.newton import Fit, fit
+from sim.exact.sums import Traffic, solve
 from sim.stats.intervals import Interval
 
 UNWANTED = ("mortality_5y", "stage_late")  # yes-or-no outcomes that are worse when they happen

@@ -7,9 +7,9 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from scipy.special import expit
 
-from sim.analyses.newton import Fit, fitted
-from sim.analyses.sums import Message, Rows, State, SumProtocol, Traffic, solve
 from sim.arrays import Floats
+from sim.exact.newton import Fit, fitted
+from sim.exact.sums import Message, Rows, State, SumProtocol, Traffic, solve
 from sim.stats.intervals import Interval, Z
 
 TREATED, MARKER, BOTH = 0, 1, 2  # the first columns of the design

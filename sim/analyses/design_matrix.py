@@ -7,11 +7,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.analyses.sites import CANCER, CohortBySite, covariates
-from sim.analyses.sums import Rows, Traffic
 from sim.arrays import Floats
 from sim.checks import Refused, did_you_mean
 from sim.cohort.encode import numeric
 from sim.cohort.outcomes import Binary
+from sim.exact.sums import Rows, Traffic
 
 CORE = ("treated", "marker", "treated x marker")
 

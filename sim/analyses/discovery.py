@@ -9,7 +9,7 @@ from sim.analyses.features import Panel, Scope, correlated
 from sim.analyses.pooled import pooled_z
 from sim.analyses.searches import JOINT, Selections, random_halves, select
 from sim.analyses.selection import Flags, SelectionQuality, compare, discoveries, jaccard, p_values, stability
-from sim.analyses.sums import Traffic
+from sim.exact.sums import Traffic
 from sim.stats.intervals import UNDEFINED, Interval
 
 MEAN, POOLED = "A site alone, mean", "Pooled rows"

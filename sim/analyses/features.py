@@ -9,9 +9,9 @@ import numpy as np
 from sim.analyses.design_matrix import labels
 from sim.analyses.selection import Flags
 from sim.analyses.sites import CANCER, CohortBySite, covariates, standardised
-from sim.analyses.sums import Rows, Traffic
 from sim.arrays import Floats
 from sim.checks import Refused
+from sim.exact.sums import Rows, Traffic
 
 TRUE_FEATURES = "true_features"  # key of a cohort's notes: names of the features with an effect, separated by commas
 

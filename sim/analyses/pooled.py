@@ -3,9 +3,9 @@
 import numpy as np
 
 from sim.analyses.features import Panel
-from sim.analyses.newton import NotEstimable
 from sim.analyses.scores import informative, z_scores
 from sim.arrays import Floats
+from sim.exact.newton import NotEstimable
 
 MOST_INDICATORS = 200  # sites up to which pooled rows are analysed, with one indicator per site
 

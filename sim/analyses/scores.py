@@ -7,9 +7,9 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import expit
 
-from sim.analyses.newton import Fit, centred, fit, fitted
-from sim.analyses.sums import Message, Rows, State, SumProtocol, Traffic, solve
 from sim.arrays import Floats
+from sim.exact.newton import Fit, centred, fit, fitted
+from sim.exact.sums import Message, Rows, State, SumProtocol, Traffic, solve
 
 
 @dataclass

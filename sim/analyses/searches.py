@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from sim.analyses.newton import fit, varying
 from sim.analyses.scores import informative, z_scores
 from sim.analyses.selection import Flags, discoveries, p_values
-from sim.analyses.sums import Rows, Traffic
 from sim.arrays import Floats
 from sim.checks import Refused
+from sim.exact.newton import fit, varying
+from sim.exact.sums import Rows, Traffic
 from sim.random import stream
 
 SUMS, JOINT, META, HALF, TWO, LARGEST = (

@@ -8,11 +8,11 @@ import pandas as pd
 from scipy.special import logit
 
 from sim.analyses.design_matrix import CORE, Design
-from sim.analyses.newton import fit, varying
 from sim.analyses.sites import CohortBySite
-from sim.analyses.sums import Rows
 from sim.arrays import Floats
 from sim.checks import Refused
+from sim.exact.newton import fit, varying
+from sim.exact.sums import Rows
 
 INTERACTION = CORE[2]
 MAX_STANDARD_ERROR = 10.0  # of a log odds ratio; a site with a larger one has an empty cell, and no estimate

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sim.analyses.sums import Message, Rows, State, SumProtocol, Traffic, solve
 from sim.arrays import Floats
 from sim.cohort.encode import encode
 from sim.cohort.table import Cohort
+from sim.exact.sums import Message, Rows, State, SumProtocol, Traffic, solve
 from sim.factorize import factorize
 
 CANCER = ("cancer", "cancer_type")  # columns that name a patient's cancer

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sim.analyses.sums import Traffic
+from sim.exact.sums import Traffic
 from sim.stats.intervals import intervals
 from sim.text import NOT_KNOWN, count, number, percent, signed
 

@@ -9,9 +9,9 @@ import numpy as np
 from sim.analyses.calendar import groups, year_column, years
 from sim.analyses.selection import Flags
 from sim.analyses.sites import CohortBySite
-from sim.analyses.sums import Message, Rows, State, SumProtocol, Traffic, solve
 from sim.arrays import Floats
 from sim.checks import Refused
+from sim.exact.sums import Message, Rows, State, SumProtocol, Traffic, solve
 from sim.stats.intervals import UNDEFINED, Interval, Z
 
 NOTHING_HIDDEN, SUM_FIRST, HIDE_FIRST = "Nothing hidden", "Sum, then hide", "Hide, then sum"

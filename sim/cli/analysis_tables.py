@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sim.analyses.run import AnalysisReport
-from sim.analyses.sums import Traffic
 from sim.analyses.tables import AnswerTable
+from sim.exact.sums import Traffic
 from sim.text import NOT_KNOWN
 
 MOST_ROWS = 40  # rows of a table that are printed; all of them are in the JSON

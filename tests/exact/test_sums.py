@@ -8,9 +8,9 @@ from scipy.special import expit
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 
-from sim.analyses.newton import NotEstimable, fit
-from sim.analyses.sums import Rows, pack, unpack
 from sim.arrays import Floats
+from sim.exact.newton import NotEstimable, fit
+from sim.exact.sums import Rows, pack, unpack
 
 
 def sites(n: int = 900, seed: int = 3) -> list[Rows]:

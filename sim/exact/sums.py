@@ -4,7 +4,8 @@ Nothing is averaged: a likelihood is a sum over patients, so its gradient and it
 Sums are taken in the order of the sites, in float64.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import reduce
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -43,28 +44,49 @@ class SumProtocol:
         """Sums over the patients of one site; `seen` holds the broadcast part of the state."""
         raise NotImplementedError
 
+    def total(self, messages: Sequence[Message]) -> Message:
+        """What the coordinator makes of all sites' answers, in their order: their sum."""
+        return reduce(lambda one, other: {name: one[name] + part for name, part in other.items()}, messages)
+
     def update(self, total: Message, state: State) -> tuple[State, bool]:
         """New state from the sums over all sites, and whether the analysis is done."""
         raise NotImplementedError
 
 
-def solve(analysis: SumProtocol, sites: Sequence[Rows]) -> tuple[State, Traffic]:
-    """State at the end of an analysis and what one site exchanged; raises Refused if MAX_ROUNDS are not enough."""
-    state, traffic = analysis.start(), Traffic()
-    for _ in range(MAX_ROUNDS):
-        seen = {name: state[name] for name in analysis.broadcast}
-        total: Message = {}
-        for rows in sites:
-            message = analysis.statistics(rows, seen)
-            total = {name: total[name] + part for name, part in message.items()} if total else message
-        traffic = traffic.then(Traffic(1, message_bytes(total), message_bytes(seen)))
-        state, done = analysis.update(total, state)
+class Exchange(NamedTuple):
+    """Where an analysis stands after a round."""
+
+    state: State
+    done: bool
+    bytes_up: tuple[int, ...]  # of each site
+    bytes_down: int  # to each
+
+
+Ask = Callable[[State], list[Message]]  # the sites' answers to what they are sent, in the order of the sites
+
+
+def exchanges(analysis: SumProtocol, ask: Ask, most: int) -> Iterator[Exchange]:
+    """The rounds of an analysis, until it is done; raises Refused if `most` are not enough."""
+    state = analysis.start()
+    for _ in range(most):
+        seen = {name: state[name] for name in analysis.broadcast if name in state}
+        answers = ask(seen)
+        state, done = analysis.update(analysis.total(answers), state)
+        yield Exchange(state, done, tuple(map(message_bytes, answers)), message_bytes(seen))
         if done:
-            return state, traffic
+            return
     raise Refused(
-        f"{type(analysis).__name__} did not converge in {MAX_ROUNDS} rounds: some effect is without limit, because the "
+        f"{type(analysis).__name__} did not converge in {most} rounds: some effect is without limit, because the "
         "patients with it all had one outcome. Merge rare categories, or take more patients."
     )
+
+
+def solve(analysis: SumProtocol, sites: Sequence[Rows]) -> tuple[State, Traffic]:
+    """State at the end of an analysis and what one site exchanged; raises Refused if MAX_ROUNDS are not enough."""
+    traffic = Traffic()
+    for here in exchanges(analysis, lambda seen: [analysis.statistics(rows, seen) for rows in sites], MAX_ROUNDS):
+        traffic = traffic.then(Traffic(1, here.bytes_up[0], here.bytes_down))
+    return here.state, traffic
 
 
 def message_bytes(message: Mapping[str, Floats]) -> int:

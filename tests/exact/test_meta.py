@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sim.analyses.meta import meta
+from sim.exact.meta import meta
 
 
 def test_meta_of_two_sites_by_hand() -> None:

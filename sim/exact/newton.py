@@ -8,9 +8,9 @@ import numpy as np
 from scipy.linalg.lapack import dpotrf
 from scipy.special import expit, logit
 
-from sim.analyses.sums import Message, Rows, State, SumProtocol, Traffic, pack, solve, unpack
 from sim.arrays import Floats
 from sim.checks import Refused
+from sim.exact.sums import Message, Rows, State, SumProtocol, Traffic, pack, solve, unpack
 
 CONVERGED = 1e-12  # Newton decrement g' H^-1 g, in squared standard errors: the last step leaves an error of its square
 MAX_STEPS = 60  # of the search for an intercept; five or six are usual, halving alone needs 50
