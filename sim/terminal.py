@@ -21,6 +21,6 @@ class Terminal(Console):
             yield segment if safe else Segment(visible(segment.text), segment.style)
 
 
-def output() -> Terminal:
+def output(soft_wrap: bool = False) -> Terminal:
     """Standard output, so wide that tables of a file have all their columns."""
-    return Terminal(width=None if sys.stdout.isatty() else WIDE, highlight=False)
+    return Terminal(width=None if sys.stdout.isatty() else WIDE, highlight=False, soft_wrap=soft_wrap)

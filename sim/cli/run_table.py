@@ -9,14 +9,14 @@ from rich.text import Text
 
 from sim.cohort.tabular.source import GIVEAWAY
 from sim.records.store import Run
-from sim.terminal import Terminal
+from sim.terminal import output
 
 SHOWN = 30  # sites in the table; all of them are in sites.parquet
 
 
 def show(run: Run, home: Path) -> None:
     """Metrics of the last scored round at every site (if many, the largest), bytes, and where the records are."""
-    console = Terminal(highlight=False, soft_wrap=True)
+    console = output(soft_wrap=True)
     at = run.sites["round"].max()
     scored = run.sites[(run.sites["round"] == at) & (run.sites["split"] == "test")]
     last = scored[scored["model"] == run.info["deploys"]]
@@ -42,6 +42,8 @@ def show(run: Run, home: Path) -> None:
         if model != run.info["deploys"]:
             values = ", ".join(f"{name} {shown(value)}" for name, value in mean_metrics(run, model).items())
             console.print(f"The {model} model instead, mean over sites: {values}.")
+    if run.info["estimates"]:
+        console.print(coefficients(run))
     if len(run.rounds):
         down, up = run.rounds["bytes_down"].sum(), run.rounds["bytes_up"].sum()
         sent = f"{filesize.decimal(int(down))} down, {filesize.decimal(int(up))} up"
@@ -57,6 +59,31 @@ def show(run: Run, home: Path) -> None:
     if run.info["status"] != "done":
         console.print(f"[bold red]{run.info['status']}[/]")
     console.print(f"Records: {home}", markup=False)
+
+
+def coefficients(run: Run) -> Table:
+    """Coefficients of an exact analysis with their intervals, in the units of the recorded columns."""
+    found, hazards = run.info["estimates"], "cindex" in set(run.sites["metric"])
+    title = f"{'Hazard' if hazards else 'Odds'} ratios, per {found['unit']} unit, from the training rows of all sites"
+    if found["unit"] != "recorded":
+        title = title.replace(" unit", "")
+    robust = any(row["robust_se"] is not None for row in found["rows"])
+    head = ["log ratio", "se", *(["robust"] if robust else []), "ratio", f"{found['level']:.0%} interval", "p"]
+    numbers = (Column(name, justify="right", no_wrap=True) for name in head)
+    table = Table(Column("feature", min_width=18), *numbers, title=title)
+    for row in found["rows"]:
+        errors = [row["se"], row["robust_se"]] if robust else [row["se"]]
+        interval = f"{limit(row['low'])} to {limit(row['high'])}"
+        fitted = [f"{part:.4g}" for part in (row["coefficient"], *errors)] + [limit(row["exp"])]
+        table.add_row(Text(row["name"]), *fitted, interval, f"{row['p']:.1g}")
+    if found["left_out"]:
+        table.caption = f"left out, for they are the same in all training rows: {', '.join(found['left_out'])}"
+    return table
+
+
+def limit(value: float | None) -> str:
+    """A ratio; infinity where the record has none."""
+    return "∞" if value is None else f"{value:.4g}"
 
 
 def mean_metrics(run: Run, model: str) -> dict[str, float]:

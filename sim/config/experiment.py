@@ -17,6 +17,7 @@ from sim.checks import Refused, brief, within
 from sim.cohort import COHORTS
 from sim.cohort.table import Source
 from sim.engine.clusters import CLUSTERED
+from sim.engine.exact import EXACT
 from sim.engine.executors import EXECUTORS, Executor
 from sim.engine.loops import OwnLoop
 from sim.engine.references import REFERENCES, Reference
@@ -54,7 +55,7 @@ GROUPS: dict[str, dict[str, type]] = {
     "partition": dict(PARTITIONS),
     "task": dict(TASKS),
     "net": dict(NETS),
-    "algorithm": {**ALGORITHMS, **CLUSTERED, **REFERENCES},
+    "algorithm": {**ALGORITHMS, **CLUSTERED, **EXACT, **REFERENCES},
     "uplink": dict(UPLINK),
     "attack": dict(ATTACKS),
     "aggregator": dict(AGGREGATORS),

@@ -18,6 +18,9 @@ from sim.engine.messages import Broadcast, Candidates, Order, Upload
 from sim.engine.ray_actors import RayCrew
 from sim.engine.site_state import SiteState
 from sim.engine.worker import Job, Worker
+from sim.exact.sums import Message as Sums
+from sim.exact.sums import State as Seen
+from sim.exact.sums import SumProtocol
 from sim.local.fused import Fused
 from sim.processes import ray_session
 from sim.profiling import stage
@@ -65,6 +68,9 @@ class Crew(Protocol):
     def losses(self, x: NDArray[np.floating], sites: Ints) -> Floats:
         """Loss of one model [P] over all training rows of some sites; [C] -> [C]."""
 
+    def answers(self, analysis: SumProtocol, seen: Seen, sites: Ints) -> list[Sums]:
+        """Answers of some sites in an analysis by sums, from their training rows, in the order of the sites."""
+
 
 class Here:
     """Crew of this process. Compiled loops leave the interpreter to others, so that threads share a round's orders."""
@@ -95,6 +101,10 @@ class Here:
     def losses(self, x: NDArray[np.floating], sites: Ints) -> Floats:
         """In this thread."""
         return self.worker.losses_under(x, sites)
+
+    def answers(self, analysis: SumProtocol, seen: Seen, sites: Ints) -> list[Sums]:
+        """In this thread."""
+        return self.worker.answers(analysis, seen, sites)
 
     def share(self, do: Callable[[T], R], items: Sequence[T], work: Callable[[T], float]) -> list[R]:
         """Results in the order of the items; threads take the next longest."""

@@ -16,6 +16,9 @@ from sim.checks import Refused
 from sim.engine.evaluation import Metrics, join
 from sim.engine.messages import Broadcast, Candidates, Order, Upload
 from sim.engine.worker import Job, Worker
+from sim.exact.sums import Message as Sums
+from sim.exact.sums import State as Seen
+from sim.exact.sums import SumProtocol
 from sim.processes import RESTARTS, explained
 from sim.scratch import SHARED_MEMORY, scratch
 
@@ -101,6 +104,13 @@ class RayCrew:
         found = self.ask(shares, lambda actor, share: actor.losses.remote(x, [parts[at] for at in share]))
         return np.concatenate([np.zeros(0), *found])
 
+    def answers(self, analysis: SumProtocol, seen: Seen, sites: Ints) -> list[Sums]:
+        """Equal parts of the sites to each actor."""
+        parts = np.array_split(sites, len(self.actors))
+        shares = [[at] if len(part) else [] for at, part in enumerate(parts)]
+        found = self.ask(shares, lambda actor, share: actor.answers.remote(analysis, seen, [parts[at] for at in share]))
+        return [answer for part in found for answer in part]
+
     def ask(self, shares: list[list[int]], call: Callable[[Any, list[int]], Any]) -> list[Any]:
         """Call every actor that has a share, all at once; answers in the order of the items, whoever gave them.
 
@@ -149,6 +159,12 @@ class Actor:
         if self.worker is None:
             return None
         return [self.worker.losses_under(x, part) for part in parts]
+
+    def answers(self, analysis: SumProtocol, seen: Seen, parts: list[Ints]) -> list[list[Sums]] | None:
+        """Answers of some sites in an analysis by sums."""
+        if self.worker is None:
+            return None
+        return [self.worker.answers(analysis, seen, part) for part in parts]
 
 
 def pack(costs: Sequence[float], workers: int) -> list[list[int]]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -63,6 +64,15 @@ class Standing:
     optimiser: State = field(repr=False)
 
 
+class Estimates(NamedTuple):
+    """Coefficients of an exact analysis, per standardised feature."""
+
+    names: tuple[str, ...]  # [P], the features and then the intercept where there is one
+    beta: Floats  # [P]
+    covariance: Floats  # [P, P] inverse of the information
+    robust: Floats | None  # [P, P] of the sandwich, where the analysis gives it
+
+
 @dataclass(frozen=True)
 class Round:
     """What is known after a server update; round 0 is the start."""
@@ -81,6 +91,7 @@ class Round:
         None  # models that sites use, [S, P], NaN where a site has none;
     )
     # asked for before the next round begins; None = all use `model`
+    estimates: Estimates | None = None  # of an exact analysis, after its last exchange
 
 
 @dataclass(frozen=True)

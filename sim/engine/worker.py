@@ -16,6 +16,9 @@ from sim.engine.evaluation import Held, Metrics, Rated, measure, rate, rate_own
 from sim.engine.messages import Broadcast, Candidates, Order, Upload
 from sim.engine.site_state import SiteState
 from sim.engine.uplink import Draws, encoded, squeezed
+from sim.exact.sums import Message as Sums
+from sim.exact.sums import State as Seen
+from sim.exact.sums import SumProtocol
 from sim.federation.federation import Federation
 from sim.local.fused import Fused, weighted
 from sim.local.losses import losses
@@ -177,6 +180,19 @@ class Worker:
     def losses_under(self, x: NDArray[np.floating], sites: Ints) -> Floats:
         """`losses` of one model [P] for all of some sites; [C] -> [C]."""
         return self.losses(view(x).expand(len(sites), -1), sites).double().numpy()
+
+    def answers(self, analysis: SumProtocol, seen: Seen, sites: Ints) -> list[Sums]:
+        """Answers of some sites in an analysis by sums, each from its training rows in double precision."""
+        bounds, rows = self.job.federation.bounds[sites, 0], self.job.federation.rows[sites]
+        return [
+            analysis.statistics(self.training_rows(slice(low, low + size)), seen)
+            for low, size in zip(bounds, rows, strict=True)
+        ]
+
+    def training_rows(self, some: slice) -> dict[str, Floats]:
+        """Features and outcome columns of some rows, in double precision."""
+        y = {name: np.asarray(part[some], dtype=np.float64) for name, part in self.job.federation.y.items()}
+        return {"x": self.rows.x[some].double().numpy(), **y}
 
     def judge(self, part: int, models: Candidates, current: NDArray[np.int8]) -> Metrics:
         """Metrics of some sites' held-out rows under the models that they are given."""

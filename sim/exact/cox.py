@@ -133,11 +133,7 @@ def risk_sums(rows: Rows, beta: Floats, times: Floats, efron: bool) -> Message:
     sums: Message = {}
     died = np.where(dying, at, 0)
     for letter, slots in (("s", at), ("d", died))[: 1 + efron]:
-        for name, part in (
-            ("0", risk),
-            ("1", risk[:, None] * x),
-            ("2", risk[:, None] * x[:, upper[0]] * x[:, upper[1]]),
-        ):
+        for name, part in parts.items():
             binned = grouped(slots, part, len(times) + 1)[1:]
             sums[letter + name] = binned[::-1].cumsum(0)[::-1] if letter == "s" else binned
     sums["deaths"] = grouped(died, weight, len(times) + 1)[1:]

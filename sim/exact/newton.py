@@ -34,7 +34,8 @@ class Logistic(SumProtocol):
 
     broadcast: ClassVar[tuple[str, ...]] = ("beta",)
     names: Sequence[str]  # [P] of the columns of x, for refusals
-    site_intercepts: bool = True  # one intercept per site; without them x must hold a column of ones
+    site_intercepts: bool = True  # one intercept per site; without them the last column of x must be ones
+    ridge: float = 0.0  # weight of ridge/2 |beta|^2; the column of ones is left out of it
 
     def start(self) -> State:
         """All effects zero."""
@@ -63,15 +64,18 @@ class Logistic(SumProtocol):
 
     def update(self, total: Message, state: State) -> tuple[State, bool]:
         """A Newton step from the last coefficients; half the last step instead if that made the likelihood worse."""
-        before = float(state["loglik"])
-        if total["loglik"] < before - 1e-9 * abs(before):
+        leash = np.full(len(self.names), self.ridge)
+        if not self.site_intercepts:
+            leash[-1] = 0.0
+        before, loglik = float(state["loglik"]), total["loglik"] - leash @ state["beta"] ** 2 / 2
+        if loglik < before - 1e-9 * abs(before):
             step = state["step"] / 2
             return state | {"beta": state["base"] + step, "step": step}, False
-        hessian = unpack(total["hessian"])
-        covariance = inverse(hessian, self.names)
-        step = covariance @ total["gradient"]
-        new = {"base": state["beta"], "beta": state["beta"] + step, "step": step, "loglik": total["loglik"]}
-        return new | {"covariance": covariance}, bool(total["gradient"] @ step <= CONVERGED)
+        gradient = total["gradient"] - leash * state["beta"]
+        covariance = inverse(unpack(total["hessian"]) + np.diag(leash), self.names)
+        step = covariance @ gradient
+        new = {"base": state["beta"], "beta": state["beta"] + step, "step": step, "loglik": np.asarray(loglik)}
+        return new | {"covariance": covariance}, bool(gradient @ step <= CONVERGED)
 
 
 def fitted(rows: Rows, beta: Floats, site_intercept: bool) -> tuple[Floats, Floats] | None:

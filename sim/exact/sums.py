@@ -5,12 +5,13 @@ Sums are taken in the order of the sites, in float64.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from sim.arrays import Floats
+from sim.arrays import Floats, Ints
 from sim.checks import Refused
 
 Rows = Mapping[str, Floats]  # columns of one site, each with its patients on the first axis
@@ -40,6 +41,10 @@ class SumProtocol:
         """State before the first round."""
         return {}
 
+    def sent(self, state: State) -> State:
+        """What the sites are sent: the broadcast part of the state, as far as it is there yet."""
+        return {name: state[name] for name in self.broadcast if name in state}
+
     def statistics(self, rows: Rows, seen: State) -> Message:
         """Sums over the patients of one site; `seen` holds the broadcast part of the state."""
         raise NotImplementedError
@@ -51,6 +56,34 @@ class SumProtocol:
     def update(self, total: Message, state: State) -> tuple[State, bool]:
         """New state from the sums over all sites, and whether the analysis is done."""
         raise NotImplementedError
+
+
+@dataclass
+class OnColumns(SumProtocol):
+    """Another analysis, on some columns of "x" alone."""
+
+    inner: SumProtocol
+    columns: Ints  # [p] of those that the sites hold
+
+    def start(self) -> State:
+        """That of the analysis."""
+        return self.inner.start()
+
+    def statistics(self, rows: Rows, seen: State) -> Message:
+        """Those of the analysis."""
+        return self.inner.statistics({**rows, "x": rows["x"][:, self.columns]}, seen)
+
+    def total(self, messages: Sequence[Message]) -> Message:
+        """That of the analysis."""
+        return self.inner.total(messages)
+
+    def update(self, total: Message, state: State) -> tuple[State, bool]:
+        """That of the analysis."""
+        return self.inner.update(total, state)
+
+    def sent(self, state: State) -> State:
+        """That of the analysis."""
+        return self.inner.sent(state)
 
 
 class Exchange(NamedTuple):
@@ -69,7 +102,7 @@ def exchanges(analysis: SumProtocol, ask: Ask, most: int) -> Iterator[Exchange]:
     """The rounds of an analysis, until it is done; raises Refused if `most` are not enough."""
     state = analysis.start()
     for _ in range(most):
-        seen = {name: state[name] for name in analysis.broadcast if name in state}
+        seen = analysis.sent(state)
         answers = ask(seen)
         state, done = analysis.update(analysis.total(answers), state)
         yield Exchange(state, done, tuple(map(message_bytes, answers)), message_bytes(seen))

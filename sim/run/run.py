@@ -5,7 +5,7 @@ import json
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -31,6 +31,7 @@ from sim.profiling import stage
 from sim.progress import Watch
 from sim.records import provenance
 from sim.records.store import Run
+from sim.run.estimates import in_recorded_units
 from sim.run.model import Kept, bare, described
 from sim.run.predictions import predictions
 from sim.run.prepare import gather
@@ -92,7 +93,7 @@ def simulation(experiment: Experiment, prepared: Prepared) -> Simulation:
         federation=prepared.federation,
         task=prepared.task,
         roles=experiment.roles,
-        training=experiment.local,
+        training=experiment.local if experiment.algorithm.trains else replace(experiment.local, batch=0),
         evaluation=experiment.evaluation,
         rounds=experiment.rounds,
         seed=experiment.seed,
@@ -108,6 +109,7 @@ def rehearse(experiment: Experiment, prepared: Prepared | None = None, watch: Wa
     started = datetime.now(UTC).isoformat(timespec="seconds")
     status, done, judged, kept = "done", [], [], Kept()
     losses: dict[int, float] = {}  # of every round, NaN where models were not scored
+    estimates: Json | None = None
     plan, method = simulation(experiment, prepared), experiment.algorithm
     with crew(experiment.executor, plan.job) as opened:
         began = time.perf_counter()  # compiling and starting processes is over
@@ -117,6 +119,8 @@ def rehearse(experiment: Experiment, prepared: Prepared | None = None, watch: Wa
                 judged += [(here.number, model, metrics) for model, metrics in here.metrics.items()]
                 losses[here.number] = validation_loss(here, prepared.federation)
                 kept = kept.after(here)
+                if here.estimates is not None:
+                    estimates = in_recorded_units(here.estimates, prepared.federation)
                 if method.exchanges:
                     done.append(bare(here))
                 watch(here.number)
@@ -136,6 +140,7 @@ def rehearse(experiment: Experiment, prepared: Prepared | None = None, watch: Wa
         "tier": {"is": plan.choice.tier.value, "why": plan.choice.why},
         "roles": told(plan),
         "deploys": judged[-1][1] if judged else "",
+        "estimates": estimates,
         "data": data,
         "patients": "fresh" if experiment.cohort.draws else "fixed",
         "split": "fixed" if prepared.cohort.split or experiment.split.time else "drawn",

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sim.engine.clusters import CLUSTERED
+from sim.engine.exact import EXACT
 from sim.methods.aggregators import AGGREGATORS
 from sim.methods.algorithms import ALGORITHMS
 from sim.methods.attacks import ATTACKS
@@ -11,13 +12,13 @@ from sim.methods.personal import PERSONAL
 from sim.methods.servers import SERVERS
 from sim.methods.systems import SYSTEMS
 from sim.methods.uplink import UPLINK
-from sim.verify import aggregators, algorithms, personal, servers, systems, uplink
+from sim.verify import aggregators, algorithms, exact, personal, servers, systems, uplink
 from sim.verify.check import Certificate, Check, certify
 
 Checks = Mapping[str, Callable[[], Iterator[Check[Any]]]]
 
 TABLES: dict[str, Mapping[str, type]] = {
-    "algorithm": {**ALGORITHMS, **CLUSTERED},
+    "algorithm": {**ALGORITHMS, **CLUSTERED, **EXACT},
     "uplink": UPLINK,
     "attack": ATTACKS,
     "aggregator": AGGREGATORS,
@@ -26,7 +27,7 @@ TABLES: dict[str, Mapping[str, type]] = {
     "system": SYSTEMS,
 }
 CHECKS: dict[str, Checks] = {
-    "algorithm": {**algorithms.CHECKS, **systems.LOOPS},
+    "algorithm": {**algorithms.CHECKS, **systems.LOOPS, **exact.CHECKS},
     "uplink": uplink.CHECKS,
     "attack": aggregators.ATTACKS,
     "aggregator": aggregators.CHECKS,

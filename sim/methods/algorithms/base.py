@@ -18,6 +18,7 @@ class Method:
     """One entry of the `algorithm` config group: a federated algorithm, or a method with a loop of its own."""
 
     exchanges: ClassVar[bool] = True  # whether sites and server exchange messages: what axes, bytes and clock are about
+    trains: ClassVar[bool] = True  # whether sites take local steps: what the `local` settings are about
 
 
 @dataclass

@@ -1,0 +1,63 @@
+"""Coefficients of an exact analysis as the records hold them: in the units of the recorded columns, with intervals."""
+
+import numpy as np
+from scipy import stats
+
+from sim.arrays import Floats
+from sim.config.experiment import Json
+from sim.engine.simulation import Estimates
+from sim.federation.federation import Federation
+from sim.federation.standardise import Scaling
+from sim.stats.intervals import LEVEL
+
+
+def in_recorded_units(found: Estimates, federation: Federation) -> Json:
+    """One entry per coefficient: estimate, standard errors, `exp` of it with its interval, p of the Wald test; None is infinity.
+
+    A feature that every site scaled by itself has no common unit, and stays per standard deviation.
+    """
+    recipe = federation.recipe
+    known = {name: at for at, name in enumerate(federation.features)}
+    columns = [known[name] for name in found.names if name in known]
+    size = len(columns)
+    way = np.eye(len(found.beta))
+    common = recipe is not None and recipe.scaling is not Scaling.site
+    if recipe is not None and common:
+        way[:size, :size] = np.diag(1 / recipe.scale[0, columns])
+        way[size:, :size] = -recipe.mean[0, columns] / recipe.scale[0, columns]
+    beta = way @ found.beta
+    se = spread(way, found.covariance)
+    robust = None if found.robust is None else spread(way, found.robust)
+    half = stats.norm.ppf((1 + LEVEL) / 2) * se
+    with np.errstate(over="ignore"):
+        bounds = np.exp(beta + np.outer((0, -1, 1), half))
+    rows = [
+        {
+            "name": name,
+            "coefficient": beta[at],
+            "se": se[at],
+            "robust_se": None if robust is None else robust[at],
+            **{key: bound[at] for key, bound in zip(("exp", "low", "high"), bounds, strict=True)},
+            "p": 2 * stats.norm.sf(abs(beta[at] / se[at])),
+        }
+        for at, name in enumerate(found.names)
+    ]
+    plain = [
+        {key: number(part) if isinstance(part, np.floating) else part for key, part in row.items()} for row in rows
+    ]
+    return {
+        "level": LEVEL,
+        "unit": "recorded" if common else "site's standard deviation",
+        "rows": plain,
+        "left_out": [name for name in federation.features if name not in found.names],
+    }
+
+
+def number(value: np.floating) -> float | None:
+    """A number as JSON has it; None beyond all bounds."""
+    return float(value) if np.isfinite(value) else None
+
+
+def spread(way: Floats, covariance: Floats) -> Floats:
+    """Standard errors after a linear map; [P, P], [P, P] -> [P]."""
+    return np.asarray(np.sqrt(np.einsum("pi,ij,pj->p", way, covariance, way)))
