@@ -1,5 +1,7 @@
 """Coefficients of an exact analysis as the records hold them: in the units of the recorded columns, with intervals."""
 
+from typing import Any
+
 import numpy as np
 from scipy import stats
 
@@ -12,8 +14,9 @@ from sim.stats.intervals import LEVEL
 
 
 def in_recorded_units(found: Estimates, federation: Federation) -> Json:
-    """One entry per coefficient: estimate, standard errors, `exp` of it with its interval, p of the Wald test; None is infinity.
+    """One entry per coefficient: estimate, standard errors, `exp` of it with its interval, p of the Wald test.
 
+    None is infinity.
     A feature that every site scaled by itself has no common unit, and stays per standard deviation.
     """
     recipe = federation.recipe
@@ -53,8 +56,10 @@ def in_recorded_units(found: Estimates, federation: Federation) -> Json:
     }
 
 
-def number(value: np.floating) -> float | None:
-    """A number as JSON has it; None beyond all bounds."""
+def plain_number(value: Any) -> Any:
+    """A number as JSON has it, None beyond all bounds; anything else as it is."""
+    if not isinstance(value, np.floating):
+        return value
     return float(value) if np.isfinite(value) else None
 
 
