@@ -115,6 +115,11 @@ def test_a_cell_that_only_training_can_break_does_not_stop_the_others(
     content = json.loads((folder / "study.json").read_text())
     assert list(content["failed"].values())[0].startswith("The pooled model did not converge")
     assert "3 of 4 are there; Pooled, seed 0 failed" in read_study(folder).provenance["missing"]
+    page = (folder / "index.html").read_text()
+    top = page[: page.index("Methods compared")]
+    assert "1 of 4 runs are in no mean" in top
+    assert "1 of 1 (seed 0)" in top
+    assert "failed: The pooled model did not converge" in top
 
 
 def test_a_page_is_made_of_the_runs_that_are_there(
@@ -129,4 +134,7 @@ def test_a_page_is_made_of_the_runs_that_are_there(
     capsys.readouterr()
     assert fedtrial("report", "out/mine") == 0
     assert "Runs: 9 of 10 are there; 1 not there yet." in capsys.readouterr().out
-    assert "9 of 10 are there" in (folder / "index.html").read_text()
+    page = (folder / "index.html").read_text()
+    assert "9 of 10 are there" in page
+    assert "not there yet" in page[: page.index("Methods compared")]
+    assert '<th scope="row">Other, 1 of 2 runs</th>' in page
