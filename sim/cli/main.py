@@ -108,14 +108,18 @@ def predict(
         Path | None, typer.Option(parser=expanded, metavar="PATH", help="Where the predictions go (.parquet or .csv).")
     ] = None,
     model: Annotated[str, typer.Option(help="final, or best by validation loss.")] = "final",
-    separator: Annotated[str, typer.Option(help="Between the cells of a CSV; \\t for a tab.")] = ",",
+    separator: Annotated[str | None, typer.Option(help="Between the cells of a CSV; \\t for a tab.")] = None,
+    comment: Annotated[str | None, typer.Option(help="Mark of the lines above a CSV's header.")] = None,
+    skip: Annotated[int | None, typer.Option(help="Further lines above the header.", min=0)] = None,
+    decimal: Annotated[str | None, typer.Option(help="Mark before the fraction of a number: . or ,")] = None,
     missing: Annotated[list[str] | None, typer.Option(help="A word for 'not recorded' beside the usual ones.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
 ) -> None:
-    """Apply a run's model to new rows; a column that does not fit is refused."""
+    """Apply a run's model to new rows, read as its cohort's table was; a column that does not fit is refused."""
     from sim.cli.predict import predict_and_report
 
-    predict_and_report(console, run, file, site, out, model, separator, missing or [], overwrite)
+    given = {"separator": separator, "comment": comment, "skip": skip, "decimal": decimal}
+    predict_and_report(console, run, file, site, out, model, given, missing or [], overwrite)
 
 
 @app.command()
