@@ -14,6 +14,7 @@ from rich.table import Table
 from sim.checks import Refused, one_of, print_refusal
 from sim.cli.analyse import app as analyses
 from sim.cli.cohort_import import imports
+from sim.cli.completion import SettingsCommand
 from sim.files import expanded, make_folder, writable_file
 from sim.profiling import profiled, stage
 from sim.terminal import Terminal, output
@@ -60,7 +61,7 @@ def main() -> None:
         sys.exit(2)
 
 
-@app.command(context_settings=PASS_ON)
+@app.command(cls=SettingsCommand, context_settings=PASS_ON)
 def run(context: typer.Context, profile: Profiled = False) -> None:
     """One experiment, or a sweep with -m. A Hydra app: key=value overrides, --cfg job, --help."""
     with profiled(profile, console):
@@ -71,7 +72,7 @@ def run(context: typer.Context, profile: Profiled = False) -> None:
     raise typer.Exit(ended)
 
 
-@app.command(context_settings={"allow_extra_args": True})
+@app.command(cls=SettingsCommand, context_settings={"allow_extra_args": True})
 def study(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="A file of experiments/, or a path to one; then key=value overrides.")],
@@ -135,7 +136,7 @@ def report(
     publish(console, folder)
 
 
-@cohorts.command(context_settings={"allow_extra_args": True})
+@cohorts.command(cls=SettingsCommand, context_settings={"allow_extra_args": True})
 def describe(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="An entry of the cohort group; then key=value overrides.")],
@@ -176,7 +177,7 @@ def make(
     make_and_report(console, engine, context.args, out, overwrite)
 
 
-@app.command(context_settings={"allow_extra_args": True})
+@app.command(cls=SettingsCommand, context_settings={"allow_extra_args": True})
 def partition(
     context: typer.Context,
     figure: Annotated[
