@@ -28,6 +28,7 @@ GROUND = {
     "arrays",
     "assets",
     "checks",
+    "drafts",
     "factorize",
     "files",
     "jit",

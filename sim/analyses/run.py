@@ -24,6 +24,7 @@ from sim.analyses.trends import Trends, trends
 from sim.analyses.truth import annual_changes
 from sim.checks import one_of
 from sim.config.compose import experiment, seeded
+from sim.config.words import refuse_twice
 from sim.files import writable_file
 from sim.run.prepare import deal
 
@@ -118,6 +119,7 @@ def analyse(name: str, overrides: Sequence[str], options: Options, seeds: int) -
     Raises Refused for an unknown name, for settings that an analysis does not use, and for a cohort that cannot answer.
     """
     one_of("analysis", name, ANALYSES)
+    refuse_twice(overrides)
     analysis = ANALYSES[name]
     runs = seeded(overrides, seeds) if seeds else [experiment(overrides)]
     refuse_incompatible(runs[0], overrides, seeds, analysis.within_sites)

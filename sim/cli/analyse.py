@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from sim.cli.completion import SettingsCommand
 from sim.files import expanded, make_folder, writable_file
 from sim.terminal import output
 
@@ -21,7 +22,7 @@ Drawn = Annotated[
 ]
 
 
-@app.command(context_settings=OPEN)
+@app.command(cls=SettingsCommand, context_settings=OPEN)
 def benefit(
     context: typer.Context,
     treated: Annotated[str, typer.Option(help="Yes-or-no column: the new treatment.")] = "treated",
@@ -34,7 +35,7 @@ def benefit(
     carry_out("benefit", context.args, {"treated": treated, "marker": marker}, seeds, json_file, figure)
 
 
-@app.command(context_settings=OPEN)
+@app.command(cls=SettingsCommand, context_settings=OPEN)
 def discovery(
     context: typer.Context,
     features: Annotated[str, typer.Option(help="How the columns of candidate features begin.")] = "gene_",
@@ -50,7 +51,7 @@ def discovery(
     )
 
 
-@app.command(context_settings=OPEN)
+@app.command(cls=SettingsCommand, context_settings=OPEN)
 def trends(
     context: typer.Context,
     year: Annotated[str, typer.Option(help="Column of the year, or day, of diagnosis.")] = "",

@@ -15,12 +15,17 @@ from sim.cohort.calibrated.marginals import marginals
 from sim.cohort.clinical.source import Clinical
 from sim.cohort.table import Cohort
 from sim.config.compose import experiment
+from sim.config.words import refuse_twice
 from sim.partition.describe import describe
+from sim.run.room import refuse_cohort
 
 
 def describe_cohort(console: Console, name: str, overrides: Sequence[str]) -> None:
     """Print card, columns, patients per site, marginals and what a plain baseline learns of every outcome."""
-    wanted = experiment([f"cohort={name}", *overrides])
+    words = [f"cohort={name}", *overrides]
+    refuse_twice(words)
+    wanted = experiment(words)
+    refuse_cohort(wanted)
     cohort = wanted.cohort.load(wanted.seed)
     for card in (root() / "datasets" / name / "card.md", wanted.cohort.card()):
         if card and card.is_file():

@@ -14,6 +14,7 @@ from rich.table import Table
 from sim.checks import Refused, one_of, print_refusal
 from sim.cli.analyse import app as analyses
 from sim.cli.cohort_import import imports
+from sim.cli.completion import SettingsCommand
 from sim.files import expanded, make_folder, writable_file
 from sim.profiling import profiled, stage
 from sim.terminal import Terminal, output
@@ -60,7 +61,7 @@ def main() -> None:
         sys.exit(2)
 
 
-@app.command(context_settings=PASS_ON)
+@app.command(cls=SettingsCommand, context_settings=PASS_ON)
 def run(context: typer.Context, profile: Profiled = False) -> None:
     """One experiment, or a sweep with -m. A Hydra app: key=value overrides, --cfg job, --help."""
     with profiled(profile, console):
@@ -71,7 +72,7 @@ def run(context: typer.Context, profile: Profiled = False) -> None:
     raise typer.Exit(ended)
 
 
-@app.command(context_settings={"allow_extra_args": True})
+@app.command(cls=SettingsCommand, context_settings={"allow_extra_args": True})
 def study(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="A file of experiments/, or a path to one; then key=value overrides.")],
@@ -108,14 +109,18 @@ def predict(
         Path | None, typer.Option(parser=expanded, metavar="PATH", help="Where the predictions go (.parquet or .csv).")
     ] = None,
     model: Annotated[str, typer.Option(help="final, or best by validation loss.")] = "final",
-    separator: Annotated[str, typer.Option(help="Between the cells of a CSV; \\t for a tab.")] = ",",
+    separator: Annotated[str | None, typer.Option(help="Between the cells of a CSV; \\t for a tab.")] = None,
+    comment: Annotated[str | None, typer.Option(help="Mark of the lines above a CSV's header.")] = None,
+    skip: Annotated[int | None, typer.Option(help="Further lines above the header.", min=0)] = None,
+    decimal: Annotated[str | None, typer.Option(help="Mark before the fraction of a number: . or ,")] = None,
     missing: Annotated[list[str] | None, typer.Option(help="A word for 'not recorded' beside the usual ones.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
 ) -> None:
-    """Apply a run's model to new rows; a column that does not fit is refused."""
+    """Apply a run's model to new rows, read as its cohort's table was; a column that does not fit is refused."""
     from sim.cli.predict import predict_and_report
 
-    predict_and_report(console, run, file, site, out, model, separator, missing or [], overwrite)
+    given = {"separator": separator, "comment": comment, "skip": skip, "decimal": decimal}
+    predict_and_report(console, run, file, site, out, model, given, missing or [], overwrite)
 
 
 @app.command()
@@ -131,7 +136,7 @@ def report(
     publish(console, folder)
 
 
-@cohorts.command(context_settings={"allow_extra_args": True})
+@cohorts.command(cls=SettingsCommand, context_settings={"allow_extra_args": True})
 def describe(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="An entry of the cohort group; then key=value overrides.")],
@@ -172,7 +177,7 @@ def make(
     make_and_report(console, engine, context.args, out, overwrite)
 
 
-@app.command(context_settings={"allow_extra_args": True})
+@app.command(cls=SettingsCommand, context_settings={"allow_extra_args": True})
 def partition(
     context: typer.Context,
     figure: Annotated[

@@ -8,6 +8,7 @@ from rich.console import Console
 from sim.analyses.run import check_figure_path
 from sim.cli.printed_tables import printed, printed_sites
 from sim.config.compose import experiment
+from sim.config.words import refuse_twice
 from sim.files import make_folder
 from sim.partition.affinity import Affinity
 from sim.partition.affinity_settings import AffinityColumns
@@ -23,6 +24,7 @@ from sim.shift.summary import changed_columns
 def describe_partition(console: Console, overrides: Sequence[str], figure: Path | None) -> None:
     """Print sites, skew of every column against chance and fingerprint; write the figure (None: in results.dir)."""
     check_figure_path(figure)
+    refuse_twice(overrides)
     wanted = experiment(overrides)
     dealt, sides = gather(wanted)
     before_shift, cohort, outcome, sites, external, _ = dealt

@@ -1,7 +1,9 @@
 """`fedtrial predict`: a run's model on the rows of a file."""
 
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,13 +15,27 @@ from rich.text import Text
 from sim.checks import Refused
 from sim.cohort.new_rows import MARKS, NewRows
 from sim.cohort.tabular.files import existing
-from sim.cohort.tabular.form import SEPARATORS, Form
+from sim.cohort.tabular.form import SEPARATORS, Form, head
 from sim.cohort.tabular.read import PARQUET, read
 from sim.cohort.tabular.unreadable import READ_ERRORS, unreadable
 from sim.files import make_folder, writable_out
+from sim.records.store import demand
 from sim.run.predict import predict
 
 SHOWN = 20  # predictions that are printed
+
+
+@dataclass(frozen=True)
+class Written:
+    """How the rows of a file are written; settings of cohort=tabular, under their names."""
+
+    separator: str = ","
+    columns: Sequence[str] = ()
+    comment: str = ""
+    skip: int = 0
+    decimal: str = "."
+    missing_marks: Sequence[str] = ()
+    dates: Sequence[str] = ()
 
 
 def predict_and_report(
@@ -29,14 +45,17 @@ def predict_and_report(
     site: str,
     out: Path | None,
     which: str,
-    separator: str,
+    given: Mapping[str, object],
     missing: Sequence[str],
     overwrite: bool,
 ) -> None:
-    """Predict, print the first rows and write all of them if asked."""
+    """Predict, print the first rows and write all of them if asked; `given` are settings of `Written`, None = as then.
+
+    A file is read in the form of the table that the model learned from.
+    """
     if out is not None:
         writable_out(out, overwrite, (".parquet", ".csv"))
-    made = predict(home, new_rows(file, separator, missing), site, which)
+    made = predict(home, new_rows(file, written(home, given, missing)), site, which)
     table = Table(*made.columns, title=f"{which} model of run {home.name}: {len(made)} rows")
     for row in made.head(SHOWN).itertuples(index=False):
         table.add_row(*(f"{cell:.4f}" if isinstance(cell, float) else Text(str(cell)) for cell in row))
@@ -48,21 +67,46 @@ def predict_and_report(
         console.print(f"The first {SHOWN} rows; --out FILE keeps all of them.")
 
 
-def new_rows(path: Path, separator: str, missing: Sequence[str]) -> NewRows:
+def written(home: Path, given: Mapping[str, object], missing: Sequence[str]) -> Written:
+    """The form of the table of a run, with the settings that the user gave for the new file, and further marks."""
+    demand(home)
+    then = json.loads((home / "run.json").read_text())["settings"]["cohort"]
+    names = [one.name for one in fields(Written)]
+    found = Written(**{name: then[name] for name in names if name in then})
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if chosen.get("separator") == "\\t":
+        chosen["separator"] = "\t"
+    if "separator" in chosen and chosen["separator"] not in SEPARATORS:
+        raise Refused(f"--separator {chosen['separator']!r}: allowed , ; | or \\t for a tab.")
+    made = replace(found, **chosen)  # type: ignore[arg-type]
+    if made.decimal not in (".", ",") or made.decimal == made.separator:
+        raise Refused(f"--decimal {made.decimal!r}: allowed . or , and not the separator ({made.separator!r}).")
+    return replace(made, missing_marks=[*MARKS, *made.missing_marks, *missing])
+
+
+def new_rows(path: Path, form: Written) -> NewRows:
     """Rows of a file: cells of a CSV as text, columns of a Parquet file with the type they have there."""
-    separator = "\t" if separator == "\\t" else separator
-    if separator not in SEPARATORS:
-        raise Refused(f"--separator {separator!r}: allowed , ; | or \\t for a tab.")
     existing(path, "FILE", "")
-    marks = (*MARKS, *missing)
     if path.suffix not in PARQUET:
-        made = read(path, Form(separator))
-        return NewRows(made.cells, made.place, marks)
+        plain = Form(form.separator, (), form.comment, form.skip)
+        made = read(path, replace(plain, columns=header_names(path, plain, form.columns)), form.decimal)
+        return NewRows(made.cells, made.place, form.missing_marks, form.decimal, form.dates)
     try:
         frame = arrow_parquet.read_table(path).to_pandas(ignore_metadata=True)
     except READ_ERRORS as error:
         raise Refused(unreadable(path, error)) from error
-    return NewRows(frame, lambda row: f"{path}, row {row}", marks)
+    return NewRows(frame, lambda row: f"{path}, row {row}", form.missing_marks, form.decimal, form.dates)
+
+
+def header_names(path: Path, form: Form, columns: Sequence[str]) -> tuple[str, ...]:
+    """The columns that the table of the run had for want of a header; none where the new file has a header."""
+    if not columns:
+        return ()
+    try:
+        first = head(path, form).first
+    except READ_ERRORS:  # `read` says what is wrong
+        return ()
+    return () if {cell.strip() for cell in first} & set(columns) else tuple(columns)
 
 
 def keep(made: pd.DataFrame, out: Path) -> None:

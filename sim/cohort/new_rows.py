@@ -11,6 +11,8 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from sim.arrays import Floats
 from sim.checks import MAX_WORDS, Refused, brief, did_you_mean
 from sim.cohort.encode import HUGE, Encoder, Kind, Predictor
+from sim.cohort.tabular.columns import days_of, numbers_of
+from sim.cohort.tabular.sheet import with_points
 
 MARKS = (  # of a gap, as an empty cell is one: the words that pandas and R write and read as such
     *("NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "<NA>", "NaT", "#N/A", "#NA"),
@@ -23,12 +25,16 @@ FLAGS = {"true": 1.0, "1": 1.0, "1.0": 1.0, "false": 0.0, "0": 0.0, "0.0": 0.0}
 class NewRows:
     """A table in which cells may still be text, and how to name a row of it in a refusal.
 
-    marks  words that say that a cell is not recorded, unless they are a level of its column
+    marks    words that say that a cell is not recorded, unless they are a level of its column
+    decimal  mark before the fraction of a number in text
+    dates    columns whose text is a day, 2015-12-31, and whose number is that of days since 1970-01-01
     """
 
     table: pd.DataFrame
     place: Callable[[int], str] = field(default="row {}".format, repr=False)
     marks: Sequence[str] = MARKS
+    decimal: str = "."
+    dates: Sequence[str] = ()
 
     def conform(self, encoder: Encoder) -> pd.DataFrame:
         """The encoder's predictors alone, [N]: numbers and flags as float64, categories with the fitted levels."""
@@ -55,7 +61,7 @@ class NewRows:
 
     def numbers(self, series: pd.Series, predictor: Predictor) -> Floats:
         """Numbers, or 1 and 0 of a flag; NaN where not recorded, [N]."""
-        flag = predictor.kind is Kind.flag
+        flag, day = predictor.kind is Kind.flag, predictor.name in self.dates
         if is_bool_dtype(series) and flag:
             return np.asarray(series.astype("boolean").to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
         if is_numeric_dtype(series) and not is_bool_dtype(series):
@@ -64,21 +70,25 @@ class NewRows:
         else:
             text = self.text(series)
             text = text.where(~text.isin(self.marks), "")
-            read = text.str.lower().map(FLAGS) if flag else pd.to_numeric(text, errors="coerce")
-            number = read.to_numpy(dtype=np.float64, na_value=np.nan)
+            if flag:
+                number = text.str.lower().map(FLAGS).to_numpy(dtype=np.float64, na_value=np.nan)
+            else:
+                number = days_of(text) if day else numbers_of(text, self.decimal)
             wrong = np.isnan(number) & (text != "").to_numpy()
         if flag:
             wrong |= ~np.isin(number, (0.0, 1.0)) & ~np.isnan(number)
         else:
             wrong |= np.abs(number) > HUGE
-        allowed = "true, false, 1 or 0" if flag else f"a finite number up to {HUGE:g}"
+        comma = "" if self.decimal == "." else f" with the decimal mark {self.decimal!r}"
+        finite = "a day such as 2015-12-31" if day else f"a finite number up to {HUGE:g}{comma}"
+        allowed = "true, false, 1 or 0" if flag else finite
         self.refuse_first(wrong, predictor.name, f"allowed {allowed}", remedy(predictor))
         return number
 
     def category(self, series: pd.Series, predictor: Predictor) -> pd.Categorical:
         """Words as the fitted levels, [N]; a number is the level that is the same number."""
         levels = predictor.levels
-        text = self.text(series)
+        text = with_points(self.text(series), self.decimal)
         other = sorted({word for word in text.unique() if word} - set(levels))
         text = text.map({level: level for level in levels} | {word: same_number(word, levels) for word in other})
         text = text.fillna("")

@@ -34,6 +34,7 @@ class Federation:
     levels  names of the classes [K] of an outcome that has several
     groups  patient groups by name, codes [R]; no feature is made of them
     recipe  how the features were made; None where they were given as numbers
+    patient int [R]: number of the patient, in no order that means anything; None where everyone has one row
     """
 
     sites: tuple[str, ...]
@@ -46,6 +47,7 @@ class Federation:
     levels: tuple[str, ...] = ()
     groups: Mapping[str, Group] = field(default_factory=dict, repr=False)
     recipe: Recipe | None = field(default=None, repr=False)
+    patient: Ints | None = field(default=None, repr=False)
 
     @property
     def rows(self) -> Ints:
@@ -65,7 +67,7 @@ class Federation:
 
     def without_rows(self) -> "Federation":
         """All but the features, for a process that maps them and trains."""
-        return replace(self, x=np.empty((0, len(self.features)), self.x.dtype), groups={}, recipe=None)
+        return replace(self, x=np.empty((0, len(self.features)), self.x.dtype), groups={}, recipe=None, patient=None)
 
     def with_rows(self, path: Path) -> "Federation":
         """The federation with its features mapped from the file that `share` wrote."""
@@ -120,7 +122,9 @@ def build(cohort: Cohort, outcome: str, split: RowSplit, scaling: Scaling, named
     labels = {name: values[order] for name, values in outcome_columns(cohort, outcome).items()}
     name_list = tuple(str(name) for name in names)
     keys, carried = site_keys(name_list), groups(cohort.table, named, order)
-    return Federation(name_list, recipe.features, x, labels, bounds, keys, best, levels, carried, recipe)
+    people = split.patients
+    patient = people.inverse[order] if len(people.first) < len(people.inverse) else None
+    return Federation(name_list, recipe.features, x, labels, bounds, keys, best, levels, carried, recipe, patient)
 
 
 def outcome_columns(cohort: Cohort, name: str) -> dict[str, NDArray[np.generic]]:

@@ -1,8 +1,6 @@
 """Run records: tidy tables, a JSON file and the model in one folder that appears whole or not at all."""
 
 import json
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +11,7 @@ import pandas as pd
 from pandas.api.types import union_categoricals
 
 from sim.checks import Refused
+from sim.drafts import draft
 from sim.files import digest, make_folder, sync
 from sim.records import model, predictions
 from sim.records.model import Model
@@ -52,30 +51,28 @@ def write(run: Run, folder: Path) -> Path:
     finished run of that name is kept; a broken one is set aside.
     """
     home = folder / run.id
-    draft = Path(tempfile.mkdtemp(prefix=f".{run.id}-", dir=make_folder(folder)))
     try:
-        run.rounds.to_parquet(draft / "rounds.parquet", index=False, compression="zstd")
-        run.sites.to_parquet(draft / "sites.parquet", index=False, compression="zstd")
-        (draft / "run.json").write_text(json.dumps(run.info, indent=2, sort_keys=True) + "\n")
-        names = list(FILES)
-        if run.model is not None:
-            names += model.write(run.model, draft)
-        if run.predictions is not None:
-            names += predictions.write(run.predictions, draft)
-        for name in names:
-            sync(draft / name)
-        (draft / "DONE").write_text(json.dumps({name: digest(draft / name) for name in names}, indent=2) + "\n")
-        sync(draft / "DONE")
-        draft.chmod(0o755)
-        if home.exists():
-            if finished(home):
-                shutil.rmtree(draft)
-                return home
-            set_aside(home)
-        draft.rename(home)
-        sync(folder)
+        with draft(make_folder(folder), run.id) as made:
+            run.rounds.to_parquet(made / "rounds.parquet", index=False, compression="zstd")
+            run.sites.to_parquet(made / "sites.parquet", index=False, compression="zstd")
+            (made / "run.json").write_text(json.dumps(run.info, indent=2, sort_keys=True) + "\n")
+            names = list(FILES)
+            if run.model is not None:
+                names += model.write(run.model, made)
+            if run.predictions is not None:
+                names += predictions.write(run.predictions, made)
+            for name in names:
+                sync(made / name)
+            (made / "DONE").write_text(json.dumps({name: digest(made / name) for name in names}, indent=2) + "\n")
+            sync(made / "DONE")
+            made.chmod(0o755)
+            if home.exists():
+                if finished(home):
+                    return home
+                set_aside(home)
+            made.rename(home)
+            sync(folder)
     except OSError as error:
-        shutil.rmtree(draft, ignore_errors=True)
         raise Refused(
             f"{home}: the run could not be written ({error.strerror}); free space or set results.dir."
         ) from error

@@ -79,7 +79,7 @@ def text(decided: Decisions) -> pd.DataFrame:
             line |= {
                 "Joining": ADVICE[decision.verdict],
                 "Best methods": ", ".join(decision.methods),
-                "Mean [95\u00a0%]": number(best.mean) + brackets(best.low, best.high),
+                "Mean [95\u00a0%]": number(best.mean) + brackets(best.low, best.high) + best.fewer,
                 "Gain over local [95\u00a0%]": signed(best.gain) + brackets(best.gain_low, best.gain_high, signed),
                 "Sites losing significantly": losing if decision.verdict is not Verdict.not_asked else NOT_KNOWN,
             }

@@ -89,7 +89,7 @@ def text(dials: Sequence[Dial], table: pd.DataFrame) -> pd.DataFrame:
             line = {"Setting": label}
             for name, row in here.items():
                 line[f"{name}, mean [95\u00a0%]"] = (
-                    NOT_KNOWN if row is None else number(row.mean) + brackets(row.low, row.high)
+                    NOT_KNOWN if row is None else number(row.mean) + brackets(row.low, row.high) + row.fewer
                 )
                 line[f"{name}, worst site"] = NOT_KNOWN if row is None else number(row.worst)
                 if name in federated:

@@ -15,6 +15,7 @@ from sim.report.across import over_all
 from sim.report.across import text as across_text
 from sim.report.answer import answer
 from sim.report.decision import Decision, decisions
+from sim.report.lost_runs import lost_runs
 from sim.report.publish import publish
 from sim.report.rows import method_rows
 from sim.report.scores import Scores, scores
@@ -102,7 +103,7 @@ def sections(
                 answer=answer(rows, decision),
                 methods=summary_text(rows),
                 anchors=[f"runs-s{at}-{place}" for place in range(len(rows))],
-                sites=site_text(here),
+                sites=site_text(here, method_rows(rows)),
                 site_count=here.loc[here["kind"] != "small", "site"].nunique(),
                 figures={name: text for name, text in drawn.items() if text},
                 references=(rows["reference"] != "").tolist(),
@@ -156,6 +157,8 @@ def page(
         seeds=int(records.runs["seed"].nunique()),
         synthetic=bool((records.runs["reference"] == "oracle").any()),
         scenarios=len(parts) > 1,
+        lost=lost_runs(records),
+        asked=len(records.runs) + len(records.absent),
         fixed=any(part.fixed for part in parts),
         over_all=over_all(decided),
         across=across_text(decided),

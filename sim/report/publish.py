@@ -1,11 +1,10 @@
 """Files of a report in a folder, so that all of them appear or none does."""
 
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from sim.checks import Refused
+from sim.drafts import REPORT, draft, sweep_drafts
 from sim.files import make_folder, sync
 
 
@@ -16,29 +15,25 @@ def publish(files: Mapping[str, str], folder: Path, whole: tuple[str, ...] = ())
     that is in them.
     """
     make_folder(folder)
+    sweep_drafts(folder)
     try:
-        draft = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
+        with draft(folder, REPORT) as made:
+            for name, text in files.items():
+                path = made / "new" / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+                sync(path)
+            for name in whole:
+                (made / "new" / name).mkdir(parents=True, exist_ok=True)
+                if (folder / name).exists():
+                    (folder / name).rename(made / "old")
+                (made / "new" / name).rename(folder / name)
+            for name in files:
+                if (made / "new" / name).exists():
+                    (made / "new" / name).replace(folder / name)
+            sync(folder)
     except OSError as error:
         raise refused(folder, error) from None
-    try:
-        for name, text in files.items():
-            path = draft / "new" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-            sync(path)
-        for name in whole:
-            (draft / "new" / name).mkdir(parents=True, exist_ok=True)
-            if (folder / name).exists():
-                (folder / name).rename(draft / "old")
-            (draft / "new" / name).rename(folder / name)
-        for name in files:
-            if (draft / "new" / name).exists():
-                (draft / "new" / name).replace(folder / name)
-        sync(folder)
-    except OSError as error:
-        raise refused(folder, error) from None
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def refused(folder: Path, error: OSError) -> Refused:

@@ -18,6 +18,7 @@ class MethodRow:
     high: float
     seeds: int  # runs that finished; only these enter means
     diverged: int  # runs that diverged
+    asked: int  # runs that the study asks for; where `seeds` are fewer, some diverged, failed or are not there yet
     sites: int
     sites_defined: int  # fewest sites on which a finished run has the metric
     worst_site: str  # of the sites with enough test events to be judged, the one with the worst mean over seeds
@@ -43,6 +44,16 @@ class MethodRow:
     def runs(self) -> int:
         """Runs that finished or diverged."""
         return self.seeds + self.diverged
+
+    @property
+    def rests_on(self) -> str:
+        """How many of the runs asked for the row rests on: `2 of 3`."""
+        return f"{self.seeds} of {self.asked}"
+
+    @property
+    def fewer(self) -> str:
+        """`, 2 of 3 runs` where the row rests on fewer than asked for, else empty."""
+        return "" if self.seeds == self.asked else f", {self.rests_on} runs"
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The tables of a study as text, for the page and for the terminal."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
@@ -39,6 +39,8 @@ def summary_text(frame: pd.DataFrame) -> pd.DataFrame:
         "Method": [row.method for row in rows],
         f"{metric.name}, mean over sites [95\u00a0%]": [number(row.mean) + brackets(row.low, row.high) for row in rows],
     }
+    if any(row.seeds < row.asked for row in rows):
+        text["Runs"] = [row.rests_on for row in rows]
     if any(row.worst_site for row in rows):
         text["Worst site"] = [f"{number(row.worst)} {row.worst_site}".strip() for row in rows]
     if any(row.sites_defined < row.sites for row in rows):
@@ -77,6 +79,8 @@ def terminal_text(frame: pd.DataFrame) -> pd.DataFrame:
             NOT_KNOWN if row.reference else f"{size.text(row.mb_to_target)} ({row.reached}/{row.runs})" for row in rows
         ],
     }
+    if any(row.runs < row.asked for row in rows):
+        text["Runs"] = [f"{row.seeds}/{row.asked}" for row in rows]
     if any(row.diverged for row in rows):
         text["Diverged"] = [f"{row.diverged}/{row.runs}" for row in rows]
     if not all(math.isnan(row.published) for row in rows):
@@ -89,26 +93,27 @@ def short_sites_text(some: int, compared: int, significant: int) -> str:
     return f"{some}/{compared} ({significant})" if compared else NOT_KNOWN
 
 
-def site_text(frame: pd.DataFrame) -> pd.DataFrame:
+def site_text(frame: pd.DataFrame, methods: Sequence[MethodRow]) -> pd.DataFrame:
     """`tables.per_site` of one scenario as text: methods down and sites across if sites are few, else the other way.
 
-    Sites too small to be judged one by one are one row, or column.
+    Sites too small to be judged one by one are one row, or column. `methods` say on how many runs each rests.
     """
+    called = {row.method: row.method + row.fewer for row in methods}
     rows = [row for row in site_rows(frame) if row.judged]
     cells = {(row.site, row.method): site_cell(row) for row in rows}
-    sites, methods = {row.site: row for row in rows}, list(dict.fromkeys(row.method for row in rows))
+    sites, names = {row.site: row for row in rows}, list(dict.fromkeys(row.method for row in rows))
     if len(sites) <= SITES_ACROSS:
-        text = {"Method": methods}
+        text = {"Method": [called[name] for name in names]}
         for site, row in sites.items():
             head = f"{site}\n{number(row.rows, 0)} test rows, {number(row.events, 0)} events"
-            text[head] = [cells.get((site, method), NOT_KNOWN) for method in methods]
+            text[head] = [cells.get((site, method), NOT_KNOWN) for method in names]
         return pd.DataFrame(text)
     text = {
         "Site": list(sites),
         "Test rows": [number(row.rows, 0) for row in sites.values()],
         "Events": [number(row.events, 0) for row in sites.values()],
     }
-    return pd.DataFrame(text | {method: [cells.get((site, method), NOT_KNOWN) for site in sites] for method in methods})
+    return pd.DataFrame(text | {called[name]: [cells.get((site, name), NOT_KNOWN) for site in sites] for name in names})
 
 
 def site_cell(row: SiteRow) -> str:

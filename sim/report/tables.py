@@ -46,6 +46,8 @@ def summary(records: StudyRecords, scored: Scores | None = None, gains: pd.DataF
     federated = table[(table["reference"] == "") & table["merit"].notna()].groupby("scenario").size()
     levels = {name: level_of_chosen(int(federated.get(name, 1))) for name in table["scenario"].unique()}
     gain_half = table[CELL].join(half_of_mean_gain(scored, metric, levels), on=CELL)["gain_half"].to_numpy(float)
+    absent = records.absent.groupby(["scenario", "method"]).size().rename("absent")
+    lacking = table.join(absent, on=["scenario", "method"])["absent"].fillna(0).astype(int)
     count = scored.site.groupby("scenario")["site"].nunique()
     target = scored.end.groupby("scenario")["target"].mean()
     published = table["method"].map(dict(records.published)).to_numpy(float)
@@ -53,6 +55,7 @@ def summary(records: StudyRecords, scored: Scores | None = None, gains: pd.DataF
     mean = metric.from_merit(merit)
     table = table.assign(
         metric=records.metric,
+        asked=table["seeds"] + table["diverged"] + lacking,
         mean=mean,
         low=ends.min(0),
         high=ends.max(0),

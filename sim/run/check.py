@@ -6,11 +6,14 @@ from functools import partial
 import numpy as np
 
 from sim.checks import Refused
+from sim.cohort.tabular.giveaway import giveaways, in_words
+from sim.cohort.tabular.source import GIVEAWAY
 from sim.config.experiment import Experiment, refuse_endless
 from sim.engine.loops import OwnLoop
 from sim.progress import bar
 from sim.run.room import refuse_records
 from sim.run.run import Prepared, footing, prepare, simulation
+from sim.terminal import Terminal
 
 Preparing = Callable[[Experiment], Prepared]
 
@@ -63,14 +66,41 @@ def refuse_unfit(experiment: Experiment, prepared: Prepared) -> None:
 def checked(cells: Sequence[tuple[str, Experiment]], room: int = KEPT_BYTES) -> PreparedCache:
     """The prepared data of all cells, each with its name; a wrong cell is refused by name.
 
-    Each footing is prepared once, and kept for the runs as far as there is room.
+    Each footing is prepared once, and kept for the runs as far as there is room. Predictors that give the outcome away
+    are told on the terminal, once for all cells that have the same.
     """
     cache = PreparedCache(room)
+    told: dict[tuple[str, ...], str] = {}
     with bar(f"checking {len(cells)} runs before the first", len(cells)) as watch:
         for number, (name, experiment) in enumerate(cells, 1):
             try:
-                refuse_unfit(experiment, cache(experiment))
+                prepared = cache(experiment)
+                refuse_unfit(experiment, prepared)
+                predictors = prepared.cohort.predictors[prepared.outcome]
+                what = (prepared.cohort.notes.get(GIVEAWAY, "none"), prepared.outcome, *predictors)
+                if what not in told:
+                    told[what] = warning(experiment, prepared)
             except Refused as refusal:
                 raise Refused(f"{name}: {refusal}" if name else str(refusal)) from None
             watch(number)
+    for line in dict.fromkeys(filter(None, told.values())):
+        Terminal(stderr=True, highlight=False).print(line, markup=False, soft_wrap=True)
     return cache
+
+
+def warning(experiment: Experiment, prepared: Prepared) -> str:
+    """The predictors of a table that alone all but tell the outcome, and the setting that leaves them out; "" if none.
+
+    It is told before the first round, as hours of training on the answer are wasted.
+    """
+    cohort, outcome = prepared.cohort, prepared.outcome
+    if cohort.notes.get(GIVEAWAY, "none") == "none":
+        return ""
+    found = giveaways(cohort.table, {outcome: cohort.outcomes[outcome]}, cohort.predictors[outcome])
+    if not found:
+        return ""
+    left_out = ", ".join([*experiment.task.without, *found])
+    return (
+        f"May give outcome {outcome} away: {in_words(found)}. Where this is known only after the outcome, set "
+        f"'task.without=[{left_out}]'."
+    )

@@ -14,11 +14,16 @@ from sim.tasks.task import Task
 
 
 def predictions(task: Task, federation: Federation, held: Held, models: NDArray[np.floating] | None) -> Predictions:
-    """Every held-out row with its score; models [P] or [S, P], None = the truth of a synthetic cohort."""
+    """Every held-out row with its score; models [P] or [S, P], None = the truth of a synthetic cohort.
+
+    The number of the patient is kept where some have several rows, which a bootstrap must draw together.
+    """
     site, split = np.divmod(held.segment, len(held.splits))
     words = {"site": (site, federation.sites), "split": (split, held.splits)}
     words |= {name: (group.codes[held.row], group.levels) for name, group in federation.groups.items()}
     values = dict(held.y)
+    if federation.patient is not None:
+        values["patient"] = federation.patient[held.row]
     if federation.levels:
         words["label"] = (values.pop("label").astype(np.int64), federation.levels)
     score = scores(task, federation, held, models).reshape(len(held.row), -1)

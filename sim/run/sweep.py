@@ -8,6 +8,7 @@ import numpy as np
 
 from sim.checks import Refused
 from sim.config.experiment import Experiment
+from sim.drafts import sweep_drafts
 from sim.engine.executors import InProcess
 from sim.engine.worker import Worker
 from sim.files import writable
@@ -42,7 +43,7 @@ def keep(
     preparing: Preparing = prepare,
 ) -> Path:
     """Folder of the finished run, computed only if it is not there yet."""
-    writable(folder)
+    sweep_drafts(writable(folder))
     for asked in unfinished([experiment], folder).values():
         run = rehearse(asked, preparing(asked), watch)
         with stage("records"):
@@ -76,7 +77,7 @@ def ends(left: Named, folders: Mapping[str, Path], workers: int, names: Mapping[
     stop the others; a disk that is full, or code that changes meanwhile, stops them all, and what is written stays.
     """
     for folder in set(folders.values()):
-        writable(folder)
+        sweep_drafts(writable(folder))
     cache = checked([(names.get(run, ""), one) for run, one in left.items()])
     for name, run in here(left, cache) if workers <= 1 else elsewhere(left, workers, cache):
         yield write_ended(name, run, folders[name])

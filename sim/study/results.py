@@ -18,6 +18,7 @@ from sim.study.study import Study
 
 INDEX = "study.json"
 RUNS = ("run", "method", "reference", "scenario", "seed", "status", "folder")
+ABSENT = RUNS[:5]
 
 # Test rows over all other rows of a site, of site "" all sites, where seeds split the same patients again; 0 where they
 # draw fresh ones, NaN where the split is the same for all seeds too.
@@ -46,6 +47,10 @@ class StudyRecords:
     )  # none = fresh patients
     resamples: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # run id -> see `sim.study.resamples`
     convex: bool = True  # whether the pooled model is the optimum of its task in every run
+    absent: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=list(ABSENT))
+    )  # cells that have no records: they failed, or are not there yet
+    why: Mapping[str, str] = field(default_factory=dict)  # run id -> why it diverged or failed
 
     def __post_init__(self) -> None:
         one_of(f"{self.name}: metric", self.metric, METRICS)
@@ -82,7 +87,7 @@ def read_study(folder: Path) -> StudyRecords:
     listing["status"] = listing["run"].map(status)
     listing["folder"] = listing["run"]
     resampled = {run.id: resamples(run, folder / run.id, study.metric) for run in runs}
-    first = runs[0].info
+    first, failed = runs[0].info, content.get("failed", {})
     return StudyRecords(
         name=study.name,
         question=study.question,
@@ -94,7 +99,7 @@ def read_study(folder: Path) -> StudyRecords:
         settings={run.id: run.info["settings"] for run in runs},
         provenance={
             "command": content["command"],
-            **absent(every, listing, content.get("failed", {})),
+            **absent(every, listing, failed),
             "commit": first["commit"],
             "code": ", ".join(sorted({run.info["code"] for run in runs})),
             "versions": ", ".join(f"{name} {number}" for name, number in first["versions"].items()),
@@ -107,6 +112,8 @@ def read_study(folder: Path) -> StudyRecords:
         overlaps=pd.concat([overlaps(run) for run in runs], ignore_index=True),
         resamples={run: found for run, found in resampled.items() if found is not None},
         convex=all(run.info["convex"] for run in runs),
+        absent=without(every, listing),
+        why=failed | {run.id: run.info["status"] for run in runs if run.info["status"] != "done"},
     )
 
 
@@ -138,11 +145,16 @@ def there(folder: Path, every: pd.DataFrame) -> pd.DataFrame:
     return listing
 
 
+def without(every: pd.DataFrame, listing: pd.DataFrame) -> pd.DataFrame:
+    """The cells whose runs are not in the listing, columns ABSENT."""
+    return every.loc[~every["run"].isin(listing["run"]), list(ABSENT)]
+
+
 def absent(every: pd.DataFrame, listing: pd.DataFrame, failed: Mapping[str, str]) -> dict[str, str]:
     """How many runs a page is made from, and why which failed; empty where all are there."""
     if len(listing) == len(every):
         return {}
-    lost = every[~every["run"].isin(listing["run"])]
+    lost = without(every, listing)
     words = [
         f"{', '.join(filter(None, (method, scenario)))}, seed {seed} failed: {failed[run]}"
         for run, method, scenario, seed in lost[["run", "method", "scenario", "seed"]].itertuples(index=False)

@@ -23,6 +23,7 @@ from sim.config.compose import experiment
 from sim.intake.export import Export
 from sim.intake.rules import Rules
 from sim.intake.synthea_csv import read
+from sim.run import room
 from sim.run.run import prepare
 from tests.toy import DATA, clinical_table
 
@@ -106,7 +107,11 @@ TABLES: dict[str, tuple[list[str], Files, list[str]]] = {
     "header only": (["cohort", "describe", "tabular", *LABEL[1:]], {"a.csv": text([])}, ["a.csv: no rows"]),
     # ------------------------------------------------------------------------------------ its cells
     "header twice": (DEAL_LABEL, {"a.csv": text(cells(), [*COLUMNS[:-1], "age"])}, ["'age'", "twice"]),
-    "misspelt column": (["partition", *LABEL, "cohort.label=sik"], {"a.csv": text(cells())}, ["Did you mean 'sick'?"]),
+    "misspelt column": (
+        ["partition", *(word.replace("=sick", "=sik") for word in LABEL)],
+        {"a.csv": text(cells())},
+        ["Did you mean 'sick'?"],
+    ),
     "negative time": (DEAL_TIME, {"a.csv": wrong("months", "-3")}, [f"{WHERE} 'months'", "'-3' is no time above 0"]),
     "time of no life": (DEAL_TIME, {"a.csv": wrong("months", "1e9")}, ["'1e9'", "up to 1440 months", "cohort.unit"]),
     "infinite time": (DEAL_TIME, {"a.csv": wrong("months", "inf")}, [f"{WHERE} 'months'", "'inf' is not a finite"]),
@@ -125,7 +130,7 @@ TABLES: dict[str, tuple[list[str], Files, list[str]]] = {
     "word among numbers": (
         [
             "partition",
-            *LABEL[:-3],
+            *LABEL[:-4],
             "cohort.positive='!= 0'",
             "cohort.drop=[months,status]",
             "task=classify",
@@ -298,6 +303,19 @@ def test_a_bad_table_is_told_and_nothing_is_left(case: str, here: Path, capsys: 
 def test_a_bad_setting_is_told_in_our_words(case: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words, expected = SETTINGS[case]
     refused(["run", *words], expected, here, capsys)
+
+
+@pytest.mark.parametrize(
+    "command", [["partition"], ["cohort", "describe", "calibrated"], ["analyse", "benefit"], ["run"]]
+)
+def test_every_command_refuses_a_setting_given_twice_and_a_cohort_beyond_the_machine(
+    command: list[str], here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twice = ["cohort.patients=50", "cohort.patients=60"]
+    refused([*command, *twice], ["cohort.patients=50 and cohort.patients=60: one setting, given twice"], here, capsys)
+    monkeypatch.setattr(room, "machine_bytes", lambda: 8 * 10**9)
+    arithmetic = "100,000,000 patients x 345 bytes = 34.5 GB: this machine has 8.0 GB"
+    refused([*command, "cohort.patients=100000000"], [arithmetic], here, capsys)
 
 
 def test_a_new_folder_is_made_only_once_there_is_something_to_put_in_it(

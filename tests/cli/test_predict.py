@@ -100,3 +100,32 @@ def test_a_word_for_a_gap_can_be_named(home: Path, rows: Path, monkeypatch: pyte
     table.to_csv(file, index=False, na_rep="?")
     assert fedtrial(monkeypatch, home, file) == 2
     assert fedtrial(monkeypatch, home, file, "--missing", "?") == 0
+
+
+def test_a_new_file_is_read_as_the_table_of_the_run_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Comment lines, a title, semicolons, decimal commas and days: no option says so."""
+    rows = [f"{'AB'[i % 2]};{i % 7},5;201{i % 10}-03-01;{'?' if i % 9 == 0 else i};{i // 2 % 2}" for i in range(80)]
+    text = "\n".join(["A title", "# from the registry", "site;x;seen;z;sick", *rows]) + "\n"
+    (tmp_path / "a.csv").write_text(text)
+    words = ["cohort=tabular", f"cohort.path={tmp_path}/a.csv", "cohort.site=site", "cohort.label=sick"]
+    words += ["cohort.separator=';'", "cohort.comment='#'", "cohort.skip=1", "cohort.decimal=','"]
+    words += ["cohort.dates=[seen]", "cohort.missing_marks=['?']", "task=classify", "partition=natural", "rounds=2"]
+    made = rehearse(experiment([*words, "evaluation.predictions=last"]))
+    home, out = write(made, tmp_path / "runs"), tmp_path / "out.csv"
+    assert fedtrial(monkeypatch, home, tmp_path / "a.csv", "--out", out) == 0
+    assert made.predictions is not None
+    scores = pd.read_csv(out)["probability"]
+    assert set(made.predictions.numbers["probability"].round(6)) <= set(scores.round(6))
+    plain = tmp_path / "plain.csv"
+    plain.write_text("site,x,seen,z\n" + "".join(f"A,{i % 7}.5,201{i % 10}-03-01,{i}\n" for i in range(1, 9)))
+    options = ("--separator", ",", "--comment", "", "--skip", 0, "--decimal", ".", "--out", out, "--overwrite")
+    assert fedtrial(monkeypatch, home, plain, *options) == 0
+    assert pd.read_csv(out)["probability"].round(6).tolist() == scores[1:9].round(6).tolist()
+    capsys.readouterr()
+    assert fedtrial(monkeypatch, home, plain, "--separator", ",", "--decimal", ",") == 2
+    assert "--decimal ',': allowed . or ," in capsys.readouterr().err
+    (tmp_path / "a.csv").write_text(text.replace("2013-03-01", "March"))
+    assert fedtrial(monkeypatch, home, tmp_path / "a.csv") == 2
+    assert "line 7, column 'seen': 'March'" in capsys.readouterr().err

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from sim.checks import Refused
-from sim.cli.predict import new_rows
+from sim.cli.predict import Written, new_rows
 from sim.cohort.calibrated.source import Calibrated
 from sim.cohort.clinical.conform import write
 from sim.cohort.clinical.source import Clinical
@@ -126,7 +126,7 @@ def test_a_cohort_that_was_written_to_a_file_is_encoded_alike(name: str, suffix:
     columns = list(cohort.predictors["survival"])
     encoder, file = Encoder.of(cohort.table, columns), tmp_path / f"rows{suffix}"
     cohort.table.to_csv(file, index=False) if suffix == ".csv" else cohort.table.to_parquet(file)
-    made = NewRows(new_rows(file, ",", ()).table).conform(encoder)
+    made = NewRows(new_rows(file, Written()).table).conform(encoder)
     for (mine, values), (other, wanted) in zip(encoder.encode(made), encoder.encode(cohort.table), strict=True):
         assert mine == other
         np.testing.assert_allclose(values.astype(float), wanted.astype(float), rtol=1e-12)

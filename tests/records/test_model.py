@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from sim.checks import Refused
-from sim.cli.predict import new_rows
+from sim.cli.predict import Written, new_rows
 from sim.cohort.new_rows import NewRows
 from sim.cohort.outcomes import SPLITS
 from sim.config.compose import experiment
@@ -104,7 +104,7 @@ def test_the_saved_model_gives_the_scores_that_the_run_had(settings: list[str], 
     for site, own in rows.groupby("at", sort=False) if each else [("", rows)]:
         file = tmp_path / f"rows{suffix}"
         own.to_csv(file, index=False) if suffix == ".csv" else own.to_parquet(file)
-        found = predict(home, new_rows(file, ",", ()), str(site))
+        found = predict(home, new_rows(file, Written()), str(site))
         assert found["patient"].astype(str).tolist() == own["patient"].astype(str).tolist()
         wanted = kept[(rows["at"] == site).to_numpy()] if each else kept
         np.testing.assert_allclose(found[names], wanted[names], rtol=1e-6, atol=1e-6)

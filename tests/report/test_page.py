@@ -13,10 +13,11 @@ from rich.console import Console
 
 from sim.checks import Refused
 from sim.records.store import together
+from sim.report.lost_runs import lost_runs
 from sim.report.page import csv, write_report
 from sim.report.settings_diff import differing
 from sim.report.tables import print_summary, summary
-from sim.study.results import StudyRecords
+from sim.study.results import ABSENT, StudyRecords
 from tests.report.known_study import study
 
 
@@ -66,6 +67,25 @@ def test_names_are_escaped_and_cells_are_no_formulas(tmp_path: Path) -> None:
     assert "&lt;script&gt;" in text
     assert "'=1+1" in (tmp_path / "summary.csv").read_text()
     assert "'=HYPERLINK" in (tmp_path / "sites.csv").read_text()
+
+
+def test_runs_in_no_mean_are_named_beside_the_answer_and_marked_in_the_tables(tmp_path: Path) -> None:
+    """FedProx diverges with seed 2 in both scenarios; its seed 1 in the severe one is not there."""
+    known = study(scenarios=("mild", "severe"))
+    gone = known.runs["run"] == "severeFedProx-1"
+    absent = known.runs.loc[gone, list(ABSENT)]
+    records = replace(known, runs=known.runs[~gone], absent=absent, why={"mildFedProx-2": "diverged in round 3"})
+    lost = lost_runs(records)
+    assert [(one.scenario, one.count, one.reason) for one in lost] == [
+        ("mild", "1 of 3 (seed 2)", "diverged in round 3"),
+        ("severe", "1 of 3 (seed 2)", "diverged"),
+        ("severe", "1 of 3 (seed 1)", "not there yet"),
+    ]
+    text = write_report(records, tmp_path).read_text()
+    assert text.index("3 of 24 runs are in no mean") < text.index("Methods compared")
+    assert "<td>1 of 3</td>" in text
+    assert "FedProx, 1 of 3 runs" in text
+    assert "in no mean" not in write_report(study(dead=("", 0)), tmp_path / "whole").read_text()
 
 
 def test_csv_leaves_numbers_alone() -> None:

@@ -139,3 +139,18 @@ def test_a_run_that_dies_is_one_reason_and_not_the_end(tmp_path: Path, monkeypat
     assert ended[run_id(one)].startswith("MemoryError: no room. Run it alone")
     assert ended[run_id(other)] == ""
     assert [path.name for path in tmp_path.iterdir()] == [run_id(other)]
+
+
+def test_what_gives_the_outcome_away_is_told_once_before_the_first_round(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [f"{'AB'[i % 2]},{i % 7},{i // 2 % 2 + i % 3 / 9},{i // 2 % 2}" for i in range(80)]
+    (here / "a.csv").write_text("\n".join(["site,x,after,sick", *rows]) + "\n")
+    words = ["cohort=tabular", "cohort.path=a.csv", "cohort.site=site", "cohort.label=sick", "task=classify"]
+    words += ["partition=natural", "partition.min_events=0"]
+    checked([("", experiment([*words, f"seed={seed}"])) for seed in (1, 2)])
+    told = capsys.readouterr().err
+    assert told.count("May give outcome label away: after (AUROC 1.000)") == 1
+    assert "set 'task.without=[after]'" in told
+    checked([("", experiment([*words, "task.without=[after]"]))])
+    assert not capsys.readouterr().err

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from sim.assets import root
@@ -16,7 +17,7 @@ from sim.report.tables import summary
 from sim.run.run import rehearse
 from sim.run.sweep import run_all
 from sim.study.cells import index, study_cells
-from sim.study.resamples import resamples
+from sim.study.resamples import DRAWS, drawn, resamples
 from sim.study.results import overlaps, read_study
 from sim.study.study import Study, load, with_overrides
 from tests.toy import FED_HEART, SMALL
@@ -195,6 +196,36 @@ def test_with_one_split_test_patients_are_resampled_where_predictions_are_kept(t
     assert found.mean().to_numpy() == pytest.approx(truth["value"].to_numpy(), abs=0.02)
     assert found.std().to_numpy() == pytest.approx(error.to_numpy(), rel=0.25, abs=1e-6)
     assert resamples(fixed, home, "loss") is None
+
+
+def test_a_patient_is_drawn_with_all_rows() -> None:
+    """Copies of a row add nothing: the spread of a mean is that of the patients, not of the rows."""
+    random = np.random.Generator(np.random.PCG64(1))
+    patient = random.permutation(np.repeat(np.arange(50), 4))
+    row, draw = drawn(patient, random)
+    times = np.zeros((DRAWS, 50), dtype=int)
+    np.add.at(times, (draw, patient[row]), 1)
+    assert (times % 4 == 0).all()  # whoever is drawn comes with four rows
+    assert (times.sum(1) == 200).all()
+    single, draws = drawn(np.arange(50), np.random.Generator(np.random.PCG64(2)))
+    again = np.random.Generator(np.random.PCG64(2)).integers(0, 50, (DRAWS, 50))
+    assert (single == again.ravel()).all()  # with a row each, the rows are drawn as they always were
+    assert (draws == np.repeat(np.arange(DRAWS), 50)).all()
+
+
+def test_predictions_say_whose_they_are_where_patients_have_several_rows(tmp_path: Path) -> None:
+    rows = [f"p{i // 2},{'AB'[i // 2 % 2]},{i % 7},{i // 4 % 2}" for i in range(160)]
+    (tmp_path / "a.csv").write_text("\n".join(["who,site,x,sick", *rows]) + "\n")
+    words = ["cohort=tabular", f"cohort.path={tmp_path}/a.csv", "cohort.site=site", "cohort.label=sick"]
+    words += ["task=classify", "partition=natural", "rounds=1", "evaluation.predictions=last"]
+    for patient, some in (["cohort.patient=who"], True), (["cohort.drop=[who]"], False):
+        made = rehearse(experiment([*words, *patient]))
+        assert made.predictions is not None
+        numbers = made.predictions.numbers.get("patient")
+        assert (numbers is not None) == some
+        if numbers is not None:
+            site = made.predictions.words["site"][0]
+            assert set(pd.Series(site).groupby(numbers).size()) == {2}  # a patient is on one side with both rows
 
 
 def test_a_change_to_what_a_dial_turns_is_refused() -> None:

@@ -1,7 +1,9 @@
 """Study files as people write them: labels are words, and what is wrong is told before the first run."""
 
 import json
+import os
 import shutil
+import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -115,6 +117,11 @@ def test_a_cell_that_only_training_can_break_does_not_stop_the_others(
     content = json.loads((folder / "study.json").read_text())
     assert list(content["failed"].values())[0].startswith("The pooled model did not converge")
     assert "3 of 4 are there; Pooled, seed 0 failed" in read_study(folder).provenance["missing"]
+    page = (folder / "index.html").read_text()
+    top = page[: page.index("Methods compared")]
+    assert "1 of 4 runs are in no mean" in top
+    assert "1 of 1 (seed 0)" in top
+    assert "failed: The pooled model did not converge" in top
 
 
 def test_a_page_is_made_of_the_runs_that_are_there(
@@ -129,4 +136,35 @@ def test_a_page_is_made_of_the_runs_that_are_there(
     capsys.readouterr()
     assert fedtrial("report", "out/mine") == 0
     assert "Runs: 9 of 10 are there; 1 not there yet." in capsys.readouterr().out
-    assert "9 of 10 are there" in (folder / "index.html").read_text()
+    page = (folder / "index.html").read_text()
+    assert "9 of 10 are there" in page
+    assert "not there yet" in page[: page.index("Methods compared")]
+    assert '<th scope="row">Other, 1 of 2 runs</th>' in page
+
+
+@pytest.mark.parametrize("at", ["sim.cli.study.publish", "sim.report.publish.sync"])
+def test_a_study_that_is_killed_before_its_page_is_whole_ends_as_if_it_had_not_been(
+    at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed with study.json in place and the page still to come, or with files of the page in a draft."""
+    monkeypatch.chdir(tmp_path)
+    path = written(tmp_path, HEAD + SMALL + "methods: {FedAvg: []}\n")
+    words = ["study", path, "--workers", "1"]
+
+    module, _, name = at.rpartition(".")
+    kill = f"import os, sys, {module} as at; at.{name} = lambda *rest: os._exit(9)"
+    command = f"{kill}; from sim.cli.main import main; sys.argv = {['fedtrial', *words, 'results.dir=out']}; main()"
+    assert subprocess.run([sys.executable, "-c", command], capture_output=True).returncode == 9
+    folder = tmp_path / "out" / "mine"
+    assert (folder / "study.json").exists()
+    assert not (folder / "index.html").exists()
+    for draft in folder.glob(".report-*"):
+        os.utime(draft, (0, 0))
+    assert fedtrial(*words, "results.dir=out") == 0
+    assert not list(folder.glob(".*"))
+    shutil.move(tmp_path / "out", tmp_path / "first")
+    for run in (tmp_path / "first" / "mine").glob("*/run.json"):  # the same runs, and a study that nobody killed
+        shutil.copytree(run.parent, folder / run.parent.name)
+    assert fedtrial(*words, "results.dir=out") == 0
+    for name in ("index.html", "study.json", "summary.csv"):
+        assert (folder / name).read_bytes() == (tmp_path / "first" / "mine" / name).read_bytes()

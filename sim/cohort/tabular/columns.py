@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sim.checks import brief
 from sim.cohort.encode import HUGE
 from sim.cohort.tabular.rule import GRAMMAR, Rule
-from sim.cohort.tabular.sheet import Sheet
+from sim.cohort.tabular.sheet import Sheet, with_points
 
 # Not "01": a code with a leading zero is a name. Not 16 digits: above 2**53 two codes could become one number.
 PLAIN_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,6})?")
@@ -18,13 +18,18 @@ ISO_DAY = r"^(\d{4}-\d{2}-\d{2})(?:[T ].*)?$"
 
 
 def read_numbers(sheet: Sheet, column: str) -> NDArray[np.float64]:
-    """A column as numbers, NaN where a cell is empty or is none; float [R].
+    """A column as numbers, NaN where a cell is empty or is none; float [R]."""
+    return numbers_of(sheet.cells[column], sheet.decimal)
+
+
+def numbers_of(text: pd.Series, decimal: str) -> NDArray[np.float64]:
+    """Cells as numbers, NaN where one is empty or is none; text [R] -> float [R].
 
     Where the decimal mark is a comma, a cell with a point is none: it may be a thousands separator.
     """
-    points = sheet.with_points(column)
-    if sheet.decimal != ".":
-        points = points.where(~sheet.cells[column].str.contains(".", regex=False), "")
+    points = with_points(text, decimal)
+    if decimal != ".":
+        points = points.where(~text.str.contains(".", regex=False), "")
     return np.asarray(pd.to_numeric(points, errors="coerce"), dtype=np.float64)
 
 
@@ -48,9 +53,15 @@ def number(sheet: Sheet, column: str, remedy: str) -> NDArray[np.float64]:
 def date_days(sheet: Sheet, column: str) -> NDArray[np.float64]:
     """A column of days as days since 1970-01-01, NaN where not recorded; float [R]. The day is taken as written."""
     text = sheet.cells[column]
-    day = pd.to_datetime(text.str.extract(ISO_DAY, expand=False), format="%Y-%m-%d", errors="coerce")
-    wrong = (day.isna() & (text != "")).to_numpy()
+    days = days_of(text)
+    wrong = np.isnan(days) & (text != "").to_numpy()
     sheet.refuse_first(column, wrong, "is no day", "Write days as 2015-12-31, or leave the cell empty.")
+    return days
+
+
+def days_of(text: pd.Series) -> NDArray[np.float64]:
+    """Cells as days since 1970-01-01, NaN where one is empty or is none; text [R] -> float [R]."""
+    day = pd.to_datetime(text.str.extract(ISO_DAY, expand=False), format="%Y-%m-%d", errors="coerce")
     days = (day - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=1)
     return np.asarray(days.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
 

@@ -55,10 +55,10 @@ def numbers_patients(series: pd.Series, name: str) -> bool:
     return bool(counted) or NAMED_ID.fullmatch(name) is not None
 
 
-def giveaways(table: pd.DataFrame, outcomes: Mapping[str, Outcome], columns: Sequence[str]) -> str:
-    """Columns that alone all but tell an outcome, each with how well; "" if there are none."""
+def giveaways(table: pd.DataFrame, outcomes: Mapping[str, Outcome], columns: Sequence[str]) -> dict[str, str]:
+    """Columns that alone all but tell an outcome, each with how well."""
     if len(table) < FEWEST:
-        return ""
+        return {}
     told = {}
     answers = table[[name for name in ANSWERS if name in table]]  # few columns, as rows are chosen again and again
     for column in columns:
@@ -67,6 +67,11 @@ def giveaways(table: pd.DataFrame, outcomes: Mapping[str, Outcome], columns: Seq
         said = [tells(series[known], answers[known], one) for one in outcomes.values()] if known.sum() >= FEWEST else []
         if any(said):
             told[column] = next(filter(None, said))
+    return told
+
+
+def in_words(told: Mapping[str, str]) -> str:
+    """The first columns of `giveaways` with how well each tells, and how many more."""
     more = f" and {len(told) - MOST_SHOWN} more" if len(told) > MOST_SHOWN else ""
     return ", ".join(f"{column} ({words})" for column, words in list(told.items())[:MOST_SHOWN]) + more
 

@@ -35,10 +35,7 @@ class Sheet:
 
     def with_points(self, column: str) -> pd.Series:
         """Cells of a column, numbers with a decimal point; text [R]."""
-        text = self.cells[column]
-        if self.decimal == ".":
-            return text
-        return text.where(~text.str.fullmatch(COMMA_NUMBER), text.str.replace(",", ".", regex=False))
+        return with_points(self.cells[column], self.decimal)
 
     def filter(self, chosen: NDArray[np.bool_]) -> "Sheet":
         """The rows where `chosen`, bool [R], is true; they keep their row numbers."""
@@ -65,6 +62,13 @@ class Sheet:
                 "(the first row is 0): "
                 f"{brief(self.cells[column].iloc[at])} {why}. {remedy}"
             )
+
+
+def with_points(text: pd.Series, decimal: str) -> pd.Series:
+    """Cells in which numbers have a decimal point; text [R]."""
+    if decimal == ".":
+        return text
+    return text.where(~text.str.fullmatch(COMMA_NUMBER), text.str.replace(",", ".", regex=False))
 
 
 def concatenate(files: Mapping[str, TextFile], used: Callable[[str], bool] = bool) -> Sheet:

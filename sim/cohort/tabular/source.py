@@ -20,7 +20,7 @@ from sim.cohort.tabular.advice import refuse_text
 from sim.cohort.tabular.columns import category, date_days, number
 from sim.cohort.tabular.files import existing, matching_files
 from sim.cohort.tabular.form import ROW_NAMES, Form
-from sim.cohort.tabular.giveaway import giveaways, refuse_ids
+from sim.cohort.tabular.giveaway import giveaways, in_words, refuse_ids
 from sim.cohort.tabular.outcomes import Unit, ZeroTime, classes, event, label, time_days, zero_times
 from sim.cohort.tabular.patients import NAMELESS, counts, name_patients
 from sim.cohort.tabular.predictors import choose_predictors
@@ -148,7 +148,7 @@ class Tabular(Source):
         split = "split" if self.split else None
         by_outcome = dict.fromkeys(outcomes, tuple(predictors))
         notes = {"origin": self.origin, **counts(whole, kept, table["patient"].to_numpy(dtype=str), bool(self.patient))}
-        notes[GIVEAWAY] = giveaways(table, outcomes, predictors) or "none"
+        notes[GIVEAWAY] = in_words(giveaways(table, outcomes, predictors)) or "none"
         return Cohort(self.name, table, outcomes, by_outcome, split=split, notes=notes)
 
     def readable(self, sheet: Sheet, predictors: list[str]) -> list[str]:

@@ -1,0 +1,63 @@
+"""Draft folders: what is written under a hidden name and renamed once it is whole; those of killed writers are swept.
+
+A writer holds a lock on its draft, which the kernel lets go of when it dies, however it dies. As a file system between
+machines need not pass locks on, a draft's name says on which machine it was made.
+"""
+
+import fcntl
+import hashlib
+import os
+import platform
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+REPORT = "report"  # name of the draft of a page; that of a run is its id
+DRAFT = re.compile(rf"\.(?:{REPORT}|[0-9a-f]{{12}})-(?:([0-9a-f]{{6}})-)?\w{{8}}")
+NEW = 2.0  # seconds within which a draft need not be locked yet
+OLD = 3600.0  # seconds after which a draft of another machine is taken for abandoned
+
+
+def machine() -> str:
+    """Six letters that stand for this machine."""
+    return hashlib.blake2b(platform.node().encode(), digest_size=3).hexdigest()
+
+
+@contextmanager
+def draft(folder: Path, name: str) -> Iterator[Path]:
+    """A new hidden folder in `folder`, removed afterwards unless it was renamed."""
+    made = Path(tempfile.mkdtemp(prefix=f".{name}-{machine()}-", dir=folder))
+    handle = os.open(made, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks: nobody can take one to sweep it either
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+        os.close(handle)
+
+
+def sweep_drafts(folder: Path) -> None:
+    """Remove the drafts in `folder` whose writers are gone."""
+    if not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        found = DRAFT.fullmatch(path.name)
+        if found and path.is_dir() and not path.is_symlink():
+            with suppress(OSError):  # another process sweeps too, or the file system has no locks
+                if time.time() - path.stat().st_mtime > (NEW if found[1] == machine() else OLD):
+                    remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a draft that nobody holds; OSError if somebody does."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(path, ignore_errors=True)
+    finally:
+        os.close(handle)

@@ -1,0 +1,45 @@
+"""Runs of a study that are in no mean, because they diverged, failed or are not there yet, told beside the answer."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from sim.study.results import StudyRecords
+
+SEEDS = 10  # that are listed
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Runs of one method in one scenario that were lost in the same way."""
+
+    method: str
+    scenario: str
+    asked: int  # runs of the method in the scenario
+    seeds: tuple[int, ...]  # of the runs that are lost
+    reason: str
+
+    @property
+    def count(self) -> str:
+        """How many runs of those asked for, and their seeds."""
+        more = ", ..." if len(self.seeds) > SEEDS else ""
+        words = ", ".join(map(str, self.seeds[:SEEDS])) + more
+        return f"{len(self.seeds)} of {self.asked} (seed{'' if len(self.seeds) == 1 else 's'} {words})"
+
+
+def lost_runs(records: StudyRecords) -> list[Lost]:
+    """The runs that are in no mean, by scenario and method in the order of the study, and by reason."""
+    diverged = records.runs[records.runs["status"] != "done"]
+    gone = diverged.assign(reason=[records.why.get(run, "diverged") for run in diverged["run"]])
+    absent = records.absent
+    failed = [f"failed: {records.why[run]}" if run in records.why else "not there yet" for run in absent["run"]]
+    every = pd.concat([records.runs, absent])
+    asked = every.groupby(["scenario", "method"]).size()
+    lost = pd.concat([gone, absent.assign(reason=failed)])
+    parts: dict[tuple[str, str, str], list[int]] = {}
+    for scenario, method, reason, seed in lost[["scenario", "method", "reason", "seed"]].itertuples(index=False):
+        parts.setdefault((scenario, method, reason), []).append(int(seed))
+    return [
+        Lost(method, scenario, int(asked[(scenario, method)]), tuple(sorted(seeds)), reason)
+        for (scenario, method, reason), seeds in parts.items()
+    ]
