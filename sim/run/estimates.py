@@ -45,9 +45,7 @@ def in_recorded_units(found: Estimates, federation: Federation) -> Json:
         }
         for at, name in enumerate(found.names)
     ]
-    plain = [
-        {key: number(part) if isinstance(part, np.floating) else part for key, part in row.items()} for row in rows
-    ]
+    plain = [{key: plain_number(part) for key, part in row.items()} for row in rows]
     return {
         "level": LEVEL,
         "unit": "recorded" if common else "site's standard deviation",
