@@ -10,6 +10,7 @@ from sim.config.experiment import Experiment
 from sim.engine.references import REFERENCES
 from sim.study.results import index_digest
 from sim.study.study import REFERENCE_LABELS, Study
+from sim.study.tuning import candidates
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,13 @@ class Cell:
     reference: str  # "" | "local" | "pooled" | "oracle"
     scenario: str
     experiment: Experiment
+    tuned: str = ""  # values of the settings that the study tunes
 
     @property
     def name(self) -> str:
         """What a message calls it."""
         scenario = f", scenario {self.scenario}" if self.scenario else ""
-        return f"{self.method}{scenario}, seed {self.experiment.seed}"
+        return f"{self.method}{scenario}{self.tuned and f', {self.tuned}'}, seed {self.experiment.seed}"
 
 
 def study_cells(study: Study, extra: Sequence[str] = ()) -> list[Cell]:
@@ -33,17 +35,21 @@ def study_cells(study: Study, extra: Sequence[str] = ()) -> list[Cell]:
 
     `extra` are overrides for all of them. Refuses what is wrong in any cell before the first one runs.
     """
-    each = len(study.all_scenarios) * (len(study.methods) + len(REFERENCE_LABELS))
+    tried = sum(len(candidates(study.tune, chosen)) for chosen in study.methods.values())
+    each = len(study.all_scenarios) * (tried + len(REFERENCE_LABELS))
     if study.seeds * each > MOST_RUNS:
+        values = f" with {tried} settings to try" if study.tune else ""
         raise Refused(
-            f"{study.name}: seeds={study.seeds} x {len(study.all_scenarios)} scenarios x {len(study.methods)} methods "
-            f"and {len(REFERENCE_LABELS)} references = {study.seeds * each:,} runs: allowed {MOST_RUNS:,}."
+            f"{study.name}: seeds={study.seeds} x {len(study.all_scenarios)} scenarios x {len(study.methods)} methods"
+            f"{values} and {len(REFERENCE_LABELS)} references = {study.seeds * each:,} runs: allowed {MOST_RUNS:,}."
         )
     made = []
     for scenario, overrides in study.all_scenarios.items():
         shared = [*study.overrides, *overrides, *extra]
         for label, chosen in study.methods.items():
-            made.append([Cell(label, "", scenario, run) for run in seeded([*shared, *chosen], study.seeds)])
+            for words in candidates(study.tune, chosen):
+                runs = seeded([*shared, *words, *chosen], study.seeds)
+                made.append([Cell(label, "", scenario, run, " ".join(words)) for run in runs])
         plain = seeded(shared, study.seeds)
         for reference, label in REFERENCE_LABELS.items():
             if reference != "oracle" or plain[0].cohort.knows_truth(plain[0].task.kind):
@@ -66,6 +72,7 @@ def index(
             "reference": cell.reference,
             "scenario": cell.scenario,
             "seed": cell.experiment.seed,
+            "tuned": cell.tuned,
         }
         for cell, run in zip(cells, runs, strict=True)
     ]

@@ -15,6 +15,7 @@ from sim.records.store import Run, read, together
 from sim.study.dial import Dial
 from sim.study.resamples import resamples
 from sim.study.study import Study
+from sim.study.tuning import choose, final_loss, in_words
 
 INDEX = "study.json"
 RUNS = ("run", "method", "reference", "scenario", "seed", "status", "folder")
@@ -82,7 +83,11 @@ def read_study(folder: Path) -> StudyRecords:
         raise Refused(f"{folder / INDEX}: damaged ({error}). Run the study again; finished runs stay.") from None
     every = pd.DataFrame(content["runs"])
     listing = there(folder, every)
-    runs = [test_rows(read(folder / name), study.metric) for name in listing["run"].unique()]
+    found = {name: test_rows(read(folder / name), study.metric) for name in listing["run"].unique()}
+    if study.tune:
+        every = choose(every, {name: final_loss(run) for name, run in found.items()})
+        listing = there(folder, every)
+    runs = [found[name] for name in listing["run"].unique()]
     status = {run.id: "done" if run.info["status"] == "done" else "diverged" for run in runs}
     listing["status"] = listing["run"].map(status)
     listing["folder"] = listing["run"]
@@ -100,6 +105,7 @@ def read_study(folder: Path) -> StudyRecords:
         provenance={
             "command": content["command"],
             **absent(every, listing, failed),
+            **({"tuned": in_words(study.tune)} if study.tune else {}),
             "commit": first["commit"],
             "code": ", ".join(sorted({run.info["code"] for run in runs})),
             "versions": ", ".join(f"{name} {number}" for name, number in first["versions"].items()),

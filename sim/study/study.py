@@ -14,6 +14,7 @@ from sim.config.yaml_words import read_yaml
 from sim.files import expanded
 from sim.metrics import METRICS
 from sim.study.dial import Dial, dial_scenarios
+from sim.study.tuning import refuse_tuning
 from sim.text import visible
 
 MOST_SEEDS = 10_000
@@ -36,6 +37,7 @@ class Study:
     dials: list[Dial] = field(default_factory=list)  # every value of every dial is a scenario too
     margin: float = 0.01  # the target is the pooled model's metric less this
     published: dict[str, float] = field(default_factory=dict)  # label -> value of the metric elsewhere
+    tune: dict[str, list[Any]] = field(default_factory=dict)  # setting -> values that every method is tried with
 
     def __post_init__(self) -> None:
         for key, word in (("name", self.name), ("question", self.question), ("metric", self.metric)):
@@ -56,6 +58,7 @@ class Study:
                 raise TypeError(f"{key}: {brief(number)} is no number")
             if not math.isfinite(number):
                 raise Refused(f"{self.name}: {key}={number}: allowed a finite number.")
+        refuse_tuning(self.tune)
         one_of(f"{self.name}: metric", self.metric, METRICS)
         within(f"{self.name}: seeds", self.seeds, 1, MOST_SEEDS)
         within(f"{self.name}: margin", self.margin, 0)
@@ -95,7 +98,7 @@ class Study:
     def chosen_settings(self) -> set[str]:
         """Keys of the settings that methods, scenarios and dials choose, and the groups that these are in."""
         chosen = [*self.methods.values(), *self.all_scenarios.values()]
-        keys = {word.lstrip("+~").split("=")[0] for words in chosen for word in words}
+        keys = {word.lstrip("+~").split("=")[0] for words in chosen for word in words} | set(self.tune)
         return keys | {key.split(".")[0] for key in keys}
 
 

@@ -1,0 +1,59 @@
+"""Tuning: every method of a study is run with the same values of some settings, and judged with those that suit it.
+
+The values are chosen per method and scenario by the mean validation loss over seeds; test patients have no part in it.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+from sim.checks import Refused, brief
+from sim.records.store import Run
+
+Tune = Mapping[str, Sequence[object]]  # setting -> values
+
+
+def refuse_tuning(tune: object) -> None:
+    """Refuse what is no mapping of settings to two values or more."""
+    if not isinstance(tune, dict):
+        raise TypeError(f"tune: {brief(tune)} is no mapping of settings to values")
+    for setting, values in tune.items():
+        if not isinstance(setting, str) or "=" in setting:
+            raise TypeError(f"tune: {brief(setting)} is no key of a setting, such as local.lr")
+        if not isinstance(values, list) or len(values) < 2:
+            raise Refused(f"tune: {setting}: {brief(values)} gives nothing to choose from. List at least two values.")
+
+
+def candidates(tune: Tune, own: Sequence[str]) -> list[list[str]]:
+    """Settings to try for a method, `key=value` each; keys that the method sets itself stay as it has them."""
+    fixed = {word.lstrip("+~").split("=")[0] for word in own}
+    keys = [key for key in tune if key not in fixed]
+    tried = product(*(tune[key] for key in keys))
+    return [[f"{key}={value}" for key, value in zip(keys, values, strict=True)] for values in tried]
+
+
+def final_loss(run: Run) -> float:
+    """Validation loss of the models that a run ends with; infinite where it diverged or has none."""
+    if run.info["status"] != "done" or run.rounds.empty:
+        return np.inf
+    loss = float(run.rounds["loss"].iloc[-1])
+    return np.inf if np.isnan(loss) else loss
+
+
+def choose(every: pd.DataFrame, losses: Mapping[str, float]) -> pd.DataFrame:
+    """The cells with the values of least mean loss, for each method and scenario; losses of the runs that are there.
+
+    Ties, and methods of which nothing is there yet, take the values that stand first.
+    """
+    keys = ["scenario", "method", "tuned"]
+    mean = every.assign(loss=every["run"].map(losses)).groupby(keys, sort=False)["loss"].mean().fillna(np.inf)
+    best = mean.reset_index().sort_values("loss", kind="stable").drop_duplicates(["scenario", "method"])
+    return every[every.set_index(keys).index.isin(best.set_index(keys).index)].reset_index(drop=True)
+
+
+def in_words(tune: Tune) -> str:
+    """What was tuned, for the page."""
+    values = "; ".join(f"{key} of {', '.join(map(str, given))}" for key, given in tune.items())
+    return f"{values}, for each method and scenario, by the mean validation loss over seeds"
