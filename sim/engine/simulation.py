@@ -155,13 +155,11 @@ class Simulation:
 
     def weights(self, state: State) -> Floats:
         """Weight of every site in the mean of the next round, [S]; an external site has none."""
-        members = self.federation.members
-        base = torch.from_numpy(self.federation.rows[members]).double()
+        rows = self.federation.rows
+        base = torch.from_numpy(rows).double()
         if self.roles.weighting is Weighting.sites:
-            base = torch.ones_like(base)
-        weights: NDArray[np.float64] = np.zeros(len(self.federation.sites))
-        weights[members] = self.roles.algorithm.weights(base, state).numpy()
-        return weights
+            base = (base > 0).double()
+        return np.where(rows > 0, self.roles.algorithm.weights(base, state).numpy(), 0.0)
 
     def standing(self, start: Tensor | None = None) -> Standing:
         """Before the first round, from the task's own start or `start` [P]."""

@@ -1,5 +1,7 @@
 """The contract of an algorithm, hook by hook."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -61,9 +63,13 @@ def of_algorithm(entry: type[Algorithm], dtype: torch.dtype) -> None:
     shaped(f"{name}.weights", weights, (S,), torch.float64)
     if bool((weights < 0).any()):
         raise Broken(f"{name}.weights is negative.")
+    if made.whole_uploads:
+        factors = asked(f"{name}.weigh", made.weigh, replace(heard(made, dtype), mean={}), held)
+        shaped(f"{name}.weigh", factors, (M,), torch.float64)
     step, new = asked(f"{name}.server", made.server, heard(made, dtype), held)
     shaped(f"step of {name}.server", step, (P,), dtype)
     named(f"state of {name}.server", new, entry.server_state, SERVER, dtype)
+    shaped(f"{name}.deployed", asked(f"{name}.deployed", made.deployed, normal(5, P, dtype=dtype), held), (P,), dtype)
 
 
 def corrected(what: str, given: object, sites: int, dtype: torch.dtype) -> Correction:
