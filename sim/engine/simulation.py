@@ -17,6 +17,7 @@ from sim.engine.worker import Job
 from sim.federation.federation import Federation
 from sim.local.settings import Training
 from sim.local.tier import Choice, choose
+from sim.methods.algorithms.grouped import Grouped
 from sim.methods.contract import State, Weighting
 from sim.methods.roles import Roles
 from sim.methods.systems.base import Losses, Profile, Tick
@@ -110,9 +111,30 @@ class Simulation:
     @property
     def job(self) -> Job:
         """What the executor's processes need; refuses what cannot fit into memory."""
-        made = Job(self.federation, self.task, self.roles, self.training, self.choice, self.private, SCORED, self.seed)
+        made = Job(
+            self.federation,
+            self.task,
+            self.roles,
+            self.training,
+            self.choice,
+            self.private,
+            SCORED,
+            self.seed,
+            self.codes,
+        )
         made.refuse_too_large()
         return made
+
+    @cached_property
+    def codes(self) -> NDArray[np.int8] | None:
+        """Group of every row [R] for an algorithm that knows of groups; refuses tasks and columns that have none."""
+        algorithm, federation = self.roles.algorithm, self.federation
+        if not isinstance(algorithm, Grouped):
+            return None
+        algorithm.refuse_task(self.task)
+        train = np.zeros(len(federation.x), dtype=bool)
+        train[federation.held("train")[0]] = True
+        return algorithm.codes(federation.groups, self.task.events(federation.y), train)
 
     @cached_property
     def private(self) -> Tensor:

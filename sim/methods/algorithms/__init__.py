@@ -2,8 +2,10 @@
 
 from sim.methods.algorithms.afl import AFL
 from sim.methods.algorithms.base import Algorithm
+from sim.methods.algorithms.fairfed import FairFed
 from sim.methods.algorithms.feddgga import FedDGGA
 from sim.methods.algorithms.feddyn import FedDyn
+from sim.methods.algorithms.fedfb import FedFB
 from sim.methods.algorithms.fedmgda import FedMGDA
 from sim.methods.algorithms.fednova import FedNova
 from sim.methods.algorithms.fedprox import FedProx
@@ -28,4 +30,6 @@ ALGORITHMS: dict[str, type[Algorithm]] = {
     "fedmgda": FedMGDA,
     "feddgga": FedDGGA,
     "lossparity": LossParity,
+    "fairfed": FairFed,
+    "fedfb": FedFB,
 }
