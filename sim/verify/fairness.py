@@ -229,7 +229,7 @@ def of_lossparity() -> Checks:
 
     for lam in (0.05, 0.5):
         words = f"minimum of mean + {lam:g} variance"
-        yield ends(build(lam), scalar((1, 1), 0.02, 250), aim(lam), words, 1e-7)
+        yield ends(build(lam), scalar((1, 1), 0.05, 120), aim(lam), words, 1e-7)
     yield averages(build(0.0), spatial(15, 3, momentum=0.6), "lam 0 is FedAvg, bit for bit", 0.0)
 
 

@@ -11,10 +11,16 @@ from sim.methods.contract import Heard, Local, Message, State
 
 @dataclass
 class QFedAvg(Algorithm):
-    """Li et al., Fair Resource Allocation in Federated Learning, ICLR 2020, Algorithm 2 with L = 1 / lr.
+    """Minimises a sum of powers of the sites' losses, in which sites with a larger loss count more.
 
-    F_i is the loss of the downloaded model over all training rows of the site, before it trains. With q = 0 this is
-    FedAvg; the paper's sums weigh all sites alike, which is `weighting=sites`.
+    Source: Li, Sanjabi, Beirami, Smith, Fair Resource Allocation in Federated Learning, ICLR 2020, Algorithm 2.
+    Rule: `Delta w_i = L (x - w_i)` with `L = 1 / lr`, `Delta_i = F_i^q Delta w_i`,
+    `h_i = q F_i^(q - 1) |Delta w_i|^2 + L F_i^q`, `x <- x - sum Delta_i / sum h_i`; F_i is the loss of the downloaded
+    model over all training rows of the site, before it trains. The paper's sums are those of `weighting=sites`.
+    Values: q 0.001 to 15; 0 is FedAvg.
+    Pitfalls: FedLab adds up the losses of the last epoch's batches, so that F grows with their number; Flower takes the
+    loss that the client reports, mostly after training. L is an estimate: with many local steps `|Delta w|` grows and
+    the server's steps become small.
     """
 
     sends = {"delta": "P", "h": ""}
