@@ -26,6 +26,7 @@ def collect(
     roles, arrive = plan.roles, tick.arrive
     p = torch.from_numpy(weights[arrive] / weights[arrive].sum())
     each: Message = {}
+    share = float(weights[arrive].sum() / weights.sum())
     if not roles.whole:
         mean = average([upload.total for upload in uploads], float(weights[arrive].sum()), plan.dtype)
         place = np.argsort(np.concatenate([order.sites for order in orders]))
@@ -33,14 +34,17 @@ def collect(
             each[name] = torch.from_numpy(np.concatenate([upload.scalars[name] for upload in uploads])[place])
     else:
         sent = arrived(plan, crew, tick)
+        own = roles.algorithm.weigh(Heard(here.x, {}, sent, arrive, p, share), here.state)
         if roles.aggregator.whole:
             mean = roles.aggregator.combine(sent, p)
+        elif own is not p:
+            mean = {name: (own.double() @ part.double()).to(part.dtype) for name, part in sent.items()}
         else:
             late = orders if tick.arrive is tick.start else waited(plan, arrive, weights)
             totals = [totalled(sent, np.searchsorted(arrive, order.sites), order.weights) for order in late]
             mean = average(totals, float(weights[arrive].sum()), plan.dtype)
         each = sent
-    return Heard(here.x, mean, each, arrive, p, float(weights[arrive].sum() / weights.sum()))
+    return Heard(here.x, mean, each, arrive, p, share)
 
 
 def arrived(plan: Simulation, crew: Crew, tick: Tick) -> Message:

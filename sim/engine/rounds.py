@@ -56,7 +56,7 @@ def advance(plan: Simulation, crew: Crew, here: Standing, tick: Tick) -> tuple[S
     crew.memory.turn(tick.start)
     traffic = Round(
         number,
-        here.x,
+        roles.algorithm.deployed(here.x, here.state),
         seconds=tick.seconds,
         bytes_down=plan.profile.bytes_down * len(tick.asked),
         bytes_up=plan.profile.bytes_up * len(tick.arrive),
@@ -74,4 +74,5 @@ def advance(plan: Simulation, crew: Crew, here: Standing, tick: Tick) -> tuple[S
     if not np.isfinite(norm):
         raise Diverged(number)
     x = here.x + step
-    return replace(stood, x=x, state=state | uplink, optimiser=optimiser), replace(traffic, model=x, step_norm=norm)
+    model = roles.algorithm.deployed(x, state)
+    return replace(stood, x=x, state=state | uplink, optimiser=optimiser), replace(traffic, model=model, step_norm=norm)

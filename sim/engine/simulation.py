@@ -18,6 +18,7 @@ from sim.engine.worker import Job
 from sim.federation.federation import Federation
 from sim.local.settings import Training
 from sim.local.tier import Choice, choose
+from sim.methods.algorithms.grouped import Grouped
 from sim.methods.contract import State, Weighting
 from sim.methods.roles import Roles
 from sim.methods.systems.base import Losses, Profile, Tick
@@ -121,9 +122,30 @@ class Simulation:
     @property
     def job(self) -> Job:
         """What the executor's processes need; refuses what cannot fit into memory."""
-        made = Job(self.federation, self.task, self.roles, self.training, self.choice, self.private, SCORED, self.seed)
+        made = Job(
+            self.federation,
+            self.task,
+            self.roles,
+            self.training,
+            self.choice,
+            self.private,
+            SCORED,
+            self.seed,
+            self.codes,
+        )
         made.refuse_too_large()
         return made
+
+    @cached_property
+    def codes(self) -> NDArray[np.int8] | None:
+        """Group of every row [R] for an algorithm that knows of groups; refuses tasks and columns that have none."""
+        algorithm, federation = self.roles.algorithm, self.federation
+        if not isinstance(algorithm, Grouped):
+            return None
+        algorithm.refuse_task(self.task)
+        train = np.zeros(len(federation.x), dtype=bool)
+        train[federation.held("train")[0]] = True
+        return algorithm.codes(federation.groups, self.task.events(federation.y), train)
 
     @cached_property
     def private(self) -> Tensor:
@@ -166,13 +188,11 @@ class Simulation:
 
     def weights(self, state: State) -> Floats:
         """Weight of every site in the mean of the next round, [S]; an external site has none."""
-        members = self.federation.members
-        base = torch.from_numpy(self.federation.rows[members]).double()
+        rows = self.federation.rows
+        base = torch.from_numpy(rows).double()
         if self.roles.weighting is Weighting.sites:
-            base = torch.ones_like(base)
-        weights: NDArray[np.float64] = np.zeros(len(self.federation.sites))
-        weights[members] = self.roles.algorithm.weights(base, state).numpy()
-        return weights
+            base = (base > 0).double()
+        return np.where(rows > 0, self.roles.algorithm.weights(base, state).numpy(), 0.0)
 
     def standing(self, start: Tensor | None = None) -> Standing:
         """Before the first round, from the task's own start or `start` [P]."""

@@ -20,6 +20,7 @@ from sim.exact.sums import Message as Sums
 from sim.exact.sums import State as Seen
 from sim.exact.sums import SumProtocol
 from sim.federation.federation import Federation
+from sim.local.cells import cells
 from sim.local.fused import Fused, weighted
 from sim.local.losses import losses
 from sim.local.plan import Sites
@@ -28,7 +29,7 @@ from sim.local.settings import Training
 from sim.local.tier import Choice, Trainer, choose, trainer
 from sim.memory import machine_bytes
 from sim.methods.algorithms.base import Algorithm
-from sim.methods.contract import Local, Phase, State
+from sim.methods.contract import Local, Phase, State, ungrouped
 from sim.methods.personal import Personal
 from sim.methods.roles import OWN, UP, Roles
 from sim.profiling import stage
@@ -49,6 +50,7 @@ class Job:
     private: Tensor  # bool [P]
     splits: tuple[str, ...]
     seed: int
+    codes: NDArray[np.int8] | None = None  # [R] group of every row where the algorithm knows of groups
 
     @property
     def keeps(self) -> dict[str, int]:
@@ -96,6 +98,7 @@ class Worker:
     job: Job
     own: Own
     rows: Rows
+    codes: Tensor | None  # [R] groups, as in the job
     parts: list[Held]
     memory: SiteState
     trainer: Trainer
@@ -108,13 +111,16 @@ class Worker:
         rows = Rows.of(job.federation, job.task)
         parts = Held.of(job.federation, job.splits).parts()
         task, training, second = job.task, job.training, None
+        codes = None if job.codes is None else torch.from_numpy(job.codes.astype(np.int64))
+        own_objective = type(job.roles.algorithm).objective is not Algorithm.objective
+        trained = rows.grouped(codes) if codes is not None and own_objective else rows
         with stage("compile"):
-            made = trainer(job.choice, task, job.roles.algorithm, training, rows, job.seed)
+            made = trainer(job.choice, task, job.roles.algorithm, training, trained, job.seed)
             if type(job.roles.personal).second is not Personal.second:
                 second = trainer(choose(task, PLAIN, training), task, PLAIN, training, rows, job.seed)
             if parts:
                 measure(task, parts[0].empty, Rated(np.zeros((0, *task.scores)), np.zeros(0)))
-        return cls(job, Own(task), rows, parts, job.memory(folder), made, second)
+        return cls(job, Own(task), rows, codes, parts, job.memory(folder), made, second)
 
     def train(self, broadcast: Broadcast, order: Order, current: NDArray[np.int8]) -> Upload:
         """Local training of a chunk; `current` [C] says which of the sites' two rows holds."""
@@ -161,6 +167,7 @@ class Worker:
             norm=torch.from_numpy(self.job.training.norm(order.steps)).to(dtype),
             lr=broadcast.lr,
             loss=lambda v: self.losses(v, order.sites),
+            cells=ungrouped if self.codes is None else lambda v: self.cells(v, order.sites),
         )
 
     def travelling(self, phase: Phase) -> Phase:
@@ -176,6 +183,12 @@ class Worker:
         if isinstance(self.trainer, Fused):
             return self.trainer.losses(models, start, size)
         return losses(self.own.task, self.rows, models, start, size)
+
+    def cells(self, models: Tensor, sites: Ints) -> Tensor:
+        """Counts and losses of every site's model by outcome and group; [C, P], [C] -> [C, 2, 3, 3]."""
+        assert self.codes is not None
+        first, size = self.job.federation.bounds[sites, 0], self.job.federation.rows[sites]
+        return cells(self.own.task, self.rows, self.codes, models, first, size)
 
     def losses_under(self, x: NDArray[np.floating], sites: Ints) -> Floats:
         """`losses` of one model [P] for all of some sites; [C] -> [C]."""

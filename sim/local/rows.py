@@ -36,6 +36,10 @@ class Rows:
         x = view(federation.x)
         return cls(x, {name: column.to(x.dtype) for name, column in task.targets(federation.y).items()})
 
+    def grouped(self, codes: Tensor) -> "Rows":
+        """The same with the group of every row [R] as a target, for objectives that weigh rows by it."""
+        return Rows(self.x, {**self.y, "group": codes.to(self.x.dtype)})
+
     def take(self, row: NDArray[np.int64]) -> tuple[Tensor, dict[str, Tensor]]:
         """Copies of rows, in the shape of `row`; [..., D], each [...]."""
         flat = torch.from_numpy(row.reshape(-1))

@@ -48,6 +48,11 @@ def unavailable(v: Tensor) -> Tensor:
     raise RuntimeError("the loss over all training rows is not known inside an objective; ask for it in `upload`")
 
 
+def ungrouped(v: Tensor) -> Tensor:
+    """Stands where `Local.cells` cannot be asked: groups belong to algorithms derived from `Grouped`."""
+    raise RuntimeError("no groups of patients are known here; derive the algorithm from `Grouped`, and ask in `upload`")
+
+
 @dataclass(frozen=True)
 class Local:
     """What C sites know while they train together."""
@@ -61,6 +66,7 @@ class Local:
     norm: Tensor  # [C] |a_i|_1 of Wang et al. 2020: what the K_i steps add up to; K_i for plain SGD, more with momentum
     lr: float
     loss: Callable[[Tensor], Tensor] = unavailable  # [C, P] -> [C], over all training rows; costs a forward pass
+    cells: Callable[[Tensor], Tensor] = ungrouped  # [C, P] -> [C, 2, 3, 3], see `sim.local.cells`; a forward pass
 
     def only(self, low: int, high: int) -> "Local":
         """Some of the sites, those from `low` to before `high`; the loss stays that of all."""
@@ -152,4 +158,7 @@ def example(sites: int = 3, parameters: int = 5, dtype: torch.dtype = torch.floa
         norm=count,
         lr=0.1,
         loss=lambda v: v.square().sum(1),
+        cells=lambda v: (
+            v.square().sum(1)[:, None, None, None] * torch.tensor([3.0, 1.0, 2.0]).to(v) + v.new_zeros(2, 3, 1)
+        ),
     )

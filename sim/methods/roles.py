@@ -130,11 +130,26 @@ class Roles:
             )
         if self.algorithm.whole_uploads and self.aggregator.whole:
             raise Refused(f"{named(self.algorithm)} aggregates uploads by a rule of its own. Set aggregator=mean.")
+        if type(self.algorithm).weights is not Algorithm.weights and self.aggregator.equal:
+            raise Refused(
+                f"{named(self.algorithm)} acts by the weights of the sites, and {named(self.aggregator)} counts every "
+                "site the same. Set aggregator=mean."
+            )
+        if self.algorithm.every_site and not self.system.certain:
+            raise Refused(
+                f"{named(self.algorithm)} needs every site in every round, and with {named(self.system)} as it is set "
+                "some may be missing. Set system=sync, system.dropout=0 and system.deadline=0."
+            )
 
     def fits(self, members: int) -> None:
         """Refuse a federation with too few sites for the system or the aggregator."""
         self.system.fits(members)
         expected = self.system.uploads(members)
+        if self.algorithm.every_site and expected < members:
+            raise Refused(
+                f"{named(self.algorithm)} needs every site in every round, and {expected} of {members} are asked. Set "
+                "system.sites=0, which asks all."
+            )
         if expected < self.aggregator.least:
             raise Refused(
                 f"{named(self.aggregator)} needs at least {self.aggregator.least} uploads in an update and gets "

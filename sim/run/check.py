@@ -51,7 +51,7 @@ def size(prepared: Prepared) -> int:
 def refuse_unfit(experiment: Experiment, prepared: Prepared) -> None:
     """Refuse what the data forbid: a tier, too few sites, more steps or records than there is time or room for."""
     plan, federation = simulation(experiment, prepared), prepared.federation
-    _ = plan.choice
+    _ = plan.choice, plan.codes
     method = experiment.algorithm
     if isinstance(method, OwnLoop):
         method.fits(plan)

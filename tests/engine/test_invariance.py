@@ -36,6 +36,9 @@ CASES = {
     "qfedavg": ["algorithm=qfedavg"],
     "ifca": ["algorithm=ifca"],
     "fedsam": ["algorithm=fedsam"],
+    "feddgga": ["algorithm=feddgga"],
+    "fairfed": ["algorithm=fairfed", "algorithm.group=race", "algorithm.level=white"],
+    "fedfb": ["algorithm=fedfb", "algorithm.group=race", "algorithm.level=white"],
 }
 ONE_TO_THREE = {"fedavg", "scaffold, three of seven sites", *list(CASES)[8:]}  # numbers of workers
 

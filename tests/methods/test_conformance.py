@@ -17,6 +17,7 @@ from sim.config.experiment import CHAINS, GROUPS, settings
 from sim.methods.aggregators.base import Aggregator
 from sim.methods.algorithms import FedAvg
 from sim.methods.algorithms.fednova import FedNova
+from sim.methods.algorithms.grouped import Grouped
 from sim.methods.algorithms.scaffold import Scaffold
 from sim.methods.attacks import SignFlip
 from sim.methods.contract import Correction, Draw, Gradient, Heard, Local, Message, Phase, State
@@ -459,7 +460,8 @@ def test_a_class_that_is_no_dataclass_itself_is_found_out() -> None:
 
 @pytest.mark.parametrize("name", GROUPS["algorithm"])
 def test_every_method_runs(name: str) -> None:
-    run = rehearse(experiment([*SMALL, f"algorithm={name}"]))
+    groups = ["algorithm.group=race", "algorithm.level=white"] if issubclass(GROUPS["algorithm"][name], Grouped) else []
+    run = rehearse(experiment([*SMALL, f"algorithm={name}", *groups]))
     assert run.info["status"] == "done"
     values = run.sites[run.sites["metric"] == "brier"]["value"]
     assert len(values)

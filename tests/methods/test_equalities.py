@@ -14,11 +14,13 @@ from sim.engine.executors import InProcess
 from sim.engine.rounds import simulate
 from sim.engine.simulation import Evaluation, Simulation
 from sim.federation.federation import from_arrays
+from sim.federation.groups import Group
 from sim.local.plan import Sites, steps
 from sim.local.settings import Training
 from sim.local.stacked import Gradients
 from sim.methods.algorithms import ALGORITHMS
 from sim.methods.algorithms.base import Algorithm
+from sim.methods.algorithms.grouped import Grouped
 from sim.methods.contract import example
 from sim.methods.roles import Roles
 from sim.methods.systems.sync import Sync
@@ -117,10 +119,20 @@ def test_a_trace_holds_for_other_numbers_of_its_shape(name):
 
 
 def simulation(rows, algorithm, **training):
-    """Three rounds of the logistic task, mini-batches, momentum; four of the sites take part."""
+    """Three rounds of the logistic task, mini-batches, momentum; four of the sites take part, or all if they must."""
     local = Training(**{"lr": 0.2, "epochs": 2, "batch": 4, "momentum": 0.5, **training})
-    roles = Roles(algorithm=algorithm, system=Sync(4))
-    return Simulation(from_arrays(rows), TASKS["logistic", 3], roles, local, Evaluation(), rounds=3, seed=5)
+    roles = Roles(algorithm=algorithm, system=Sync(0 if algorithm.every_site else 4))
+    federation = from_arrays(rows)
+    arm = Group((federation.x[:, 0] > 0).astype(np.int8), ("no", "yes"))
+    return Simulation(
+        replace(federation, groups={"arm": arm}), TASKS["logistic", 3], roles, local, Evaluation(), rounds=3, seed=5
+    )
+
+
+def method(name):
+    """An algorithm with its defaults, and the group of patients that it compares where it compares any."""
+    entry = ALGORITHMS[name]
+    return entry(group="arm") if issubclass(entry, Grouped) else entry()
 
 
 def last(simulation):
@@ -139,22 +151,20 @@ def cohort(sizes=(9, 1, 14, 4, 4, 7)):
 @pytest.mark.parametrize("name", ALGORITHMS)
 @pytest.mark.parametrize("chunk", [1, 2, 3])
 def test_chunk_size_changes_no_more_than_the_last_bits(name, chunk):
-    method = ALGORITHMS[name]()
-    torch.testing.assert_close(
-        last(simulation(cohort(), method, chunk=chunk)), last(simulation(cohort(), method)), rtol=1e-11, atol=1e-13
-    )
+    cut, whole = (last(simulation(cohort(), method(name), **words)) for words in ({"chunk": chunk}, {}))
+    torch.testing.assert_close(cut, whole, rtol=1e-11, atol=1e-13)
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_the_order_of_sites_changes_nothing(name):
     rows = cohort()
     turned = {key: rows[key] for key in reversed(rows)}
-    assert torch.equal(last(simulation(rows, ALGORITHMS[name]())), last(simulation(turned, ALGORITHMS[name]())))
+    assert torch.equal(last(simulation(rows, method(name))), last(simulation(turned, method(name))))
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_a_run_repeats(name):
-    run = simulation(cohort(), ALGORITHMS[name]())
+    run = simulation(cohort(), method(name))
     assert torch.equal(last(run), last(run))
     assert not torch.equal(last(run), last(replace(run, seed=6)))
 

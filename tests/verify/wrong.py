@@ -7,7 +7,9 @@ import numpy as np
 
 from sim.engine.loops import OwnLoop
 from sim.local.settings import Training
+from sim.methods.algorithms.grouped import Grouped
 from sim.methods.roles import Roles
+from sim.verify import groups
 from sim.verify.certificates import CHECKS, TABLES
 from sim.verify.check import Check
 from sim.verify.personal import halves
@@ -37,6 +39,8 @@ def path(method: str, entry: type) -> np.ndarray:
     """Server models of two rounds on six sites, with the settings that the class has by default."""
     trial = replace(spatial(2), training=Training(lr=0.05, batch=0, steps=2, chunk=2))
     axis = AXIS[method]
+    if issubclass(entry, Grouped):
+        return groups.path(entry(group="arm"), rounds=2)
     if issubclass(entry, OwnLoop):
         return trial.loop(entry())
     if axis == "system":

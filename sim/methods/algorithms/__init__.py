@@ -1,12 +1,19 @@
 """Federated algorithms by the name they have in a config."""
 
+from sim.methods.algorithms.afl import AFL
 from sim.methods.algorithms.base import Algorithm
+from sim.methods.algorithms.fairfed import FairFed
+from sim.methods.algorithms.feddgga import FedDGGA
 from sim.methods.algorithms.feddyn import FedDyn
+from sim.methods.algorithms.fedfb import FedFB
+from sim.methods.algorithms.fedmgda import FedMGDA
 from sim.methods.algorithms.fednova import FedNova
 from sim.methods.algorithms.fedprox import FedProx
 from sim.methods.algorithms.fedsam import FedSAM
+from sim.methods.algorithms.lossparity import LossParity
 from sim.methods.algorithms.qfedavg import QFedAvg
 from sim.methods.algorithms.scaffold import Scaffold
+from sim.methods.algorithms.term import TERM
 
 FedAvg = Algorithm
 
@@ -18,4 +25,11 @@ ALGORITHMS: dict[str, type[Algorithm]] = {
     "feddyn": FedDyn,
     "fedsam": FedSAM,
     "qfedavg": QFedAvg,
+    "afl": AFL,
+    "term": TERM,
+    "fedmgda": FedMGDA,
+    "feddgga": FedDGGA,
+    "lossparity": LossParity,
+    "fairfed": FairFed,
+    "fedfb": FedFB,
 }

@@ -40,6 +40,7 @@ class Algorithm(Role, Method):
     batches: ClassVar[int] = 1  # batches that a local step draws
     in_time: ClassVar[bool] = False  # every upload must count in the round it was asked for: no buffered server
     whole_uploads: ClassVar[bool] = False  # `server` reads single uploads from `Heard.each`, not their mean alone
+    every_site: ClassVar[bool] = False  # every site that trains must be heard in every update
 
     def correction(self, at: Local) -> Correction:
         """What is added to every gradient of the round."""
@@ -61,6 +62,17 @@ class Algorithm(Role, Method):
         """Unnormalised weight of each site in the mean of a round, from that of the experiment; [S] -> [S]."""
         return base
 
+    def weigh(self, heard: Heard, state: State) -> Tensor:
+        """Factor of each upload in the sum that is heard as the mean; float64 [M]. Asked where `whole_uploads` is set.
+
+        `heard` has single uploads, and no mean yet. Another rule than `heard.p` returns a tensor of its own.
+        """
+        return heard.p
+
     def server(self, heard: Heard, state: State) -> tuple[Tensor, State]:
         """Step of the server model [P] and the new server state."""
         return heard.mean["delta"], {}
+
+    def deployed(self, x: Tensor, state: State) -> Tensor:
+        """The model that is judged and kept, from the server's model and state after an update; [P] -> [P]."""
+        return x

@@ -11,17 +11,16 @@ from sim.methods.contract import Heard, Local, Message, State
 
 @dataclass
 class QFedAvg(Algorithm):
-    """Sites with a larger loss count more.
+    """Minimises a sum of powers of the sites' losses, in which sites with a larger loss count more.
 
-    With q = 0 this is FedAvg; the paper's sums weigh all sites alike, which is `weighting=sites`.
-
-    Source: Li et al., Fair Resource Allocation in Federated Learning, ICLR 2020, Algorithm 2 with L = 1 / lr.
-    Rule: `Delta_i = F_i^q L (x - w_i)`, `h_i = q F_i^(q-1) |L (x - w_i)|^2 + L F_i^q`; `x <- x - sum Delta_i / sum
-    h_i`; F_i is the loss of the downloaded model over all training rows of the site, before it trains.
-    Values: the paper takes q from 0.001 to 15.
-    Pitfalls: FedLab takes the sum of the last epoch's training losses, which grows with the number of batches; Flower
-    takes whatever is reported as training loss, usually after training. With many local steps |Delta_i| grows, and the
-    step becomes tiny.
+    Source: Li, Sanjabi, Beirami, Smith, Fair Resource Allocation in Federated Learning, ICLR 2020, Algorithm 2.
+    Rule: `Delta w_i = L (x - w_i)` with `L = 1 / lr`, `Delta_i = F_i^q Delta w_i`,
+    `h_i = q F_i^(q - 1) |Delta w_i|^2 + L F_i^q`, `x <- x - sum Delta_i / sum h_i`; F_i is the loss of the downloaded
+    model over all training rows of the site, before it trains. The paper's sums are those of `weighting=sites`.
+    Values: q 0.001 to 15; 0 is FedAvg.
+    Pitfalls: FedLab adds up the losses of the last epoch's batches, so that F grows with their number; Flower takes the
+    loss that the client reports, mostly after training. L is an estimate: with many local steps `|Delta w|` grows and
+    the server's steps become small.
     """
 
     sends = {"delta": "P", "h": ""}

@@ -75,6 +75,11 @@ class System(Role):
         """Uploads that an update takes if nobody drops out, of so many sites that train."""
         raise NotImplementedError
 
+    @property
+    def certain(self) -> bool:
+        """Whether all who are asked are heard in the same update."""
+        return self.dropout == 0 and not self.holds
+
     def discount(self, stale: Ints) -> Floats:
         """Factor on the vectors of an upload by its staleness; [M] -> [M]."""
         return np.ones(len(stale))

@@ -49,6 +49,11 @@ class Sync(System):
             seconds += self.deadline if waited else spent
             yield Tick(seconds, asked, start, steps, start, np.zeros(len(start), dtype=np.int64))
 
+    @property
+    def certain(self) -> bool:
+        """Nobody drops out or comes too late."""
+        return super().certain and self.deadline == 0
+
     def uploads(self, members: int) -> int:
         """All that are asked."""
         return self.sites or members

@@ -1,5 +1,7 @@
 """The contract of an algorithm, hook by hook."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -45,9 +47,9 @@ def of_algorithm(entry: type[Algorithm], dtype: torch.dtype) -> None:
     for c in range(C):
         near(f"{name}.direction of a site depends on the others", step_of(c, c + 1), d[c : c + 1], dtype)
     if entry.objective is not Algorithm.objective:
-        batch = Batch(
-            normal(3, C, 4, P, dtype=dtype), {"value": normal(4, C, 4, dtype=dtype)}, torch.ones(C, 4, dtype=torch.bool)
-        )
+        y = {"value": normal(4, C, 4, dtype=dtype), "label": (normal(6, C, 4, dtype=dtype) > 0).to(dtype)}
+        y["group"] = (torch.arange(4 * C).view(C, 4) % 3 - 1).to(dtype)  # what a grouped algorithm sees beside them
+        batch = Batch(normal(3, C, 4, P, dtype=dtype), y, torch.ones(C, 4, dtype=torch.bool))
         g = asked(f"{name}.objective", Gradients(least_squares(P), made), w, batch, at)
         shaped(f"gradient of {name}.objective", g, (C, P), dtype)
     message, kept = asked(f"{name}.upload", made.upload, w, at)
@@ -61,9 +63,13 @@ def of_algorithm(entry: type[Algorithm], dtype: torch.dtype) -> None:
     shaped(f"{name}.weights", weights, (S,), torch.float64)
     if bool((weights < 0).any()):
         raise Broken(f"{name}.weights is negative.")
+    if made.whole_uploads:
+        factors = asked(f"{name}.weigh", made.weigh, replace(heard(made, dtype), mean={}), held)
+        shaped(f"{name}.weigh", factors, (M,), torch.float64)
     step, new = asked(f"{name}.server", made.server, heard(made, dtype), held)
     shaped(f"step of {name}.server", step, (P,), dtype)
     named(f"state of {name}.server", new, entry.server_state, SERVER, dtype)
+    shaped(f"{name}.deployed", asked(f"{name}.deployed", made.deployed, normal(5, P, dtype=dtype), held), (P,), dtype)
 
 
 def corrected(what: str, given: object, sites: int, dtype: torch.dtype) -> Correction:

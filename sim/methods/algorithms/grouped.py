@@ -1,0 +1,64 @@
+"""Algorithms that know of two groups of patients: which ones, and what is counted of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.checks import Refused, one_of
+from sim.federation.groups import Group
+from sim.methods.algorithms.base import Algorithm
+from sim.tasks.classify import Classification
+from sim.tasks.task import Task
+
+ROWS, POSITIVE, LOSS = 0, 1, 2  # last axis of `Local.cells`
+
+
+@dataclass
+class Grouped(Algorithm):
+    """An algorithm that compares group 1, the patients of one level of a column, with group 0, those of all others."""
+
+    group: str = "sex"  # one of the patient groups that the federation carries, see evaluation.groups
+    level: str = ""  # the level that is group 1; may be empty where the column has two levels: the second
+
+    def refuse_task(self, task: Task) -> None:
+        """Refuse a task without a yes or no to be right about."""
+        if not isinstance(task, Classification):
+            raise Refused(
+                f"algorithm={type(self).__name__.lower()} compares rates of a yes or no outcome between groups, and "
+                f"{type(task).__name__} has none. Take a task of binary classification, such as task=response, or "
+                "another algorithm."
+            )
+
+    def codes(
+        self, groups: Mapping[str, Group], events: NDArray[np.bool_], train: NDArray[np.bool_]
+    ) -> NDArray[np.int8]:
+        """Group of every row, -1 where the column is not recorded; events and training rows bool [R] -> [R].
+
+        Refuses a column that is not carried, a level that it lacks, and groups without a training row with the event.
+        """
+        one_of("algorithm.group", self.group, groups, "Name other columns of the cohort in evaluation.groups.")
+        codes, levels = groups[self.group]
+        if len(levels) < 2:
+            others = ", ".join(sorted(set(groups) - {self.group})) or "another column in evaluation.groups"
+            whose = "".join(levels) or "without a record"
+            raise Refused(
+                f"algorithm.group={self.group}: all patients are {whose}, and two groups are compared. Choose {others}."
+            )
+        if not self.level and len(levels) != 2:
+            raise Refused(
+                f"algorithm.group={self.group} has {len(levels)} levels, and two groups are compared. Set "
+                f"algorithm.level to the one that is held against all others: {', '.join(levels)}."
+            )
+        if self.level:
+            one_of("algorithm.level", self.level, levels)
+        chosen = levels.index(self.level) if self.level else 1
+        found = np.where(codes < 0, -1, codes == chosen).astype(np.int8)
+        for number, words in ((1, levels[chosen]), (0, f"levels other than {levels[chosen]}")):
+            if not (events & train & (found == number)).any():
+                raise Refused(
+                    f"algorithm.group={self.group}: no training patient of {words} has the event, so that nothing can "
+                    "be compared. Choose another group or level, or more patients."
+                )
+        return found
