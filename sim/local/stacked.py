@@ -80,20 +80,22 @@ class Gradients:
 def flat(at: Local) -> list[Tensor]:
     """What an objective may read of a `Local`, as a list of tensors in a fixed order."""
     lr = torch.as_tensor(at.lr, dtype=at.x.dtype)
-    return [at.x, at.start, at.rows, at.steps, at.norm, lr, *at.site.values(), *at.server.values()]
+    counts = [] if at.counts is None else [at.counts]
+    return [at.x, at.start, at.rows, at.steps, at.norm, lr, *counts, *at.site.values(), *at.server.values()]
 
 
 def lifted(at: Local) -> list[bool]:
     """Which of the tensors of `flat` have a first axis of sites."""
-    return [True] * 5 + [False] + [True] * len(at.site) + [False] * len(at.server)
+    return [True] * 5 + [False] + [True] * (at.counts is not None) + [True] * len(at.site) + [False] * len(at.server)
 
 
 def unflat(at: Local, known: tuple[Tensor, ...]) -> Local:
     """The `Local` of one site from the tensors of `flat`; its `lr` is a tensor."""
     x, start, rows, steps, norm, lr, *rest = known
+    counts = None if at.counts is None else rest.pop(0)
     site = dict(zip(at.site, rest, strict=False))
     server = dict(zip(at.server, rest[len(site) :], strict=True))
-    return Local(x, start, server, site, rows, steps, norm, lr)  # type: ignore[arg-type]
+    return Local(x, start, server, site, rows, steps, norm, lr, counts=counts)  # type: ignore[arg-type]
 
 
 def clipped(loss: Loss, limit: float) -> Loss:

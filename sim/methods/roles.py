@@ -103,6 +103,10 @@ class Roles:
             total += size.bytes
         return total
 
+    def bytes_prelude(self, shared: int, itemsize: int) -> int:
+        """Bytes of what one site sends before its local steps, and as many of the mean that it gets back."""
+        return itemsize * sum(width(shape, shared) for shape in self.algorithm.prelude.values())
+
     def told(self, shared: int, parameters: int, itemsize: int, members: int) -> dict[str, str]:
         """What each role does in this federation, for the record of the run; roles at their neutral value are left out.
 
@@ -130,6 +134,23 @@ class Roles:
             )
         if self.algorithm.whole_uploads and self.aggregator.whole:
             raise Refused(f"{named(self.algorithm)} aggregates uploads by a rule of its own. Set aggregator=mean.")
+        for axis, why in self.algorithm.alone.items():
+            if getattr(self, axis) != getattr(NEUTRAL, axis):
+                raise Refused(
+                    f"{named(self.algorithm)} does not go with a setting of {axis}: {why}. Leave {axis} out, or take "
+                    "another algorithm."
+                )
+        if self.algorithm.everyone and not self.waits_for_all:
+            raise Refused(
+                f"{named(self.algorithm)} needs all steps of every site in every round. Set system=sync, and leave out "
+                "system.sites, system.dropout and system.deadline."
+            )
+
+    @property
+    def waits_for_all(self) -> bool:
+        """Whether every site takes part in every round with all its steps."""
+        system = self.system
+        return isinstance(system, Sync) and not (system.sites or system.dropout or system.deadline)
 
     def fits(self, members: int) -> None:
         """Refuse a federation with too few sites for the system or the aggregator."""

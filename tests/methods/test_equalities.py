@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.func import grad, vmap
 
+from sim.checks import Refused
 from sim.engine.executors import InProcess
 from sim.engine.rounds import simulate
 from sim.engine.simulation import Evaluation, Simulation
@@ -116,15 +117,25 @@ def test_a_trace_holds_for_other_numbers_of_its_shape(name):
     assert torch.equal(gradients(w, batch, AT), vmap(grad(task.loss))(w, batch))
 
 
+def task_for(algorithm):
+    """The logistic task, or with a hidden layer where the algorithm needs one."""
+    try:
+        algorithm.fits(TASKS["logistic", 3])
+    except Refused:
+        return TASKS["mlp", 3]
+    return TASKS["logistic", 3]
+
+
 def simulation(rows, algorithm, **training):
-    """Three rounds of the logistic task, mini-batches, momentum; four of the sites take part."""
-    local = Training(**{"lr": 0.2, "epochs": 2, "batch": 4, "momentum": 0.5, **training})
-    roles = Roles(algorithm=algorithm, system=Sync(4))
-    return Simulation(from_arrays(rows), TASKS["logistic", 3], roles, local, Evaluation(), rounds=3, seed=5)
+    """Three rounds, mini-batches; momentum and four of the sites, where the algorithm allows it."""
+    momentum = 0.0 if algorithm.plain_steps else 0.5
+    local = Training(**{"lr": 0.2, "epochs": 2, "batch": 4, "momentum": momentum, **training})
+    roles = Roles(algorithm=algorithm, system=Sync(0 if algorithm.everyone else 4))
+    return Simulation(from_arrays(rows), task_for(algorithm), roles, local, Evaluation(), rounds=3, seed=5)
 
 
 def last(simulation):
-    start = torch.linspace(-1, 1, 4, dtype=torch.float64)
+    start = torch.linspace(-1, 1, simulation.task.layout.size, dtype=torch.float64)
     return list(simulate(simulation, InProcess(), start))[-1].model
 
 
