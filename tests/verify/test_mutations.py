@@ -18,7 +18,7 @@ from sim.methods.algorithms.fednova import FedNova
 from sim.methods.algorithms.fedprox import FedProx
 from sim.methods.algorithms.fedsam import FedSAM
 from sim.methods.algorithms.qfedavg import QFedAvg
-from sim.methods.algorithms.scaffold import Scaffold
+from sim.methods.algorithms.scaffold import Option, Scaffold
 from sim.methods.contract import Correction
 from sim.methods.roles import Roles
 from sim.methods.servers import Adagrad, Adam, Momentum, Server, Yogi
@@ -617,6 +617,7 @@ SIGNATURES = [
     # SCAFFOLD
     (NeverStored(), (10, 10), 0.02, 120, 0.0, 1.266863),  # FedAvg's point
     (LastClient(), (10, 10), 0.02, 120, 0.0, 2.0),  # the last site's own optimum
+    (wrong_algorithms.NegativeGradient(option=Option.I), (10, 10), 0.02, 600, 0.0, 1.109558),
     (OutsideMomentum(rho=0.5), (10, 10), 0.02, 60, 0.5, 1.420865),
     (OutsideMomentum(rho=0.9), (10, 10), 0.02, 60, 0.9, 1.615305),
     # FedDyn with near-exact local solves: FedAvg's point, whatever alpha, from plain SGD

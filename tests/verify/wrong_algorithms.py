@@ -1,9 +1,42 @@
 """Known wrong implementations of algorithms, continued from `test_mutations`."""
 
+from dataclasses import replace
+
+import numpy as np
 import torch
 
+from sim.methods.algorithms.fedlc import FedLC
 from sim.methods.algorithms.fedsgd import FedSGD
+from sim.methods.algorithms.scaffnew import Scaffnew
+from sim.methods.algorithms.scaffold import Scaffold
 from tests.verify.wrong import wrong
+
+# --- SCAFFOLD, option I
+
+
+@wrong("scaffold")
+class NegativeGradient(Scaffold):
+    """Option I stores -grad F_i(x), while the step adds c - c_i: pfl-research."""
+
+    def upload(self, w, at):
+        return super().upload(w, replace(at, gradient=lambda x: -at.gradient(x)))
+
+
+@wrong("scaffold")
+class GradientAfterwards(Scaffold):
+    """Option I with the gradient of the trained model, not of the downloaded one."""
+
+    def upload(self, w, at):
+        return super().upload(w, replace(at, gradient=lambda x: at.gradient(w)))
+
+
+@wrong("scaffold")
+class AlwaysTheSecond(Scaffold):
+    """Option II whatever was asked for."""
+
+    def upload(self, w, at):
+        return Scaffold().upload(w, at)
+
 
 # --- FedSGD
 
@@ -28,3 +61,95 @@ class SitesAlike(FedSGD):
 
     def weights(self, base, state):
         return torch.ones_like(base)
+
+
+# --- Scaffnew
+
+
+@wrong("scaffnew")
+class OwnCoins(Scaffnew):
+    """Every site tosses a coin of its own."""
+
+    def steps(self, planned, seed, round):
+        return np.random.Generator(np.random.Philox(key=[seed, round])).geometric(self.p, len(planned))
+
+
+@wrong("scaffnew")
+class FixedLength(Scaffnew):
+    """1 / p steps in every round, as local steps are elsewhere."""
+
+    def steps(self, planned, seed, round):
+        return np.full_like(planned, np.ceil(1 / self.p))
+
+
+@wrong("scaffnew")
+class NoChance(Scaffnew):
+    """h_i moves by (x - y_i) / lr, without p: its sum is still zero."""
+
+    def upload(self, w, at):
+        message, kept = super().upload(w, at)
+        return message, {**kept, "scale": kept["scale"] / self.p}
+
+
+@wrong("scaffnew")
+class PlusVariate(Scaffnew):
+    """The gradient plus h_i."""
+
+    def correction(self, at):
+        correction = super().correction(at)
+        return correction._replace(drift=-correction.drift)
+
+
+@wrong("scaffnew")
+class OldMean(Scaffnew):
+    """h_i moves by the model that the site downloaded before the round, not by the mean after it."""
+
+    def variate(self, at):
+        return at.site["variate"]
+
+    def upload(self, w, at):
+        message, kept = super().upload(w, at)
+        return message, {**kept, "variate": kept["variate"] + self.p / at.lr * (at.x - w)}
+
+
+@wrong("scaffnew")
+class NeverKept(Scaffnew):
+    """h_i stays 0: FedAvg with random steps."""
+
+    def variate(self, at):
+        return torch.zeros_like(at.x)
+
+
+# --- FedLC
+
+
+@wrong("fedlc")
+class CountsOfAll(FedLC):
+    """The classes of all sites together, in place of the site's own: PFLlib."""
+
+    def objective(self, task, v, batch, at):
+        return super().objective(task, v, batch, replace(at, counts=torch.full_like(at.counts, 8.0)))
+
+
+@wrong("fedlc")
+class PlusMargin(FedLC):
+    """The margin is added: rare classes are unlearned the faster."""
+
+    def margins(self, counts, outputs):
+        return -super().margins(counts, outputs)
+
+
+@wrong("fedlc")
+class SquareRoot(FedLC):
+    """n^(-1/2), the power of LDAM's square."""
+
+    def margins(self, counts, outputs):
+        return super().margins(counts**2, outputs)
+
+
+@wrong("fedlc")
+class AbsentAsOne(FedLC):
+    """An absent class has the margin of a class of one row, and is unlearned."""
+
+    def margins(self, counts, outputs):
+        return super().margins(counts.clamp_min(1), outputs)

@@ -2,11 +2,13 @@
 
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.algorithms.feddyn import FedDyn
+from sim.methods.algorithms.fedlc import FedLC
 from sim.methods.algorithms.fednova import FedNova
 from sim.methods.algorithms.fedprox import FedProx
 from sim.methods.algorithms.fedsam import FedSAM
 from sim.methods.algorithms.fedsgd import FedSGD
 from sim.methods.algorithms.qfedavg import QFedAvg
+from sim.methods.algorithms.scaffnew import Scaffnew
 from sim.methods.algorithms.scaffold import Scaffold
 
 FedAvg = Algorithm
@@ -20,4 +22,6 @@ ALGORITHMS: dict[str, type[Algorithm]] = {
     "fedsam": FedSAM,
     "qfedavg": QFedAvg,
     "fedsgd": FedSGD,
+    "scaffnew": Scaffnew,
+    "fedlc": FedLC,
 }
