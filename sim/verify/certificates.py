@@ -11,7 +11,18 @@ from sim.methods.personal import PERSONAL
 from sim.methods.servers import SERVERS
 from sim.methods.systems import SYSTEMS
 from sim.methods.uplink import UPLINK
-from sim.verify import aggregators, algorithms, algorithms_labels, algorithms_steps, personal, servers, systems, uplink
+from sim.verify import (
+    aggregators,
+    algorithms,
+    algorithms_drift,
+    algorithms_labels,
+    algorithms_mime,
+    algorithms_steps,
+    personal,
+    servers,
+    systems,
+    uplink,
+)
 from sim.verify.check import Certificate, Check, certify
 
 Checks = Mapping[str, Callable[[], Iterator[Check[Any]]]]
@@ -26,7 +37,14 @@ TABLES: dict[str, Mapping[str, type]] = {
     "system": SYSTEMS,
 }
 CHECKS: dict[str, Checks] = {
-    "algorithm": {**algorithms.CHECKS, **algorithms_steps.CHECKS, **algorithms_labels.CHECKS, **systems.LOOPS},
+    "algorithm": {
+        **algorithms.CHECKS,
+        **algorithms_steps.CHECKS,
+        **algorithms_labels.CHECKS,
+        **algorithms_mime.CHECKS,
+        **algorithms_drift.CHECKS,
+        **systems.LOOPS,
+    },
     "uplink": uplink.CHECKS,
     "attack": aggregators.ATTACKS,
     "aggregator": aggregators.CHECKS,

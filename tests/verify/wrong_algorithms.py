@@ -5,10 +5,14 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from sim.methods.algorithms.feddc import FedDC
 from sim.methods.algorithms.fedlc import FedLC
 from sim.methods.algorithms.fedsgd import FedSGD
+from sim.methods.algorithms.mime import Mime
+from sim.methods.algorithms.mimelite import MimeLite
 from sim.methods.algorithms.scaffnew import Scaffnew
 from sim.methods.algorithms.scaffold import Scaffold
+from sim.methods.contract import Correction
 from tests.verify.wrong import wrong
 
 # --- SCAFFOLD, option I
@@ -153,3 +157,128 @@ class AbsentAsOne(FedLC):
 
     def margins(self, counts, outputs):
         return super().margins(counts.clamp_min(1), outputs)
+
+
+# --- MimeLite
+
+
+@wrong("mimelite")
+class SumMomentum(MimeLite):
+    """torch's momentum: m <- beta m + gradient, without the factor 1 - beta."""
+
+    def direction(self, grad, w, at, c):
+        return grad(w) + self.beta * at.server["momentum"]
+
+    def server(self, heard, state):
+        return heard.mean["delta"], {"momentum": heard.mean["gradient"] + self.beta * state["momentum"]}
+
+
+@wrong("mimelite")
+class GradientOfTheEnd(MimeLite):
+    """The statistic is the gradient of the trained model."""
+
+    def upload(self, w, at):
+        return super().upload(w, replace(at, gradient=lambda x: at.gradient(w)))
+
+
+@wrong("mimelite")
+class MeanOfSteps(MimeLite):
+    """The statistic is the mean step along the way, which costs no pass over the rows."""
+
+    def upload(self, w, at):
+        return super().upload(w, replace(at, gradient=lambda x: (at.x - w) / (at.lr * at.steps[:, None])))
+
+
+@wrong("mimelite")
+class MomentumStays(MimeLite):
+    """The server's momentum is never moved: FedAvg with a smaller rate."""
+
+    def server(self, heard, state):
+        return heard.mean["delta"], state
+
+
+# --- Mime
+
+
+@wrong("mime")
+class LiteForMime(Mime):
+    """No variance term."""
+
+    def direction(self, grad, w, at, c):
+        return (1 - self.beta) * grad(w) + self.beta * at.server["momentum"]
+
+
+@wrong("mime")
+class OtherBatch(Mime):
+    """g_k(x) on another batch than g_k(y), so that the noise stays."""
+
+    batches = 2
+
+    def direction(self, grad, w, at, c):
+        return super().direction(lambda v: grad(v, batch=int(v is at.x)), w, at, c)
+
+
+@wrong("mime")
+class MomentumFirst(Mime):
+    """The momentum takes up c before the sites train."""
+
+    def direction(self, grad, w, at, c):
+        momentum = (1 - self.beta) * at.server["gradient"] + self.beta * at.server["momentum"]
+        return super().direction(grad, w, replace(at, server={**at.server, "momentum": momentum}), c)
+
+
+@wrong("mime")
+class OwnGradient(Mime):
+    """c is the site's own gradient, not the mean: nothing is exchanged before the round."""
+
+    site_state = {"own": "P"}
+
+    def direction(self, grad, w, at, c):
+        return super().direction(grad, w, replace(at, server={**at.server, "gradient": grad(at.x)}), c)
+
+    def upload(self, w, at):
+        return super().upload(w, at)[0], {"own": at.gradient(at.x)}
+
+
+# --- FedDC
+
+
+@wrong("feddc")
+class WithoutUpdates(FedDC):
+    """No correction by the last updates, so that only a penalty much like FedDyn's is left."""
+
+    def correction(self, at):
+        return Correction(pull=self.alpha, drift=self.alpha * at.site["drift"])
+
+
+@wrong("feddc")
+class FlippedDrift(FedDC):
+    """alpha/2 |y - h_i - x|^2."""
+
+    def correction(self, at):
+        return super().correction(replace(at, site={**at.site, "drift": -at.site["drift"]}))
+
+
+@wrong("feddc")
+class DriftBefore(FedDC):
+    """The mean takes h_i as it was before the round."""
+
+    def server(self, heard, state):
+        step, new = super().server(heard, state)
+        return step - new["drift"] + state["drift"], new
+
+
+@wrong("feddc")
+class SumOfUpdates(FedDC):
+    """D_i - D over lr alone, without K."""
+
+    def correction(self, at):
+        return super().correction(replace(at, norm=torch.ones_like(at.norm)))
+
+
+@wrong("feddc")
+class ParticipantsDrift(FedDC):
+    """The drifts' mean moves by the participants' mean update, without m/N."""
+
+    def server(self, heard, state):
+        return super().server(replace(heard, share=1.0), state)

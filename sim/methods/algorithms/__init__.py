@@ -1,12 +1,15 @@
 """Federated algorithms by the name they have in a config."""
 
 from sim.methods.algorithms.base import Algorithm
+from sim.methods.algorithms.feddc import FedDC
 from sim.methods.algorithms.feddyn import FedDyn
 from sim.methods.algorithms.fedlc import FedLC
 from sim.methods.algorithms.fednova import FedNova
 from sim.methods.algorithms.fedprox import FedProx
 from sim.methods.algorithms.fedsam import FedSAM
 from sim.methods.algorithms.fedsgd import FedSGD
+from sim.methods.algorithms.mime import Mime
+from sim.methods.algorithms.mimelite import MimeLite
 from sim.methods.algorithms.qfedavg import QFedAvg
 from sim.methods.algorithms.scaffnew import Scaffnew
 from sim.methods.algorithms.scaffold import Scaffold
@@ -24,4 +27,7 @@ ALGORITHMS: dict[str, type[Algorithm]] = {
     "fedsgd": FedSGD,
     "scaffnew": Scaffnew,
     "fedlc": FedLC,
+    "mimelite": MimeLite,
+    "mime": Mime,
+    "feddc": FedDC,
 }
