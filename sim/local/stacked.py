@@ -27,14 +27,14 @@ from sim.tasks.task import Batch, Task
 
 RESHAPES = {torch.ops.aten.expand.default, torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default}
 Loss = Callable[[Tensor, Batch], Tensor]
-Shapes = tuple[torch.Size, torch.Size, torch.dtype, float]
+Shapes = tuple[torch.Size, torch.Size, torch.dtype, float, object]
 _traced: WeakKeyDictionary[Task, dict[Shapes, Callable[..., Tensor]]] = WeakKeyDictionary()
 
 
 class Gradients:
     """Gradients of what a method has its sites minimise, traced once per shape; `clip` bounds each row's, 0 = not.
 
-    Traces of a task's own loss are kept for as long as the task lives; those of a method's objective with this object.
+    Traces are kept for as long as the task lives, those of a method's objective by its class and settings.
     """
 
     def __init__(self, task: Task, algorithm: Algorithm, clip: float = 0.0) -> None:
@@ -42,12 +42,13 @@ class Gradients:
         self.algorithm = algorithm
         self.clip = clip
         self.plain = type(algorithm).objective is Algorithm.objective
-        self.traced = _traced.setdefault(task, {}) if self.plain else {}
+        self.minimised: object = "" if self.plain else (type(algorithm), repr(algorithm))
+        self.traced = _traced.setdefault(task, {})
 
     def __call__(self, w: Tensor, batch: Batch, at: Local) -> Tensor:
         """Gradient of every site's objective at its own model; [C, P], [C, B, ...] -> [C, P]."""
         known = [] if self.plain else flat(at)
-        shape = (w.shape, batch.x.shape, w.dtype, self.clip)
+        shape = (w.shape, batch.x.shape, w.dtype, self.clip, self.minimised)
         if shape not in self.traced:
             self.traced[shape] = self.trace(w, batch, at, known)
         return self.traced[shape](w, batch.x, batch.valid, *batch.y.values(), *known)

@@ -51,7 +51,7 @@ class Labelled:
     sites: int = 0  # that train in a round; 0 = all
     weighting: Weighting = Weighting.patients
     balanced: bool = False  # as many rows of every class; else the first class is rare and the second site lacks it
-    training: Training = field(default_factory=lambda: Training(lr=0.4, batch=0, steps=3, chunk=2))
+    training: Training = field(default_factory=lambda: Training(lr=0.4, batch=0, steps=3))
     seed: int = 0
 
     @functools.cached_property

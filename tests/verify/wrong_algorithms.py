@@ -5,11 +5,13 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from sim.methods.algorithms.adaptiveprox import AdaptiveProx
 from sim.methods.algorithms.feddc import FedDC
 from sim.methods.algorithms.fedlc import FedLC
 from sim.methods.algorithms.fedsgd import FedSGD
 from sim.methods.algorithms.mime import Mime
 from sim.methods.algorithms.mimelite import MimeLite
+from sim.methods.algorithms.moon import Moon
 from sim.methods.algorithms.scaffnew import Scaffnew
 from sim.methods.algorithms.scaffold import Scaffold
 from sim.methods.contract import Correction
@@ -282,3 +284,97 @@ class ParticipantsDrift(FedDC):
 
     def server(self, heard, state):
         return super().server(replace(heard, share=1.0), state)
+
+
+# --- FedProx with a mu of its own
+
+
+@wrong("adaptiveprox")
+class OneFallWillDo(AdaptiveProx):
+    """mu goes down at every fall: pfl-research's default."""
+
+    def server(self, heard, state):
+        return AdaptiveProx(self.mu, self.step, 1).server(heard, state)
+
+
+@wrong("adaptiveprox")
+class FirstIsAFall(AdaptiveProx):
+    """The first loss counts as a fall from infinity: pfl-research."""
+
+    def server(self, heard, state):
+        if state["rounds"] == 0:
+            state = {**state, "loss": heard.mean["loss"] + 1, "rounds": state["rounds"] + 1}
+        return super().server(heard, state)
+
+
+@wrong("adaptiveprox")
+class BelowZero(AdaptiveProx):
+    """mu falls below 0."""
+
+    def server(self, heard, state):
+        step, new = super().server(heard, state)
+        up = new["loss"] > state["loss"] if state["rounds"] else False
+        return step, {**new, "change": state["change"] + self.step * (float(up) - float(new["falls"] >= self.falls))}
+
+
+@wrong("adaptiveprox")
+class LossOfTheEnd(AdaptiveProx):
+    """The loss of the trained model."""
+
+    def upload(self, w, at):
+        return super().upload(w, replace(at, loss=lambda x: at.loss(w)))
+
+
+@wrong("adaptiveprox")
+class Standing(AdaptiveProx):
+    """mu stays: FedProx."""
+
+    def server(self, heard, state):
+        step, new = super().server(heard, state)
+        return step, {**new, "change": state["change"]}
+
+
+# --- MOON
+
+
+@wrong("moon")
+class Downloaded(Moon):
+    """The previous model is the one that the site downloaded last time, not the one it trained."""
+
+    def upload(self, w, at):
+        message, kept = super().upload(w, at)
+        return message, {**kept, "previous": at.x.clone()}
+
+
+@wrong("moon")
+class PreviousOfZero(Moon):
+    """The first round is contrasted with a network of zeros."""
+
+    def objective(self, task, v, batch, at):
+        state = {**at.site, "trained": torch.ones_like(at.site["trained"])}
+        return super().objective(task, v, batch, replace(at, site=state))
+
+
+@wrong("moon")
+class Repelled(Moon):
+    """Drawn to its own last model and away from the global one."""
+
+    def objective(self, task, v, batch, at):
+        previous = torch.where(at.site["trained"] > 0, at.site["previous"], at.x)
+        return super().objective(task, v, batch, replace(at, x=previous, site={**at.site, "previous": at.x}))
+
+
+@wrong("moon")
+class NoTemperature(Moon):
+    """T is left out."""
+
+    def objective(self, task, v, batch, at):
+        return Moon(self.mu, 1.0).objective(task, v, batch, at) if self.mu else task.loss(v, batch)
+
+
+@wrong("moon")
+class BothMove(Moon):
+    """The global network is not held still, so that its gradient is added."""
+
+    def objective(self, task, v, batch, at):
+        return super().objective(task, v, batch, replace(at, x=at.x + 0.5 * (v - at.x)))

@@ -1,5 +1,6 @@
 """Federated algorithms by the name they have in a config."""
 
+from sim.methods.algorithms.adaptiveprox import AdaptiveProx
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.algorithms.feddc import FedDC
 from sim.methods.algorithms.feddyn import FedDyn
@@ -10,6 +11,7 @@ from sim.methods.algorithms.fedsam import FedSAM
 from sim.methods.algorithms.fedsgd import FedSGD
 from sim.methods.algorithms.mime import Mime
 from sim.methods.algorithms.mimelite import MimeLite
+from sim.methods.algorithms.moon import Moon
 from sim.methods.algorithms.qfedavg import QFedAvg
 from sim.methods.algorithms.scaffnew import Scaffnew
 from sim.methods.algorithms.scaffold import Scaffold
@@ -30,4 +32,6 @@ ALGORITHMS: dict[str, type[Algorithm]] = {
     "mimelite": MimeLite,
     "mime": Mime,
     "feddc": FedDC,
+    "adaptiveprox": AdaptiveProx,
+    "moon": Moon,
 }
