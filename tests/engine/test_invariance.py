@@ -36,6 +36,8 @@ CASES = {
     "qfedavg": ["algorithm=qfedavg"],
     "ifca": ["algorithm=ifca"],
     "fedsam": ["algorithm=fedsam"],
+    "mime": ["algorithm=mime", "system.sites=5"],
+    "fedlc": ["algorithm=fedlc", "task=stage"],
 }
 ONE_TO_THREE = {"fedavg", "scaffold, three of seven sites", *list(CASES)[8:]}  # numbers of workers
 
