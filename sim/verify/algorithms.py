@@ -97,7 +97,7 @@ def of_scaffold() -> Checks:
         words = f"option I, path, 3 of 6 sites, weight decay, momentum {momentum:g}"
         yield follows(by_gradients, trial, recursion.scaffold_by_gradients, words)
     yield optimum(by_gradients, scalar((5, 20), 0.02, 120), "option I")
-    yield from alone(by_gradients)
+    yield from alone(by_gradients, ", option I")
     for steps, momentum in (((10, 10), 0.0), ((5, 20), 0.0), ((10, 10), 0.5), ((5, 10), 0.9)):
         yield optimum(plain, scalar(steps, 0.02, 80, momentum), f"momentum {momentum:g}")
     yield from optima(plain)

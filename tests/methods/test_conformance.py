@@ -213,6 +213,29 @@ class SecondBatch(FedAvg):
         return grad(w, batch=1)
 
 
+@wrong("message of SilentBefore.before holds []; declared are ['gradient']")
+class SilentBefore(FedAvg):
+    """Declares an exchange before training and sends nothing."""
+
+    prelude = {"gradient": "P"}
+
+
+@wrong("Restless.steps differs from one time to the next")
+class Restless(FedAvg):
+    """Steps that no seed fixes."""
+
+    def steps(self, planned: NDArray[np.int64], seed: int, round: int) -> NDArray[np.int64]:
+        return np.random.default_rng().integers(1, 10**6, len(planned))
+
+
+@wrong("Lazy.steps must be whole numbers >= 1")
+class Lazy(FedAvg):
+    """Rounds without a step."""
+
+    def steps(self, planned: NDArray[np.int64], seed: int, round: int) -> NDArray[np.int64]:
+        return planned - 1
+
+
 @wrong("is torch.float32 for torch.float64")
 class SinglePrecision(FedAvg):
     """Sends another precision than the model's."""

@@ -20,6 +20,7 @@ from sim.local.settings import Training
 from sim.local.stacked import Gradients
 from sim.methods.algorithms import ALGORITHMS
 from sim.methods.algorithms.base import Algorithm
+from sim.methods.algorithms.fedlc import FedLC
 from sim.methods.contract import example
 from sim.methods.roles import Roles
 from sim.methods.systems.sync import Sync
@@ -124,6 +125,14 @@ def task_for(algorithm):
     except Refused:
         return TASKS["mlp", 3]
     return TASKS["logistic", 3]
+
+
+def test_a_trace_of_an_objective_belongs_to_the_settings_of_its_method():
+    task, w, batch = made("logistic", 3, 2, 6, 1)
+    at = replace(AT.only(0, 2), x=w, start=w, rows=w[:, 0], steps=w[:, 0], norm=w[:, 0], counts=w.exp()[:, :2])
+    one, other = (Gradients(task, FedLC(tau))(w, batch, at) for tau in (0.5, 2.0))
+    assert not torch.equal(one, other)
+    assert torch.equal(Gradients(task, FedLC(0.0))(w, batch, at), vmap(grad(task.loss))(w, batch))
 
 
 def simulation(rows, algorithm, **training):
