@@ -1,16 +1,25 @@
 """Aggregation: from the uploads that an update takes to what the server hears."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from sim.arrays import Floats, Ints
 from sim.engine.executors import Crew
-from sim.engine.messages import Order, Upload, cut
+from sim.engine.messages import Broadcast, Order, Upload, cut
 from sim.engine.simulation import Simulation, Standing
 from sim.local.fused import weighted
 from sim.methods.contract import Heard, Message
 from sim.methods.roles import UP
 from sim.methods.systems.base import Tick
+
+
+def exchanged(plan: Simulation, crew: Crew, broadcast: Broadcast, orders: list[Order]) -> Message:
+    """Weighted mean of what the sites of a round send before they train; name -> [P] or []."""
+    sent = crew.train(replace(broadcast, prelude=True), orders)
+    weight = float(sum(order.weights.sum() for order in orders))
+    return average([upload.total for upload in sent], weight, plan.dtype)
 
 
 def collect(

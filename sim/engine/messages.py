@@ -18,6 +18,7 @@ class Broadcast:
     lr: float
     x: NDArray[np.floating]  # [P]
     server: Arrays  # name -> [P] or []
+    prelude: bool = False  # whether sites answer with what their algorithm sends before local training
 
     @property
     def nbytes(self) -> int:

@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 from torch import Tensor
 
-from sim.engine.aggregation import collect
+from sim.engine.aggregation import collect, exchanged
 from sim.engine.executors import Crew, Executor, crew
 from sim.engine.messages import Broadcast, cut
 from sim.engine.scoring import scored
@@ -52,14 +52,18 @@ def advance(plan: Simulation, crew: Crew, here: Standing, tick: Tick) -> tuple[S
     down = {name: here.state[name].numpy() for name in roles.broadcast}
     broadcast = Broadcast(number, plan.training.rate(number), here.x.numpy(), down)
     with stage("training"):
+        before = exchanged(plan, crew, broadcast, orders) if roles.algorithm.prelude and orders else {}
+        if before:
+            known = down | {name: part.numpy() for name, part in before.items()}
+            broadcast = replace(broadcast, server=known)
         uploads = crew.train(broadcast, orders) if orders else []
     crew.memory.turn(tick.start)
     traffic = Round(
         number,
         roles.algorithm.deployed(here.x, here.state),
         seconds=tick.seconds,
-        bytes_down=plan.profile.bytes_down * len(tick.asked),
-        bytes_up=plan.profile.bytes_up * len(tick.arrive),
+        bytes_down=plan.profile.bytes_down * len(tick.asked) + plan.profile.bytes_prelude * len(tick.start),
+        bytes_up=plan.profile.bytes_up * len(tick.arrive) + plan.profile.bytes_prelude * len(tick.start),
         sites=len(tick.arrive),
         stale=float(tick.stale.mean()) if len(tick.stale) else 0.0,
     )
@@ -68,6 +72,7 @@ def advance(plan: Simulation, crew: Crew, here: Standing, tick: Tick) -> tuple[S
         return stood, traffic
     heard = collect(plan, crew, here, tick, weights, orders, uploads)
     heard, uplink = decoded(roles, plan.private, heard, here.state, Draws(plan.seed, number, SERVER))
+    heard = replace(heard, mean=heard.mean | before)
     step, state = roles.algorithm.server(heard, here.state)
     step, optimiser = roles.server.update(step, here.optimiser)
     norm = float(step.double().norm())

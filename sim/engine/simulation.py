@@ -1,10 +1,10 @@
 """One federated training as values: what is trained, by which roles, and where it stands."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -107,6 +107,12 @@ class Simulation:
     rounds: int
     seed: int
 
+    def __post_init__(self) -> None:
+        """What the algorithm lays down of local training replaces what was set."""
+        laid_down: dict[str, Any] = dict(self.roles.algorithm.local)
+        if laid_down:
+            object.__setattr__(self, "training", replace(self.training, **laid_down))
+
     def due(self, round: int) -> bool:
         """Whether models are scored after this round."""
         return round % self.evaluation.every == 0 or round == self.rounds
@@ -173,6 +179,8 @@ class Simulation:
             bytes_down=self.roles.bytes_down(self.shared, itemsize),
             bytes_up=self.roles.bytes_up(self.shared, itemsize),
             seed=self.seed,
+            bytes_prelude=self.roles.bytes_prelude(self.shared, itemsize),
+            drawn=lambda steps, round: self.roles.algorithm.steps(steps, self.seed, round),
         )
 
     def ticks(self, losses: Losses) -> Iterator[Tick]:

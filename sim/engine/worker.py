@@ -22,7 +22,7 @@ from sim.exact.sums import SumProtocol
 from sim.federation.federation import Federation
 from sim.local.cells import cells
 from sim.local.fused import Fused, weighted
-from sim.local.losses import losses
+from sim.local.losses import gradients, losses
 from sim.local.plan import Sites
 from sim.local.rows import Rows, view
 from sim.local.settings import Training
@@ -103,6 +103,7 @@ class Worker:
     memory: SiteState
     trainer: Trainer
     second: Trainer | None  # for the sites' own models, where the personal role trains any
+    counts: Tensor | None  # [S, K] training rows of each class, where the algorithm asks for them
 
     @classmethod
     def open(cls, job: Job, folder: Path | None = None) -> "Worker":
@@ -120,13 +121,17 @@ class Worker:
                 second = trainer(choose(task, PLAIN, training), task, PLAIN, training, rows, job.seed)
             if parts:
                 measure(task, parts[0].empty, Rated(np.zeros((0, *task.scores)), np.zeros(0)))
-        return cls(job, Own(task), rows, codes, parts, job.memory(folder), made, second)
+        counts = rows.counts(task.classes, job.federation) if job.roles.algorithm.class_counts else None
+        return cls(job, Own(task), rows, codes, parts, job.memory(folder), made, second, counts)
 
     def train(self, broadcast: Broadcast, order: Order, current: NDArray[np.int8]) -> Upload:
         """Local training of a chunk; `current` [C] says which of the sites' two rows holds."""
         roles, federation = self.job.roles, self.job.federation
         kept = squeezed(self.memory.read(order.sites, current), roles)
         at = self.local(broadcast, order, kept)
+        if broadcast.prelude:
+            early = roles.algorithm.before(at)
+            return Upload({name: weighted(order.weights, part) for name, part in early.items()}, scalars={})
         rows = federation.rows[order.sites]
         sites = Sites(federation.bounds[order.sites, 0], rows, order.steps, federation.keys[order.sites])
         phases = [self.travelling(phase) for phase in roles.personal.phases(roles.algorithm, at, self.job.private)]
@@ -168,6 +173,8 @@ class Worker:
             lr=broadcast.lr,
             loss=lambda v: self.losses(v, order.sites),
             cells=ungrouped if self.codes is None else lambda v: self.cells(v, order.sites),
+            gradient=lambda v: self.gradients(v, order.sites),
+            counts=None if self.counts is None else self.counts[torch.from_numpy(order.sites)],
         )
 
     def travelling(self, phase: Phase) -> Phase:
@@ -189,6 +196,12 @@ class Worker:
         assert self.codes is not None
         first, size = self.job.federation.bounds[sites, 0], self.job.federation.rows[sites]
         return cells(self.own.task, self.rows, self.codes, models, first, size)
+
+    def gradients(self, models: Tensor, sites: Ints) -> Tensor:
+        """Gradient of every site's objective over all its training rows; [C, P], [C] -> [C, P]."""
+        federation = self.job.federation
+        first, size = federation.bounds[sites, 0], federation.rows[sites]
+        return gradients(self.own.task, self.rows, models, first, size, self.job.training)
 
     def losses_under(self, x: NDArray[np.floating], sites: Ints) -> Floats:
         """`losses` of one model [P] for all of some sites; [C] -> [C]."""

@@ -1,29 +1,54 @@
-"""The loss of sites' models over all their training rows, for any module."""
+"""The loss of sites' models over all their training rows, and its gradient, whatever tier trains them."""
+
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.func import vmap
+from torch.func import grad, vmap
 
 from sim.local.plan import Step
 from sim.local.rows import Rows
-from sim.tasks.task import Task
+from sim.local.settings import Training
+from sim.local.stacked import clipped
+from sim.tasks.task import Batch, Task
 
 ROWS = 65_536  # padded rows in memory at a time
 
 
 def losses(task: Task, rows: Rows, models: Tensor, start: NDArray[np.int64], size: NDArray[np.int64]) -> Tensor:
-    """Loss of C sites; models [C, P], the first training row and the number of them [C] -> [C].
+    """Loss of C sites; models [C, P], the first training row and the number of them [C] -> [C]."""
+    loss = torch.empty(len(models), dtype=models.dtype)
+    for part, batch in batches(rows, start, size):
+        loss[part] = vmap(task.loss)(models[part], batch)
+    return loss
+
+
+def gradients(
+    task: Task,
+    rows: Rows,
+    models: Tensor,
+    start: NDArray[np.int64],
+    size: NDArray[np.int64],
+    training: Training,
+) -> Tensor:
+    """Gradient of the loss of C sites and of its weight decay, each row's clipped as in local steps; -> [C, P]."""
+    g = torch.empty_like(models, memory_format=torch.contiguous_format)
+    site = clipped(task.loss, training.clip) if training.clip else grad(task.loss)
+    for part, batch in batches(rows, start, size):
+        g[part] = vmap(site)(models[part], batch)
+    return g + training.weight_decay * models if training.weight_decay else g
+
+
+def batches(rows: Rows, start: NDArray[np.int64], size: NDArray[np.int64]) -> Iterator[tuple[Tensor, Batch]]:
+    """All training rows of C sites in turn: numbers of some sites [c], and their rows [c, B, ...].
 
     Sites of like size go together, so that little is padded.
     """
-    loss = torch.empty(len(models), dtype=models.dtype)
     order = np.argsort(-size, kind="stable")
     held = np.cumsum(np.maximum(size[order], 1)) // ROWS
     for part in np.split(order, np.flatnonzero(np.diff(held)) + 1):
         column = np.arange(size[part].max(initial=1))
         row = start[part, None] + np.minimum(column, size[part, None] - 1)
-        batch = rows.batch(Step(len(part), row, column < size[part, None]))
-        loss[torch.from_numpy(part)] = vmap(task.loss)(models[torch.from_numpy(part)], batch)
-    return loss
+        yield torch.from_numpy(part), rows.batch(Step(len(part), row, column < size[part, None]))

@@ -46,6 +46,14 @@ class Rows:
         x = self.x.index_select(0, flat).view(*row.shape, -1)
         return x, {name: column.index_select(0, flat).view(row.shape) for name, column in self.y.items()}
 
+    def counts(self, classes: int, federation: Federation) -> Tensor:
+        """Training rows of each class at every site, from the target `label`; [S, K]."""
+        site = np.repeat(np.arange(len(federation.rows)), federation.rows)
+        place = np.arange(len(site)) - np.repeat(np.cumsum(federation.rows) - federation.rows, federation.rows)
+        label = self.y["label"].numpy()[federation.bounds[site, 0] + place].astype(np.int64)
+        counted = np.bincount(site * classes + label, minlength=len(federation.rows) * classes)
+        return torch.from_numpy(counted.reshape(-1, classes)).to(self.x.dtype)
+
     def batch(self, step: Step) -> Batch:
         """Rows of one local step; [stacked, B, ...]."""
         x, y = self.take(step.row)

@@ -27,14 +27,14 @@ from sim.tasks.task import Batch, Task
 
 RESHAPES = {torch.ops.aten.expand.default, torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default}
 Loss = Callable[[Tensor, Batch], Tensor]
-Shapes = tuple[torch.Size, torch.Size, torch.dtype, float]
+Shapes = tuple[torch.Size, torch.Size, torch.dtype, float, object]
 _traced: WeakKeyDictionary[Task, dict[Shapes, Callable[..., Tensor]]] = WeakKeyDictionary()
 
 
 class Gradients:
     """Gradients of what a method has its sites minimise, traced once per shape; `clip` bounds each row's, 0 = not.
 
-    Traces of a task's own loss are kept for as long as the task lives; those of a method's objective with this object.
+    Traces are kept for as long as the task lives, those of a method's objective by its class and settings.
     """
 
     def __init__(self, task: Task, algorithm: Algorithm, clip: float = 0.0) -> None:
@@ -42,12 +42,13 @@ class Gradients:
         self.algorithm = algorithm
         self.clip = clip
         self.plain = type(algorithm).objective is Algorithm.objective
-        self.traced = _traced.setdefault(task, {}) if self.plain else {}
+        self.minimised: object = "" if self.plain else (type(algorithm), repr(algorithm))
+        self.traced = _traced.setdefault(task, {})
 
     def __call__(self, w: Tensor, batch: Batch, at: Local) -> Tensor:
         """Gradient of every site's objective at its own model; [C, P], [C, B, ...] -> [C, P]."""
         known = [] if self.plain else flat(at)
-        shape = (w.shape, batch.x.shape, w.dtype, self.clip)
+        shape = (w.shape, batch.x.shape, w.dtype, self.clip, self.minimised)
         if shape not in self.traced:
             self.traced[shape] = self.trace(w, batch, at, known)
         return self.traced[shape](w, batch.x, batch.valid, *batch.y.values(), *known)
@@ -80,20 +81,22 @@ class Gradients:
 def flat(at: Local) -> list[Tensor]:
     """What an objective may read of a `Local`, as a list of tensors in a fixed order."""
     lr = torch.as_tensor(at.lr, dtype=at.x.dtype)
-    return [at.x, at.start, at.rows, at.steps, at.norm, lr, *at.site.values(), *at.server.values()]
+    counts = [] if at.counts is None else [at.counts]
+    return [at.x, at.start, at.rows, at.steps, at.norm, lr, *counts, *at.site.values(), *at.server.values()]
 
 
 def lifted(at: Local) -> list[bool]:
     """Which of the tensors of `flat` have a first axis of sites."""
-    return [True] * 5 + [False] + [True] * len(at.site) + [False] * len(at.server)
+    return [True] * 5 + [False] + [True] * (at.counts is not None) + [True] * len(at.site) + [False] * len(at.server)
 
 
 def unflat(at: Local, known: tuple[Tensor, ...]) -> Local:
     """The `Local` of one site from the tensors of `flat`; its `lr` is a tensor."""
     x, start, rows, steps, norm, lr, *rest = known
+    counts = None if at.counts is None else rest.pop(0)
     site = dict(zip(at.site, rest, strict=False))
     server = dict(zip(at.server, rest[len(site) :], strict=True))
-    return Local(x, start, server, site, rows, steps, norm, lr)  # type: ignore[arg-type]
+    return Local(x, start, server, site, rows, steps, norm, lr, counts=counts)  # type: ignore[arg-type]
 
 
 def clipped(loss: Loss, limit: float) -> Loss:

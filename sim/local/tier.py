@@ -46,6 +46,12 @@ def known(task: Task, algorithm: Algorithm) -> Network | str:
 
 def choose(task: Task, algorithm: Algorithm, training: Training) -> Choice:
     """Tier of a run; refuses fused where it is asked for and not possible, and batches where the loss has none."""
+    algorithm.fits(task)
+    if algorithm.plain_steps and training.momentum:
+        raise Refused(
+            f"local.momentum={training.momentum:g}: algorithm={type(algorithm).__name__.lower()} is made of plain "
+            "steps, and momentum would move its fixed point. Set local.momentum=0, or take algorithm=scaffold."
+        )
     if task.whole_sites and training.batch:
         raise Refused(
             f"local.batch={training.batch}: the loss of {type(task).__name__} is of all rows of a site together, for "

@@ -44,8 +44,10 @@ def width(shape: str, parameters: int) -> int:
 
 
 def unavailable(v: Tensor) -> Tensor:
-    """Stands where `Local.loss` cannot be asked: inside `Algorithm.objective`."""
-    raise RuntimeError("the loss over all training rows is not known inside an objective; ask for it in `upload`")
+    """Stands where `Local.loss` and `Local.gradient` cannot be asked: inside `Algorithm.objective`."""
+    raise RuntimeError(
+        "the loss over all training rows and its gradient are not known inside an objective; ask for them in `upload`"
+    )
 
 
 def ungrouped(v: Tensor) -> Tensor:
@@ -67,14 +69,17 @@ class Local:
     lr: float
     loss: Callable[[Tensor], Tensor] = unavailable  # [C, P] -> [C], over all training rows; costs a forward pass
     cells: Callable[[Tensor], Tensor] = ungrouped  # [C, P] -> [C, 2, 3, 3], see `sim.local.cells`; a forward pass
+    gradient: Callable[[Tensor], Tensor] = unavailable  # [C, P] -> [C, P], of F_i over all training rows
+    counts: Tensor | None = None  # [C, K] training rows of each class, where the algorithm asks for `class_counts`
 
     def only(self, low: int, high: int) -> "Local":
-        """Some of the sites, those from `low` to before `high`; the loss stays that of all."""
+        """Some of the sites, those from `low` to before `high`; loss and gradient stay those of all."""
         if low == 0 and high == len(self.x):
             return self
         site = {name: part[low:high] for name, part in self.site.items()}
         cut = {name: getattr(self, name)[low:high] for name in ("x", "start", "rows", "steps", "norm")}
-        return replace(self, site=site, **cut)
+        counts = None if self.counts is None else self.counts[low:high]
+        return replace(self, site=site, counts=counts, **cut)
 
 
 class Correction(NamedTuple):
@@ -161,4 +166,5 @@ def example(sites: int = 3, parameters: int = 5, dtype: torch.dtype = torch.floa
         cells=lambda v: (
             v.square().sum(1)[:, None, None, None] * torch.tensor([3.0, 1.0, 2.0]).to(v) + v.new_zeros(2, 3, 1)
         ),
+        gradient=lambda v: 2 * v,
     )

@@ -103,6 +103,10 @@ class Roles:
             total += size.bytes
         return total
 
+    def bytes_prelude(self, shared: int, itemsize: int) -> int:
+        """Bytes of what one site sends before its local steps, and as many of the mean that it gets back."""
+        return itemsize * sum(width(shape, shared) for shape in self.algorithm.prelude.values())
+
     def told(self, shared: int, parameters: int, itemsize: int, members: int) -> dict[str, str]:
         """What each role does in this federation, for the record of the run; roles at their neutral value are left out.
 
@@ -135,6 +139,12 @@ class Roles:
                 f"{named(self.algorithm)} acts by the weights of the sites, and {named(self.aggregator)} counts every "
                 "site the same. Set aggregator=mean."
             )
+        for axis, why in self.algorithm.alone.items():
+            if getattr(self, axis) != getattr(NEUTRAL, axis):
+                raise Refused(
+                    f"{named(self.algorithm)} does not go with a setting of {axis}: {why}. Leave {axis} out, or take "
+                    "another algorithm."
+                )
         if self.algorithm.every_site and not self.system.certain:
             raise Refused(
                 f"{named(self.algorithm)} needs every site in every round, and with {named(self.system)} as it is set "

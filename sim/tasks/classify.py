@@ -20,6 +20,7 @@ class Classification(Task):
     """Binary classification by a module with one output per row, the log-odds of the event."""
 
     outputs = 1
+    classes = 2
     predicts = "probability"
 
     def targets(self, y: OutcomeColumns) -> dict[str, Tensor]:

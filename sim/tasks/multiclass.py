@@ -22,7 +22,7 @@ class Multiclass(Task):
 
     def __init__(self, module: nn.Module, classes: int) -> None:
         super().__init__(module)
-        self.outputs, self.scores = classes, (classes,)
+        self.outputs, self.scores, self.classes = classes, (classes,), classes
 
     def targets(self, y: OutcomeColumns) -> dict[str, Tensor]:
         """Class number, as a float like all targets; [R]."""

@@ -49,9 +49,11 @@ class Task:
     scores       shape of a row's prediction: () for one number, (K,) for one a class
     predicts     what these numbers are
     whole_sites  the loss is of all training rows of a site together, and no sum over rows
+    classes      number of classes of the target `label`; 0 = the task has no classes
     """
 
     outputs: int | None = None
+    classes: int = 0
     scores: tuple[int, ...] = ()
     predicts: ClassVar[str] = "risk"
     whole_sites: ClassVar[bool] = False

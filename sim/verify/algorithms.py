@@ -12,6 +12,7 @@ from sim.methods.algorithms.feddyn import FedDyn
 from sim.methods.algorithms.fedprox import FedProx
 from sim.methods.algorithms.fedsam import FedSAM
 from sim.methods.algorithms.qfedavg import QFedAvg
+from sim.methods.algorithms.scaffold import Option, Scaffold
 from sim.methods.contract import Weighting
 from sim.verify import fixed_points as rest
 from sim.verify import paths as recursion
@@ -83,8 +84,20 @@ def of_fedprox() -> Checks:
     yield averages(proximal(0.0), spatial(10, 3, momentum=0.6), "mu 0 is FedAvg, bit for bit", 0.0)
 
 
+def by_gradients(method: type[Algorithm]) -> Algorithm:
+    """SCAFFOLD with option I."""
+    return narrow(method, Scaffold)(option=Option.I)
+
+
 def of_scaffold() -> Checks:
-    """SCAFFOLD: the optimum whatever the steps, and with momentum."""
+    """SCAFFOLD: the optimum whatever the steps, and with momentum; both options."""
+    for momentum in (0.0, 0.5):
+        trial = spatial(30, 3, momentum=momentum)
+        trial = replace(trial, training=replace(trial.training, decay=0.98, chunk=2, weight_decay=0.2))
+        words = f"option I, path, 3 of 6 sites, weight decay, momentum {momentum:g}"
+        yield follows(by_gradients, trial, recursion.scaffold_by_gradients, words)
+    yield optimum(by_gradients, scalar((5, 20), 0.02, 120), "option I")
+    yield from alone(by_gradients, ", option I")
     for steps, momentum in (((10, 10), 0.0), ((5, 20), 0.0), ((10, 10), 0.5), ((5, 10), 0.9)):
         yield optimum(plain, scalar(steps, 0.02, 80, momentum), f"momentum {momentum:g}")
     yield from optima(plain)

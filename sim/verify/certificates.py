@@ -12,7 +12,21 @@ from sim.methods.personal import PERSONAL
 from sim.methods.servers import SERVERS
 from sim.methods.systems import SYSTEMS
 from sim.methods.uplink import UPLINK
-from sim.verify import aggregators, algorithms, exact, fairness, groups, personal, servers, systems, uplink
+from sim.verify import (
+    aggregators,
+    algorithms,
+    algorithms_drift,
+    algorithms_labels,
+    algorithms_mime,
+    algorithms_steps,
+    exact,
+    fairness,
+    groups,
+    personal,
+    servers,
+    systems,
+    uplink,
+)
 from sim.verify.check import Certificate, Check, certify
 
 Checks = Mapping[str, Callable[[], Iterator[Check[Any]]]]
@@ -27,7 +41,17 @@ TABLES: dict[str, Mapping[str, type]] = {
     "system": SYSTEMS,
 }
 CHECKS: dict[str, Checks] = {
-    "algorithm": {**algorithms.CHECKS, **fairness.CHECKS, **groups.CHECKS, **systems.LOOPS, **exact.CHECKS},
+    "algorithm": {
+        **algorithms.CHECKS,
+        **algorithms_steps.CHECKS,
+        **algorithms_labels.CHECKS,
+        **algorithms_mime.CHECKS,
+        **algorithms_drift.CHECKS,
+        **fairness.CHECKS,
+        **groups.CHECKS,
+        **systems.LOOPS,
+        **exact.CHECKS,
+    },
     "uplink": uplink.CHECKS,
     "attack": aggregators.ATTACKS,
     "aggregator": aggregators.CHECKS,

@@ -79,13 +79,24 @@ def fednova(trial: Trial) -> Array:
     return np.stack(path)
 
 
-def scaffold(trial: Trial) -> Array:
-    """Karimireddy et al. 2020, Algorithm 1, option II, K_i replaced by |a_i|_1 (the same without momentum)."""
+def scaffold_by_gradients(trial: Trial) -> Array:
+    """Karimireddy et al. 2020, Algorithm 1, option I."""
+    return scaffold(trial, full=True)
+
+
+def scaffold(trial: Trial, full: bool = False) -> Array:
+    """Karimireddy et al. 2020, Algorithm 1, option II, K_i replaced by |a_i|_1 (the same without momentum).
+
+    full: option I, variates are gradients at the server's model.
+    """
     x, path = trial.start, [trial.start]
     c, c_i = np.zeros_like(x), np.zeros_like(trial.problem.centre)
     for tick in trial.ticks():
         delta = moves(trial, tick, x, drift=c - c_i)
         new = c_i[tick.sites] - c - delta / (tick.lr * sizes(trial, tick)[:, None])  # line 12
+        if full:
+            decay = trial.training.weight_decay * x
+            new = np.stack([trial.problem.gradient(site, x) + decay for site in tick.sites])
         change = new - c_i[tick.sites]
         c_i[tick.sites] = new
         x, c = x + tick.p @ delta, c + tick.share * (tick.p @ change)  # lines 16 and 17

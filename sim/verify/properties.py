@@ -98,12 +98,12 @@ def one_step(build: Build) -> Checks:
         yield follows(build, trial, recursion.descent, words)
 
 
-def alone() -> Checks:
+def alone(build: Build = plain, beside: str = "") -> Checks:
     """One site is ordinary SGD on its mini-batches."""
     whole = six_sites()
     problem = replace(whole, curvature=whole.curvature[1:2], centre=whole.centre[1:2], copies=whole.copies[1:2])
     trial = Trial(problem, (6,), 12, Training(lr=0.05, batch=4, momentum=0.6, weight_decay=0.1))
-    yield follows(plain, trial, torch_sgd, "one site is torch's SGD on its batches")
+    yield follows(build, trial, torch_sgd, f"one site is torch's SGD on its batches{beside}")
 
 
 def torch_sgd(trial: Trial) -> Array:

@@ -12,6 +12,7 @@ from torch import nn
 
 from sim.engine.executors import InProcess, crew
 from sim.engine.loops import OwnLoop
+from sim.engine.messages import Arrays
 from sim.engine.rounds import rounds, simulate
 from sim.engine.simulation import Evaluation, Simulation
 from sim.local.settings import Training
@@ -102,11 +103,15 @@ class Trial:
 
     def own(self, roles: Roles) -> Array:
         """What the sites keep of their own after the last round; [S, D]."""
+        *_, (_, kept) = self.states(roles)
+        return kept[OWN].astype(np.float64)
+
+    def states(self, roles: Roles) -> Iterator[tuple[Array, Arrays]]:
+        """Server model [D] and what the sites keep, name -> [S, n], at the start and after every round."""
         plan = self.plan(roles)
         with crew(InProcess(), plan.job) as opened:
-            for _ in rounds(plan, opened, plan.standing(torch.from_numpy(self.start))):
-                pass
-            return opened.memory.read(np.arange(len(self.steps)), names=[OWN])[OWN].astype(np.float64)
+            for here in rounds(plan, opened, plan.standing(torch.from_numpy(self.start))):
+                yield here.model.numpy(), opened.memory.read(np.arange(len(self.steps)))
 
     def loop(self, method: OwnLoop) -> Array:
         """Server models of a method with a loop of its own, from the task's own start; [T + 1, J, D]."""

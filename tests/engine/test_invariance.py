@@ -39,6 +39,8 @@ CASES = {
     "feddgga": ["algorithm=feddgga"],
     "fairfed": ["algorithm=fairfed", "algorithm.group=race", "algorithm.level=white"],
     "fedfb": ["algorithm=fedfb", "algorithm.group=race", "algorithm.level=white"],
+    "mime": ["algorithm=mime", "system.sites=5"],
+    "fedlc": ["algorithm=fedlc", "task=stage"],
 }
 ONE_TO_THREE = {"fedavg", "scaffold, three of seven sites", *list(CASES)[8:]}  # numbers of workers
 

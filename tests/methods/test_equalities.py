@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.func import grad, vmap
 
+from sim.checks import Refused
 from sim.engine.executors import InProcess
 from sim.engine.rounds import simulate
 from sim.engine.simulation import Evaluation, Simulation
@@ -20,6 +21,7 @@ from sim.local.settings import Training
 from sim.local.stacked import Gradients
 from sim.methods.algorithms import ALGORITHMS
 from sim.methods.algorithms.base import Algorithm
+from sim.methods.algorithms.fedlc import FedLC
 from sim.methods.algorithms.grouped import Grouped
 from sim.methods.contract import example
 from sim.methods.roles import Roles
@@ -118,15 +120,32 @@ def test_a_trace_holds_for_other_numbers_of_its_shape(name):
     assert torch.equal(gradients(w, batch, AT), vmap(grad(task.loss))(w, batch))
 
 
+def task_for(algorithm):
+    """The logistic task, or with a hidden layer where the algorithm needs one."""
+    try:
+        algorithm.fits(TASKS["logistic", 3])
+    except Refused:
+        return TASKS["mlp", 3]
+    return TASKS["logistic", 3]
+
+
+def test_a_trace_of_an_objective_belongs_to_the_settings_of_its_method():
+    task, w, batch = made("logistic", 3, 2, 6, 1)
+    at = replace(AT.only(0, 2), x=w, start=w, rows=w[:, 0], steps=w[:, 0], norm=w[:, 0], counts=w.exp()[:, :2])
+    one, other = (Gradients(task, FedLC(tau))(w, batch, at) for tau in (0.5, 2.0))
+    assert not torch.equal(one, other)
+    assert torch.equal(Gradients(task, FedLC(0.0))(w, batch, at), vmap(grad(task.loss))(w, batch))
+
+
 def simulation(rows, algorithm, **training):
-    """Three rounds of the logistic task, mini-batches, momentum; four of the sites take part, or all if they must."""
-    local = Training(**{"lr": 0.2, "epochs": 2, "batch": 4, "momentum": 0.5, **training})
+    """Three rounds, mini-batches; momentum and four of the sites, where the algorithm allows it."""
+    momentum = 0.0 if algorithm.plain_steps else 0.5
+    local = Training(**{"lr": 0.2, "epochs": 2, "batch": 4, "momentum": momentum, **training})
     roles = Roles(algorithm=algorithm, system=Sync(0 if algorithm.every_site else 4))
     federation = from_arrays(rows)
     arm = Group((federation.x[:, 0] > 0).astype(np.int8), ("no", "yes"))
-    return Simulation(
-        replace(federation, groups={"arm": arm}), TASKS["logistic", 3], roles, local, Evaluation(), rounds=3, seed=5
-    )
+    grouped = replace(federation, groups={"arm": arm})
+    return Simulation(grouped, task_for(algorithm), roles, local, Evaluation(), rounds=3, seed=5)
 
 
 def method(name):
@@ -136,7 +155,7 @@ def method(name):
 
 
 def last(simulation):
-    start = torch.linspace(-1, 1, 4, dtype=torch.float64)
+    start = torch.linspace(-1, 1, simulation.task.layout.size, dtype=torch.float64)
     return list(simulate(simulation, InProcess(), start))[-1].model
 
 

@@ -45,6 +45,7 @@ def test_all_other_algorithms_train_under_a_buffered_server() -> None:
         Roles(ALGORITHMS[name](), system=Buffered()).check()
     assert {name for name, entry in ALGORITHMS.items() if entry.in_time} == {
         *("scaffold", "feddyn", "qfedavg", "afl", "term", "feddgga", "lossparity", "fairfed", "fedfb"),
+        *("scaffnew", "mimelite", "mime", "feddc", "adaptiveprox"),
     }
 
 

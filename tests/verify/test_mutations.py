@@ -18,13 +18,13 @@ from sim.methods.algorithms.fednova import FedNova
 from sim.methods.algorithms.fedprox import FedProx
 from sim.methods.algorithms.fedsam import FedSAM
 from sim.methods.algorithms.qfedavg import QFedAvg
-from sim.methods.algorithms.scaffold import Scaffold
+from sim.methods.algorithms.scaffold import Option, Scaffold
 from sim.methods.contract import Correction
 from sim.methods.roles import Roles
 from sim.methods.servers import Adagrad, Adam, Momentum, Server, Yogi
 from sim.verify.certificates import TABLES
 from sim.verify.properties import scalar
-from tests.verify import wrong_fair, wrong_groups, wrong_roles
+from tests.verify import wrong_algorithms, wrong_fair, wrong_groups, wrong_roles
 from tests.verify.wrong import RIGHT, WRONG, checks, path, wrong
 
 
@@ -609,8 +609,8 @@ def test_a_wrong_implementation_fails_for_its_error_and_not_for_a_slip_of_ours(e
 
 
 def test_every_entry_has_wrong_implementations():
-    others = {wrong_fair.__name__, wrong_groups.__name__, wrong_roles.__name__}
-    assert others <= {mutant.__module__ for _, mutant in WRONG}
+    others = {part.__name__ for part in (wrong_algorithms, wrong_fair, wrong_groups, wrong_roles)}
+    assert others < {mutant.__module__ for _, mutant in WRONG}
     assert {method for method, _ in WRONG} == {name for table in TABLES.values() for name in table} - {"none"}
 
 
@@ -618,6 +618,7 @@ SIGNATURES = [
     # SCAFFOLD
     (NeverStored(), (10, 10), 0.02, 120, 0.0, 1.266863),  # FedAvg's point
     (LastClient(), (10, 10), 0.02, 120, 0.0, 2.0),  # the last site's own optimum
+    (wrong_algorithms.NegativeGradient(option=Option.I), (10, 10), 0.02, 600, 0.0, 1.109558),
     (OutsideMomentum(rho=0.5), (10, 10), 0.02, 60, 0.5, 1.420865),
     (OutsideMomentum(rho=0.9), (10, 10), 0.02, 60, 0.9, 1.615305),
     # FedDyn with near-exact local solves: FedAvg's point, whatever alpha, from plain SGD

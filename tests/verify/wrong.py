@@ -9,9 +9,10 @@ from sim.engine.loops import OwnLoop
 from sim.local.settings import Training
 from sim.methods.algorithms.grouped import Grouped
 from sim.methods.roles import Roles
-from sim.verify import groups
+from sim.verify import algorithms_labels, groups
 from sim.verify.certificates import CHECKS, TABLES
 from sim.verify.check import Check
+from sim.verify.labelled import Labelled
 from sim.verify.personal import halves
 from sim.verify.properties import spatial
 
@@ -45,6 +46,8 @@ def path(method: str, entry: type) -> np.ndarray:
         return trial.loop(entry())
     if axis == "system":
         return replace(trial, system=entry()).path(Roles())
+    if method in algorithms_labels.CHECKS:
+        return Labelled(3, hidden=2, rounds=2).path(Roles(entry()))
     if axis == "personal":
         trial = replace(trial, module=halves)
     return trial.path(Roles(**{axis: (entry(),) if axis == "uplink" else entry()}))

@@ -1,17 +1,25 @@
 """Federated algorithms by the name they have in a config."""
 
+from sim.methods.algorithms.adaptiveprox import AdaptiveProx
 from sim.methods.algorithms.afl import AFL
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.algorithms.fairfed import FairFed
+from sim.methods.algorithms.feddc import FedDC
 from sim.methods.algorithms.feddgga import FedDGGA
 from sim.methods.algorithms.feddyn import FedDyn
 from sim.methods.algorithms.fedfb import FedFB
+from sim.methods.algorithms.fedlc import FedLC
 from sim.methods.algorithms.fedmgda import FedMGDA
 from sim.methods.algorithms.fednova import FedNova
 from sim.methods.algorithms.fedprox import FedProx
 from sim.methods.algorithms.fedsam import FedSAM
+from sim.methods.algorithms.fedsgd import FedSGD
 from sim.methods.algorithms.lossparity import LossParity
+from sim.methods.algorithms.mime import Mime
+from sim.methods.algorithms.mimelite import MimeLite
+from sim.methods.algorithms.moon import Moon
 from sim.methods.algorithms.qfedavg import QFedAvg
+from sim.methods.algorithms.scaffnew import Scaffnew
 from sim.methods.algorithms.scaffold import Scaffold
 from sim.methods.algorithms.term import TERM
 
@@ -32,4 +40,12 @@ ALGORITHMS: dict[str, type[Algorithm]] = {
     "lossparity": LossParity,
     "fairfed": FairFed,
     "fedfb": FedFB,
+    "fedsgd": FedSGD,
+    "scaffnew": Scaffnew,
+    "fedlc": FedLC,
+    "mimelite": MimeLite,
+    "mime": Mime,
+    "feddc": FedDC,
+    "adaptiveprox": AdaptiveProx,
+    "moon": Moon,
 }

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from sim.arrays import Ints
 from sim.methods.contract import Correction, Gradient, Heard, Local, Message, Role, State
 from sim.tasks.task import Batch, Task
 
@@ -41,6 +42,22 @@ class Algorithm(Role, Method):
     in_time: ClassVar[bool] = False  # every upload must count in the round it was asked for: no buffered server
     whole_uploads: ClassVar[bool] = False  # `server` reads single uploads from `Heard.each`, not their mean alone
     every_site: ClassVar[bool] = False  # every site that trains must be heard in every update
+    prelude: ClassVar[Mapping[str, str]] = {}  # parts of what `before` sends, by shape, "P" or ""
+    local: ClassVar[Mapping[str, int]] = {}  # settings of the `local` group that the method itself lays down
+    plain_steps: ClassVar[bool] = False  # local steps are those of SGD without momentum
+    class_counts: ClassVar[bool] = False  # sites know `Local.counts`
+    alone: ClassVar[Mapping[str, str]] = {}  # axis that must stay at its neutral value -> why
+
+    def fits(self, task: Task) -> None:
+        """Refuse a task or a network that the method cannot train."""
+
+    def steps(self, planned: Ints, seed: int, round: int) -> Ints:
+        """Local steps of every site in a round, from those of the settings; [S] -> [S]. `system=sync` asks."""
+        return planned
+
+    def before(self, at: Local) -> Message:
+        """What each site sends before its local steps (all of `prelude`); the mean of it comes back in `at.server`."""
+        return {}
 
     def correction(self, at: Local) -> Correction:
         """What is added to every gradient of the round."""

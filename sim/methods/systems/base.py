@@ -15,6 +15,11 @@ from sim.random import key, scatter, stream, uniform
 Losses = Callable[[Ints], Floats]  # sites [C] -> loss of the current model over all training rows of each [C]
 
 
+def planned(steps: Ints, round: int) -> Ints:
+    """The same steps in every round, [S] -> [S]."""
+    return steps
+
+
 @dataclass(frozen=True)
 class Profile:
     """What is known of the sites before training."""
@@ -25,6 +30,8 @@ class Profile:
     bytes_down: int  # per site that downloads
     bytes_up: int  # per upload
     seed: int
+    bytes_prelude: int = 0  # per site that trains and each way, before its local steps
+    drawn: Callable[[Ints, int], Ints] = planned  # `steps` and the round -> steps of this round, [S]
 
 
 @dataclass(frozen=True)
@@ -111,5 +118,8 @@ class System(Role):
         return np.asarray(self.step_seconds * np.exp(self.spread * normal))
 
     def travel(self, profile: Profile) -> float:
-        """Seconds of a download and an upload."""
-        return 2 * self.latency_seconds + 8e-6 * (profile.bytes_down + profile.bytes_up) / self.mbps
+        """Seconds of a download and an upload, and of the exchange before local training where there is one."""
+        seconds = 2 * self.latency_seconds + 8e-6 * (profile.bytes_down + profile.bytes_up) / self.mbps
+        if profile.bytes_prelude:
+            seconds += 2 * self.latency_seconds + 8e-6 * 2 * profile.bytes_prelude / self.mbps
+        return seconds

@@ -37,7 +37,7 @@ class Sync(System):
         for number in range(1, rounds + 1):
             asked = members[self.sample(len(members), profile.seed, number)]
             start = asked[self.answers(profile.keys[asked], profile.seed, number)]
-            steps, late = profile.steps[start], np.zeros(len(start), dtype=bool)
+            steps, late = profile.drawn(profile.steps, number)[start], np.zeros(len(start), dtype=bool)
             if self.deadline:
                 able = np.floor((self.deadline - travel) / pace[start] + 1e-9).astype(np.int64)
                 late = able < steps

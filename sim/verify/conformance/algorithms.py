@@ -11,8 +11,7 @@ from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import Correction, Heard
 from sim.tasks.task import Batch
 from sim.verify.conformance.answers import Broken, asked, declares, named, near, shaped
-from sim.verify.conformance.samples import SERVER, C, M, P, S, lengths, local, normal, of_site, state
-from sim.verify.quadratic import least_squares
+from sim.verify.conformance.samples import SERVER, C, M, P, S, lengths, local, normal, of_site, state, task_for
 
 
 def heard(role: Algorithm, dtype: torch.dtype) -> Heard:
@@ -21,13 +20,14 @@ def heard(role: Algorithm, dtype: torch.dtype) -> Heard:
     sent = {name: part if part.dim() == 2 else 1 + part.abs() for name, part in sent.items()}
     p = torch.full((M,), 1 / M, dtype=torch.float64)
     seen = {name: part for name, part in sent.items() if part.dim() == 1 or role.whole_uploads}
-    mean = {name: part.mean(0) for name, part in sent.items()}
+    mean = {name: part.mean(0) for name, part in sent.items()} | state(role.prelude, SERVER, dtype)
     return Heard(normal(1, P, dtype=dtype), mean, seen, np.arange(M), p, 0.5)
 
 
 def of_algorithm(entry: type[Algorithm], dtype: torch.dtype) -> None:
     """All hooks of an algorithm; local work, message, weights, server."""
-    parts = {"site_state": entry.site_state, "server_state": entry.server_state, "sends": entry.sends}
+    parts = {"site_state": entry.site_state, "server_state": entry.server_state}
+    parts |= {"sends": entry.sends, "prelude": entry.prelude}
     declares(entry, parts, entry.broadcast)
     name, made, at, w = entry.__name__, entry(), local(entry, dtype), normal(2, C, P, dtype=dtype)
     given = corrected(f"{name}.correction", asked(f"{name}.correction", made.correction, at), C, dtype)
@@ -47,11 +47,28 @@ def of_algorithm(entry: type[Algorithm], dtype: torch.dtype) -> None:
     for c in range(C):
         near(f"{name}.direction of a site depends on the others", step_of(c, c + 1), d[c : c + 1], dtype)
     if entry.objective is not Algorithm.objective:
-        y = {"value": normal(4, C, 4, dtype=dtype), "label": (normal(6, C, 4, dtype=dtype) > 0).to(dtype)}
+        task, given_rows = task_for(made)
+        y = {key: part.to(dtype) for key, part in given_rows.y.items()}
+        y.setdefault("label", (normal(6, C, 4, dtype=dtype) > 0).to(dtype))
         y["group"] = (torch.arange(4 * C).view(C, 4) % 3 - 1).to(dtype)  # what a grouped algorithm sees beside them
-        batch = Batch(normal(3, C, 4, P, dtype=dtype), y, torch.ones(C, 4, dtype=torch.bool))
-        g = asked(f"{name}.objective", Gradients(least_squares(P), made), w, batch, at)
+        batch = Batch(given_rows.x.to(dtype), y, given_rows.valid)
+        g = asked(f"{name}.objective", Gradients(task, made), w, batch, at)
         shaped(f"gradient of {name}.objective", g, (C, P), dtype)
+    early = asked(f"{name}.before", made.before, at)
+    named(f"message of {name}.before", early, entry.prelude, lengths(C), dtype)
+    for c in range(C):
+        near(
+            f"{name}.before of a site depends on the others",
+            made.before(at.only(c, c + 1)),
+            of_site(c, early)[0],
+            dtype,
+        )
+    planned = np.arange(1, S + 1)
+    steps = asked(f"{name}.steps", made.steps, planned, 3, 2)
+    if steps.shape != (S,) or steps.dtype != planned.dtype or (steps < 1).any():
+        raise Broken(f"{name}.steps must be whole numbers >= 1, one for each site.")
+    if not np.array_equal(steps, made.steps(planned, 3, 2)):
+        raise Broken(f"{name}.steps differs from one time to the next: draw by seed and round.")
     message, kept = asked(f"{name}.upload", made.upload, w, at)
     named(f"message of {name}.upload", message, entry.sends, lengths(C), dtype)
     named(f"state of {name}.upload", kept, entry.site_state, lengths(C), dtype)

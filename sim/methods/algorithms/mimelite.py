@@ -1,0 +1,48 @@
+"""MimeLite: local steps with the server's momentum, which stands still while sites train."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from sim.checks import within
+from sim.methods.algorithms.base import Algorithm
+from sim.methods.contract import Correction, Gradient, Heard, Local, Message, State
+
+
+@dataclass
+class MimeLite(Algorithm):
+    """Sites take the steps of centralised SGD with momentum, with a momentum that only the server changes.
+
+    Source: Karimireddy et al., Breaking the Centralized Barrier for Cross-Device Federated Learning, NeurIPS 2021,
+        Algorithm 1 (MimeLite, base SGD with momentum).
+    Rule: `y <- y - lr ((1 - beta) g_k(y) + beta m)`; `x <- x + mean (y_k - x)`;
+        `m <- (1 - beta) mean grad F_k(x) + beta m`, the gradient over all training rows. Sites keep nothing.
+    Values: beta = 0.9; beta = 0 is FedAvg. `weighting=sites` is the paper's mean.
+    Pitfalls: the momentum is frozen during local steps; whoever lets it run has FedAvg with local momentum. The
+        statistic is the gradient at the downloaded model, for a pass over the site's rows and one more vector each way
+        (2 down, 2 up), not the mean of the gradients along the way. `m` moves after the round, not before.
+    """
+
+    server_state = {"momentum": "P"}
+    broadcast = ("momentum",)
+    sends = {"delta": "P", "gradient": "P"}
+    in_time = plain_steps = True
+    alone = {"personal": "its momentum is of the whole model"}
+
+    beta: float = 0.9  # [0, 1)
+
+    def __post_init__(self) -> None:
+        within("algorithm.beta", self.beta, 0, 1, open_high=True)
+
+    def direction(self, grad: Gradient, w: Tensor, at: Local, c: Correction) -> Tensor:
+        """`(1 - beta) g(y) + beta m`."""
+        return c.added((1 - self.beta) * grad(w) + self.beta * at.server["momentum"], w)
+
+    def upload(self, w: Tensor, at: Local) -> tuple[Message, State]:
+        """The change, and the full gradient at the downloaded model."""
+        return {"delta": w - at.x, "gradient": at.gradient(at.x)}, {}
+
+    def server(self, heard: Heard, state: State) -> tuple[Tensor, State]:
+        """The mean change; the momentum moves by the mean gradient."""
+        momentum = (1 - self.beta) * heard.mean["gradient"] + self.beta * state["momentum"]
+        return heard.mean["delta"], {"momentum": momentum}
