@@ -6,15 +6,16 @@ from dataclasses import dataclass, field, fields
 from sim.checks import Refused
 from sim.methods.aggregators.base import Aggregator, Mean
 from sim.methods.algorithms.base import Algorithm
-from sim.methods.attacks import Attack
+from sim.methods.attacks.base import Attack
 from sim.methods.contract import Role, Weighting, width
 from sim.methods.personal import Personal
-from sim.methods.servers import Server
+from sim.methods.servers.base import Server
 from sim.methods.systems.base import System
 from sim.methods.systems.sync import Sync
 from sim.methods.uplink.base import Transform, Wire
 
 OWN, UP = "own", "up."  # names under which a site's own parameters and a waiting upload are kept
+AGGREGATOR, REPORTED = "aggregator.", "server."  # before what the one keeps, vector by vector, and the other is sent
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,11 @@ class Roles:
         return ((f"uplink.{at}.{vector}.", transform) for at, transform in enumerate(self.uplink))
 
     def sends(self) -> dict[str, str]:
-        """All parts of the message by shape: the algorithm's, and the scalars of the uplink."""
+        """All parts of the message by shape: the algorithm's, and the scalars of uplink and server optimiser."""
         scalars = {
             prefix + name: "" for vector in self.vectors for prefix, one in self.encoders(vector) for name in one.sends
         }
-        return {**self.algorithm.sends, **scalars}
+        return {**self.algorithm.sends, **scalars, **{REPORTED + name: "" for name in self.server.sends}}
 
     def site_state(self, size: int, shared: int) -> dict[str, int]:
         """Numbers that each site keeps, by name; P parameters of which `shared` travel."""
@@ -80,6 +81,8 @@ class Roles:
         for vector in self.vectors:
             for prefix, one in self.encoders(vector):
                 keeps |= {prefix + name: lengths[shape] for name, shape in one.server_state.items()}
+            held = self.aggregator.server_state.items()
+            keeps |= {f"{AGGREGATOR}{vector}.{name}": lengths[shape] for name, shape in held}
         return keeps
 
     @property
@@ -130,6 +133,12 @@ class Roles:
             )
         if self.algorithm.whole_uploads and self.aggregator.whole:
             raise Refused(f"{named(self.algorithm)} aggregates uploads by a rule of its own. Set aggregator=mean.")
+        if self.server.sends and type(self.algorithm).server is not Algorithm.server:
+            raise Refused(
+                f"server={type(self.server).__name__.lower()} scales the mean of the sites' changes, and "
+                f"{named(self.algorithm)} steps by a rule of its own. Set server=sgd, or an algorithm whose server "
+                "takes the mean, such as fedavg or fedprox."
+            )
 
     def fits(self, members: int) -> None:
         """Refuse a federation with too few sites for the system or the aggregator."""
@@ -141,6 +150,8 @@ class Roles:
                 f"{expected}, for {members} sites train. Take more sites (system.sites, system.buffer, "
                 "partition.sites), a smaller aggregator.f where there is one, or aggregator=median."
             )
+        self.aggregator.fits(expected)
+        self.attack.fits(members)
 
 
 NEUTRAL = Roles()

@@ -11,7 +11,7 @@ from sim.methods.personal import PERSONAL
 from sim.methods.servers import SERVERS
 from sim.methods.systems import SYSTEMS
 from sim.methods.uplink import UPLINK
-from sim.verify import aggregators, algorithms, personal, servers, systems, uplink
+from sim.verify import aggregators, aggregators_robust, algorithms, attacks, personal, servers, systems, uplink
 from sim.verify.check import Certificate, Check, certify
 
 Checks = Mapping[str, Callable[[], Iterator[Check[Any]]]]
@@ -28,8 +28,8 @@ TABLES: dict[str, Mapping[str, type]] = {
 CHECKS: dict[str, Checks] = {
     "algorithm": {**algorithms.CHECKS, **systems.LOOPS},
     "uplink": uplink.CHECKS,
-    "attack": aggregators.ATTACKS,
-    "aggregator": aggregators.CHECKS,
+    "attack": attacks.CHECKS,
+    "aggregator": {**aggregators.CHECKS, **aggregators_robust.CHECKS},
     "server": servers.CHECKS,
     "personal": personal.CHECKS,
     "system": systems.CHECKS,

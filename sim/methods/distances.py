@@ -1,0 +1,49 @@
+"""Distances between all pairs of uploads, for rules that compare every site with every other."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sim.checks import Refused
+from sim.methods.contract import Message
+
+BLOCK = 256  # uploads of a block of the Gram matrix
+MOST = 4096  # uploads of which all pairs are compared
+
+
+def vectors(sent: Message) -> list[Tensor]:
+    """The vectors of a message, each [M, P]; scalars are left out."""
+    return [part for part in sent.values() if part.dim() == 2]
+
+
+def squared_distances(parts: Sequence[Tensor]) -> NDArray[np.float64]:
+    """Squared distance between all pairs of uploads, over some vectors end to end; each [M, P] -> [M, M].
+
+    `|a|^2 + |b|^2 - 2 ab` from the Gram matrix, in double precision: `M^2 / 2` multiply-adds for each parameter. A pair
+    that is no number counts as infinitely far apart.
+    """
+    count = len(parts[0])
+    gram = torch.zeros(count, count, dtype=torch.float64)
+    for part in parts:
+        for low in range(0, count, BLOCK):
+            rows = part[low : low + BLOCK].double()
+            for start in range(low, count, BLOCK):
+                gram[low : low + BLOCK, start : start + BLOCK] += rows @ part[start : start + BLOCK].double().T
+    gram = gram.triu() + gram.triu(1).T
+    own = gram.diagonal()
+    distance = (own[:, None] + own - 2 * gram).clamp_(min=0).nan_to_num_(nan=torch.inf, posinf=torch.inf)
+    return np.asarray(distance.numpy())
+
+
+def refuse_many(what: str, uploads: int, most: int = MOST) -> None:
+    """Refuse a rule over all pairs of more uploads than `most`, with the arithmetic."""
+    if uploads > most:
+        raise Refused(
+            f"{what} compares all pairs of {uploads:,} uploads: {uploads**2:,} distances "
+            f"({8 * uploads**2 / 2**30:,.2f} GiB) and {uploads**2 // 2:,} multiply-adds for each parameter in every "
+            f"update; allowed up to {most:,} uploads. Take fewer sites in an update (system.sites), or a rule without pairs, such as "
+            "aggregator=median or aggregator=trimmedmean."
+        )
