@@ -27,15 +27,21 @@ def squared_distances(parts: Sequence[Tensor]) -> NDArray[np.float64]:
     """
     count = len(parts[0])
     gram = torch.zeros(count, count, dtype=torch.float64)
-    for part in parts:
-        for low in range(0, count, BLOCK):
-            rows = part[low : low + BLOCK].double()
-            for start in range(low, count, BLOCK):
-                gram[low : low + BLOCK, start : start + BLOCK] += rows @ part[start : start + BLOCK].double().T
-    gram = gram.triu() + gram.triu(1).T
-    own = gram.diagonal()
-    distance = (own[:, None] + own - 2 * gram).clamp_(min=0).nan_to_num_(nan=torch.inf, posinf=torch.inf)
-    return np.asarray(distance.numpy())
+    for low in range(0, count, BLOCK):
+        rows = slice(low, low + BLOCK)
+        for start in range(low, count, BLOCK):
+            others = slice(start, start + BLOCK)
+            block = torch.stack([part[rows].double() @ part[others].double().T for part in parts]).sum(0)
+            gram[rows, others] = block
+            if start > low:
+                gram[others, rows] = block.T
+    product = gram.numpy()
+    own = product.diagonal()
+    with np.errstate(invalid="ignore"):
+        distance = np.maximum(own[:, None] + own - 2 * product, 0)
+    distance[np.isnan(distance)] = np.inf
+    np.fill_diagonal(distance, 0)
+    return np.asarray(distance)
 
 
 def refuse_many(what: str, uploads: int, most: int = MOST) -> None:
@@ -44,6 +50,6 @@ def refuse_many(what: str, uploads: int, most: int = MOST) -> None:
         raise Refused(
             f"{what} compares all pairs of {uploads:,} uploads: {uploads**2:,} distances "
             f"({8 * uploads**2 / 2**30:,.2f} GiB) and {uploads**2 // 2:,} multiply-adds for each parameter in every "
-            f"update; allowed up to {most:,} uploads. Take fewer sites in an update (system.sites), or a rule without pairs, such as "
-            "aggregator=median or aggregator=trimmedmean."
+            f"update; allowed up to {most:,} uploads. Take fewer sites in an update (system.sites), or a rule without "
+            "pairs, such as aggregator=median, aggregator=trimmedmean or attack=alie."
         )

@@ -123,7 +123,8 @@ def of_krum() -> Checks:
 
     def whole(entry: type[Aggregator]) -> float:
         one, other = torch.from_numpy(uploads(5)), torch.from_numpy(uploads(5, 9))
-        found = narrow(entry, Krum)(f=1).combine({"a": one, "b": other, "c": torch.arange(5.0)}, torch.ones(5) / 5)
+        sent = {"a": one, "b": other, "c": torch.arange(5.0)}
+        found = made(narrow(entry, Krum)(f=1), sent, torch.ones(5) / 5).mean
         at = krum(np.concatenate([one, other], axis=1), 1)
         parts = (found["a"] - one[at], found["b"] - other[at], found["c"] - at)
         return max(float(part.abs().max()) for part in parts)

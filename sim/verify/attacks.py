@@ -1,16 +1,14 @@
-"""What is proved of every attack, by its name in the table. The sites run FedAvg."""
+"""What is proved of attacks, by their names in the table. The sites run FedAvg. More in `attacks_collusion`."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from statistics import NormalDist
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from sim.engine.attackers import trained_on
-from sim.methods.attacks import ALIE, IPM, Attack, LabelFlip, LazySite, MinMax, Scaling, SignFlip
-from sim.methods.attacks.collusion import Direction
+from sim.methods.attacks import Attack, LabelFlip, LazySite, Scaling, SignFlip
 from sim.methods.roles import Roles
 from sim.verify.aggregators import uploads
 from sim.verify.check import Check
@@ -96,11 +94,6 @@ def every(make: Callable[[type[Attack], int], Attack], rule: Rule) -> Checks:
     yield follows(lambda entry: make(entry, 2), on_path, "path, two of six attack")
 
 
-def honest(u: Array, bad: Bad) -> Array:
-    """Uploads of the honest sites."""
-    return u[~bad]
-
-
 def of_signflip() -> Checks:
     """Sign flip."""
     yield from every(lambda entry, sites: narrow(entry, SignFlip)(sites=sites, scale=3.0), lambda u, bad: -3.0 * u)
@@ -109,73 +102,6 @@ def of_signflip() -> Checks:
 def of_lazysite() -> Checks:
     """Zeros."""
     yield from every(lambda entry, sites: narrow(entry, LazySite)(sites=sites), lambda u, bad: 0.0 * u)
-
-
-def of_ipm() -> Checks:
-    """Inner product manipulation."""
-
-    def rule(u: Array, bad: Bad) -> Array:
-        return np.broadcast_to(-0.7 * honest(u, bad).mean(0), u.shape)
-
-    yield from every(lambda entry, sites: narrow(entry, IPM)(sites=sites, epsilon=0.7), rule)
-
-
-def of_alie() -> Checks:
-    """A Little Is Enough."""
-
-    def rule(z: float) -> Rule:
-        return lambda u, bad: np.broadcast_to(honest(u, bad).mean(0) - z * honest(u, bad).std(0), u.shape)
-
-    yield from every(lambda entry, sites: narrow(entry, ALIE)(sites=sites, z=1.5), rule(1.5))
-
-    def by_size(u: Array, bad: Bad) -> Array:
-        n, m = len(u), int(bad.sum())
-        s = n // 2 + 1 - m
-        return rule(NormalDist().inv_cdf((n - m - s) / (n - m)))(u, bad)
-
-    yield sent_by(lambda entry: narrow(entry, ALIE)(sites=2), by_size, "z is the paper's z_max of the update")
-
-
-def farthest(one: Array, others: Array) -> float:
-    """Largest distance from one vector to some others."""
-    return float(np.linalg.norm(others - one, axis=1).max())
-
-
-def bisected(direction: Direction, u: Array, bad: Bad) -> Array:
-    """Shejwalkar and Houmansadr 2021: gamma by halving an interval, distances by enumeration."""
-    good = honest(u, bad)
-    mean, most = good.mean(0), max(farthest(one, good) for one in good)
-    push = {
-        Direction.std: -good.std(0),
-        Direction.unit: -mean / np.linalg.norm(mean),
-        Direction.sign: -np.sign(mean),
-    }[direction]
-    low, high = 0.0, 1e3
-    for _ in range(100):
-        gamma = (low + high) / 2
-        low, high = (gamma, high) if farthest(mean + gamma * push, good) <= most else (low, gamma)
-    return np.broadcast_to(mean + low * push, u.shape)
-
-
-def of_minmax() -> Checks:
-    """Min-max."""
-    for direction in Direction:
-
-        def make(entry: type[Attack], direction: Direction = direction) -> Attack:
-            return narrow(entry, MinMax)(sites=2, direction=direction)
-
-        def rule(u: Array, bad: Bad, direction: Direction = direction) -> Array:
-            return bisected(direction, u, bad)
-
-        yield sent_by(make, rule, f"gamma by bisection, direction {direction.value}")
-    yield nobody(lambda entry: narrow(entry, MinMax)(sites=0))
-
-    def reach(entry: type[Attack]) -> float:
-        u, bad = uploads(9), np.arange(9) < 3
-        sent = narrow(entry, MinMax)().tamper({"delta": torch.from_numpy(u)}, torch.from_numpy(bad))["delta"].numpy()
-        return abs(farthest(sent[0], u[3:]) - max(farthest(one, u[3:]) for one in u[3:]))
-
-    yield Check("the farthest honest upload is as far as the farthest two honest are apart", reach)
 
 
 def poisoned(make: Callable[[type[Attack]], Attack], factor: float, words: str) -> Check[Attack]:
@@ -201,7 +127,8 @@ def opposite(make: Callable[[type[Attack]], Attack]) -> Check[Attack]:
         classes = attack.poison({"label": label}, 5)["label"]
         answer = attack.poison({"label": label[:2]}, 2)["label"]
         survival = attack.poison({"time_days": label * 1.5, "event": label > 1}, 2)
-        parts = (classes - [4, 3, 2, 0], answer - [1, 0], survival["time_days"] - label * 1.5)
+        given, wanted = (classes, answer, survival["time_days"]), ([4, 3, 2, 0], [1, 0], label * 1.5)
+        parts = [np.asarray(one, float) - other for one, other in zip(given, wanted, strict=True)]
         events = float((survival["event"].astype(bool) != (label <= 1)).sum())
         return max(*(float(np.abs(part).max()) for part in parts), events)
 
@@ -218,7 +145,8 @@ def held_out(make: Callable[[type[Attack]], Attack]) -> Check[Attack]:
         federation = replace(whole, bounds=bounds)
         attack = make(entry)
         bad = attack.faulty(federation.keys, 0)
-        y, recorded = np.asarray(trained_on(attack, federation, 0)["value"], float), federation.y["value"]
+        y = np.asarray(trained_on(attack, federation, 0)["value"], float)
+        recorded = np.asarray(federation.y["value"], float)
         wrong = 0.0
         for at, (low, ends, _, high) in enumerate(bounds):
             wrong += gap(y[ends:high], recorded[ends:high])
@@ -251,9 +179,6 @@ CHECKS: dict[str, Callable[[], Checks]] = {
     "none": of_none,
     "signflip": of_signflip,
     "labelflip": of_labelflip,
-    "alie": of_alie,
-    "ipm": of_ipm,
-    "minmax": of_minmax,
     "scaling": of_scaling,
     "lazysite": of_lazysite,
 }

@@ -11,7 +11,18 @@ from sim.methods.personal import PERSONAL
 from sim.methods.servers import SERVERS
 from sim.methods.systems import SYSTEMS
 from sim.methods.uplink import UPLINK
-from sim.verify import aggregators, aggregators_robust, algorithms, attacks, personal, servers, systems, uplink
+from sim.verify import (
+    aggregators,
+    aggregators_bounded,
+    aggregators_robust,
+    algorithms,
+    attacks,
+    attacks_collusion,
+    personal,
+    servers,
+    systems,
+    uplink,
+)
 from sim.verify.check import Certificate, Check, certify
 
 Checks = Mapping[str, Callable[[], Iterator[Check[Any]]]]
@@ -28,8 +39,8 @@ TABLES: dict[str, Mapping[str, type]] = {
 CHECKS: dict[str, Checks] = {
     "algorithm": {**algorithms.CHECKS, **systems.LOOPS},
     "uplink": uplink.CHECKS,
-    "attack": attacks.CHECKS,
-    "aggregator": {**aggregators.CHECKS, **aggregators_robust.CHECKS},
+    "attack": {**attacks.CHECKS, **attacks_collusion.CHECKS},
+    "aggregator": {**aggregators.CHECKS, **aggregators_robust.CHECKS, **aggregators_bounded.CHECKS},
     "server": servers.CHECKS,
     "personal": personal.CHECKS,
     "system": systems.CHECKS,

@@ -8,6 +8,20 @@ from sim.methods.aggregators.krum import Krum, MultiKrum
 from sim.methods.aggregators.median import Median
 from sim.methods.aggregators.trimmedmean import TrimmedMean
 
+__all__ = [
+    "AGGREGATORS",
+    "Aggregator",
+    "Bulyan",
+    "CentredClip",
+    "GeometricMedian",
+    "Krum",
+    "Mean",
+    "Median",
+    "MultiKrum",
+    "NormBound",
+    "TrimmedMean",
+]
+
 AGGREGATORS: dict[str, type[Aggregator]] = {
     "mean": Mean,
     "median": Median,

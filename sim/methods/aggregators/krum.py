@@ -56,12 +56,8 @@ class Krum(Aggregator):
         """Numbers of the uploads that are taken, ascending."""
         return torch.from_numpy(self.ranked(sent)[:1])
 
-    def scores(self, sent: Message) -> NDArray[np.float64]:
-        """Score of every upload, over all vectors of the message end to end; [M]."""
-        return scores(squared_distances(vectors(sent)), self.f)
-
     def ranked(self, sent: Message) -> NDArray[np.int64]:
-        """The uploads from the least score to the largest; [M]."""
+        """The uploads from the least score to the largest, over all vectors of the message end to end; [M]."""
         distance = squared_distances(vectors(sent))
         return ranked(scores(distance, self.f), distance)
 

@@ -10,7 +10,7 @@ from sim.methods.aggregators.base import Aggregator
 from sim.methods.aggregators.order import ascending, mean_of
 from sim.methods.contract import Message
 
-SLACK = 1e-9  # 0.2 * 15 is 3, and not the 4 that rounding up its floating-point value gives
+SLACK = 1e-9  # 0.28 * 25 is 7, and not the 8 that rounding up its floating-point value gives
 
 
 @dataclass

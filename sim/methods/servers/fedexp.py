@@ -14,7 +14,8 @@ from sim.methods.servers.base import Server
 class FedExP(Server):
     """The mean step is made longer where the sites' steps cancel each other, by a rate that is found in every round.
 
-    Source: Jhunjhunwala, Wang, Joshi, FedExP: Speeding Up Federated Averaging via Extrapolation, ICLR 2023, Algorithm 1.
+    Source: Jhunjhunwala, Wang, Joshi, FedExP: Speeding Up Federated Averaging via Extrapolation, ICLR 2023,
+    Algorithm 1.
     Rule: `eta_g = max(1, sum p_i |Delta_i|^2 / (2 (|sum p_i Delta_i|^2 + epsilon)))`, `w <- w + lr eta_g Delta`; equal
     `p_i = 1 / M` are the paper's. The model that is judged and deployed is the mean of the last two.
     Values: `epsilon` 1e-3, tuned from 1e-3 to 1e-1 times the scale of |Delta|^2 [M]; `lr` 1, the paper's.
