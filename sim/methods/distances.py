@@ -10,6 +10,7 @@ from torch import Tensor
 from sim.checks import Refused
 from sim.methods.contract import Message
 
+FEW = 32  # uploads whose copies in double precision stay in the cache
 BLOCK = 256  # uploads of a block of the Gram matrix
 MOST = 4096  # uploads of which all pairs are compared
 
@@ -17,6 +18,20 @@ MOST = 4096  # uploads of which all pairs are compared
 def vectors(sent: Message) -> list[Tensor]:
     """The vectors of a message, each [M, P]; scalars are left out."""
     return [part for part in sent.values() if part.dim() == 2]
+
+
+def lengths(parts: Sequence[Tensor], centres: Sequence[Tensor] | None = None) -> Tensor:
+    """Distance of every upload from a point, or from zero, over some vectors end to end; each [M, P], [P] -> [M].
+
+    In double precision, block by block, so that no second copy of the uploads is made.
+    """
+    found = []
+    for low in range(0, len(parts[0]), FEW):
+        blocks = [part[low : low + FEW].double() for part in parts]
+        if centres is not None:
+            blocks = [block - centre for block, centre in zip(blocks, centres, strict=True)]
+        found.append(torch.stack([torch.linalg.vector_norm(block, dim=1) for block in blocks]))
+    return torch.linalg.vector_norm(torch.cat(found, dim=1), dim=0)
 
 
 def squared_distances(parts: Sequence[Tensor]) -> NDArray[np.float64]:

@@ -9,12 +9,11 @@ from torch import Tensor
 
 from sim.checks import within
 from sim.methods.aggregators.base import Aggregator, Combined
-from sim.methods.aggregators.krum import ranked, scores, used
+from sim.methods.aggregators.krum import used
 from sim.methods.aggregators.order import ascending, mean_of, middle
+from sim.methods.aggregators.selection import selected
 from sim.methods.contract import Draw, Message, State
 from sim.methods.distances import refuse_many, squared_distances, vectors
-
-MOST = 1024  # uploads: scores of all that remain are taken anew for each that is selected
 
 
 @dataclass
@@ -44,8 +43,8 @@ class Bulyan(Aggregator):
         return 4 * self.f + 3
 
     def fits(self, uploads: int) -> None:
-        """All pairs are compared, once for each upload that is selected."""
-        refuse_many("aggregator=bulyan", uploads, MOST)
+        """All pairs are compared."""
+        refuse_many("aggregator=bulyan", uploads)
 
     def combine(self, sent: Message, p: Tensor) -> Message:
         """Both stages."""
@@ -59,11 +58,7 @@ class Bulyan(Aggregator):
     def selected(self, sent: Message) -> Tensor:
         """First stage: numbers of the uploads that Krum selects, ascending; [theta]."""
         distance = squared_distances(vectors(sent))
-        left = np.arange(len(distance))
-        for _ in range(len(distance) - 2 * self.f):
-            among = distance[np.ix_(left, left)]
-            left = np.delete(left, ranked(scores(among, self.f), among)[0])
-        return torch.from_numpy(np.setdiff1d(np.arange(len(distance)), left))
+        return torch.from_numpy(selected(distance, self.f, len(distance) - 2 * self.f))
 
     def near(self, sent: Message, chosen: Tensor) -> Message:
         """Second stage: for each coordinate the mean of the values closest to the median of those selected."""

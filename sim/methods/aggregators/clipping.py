@@ -9,7 +9,7 @@ from sim.checks import within
 from sim.methods.aggregators.base import Aggregator, Combined, weighted
 from sim.methods.aggregators.median import median
 from sim.methods.contract import Draw, Message, State
-from sim.methods.distances import vectors
+from sim.methods.distances import lengths, vectors
 
 LEAST = 1e-300  # below every norm: what stands at the centre is not divided by zero
 
@@ -32,7 +32,7 @@ class NormBound(Aggregator):
 
     def aggregate(self, sent: Message, p: Tensor, state: State, draw: Draw) -> Combined:
         """The mean, and by how much each upload was shortened; scalars stay as they are."""
-        norm = lengths([part.double() for part in vectors(sent)])
+        norm = lengths(vectors(sent))
         bound = self.bound or float(median(norm, torch.ones_like(norm) / len(norm)))
         scale = (bound / norm.clamp(min=LEAST)).clamp(max=1.0)
         mean = {name: weighted(part, p.double() * scale if part.dim() == 2 else p) for name, part in sent.items()}
@@ -72,22 +72,16 @@ class CentredClip(Aggregator):
         """The new centre, which is kept; scalars are averaged. `used` is the factor of the last iteration."""
         bucket = buckets(draw, len(p), self.bucket)
         names = [name for name, part in sent.items() if part.dim() == 2]
-        parts = [bucket_means(sent[name].double(), bucket) for name in names]
+        parts = [sent[name] if self.bucket == 1 else bucket_means(sent[name].double(), bucket) for name in names]
         centres, scale = [state[f"{name}.centre"].double() for name in names], torch.ones(0)
         for _ in range(self.iterations):
-            away = [part - centre for part, centre in zip(parts, centres, strict=True)]
-            scale = (self.tau / lengths(away).clamp(min=LEAST)).clamp(max=1.0)
-            step = [scale @ part / len(scale) for part in away]
-            centres = [centre + one for centre, one in zip(centres, step, strict=True)]
+            scale = (self.tau / lengths(parts, centres).clamp(min=LEAST)).clamp(max=1.0)
+            pulled = [scale @ part.double() / len(scale) for part in parts]  # of which the centre's own share is taken
+            centres = [v + one - scale.mean() * v for v, one in zip(centres, pulled, strict=True)]
         mean = {name: part.double().mean(0).to(part.dtype) for name, part in sent.items() if part.dim() == 1}
         moved = {name: centre.to(sent[name].dtype) for name, centre in zip(names, centres, strict=True)}
         kept = {f"{name}.centre": centre for name, centre in moved.items()}
         return Combined(mean | moved, scale[bucket], kept)
-
-
-def lengths(parts: list[Tensor]) -> Tensor:
-    """Norm of every upload over some vectors end to end; each [M, P] -> [M]."""
-    return torch.stack([part.square().sum(1) for part in parts]).sum(0).sqrt()
 
 
 def buckets(draw: Draw, uploads: int, size: int) -> Tensor:

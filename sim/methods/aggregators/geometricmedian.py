@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from sim.checks import within
 from sim.methods.aggregators.base import Aggregator, weighted
 from sim.methods.contract import Message
-from sim.methods.distances import vectors
+from sim.methods.distances import lengths, vectors
 
 
 @dataclass
@@ -34,11 +33,9 @@ class GeometricMedian(Aggregator):
 
     def combine(self, sent: Message, p: Tensor) -> Message:
         """The last reweighted mean, and its weights' mean of the scalars."""
-        parts = [part.double() for part in vectors(sent)]
-        p = p.double()
-        beta = p / p.sum()
+        parts, beta = vectors(sent), p.double()
         for _ in range(self.R):
-            away = sum(((part - beta @ part).square().sum(1) for part in parts), torch.zeros_like(p)).sqrt()
-            beta = p / away.clamp(min=self.nu)
+            v = [beta @ part.double() for part in parts]
+            beta = p / lengths(parts, v).clamp(min=self.nu)
             beta = beta / beta.sum()
         return {name: weighted(part, beta) for name, part in sent.items()}
