@@ -31,7 +31,8 @@ def lengths(parts: Sequence[Tensor], centres: Sequence[Tensor] | None = None) ->
         if centres is not None:
             blocks = [block - centre for block, centre in zip(blocks, centres, strict=True)]
         found.append(torch.stack([torch.linalg.vector_norm(block, dim=1) for block in blocks]))
-    return torch.linalg.vector_norm(torch.cat(found, dim=1), dim=0)
+    whole: Tensor = torch.linalg.vector_norm(torch.cat(found, dim=1), dim=0)
+    return whole
 
 
 def squared_distances(parts: Sequence[Tensor]) -> NDArray[np.float64]:
