@@ -20,7 +20,7 @@ class TrimmedMean(Aggregator):
     Source: Yin, Chen, Ramchandran, Bartlett, Byzantine-Robust Distributed Learning: Towards Optimal Statistical Rates,
     ICML 2018, Option II of Algorithm 1.
     Rule: for each coordinate leave out the `ceil(beta M)` largest and as many of the smallest of M values; the mean of
-    the others.
+    the others. Where too few uploads would leave none, the median.
     Values: `beta` at least the share of faulty sites, 0.1 to 0.2 [M]; 0 = the mean over sites.
     Pitfalls: Flower truncates `int(beta M)`: with beta 0.1 and nine sites nothing is trimmed. Extremes are trimmed for
     each coordinate by itself, so that no site is left out as a whole, and an honest outlier loses its extremes alone.
@@ -34,16 +34,8 @@ class TrimmedMean(Aggregator):
         within("aggregator.beta", self.beta, 0, 0.5, open_high=True)
 
     def trimmed(self, uploads: int) -> int:
-        """Values that are left out at either end."""
-        return math.ceil(self.beta * uploads - SLACK)
-
-    @property
-    def least(self) -> int:
-        """The fewest uploads from which on one value at least is left."""
-        count = math.ceil(1 / (0.5 - self.beta))
-        while count > 1 and 2 * self.trimmed(count - 1) < count - 1:
-            count -= 1
-        return count
+        """Values that are left out at either end; the median is left at least."""
+        return min(math.ceil(self.beta * uploads - SLACK), (uploads - 1) // 2)
 
     def combine(self, sent: Message, p: Tensor) -> Message:
         """Means of what is left."""

@@ -53,8 +53,8 @@ class ALIE(Faulty):
     def told(self, uploads: int, bad: int) -> str:
         """The z of an update in which all take part."""
         z = self.deviations(uploads, bad)
-        harmless = ", so near 0 that the attack is harmless whatever the aggregator" if abs(z) < 0.3 else ""
-        return f"z = {z:.3f} standard deviations for {bad} of {uploads} uploads{harmless}"
+        small = ", near 0 as in all small federations: no merit of the aggregator" if abs(z) < 0.3 else ""
+        return f"z = {z:.3f} standard deviations for {bad} of {uploads} uploads{small}"
 
     def tamper(self, sent: Message, bad: Tensor) -> Message:
         """`mu - z sigma` of the honest uploads, from all attackers."""
