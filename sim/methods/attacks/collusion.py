@@ -76,7 +76,7 @@ class IPM(Faulty):
     Rule: `u = -epsilon mean(honest u)`.
     Values: `epsilon` 0.1 to 0.5 hides among small updates and breaks medians and Krum; above (n - m) / m it turns the
     mean of n equal sites with m attackers [M].
-    Pitfalls: every attacker sends the same vector, so that m of them are each other's neighbours at distance zero: where
+    Pitfalls: every attacker sends the same vector, so that they are each other's neighbours at distance zero: where
     honest sites differ, Krum may choose them although its `f` is right.
     """
 
