@@ -9,6 +9,7 @@ from rich.text import Text
 
 from sim.cohort.tabular.source import GIVEAWAY
 from sim.records.store import Run
+from sim.run.uploads import left_out
 from sim.terminal import output
 
 SHOWN = 30  # sites in the table; all of them are in sites.parquet
@@ -52,6 +53,8 @@ def show(run: Run, home: Path) -> None:
         answered = run.rounds["sites"].iloc[1:]
         console.print(f"Answered: {answered.mean():.1f} sites a round, {answered.min()} at least.")
     for said in run.info["roles"].values():
+        console.print(f"{said}.", markup=False)
+    if said := left_out(run.info["uploads"]):
         console.print(f"{said}.", markup=False)
     for note in ("faults", "not known", GIVEAWAY):
         if run.info["notes"].get(note, "none") != "none":

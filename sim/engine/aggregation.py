@@ -6,12 +6,15 @@ import numpy as np
 import torch
 
 from sim.arrays import Floats, Ints
+from sim.engine.attackers import attackers
 from sim.engine.executors import Crew
 from sim.engine.messages import Broadcast, Order, Upload, cut
 from sim.engine.simulation import Simulation, Standing
+from sim.engine.uplink import Draws, below
 from sim.local.fused import weighted
-from sim.methods.contract import Heard, Message
-from sim.methods.roles import UP
+from sim.methods.aggregators.base import Combined
+from sim.methods.contract import Draw, Heard, Message
+from sim.methods.roles import AGGREGATOR, UP
 from sim.methods.systems.base import Tick
 
 
@@ -30,14 +33,17 @@ def collect(
     weights: Floats,
     orders: list[Order],
     uploads: list[Upload],
-) -> Heard:
-    """The aggregate of the uploads that an update takes: from the chunks' sums, or from the uploads themselves."""
+) -> tuple[Heard, Combined]:
+    """The aggregate of the uploads that an update takes: from the chunks' sums, or from the uploads themselves.
+
+    Also what the aggregator says of single uploads, and keeps.
+    """
     roles, arrive = plan.roles, tick.arrive
     p = torch.from_numpy(weights[arrive] / weights[arrive].sum())
     each: Message = {}
     share = float(weights[arrive].sum() / weights.sum())
     if not roles.whole:
-        mean = average([upload.total for upload in uploads], float(weights[arrive].sum()), plan.dtype)
+        made = Combined(average([upload.total for upload in uploads], float(weights[arrive].sum()), plan.dtype))
         place = np.argsort(np.concatenate([order.sites for order in orders]))
         for name in uploads[0].scalars:
             each[name] = torch.from_numpy(np.concatenate([upload.scalars[name] for upload in uploads])[place])
@@ -45,15 +51,21 @@ def collect(
         sent = arrived(plan, crew, tick)
         own = roles.algorithm.weigh(Heard(here.x, {}, sent, arrive, p, share), here.state)
         if roles.aggregator.whole:
-            mean = roles.aggregator.combine(sent, p)
+            made = roles.aggregator.aggregate(sent, p, below(here.state, AGGREGATOR), draws(plan, here, tick))
         elif own is not p:
-            mean = {name: (own.double() @ part.double()).to(part.dtype) for name, part in sent.items()}
+            made = Combined({name: (own.double() @ part.double()).to(part.dtype) for name, part in sent.items()})
         else:
             late = orders if tick.arrive is tick.start else waited(plan, arrive, weights)
             totals = [totalled(sent, np.searchsorted(arrive, order.sites), order.weights) for order in late]
-            mean = average(totals, float(weights[arrive].sum()), plan.dtype)
+            made = Combined(average(totals, float(weights[arrive].sum()), plan.dtype))
         each = sent
-    return Heard(here.x, mean, each, arrive, p, share)
+    return Heard(here.x, made.mean, each, arrive, p, share), made
+
+
+def draws(plan: Simulation, here: Standing, tick: Tick) -> Draw:
+    """Uniform numbers of the aggregator, one for each upload of an update; [M, 1]."""
+    keys = plan.federation.keys[tick.arrive]
+    return Draws(plan.seed, here.number + 1, keys).of(AGGREGATOR, torch.empty(len(keys), 1, dtype=torch.float64))
 
 
 def arrived(plan: Simulation, crew: Crew, tick: Tick) -> Message:
@@ -66,8 +78,7 @@ def arrived(plan: Simulation, crew: Crew, tick: Tick) -> Message:
         part = torch.from_numpy(kept[UP + name])
         sent[name] = part * fade[:, None] if shape == "P" else part[:, 0]
     if plan.roles.attack.on:
-        members = plan.federation.members
-        bad = members[plan.roles.attack.faulty(plan.federation.keys[members], plan.seed)]
+        bad = attackers(plan.roles.attack, plan.federation, plan.seed)
         sent = plan.roles.attack.tamper(sent, torch.from_numpy(np.isin(tick.arrive, bad)))
     return sent
 

@@ -63,12 +63,13 @@ class IFCA(OwnLoop):
             norm = float(np.linalg.norm([part.step_norm for _, part in moved]))
             done = Round(
                 models[0].number,
-                stacked(models),
+                torch.stack([part.model for _, part in moved]),
                 seconds=tick.seconds,
                 bytes_down=self.clusters * plan.profile.bytes_down * len(tick.asked),
                 bytes_up=(plan.profile.bytes_up + number) * len(tick.arrive),
                 sites=len(tick.arrive),
                 step_norm=norm,
+                used={site: used for _, part in moved for site, used in part.used.items()},
             )
             due = plan.due(done.number)
             yield scored(plan, crew, done, fitting(crew, models, plan.federation.members)) if due else done

@@ -131,6 +131,7 @@ def crew(executor: Executor, job: Job) -> Iterator[Crew]:
     threads = torch.get_num_threads()
     with ExitStack() as opened:
         opened.callback(torch.set_num_threads, threads)
+        torch.set_num_threads(1)  # the server's products too must not depend on the machine's cores
         if isinstance(executor, OnRay):
             with stage("executor"):
                 opened.enter_context(ray_session(executor.workers))

@@ -12,8 +12,8 @@ from sim.engine.executors import Crew, Executor, crew
 from sim.engine.messages import Broadcast, cut
 from sim.engine.scoring import scored
 from sim.engine.simulation import Diverged, Round, Simulation, Standing
-from sim.engine.uplink import Draws, decoded
-from sim.methods.roles import OWN
+from sim.engine.uplink import Draws, below, decoded
+from sim.methods.roles import AGGREGATOR, OWN, REPORTED
 from sim.methods.systems.base import Tick
 from sim.profiling import stage
 
@@ -60,7 +60,7 @@ def advance(plan: Simulation, crew: Crew, here: Standing, tick: Tick) -> tuple[S
     crew.memory.turn(tick.start)
     traffic = Round(
         number,
-        roles.algorithm.deployed(here.x, here.state),
+        roles.judged(here.x, here.state, here.optimiser),
         seconds=tick.seconds,
         bytes_down=plan.profile.bytes_down * len(tick.asked) + plan.profile.bytes_prelude * len(tick.start),
         bytes_up=plan.profile.bytes_up * len(tick.arrive) + plan.profile.bytes_prelude * len(tick.start),
@@ -70,14 +70,17 @@ def advance(plan: Simulation, crew: Crew, here: Standing, tick: Tick) -> tuple[S
     stood = replace(here, number=number, seconds=tick.seconds)
     if len(tick.arrive) < roles.aggregator.least:  # too few for the rule, or nobody: the update is abandoned
         return stood, traffic
-    heard = collect(plan, crew, here, tick, weights, orders, uploads)
+    heard, made = collect(plan, crew, here, tick, weights, orders, uploads)
     heard, uplink = decoded(roles, plan.private, heard, here.state, Draws(plan.seed, number, SERVER))
     heard = replace(heard, mean=heard.mean | before)
     step, state = roles.algorithm.server(heard, here.state)
-    step, optimiser = roles.server.update(step, here.optimiser)
+    step, optimiser = roles.server.update(roles.server.scaled(step, below(heard.mean, REPORTED)), here.optimiser)
     norm = float(step.double().norm())
     if not np.isfinite(norm):
         raise Diverged(number)
     x = here.x + step
-    model = roles.algorithm.deployed(x, state)
-    return replace(stood, x=x, state=state | uplink, optimiser=optimiser), replace(traffic, model=model, step_norm=norm)
+    if made.used is not None:
+        traffic = replace(traffic, used=dict(zip(tick.arrive.tolist(), made.used.tolist(), strict=True)))
+    kept = {AGGREGATOR + name: part for name, part in (made.state or {}).items()}
+    stood = replace(stood, x=x, state=state | uplink | kept, optimiser=optimiser)
+    return stood, replace(traffic, model=roles.judged(x, state, optimiser), step_norm=norm)

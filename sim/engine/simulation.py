@@ -1,6 +1,6 @@
 """One federated training as values: what is trained, by which roles, and where it stands."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
@@ -86,6 +86,9 @@ class Round:
     sites: int = 0  # whose uploads were taken
     stale: float = 0.0  # mean over these of the updates that the server made since the download
     step_norm: float = 0.0
+    used: Mapping[int, float] = field(
+        default_factory=dict
+    )  # site -> how much of its upload the aggregator used, [0, 1]
     loss: float = float("nan")  # validation loss weighted by rows, of the models that are deployed
     metrics: dict[str, Metrics] = field(default_factory=dict)  # kind of model -> metrics; {} when not scored
     deployed: Callable[[], NDArray[np.floating]] | None = (

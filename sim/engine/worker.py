@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sim.arrays import Floats, Ints
 from sim.checks import Refused
+from sim.engine.attackers import trained_on
 from sim.engine.evaluation import Held, Metrics, Rated, measure, rate, rate_own
 from sim.engine.messages import Broadcast, Candidates, Order, Upload
 from sim.engine.site_state import SiteState
@@ -31,7 +32,7 @@ from sim.memory import machine_bytes
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import Local, Phase, State, ungrouped
 from sim.methods.personal import Personal
-from sim.methods.roles import OWN, UP, Roles
+from sim.methods.roles import OWN, REPORTED, UP, Roles
 from sim.profiling import stage
 from sim.tasks.task import Task
 
@@ -109,7 +110,7 @@ class Worker:
     def open(cls, job: Job, folder: Path | None = None) -> "Worker":
         """One thread per product: the order of a sum must not depend on the machine's cores."""
         torch.set_num_threads(1)
-        rows = Rows.of(job.federation, job.task)
+        rows = Rows.of(job.federation, job.task, trained_on(job.roles.attack, job.federation, job.seed))
         parts = Held.of(job.federation, job.splits).parts()
         task, training, second = job.task, job.training, None
         codes = None if job.codes is None else torch.from_numpy(job.codes.astype(np.int64))
@@ -147,6 +148,8 @@ class Worker:
         draws = Draws(self.job.seed, broadcast.round, sites.keys)
         message, encoding = encoded(roles, self.job.private, message, at, draws)
         new |= encoding
+        if roles.server.sends:
+            message |= {REPORTED + name: part for name, part in roles.server.report(message["delta"]).items()}
         if roles.whole:
             new |= {UP + name: part for name, part in message.items()}
         columns = {name: part.reshape(len(part), -1).numpy() for name, part in new.items()}

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sim.federation.federation import Federation
 from sim.local.plan import Step
-from sim.tasks.task import Batch, Task
+from sim.tasks.task import Batch, OutcomeColumns, Task
 
 
 def view(array: NDArray[np.generic]) -> Tensor:
@@ -31,10 +31,10 @@ class Rows:
     y: Mapping[str, Tensor]  # each [R]
 
     @classmethod
-    def of(cls, federation: Federation, task: Task) -> "Rows":
-        """Views of a federation's features, and the task's targets in the same precision."""
-        x = view(federation.x)
-        return cls(x, {name: column.to(x.dtype) for name, column in task.targets(federation.y).items()})
+    def of(cls, federation: Federation, task: Task, y: OutcomeColumns | None = None) -> "Rows":
+        """Views of a federation's features, and the task's targets in the same precision; `y` in place of its own."""
+        x, y = view(federation.x), federation.y if y is None else y
+        return cls(x, {name: column.to(x.dtype) for name, column in task.targets(y).items()})
 
     def grouped(self, codes: Tensor) -> "Rows":
         """The same with the group of every row [R] as a target, for objectives that weigh rows by it."""

@@ -3,18 +3,21 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 
+from torch import Tensor
+
 from sim.checks import Refused
 from sim.methods.aggregators.base import Aggregator, Mean
 from sim.methods.algorithms.base import Algorithm
-from sim.methods.attacks import Attack
-from sim.methods.contract import Role, Weighting, width
+from sim.methods.attacks.base import Attack
+from sim.methods.contract import Role, State, Weighting, width
 from sim.methods.personal import Personal
-from sim.methods.servers import Server
+from sim.methods.servers.base import Server
 from sim.methods.systems.base import System
 from sim.methods.systems.sync import Sync
 from sim.methods.uplink.base import Transform, Wire
 
 OWN, UP = "own", "up."  # names under which a site's own parameters and a waiting upload are kept
+AGGREGATOR, REPORTED = "aggregator.", "server."  # before what the one keeps, vector by vector, and the other is sent
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,11 @@ class Roles:
         return ((f"uplink.{at}.{vector}.", transform) for at, transform in enumerate(self.uplink))
 
     def sends(self) -> dict[str, str]:
-        """All parts of the message by shape: the algorithm's, and the scalars of the uplink."""
+        """All parts of the message by shape: the algorithm's, and the scalars of uplink and server optimiser."""
         scalars = {
             prefix + name: "" for vector in self.vectors for prefix, one in self.encoders(vector) for name in one.sends
         }
-        return {**self.algorithm.sends, **scalars}
+        return {**self.algorithm.sends, **scalars, **{REPORTED + name: "" for name in self.server.sends}}
 
     def site_state(self, size: int, shared: int) -> dict[str, int]:
         """Numbers that each site keeps, by name; P parameters of which `shared` travel."""
@@ -80,7 +83,13 @@ class Roles:
         for vector in self.vectors:
             for prefix, one in self.encoders(vector):
                 keeps |= {prefix + name: lengths[shape] for name, shape in one.server_state.items()}
+            held = self.aggregator.server_state.items()
+            keeps |= {f"{AGGREGATOR}{vector}.{name}": lengths[shape] for name, shape in held}
         return keeps
+
+    def judged(self, x: Tensor, state: State, optimiser: State) -> Tensor:
+        """The model that is judged and kept: from the server's x [P], its state and that of its optimiser."""
+        return self.algorithm.deployed(self.server.judged(x, optimiser), state)
 
     @property
     def broadcast(self) -> list[str]:
@@ -150,6 +159,12 @@ class Roles:
                 f"{named(self.algorithm)} needs every site in every round, and with {named(self.system)} as it is set "
                 "some may be missing. Set system=sync, system.dropout=0 and system.deadline=0."
             )
+        if self.server.sends and type(self.algorithm).server is not Algorithm.server:
+            raise Refused(
+                f"server={type(self.server).__name__.lower()} scales the mean of the sites' changes, and "
+                f"{named(self.algorithm)} steps by a rule of its own. Set server=sgd, or an algorithm whose server "
+                "takes the mean, such as fedavg or fedprox."
+            )
 
     def fits(self, members: int) -> None:
         """Refuse a federation with too few sites for the system or the aggregator."""
@@ -166,6 +181,8 @@ class Roles:
                 f"{expected}, for {members} sites train. Take more sites (system.sites, system.buffer, "
                 "partition.sites), a smaller aggregator.f where there is one, or aggregator=median."
             )
+        self.aggregator.fits(expected)
+        self.attack.fits(members)
 
 
 NEUTRAL = Roles()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sim.cohort.outcomes import SPLITS
 from sim.cohort.table import Cohort
 from sim.config.experiment import Experiment, Json, classes, identity, settings
+from sim.engine.attackers import attackers
 from sim.engine.evaluation import Held
 from sim.engine.executors import crew
 from sim.engine.loops import OwnLoop
@@ -36,6 +37,7 @@ from sim.run.model import Kept, bare, described
 from sim.run.predictions import predictions
 from sim.run.prepare import gather
 from sim.run.tables import rounds_frame, sites_frame
+from sim.run.uploads import uploads
 from sim.tasks.task import Task
 
 FAR = 1000  # a validation loss so many times that of round 0 (or 1 nat, if that is more) is a model that diverged
@@ -139,6 +141,9 @@ def rehearse(experiment: Experiment, prepared: Prepared | None = None, watch: Wa
         "convex": prepared.task.convex,
         "tier": {"is": plan.choice.tier.value, "why": plan.choice.why},
         "roles": told(plan),
+        "uploads": uploads(
+            done, prepared.federation.sites, attackers(plan.roles.attack, prepared.federation, plan.seed).tolist()
+        ),
         "deploys": judged[-1][1] if judged else "",
         "estimates": estimates,
         "data": data,
@@ -190,8 +195,10 @@ def told(plan: Simulation) -> dict[str, str]:
     members, itemsize = plan.federation.members, plan.federation.x.itemsize
     said = plan.roles.told(plan.shared, plan.task.layout.size, itemsize, len(members))
     if plan.roles.attack.on:
-        bad = members[plan.roles.attack.faulty(plan.federation.keys[members], plan.seed)]
+        bad = attackers(plan.roles.attack, plan.federation, plan.seed)
         said["attack"] = f"{named(plan.roles.attack)}: {', '.join(plan.federation.sites[site] for site in bad)}"
+        if more := plan.roles.attack.told(plan.roles.system.uploads(len(members)), len(bad)):
+            said["attack"] += f"; {more}"
     return said
 
 

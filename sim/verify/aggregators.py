@@ -1,15 +1,14 @@
-"""What is proved of every aggregator and attack, by its name in the tables. The sites run FedAvg."""
+"""What is proved of aggregators, by their names in the table. The sites run FedAvg. More in `aggregators_robust`."""
 
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
-from sim.methods.aggregators.base import Aggregator
+from sim.methods.aggregators.base import Aggregator, Combined
 from sim.methods.aggregators.krum import Krum
-from sim.methods.attacks import Attack, SignFlip
-from sim.methods.contract import Weighting
+from sim.methods.contract import Message, Weighting
 from sim.methods.roles import Roles
 from sim.random import stream
 from sim.verify.check import Check
@@ -29,7 +28,13 @@ def uploads(sites: int, seed: int = 0) -> Array:
 def combined(entry: Aggregator, sent: Array, p: Array | None = None) -> Array:
     """Aggregate of one vector per site."""
     weights = torch.full((len(sent),), 1 / len(sent), dtype=torch.float64) if p is None else torch.from_numpy(p)
-    return entry.combine({"delta": torch.from_numpy(sent)}, weights)["delta"].numpy()
+    return made(entry, {"delta": torch.from_numpy(sent)}, weights).mean["delta"].numpy()
+
+
+def made(entry: Aggregator, sent: Message, p: Tensor) -> Combined:
+    """What a rule makes of the first update: nothing kept, uploads drawn in their order."""
+    kept = {f"{name}.{part}": torch.zeros(sent[name].shape[1]).double() for name in sent for part in entry.server_state}
+    return entry.aggregate(sent, p, kept, lambda name: torch.arange(len(p)).double()[:, None])
 
 
 def path(rule: Callable[[Array, Array], Array]) -> Callable[[Trial], Array]:
@@ -118,7 +123,8 @@ def of_krum() -> Checks:
 
     def whole(entry: type[Aggregator]) -> float:
         one, other = torch.from_numpy(uploads(5)), torch.from_numpy(uploads(5, 9))
-        found = narrow(entry, Krum)(f=1).combine({"a": one, "b": other, "c": torch.arange(5.0)}, torch.ones(5) / 5)
+        sent = {"a": one, "b": other, "c": torch.arange(5.0)}
+        found = made(narrow(entry, Krum)(f=1), sent, torch.ones(5) / 5).mean
         at = krum(np.concatenate([one, other], axis=1), 1)
         parts = (found["a"] - one[at], found["b"] - other[at], found["c"] - at)
         return max(float(part.abs().max()) for part in parts)
@@ -126,54 +132,4 @@ def of_krum() -> Checks:
     yield Check("chooses one site for the whole message", whole, 0.0)
 
 
-def flipped(scale: float, bad: NDArray[np.bool_]) -> Callable[[Trial], Array]:
-    """FedAvg where some sites send -scale times their delta; bool [S]."""
-
-    def closed(trial: Trial) -> Array:
-        x, found = trial.start, [trial.start]
-        for tick in trial.ticks():
-            delta = moves(trial, tick, x)
-            x = x + tick.p @ np.where(bad[tick.sites, None], -scale * delta, delta)
-            found.append(x)
-        return np.stack(found)
-
-    return closed
-
-
-def of_none() -> Iterator[Check[Attack]]:
-    """No attack."""
-    trial = spatial(10, 3, momentum=0.5)
-    yield Check(
-        "is FedAvg, bit for bit", lambda entry: gap(trial.path(Roles(attack=entry())), trial.path(Roles())), 0.0
-    )
-
-
-def of_signflip() -> Iterator[Check[Attack]]:
-    """Sign flip."""
-    trial = spatial(20, 4)
-
-    def nobody(entry: type[Attack]) -> float:
-        return gap(trial.path(Roles(attack=narrow(entry, SignFlip)(sites=0))), trial.path(Roles()))
-
-    yield Check("no attackers are FedAvg, bit for bit", nobody, 0.0)
-
-    def some(entry: type[Attack]) -> float:
-        attack = narrow(entry, SignFlip)(sites=2, scale=3.0)
-        bad = attack.faulty(trial.problem.federation.keys, trial.seed)
-        wrong = abs(int(bad.sum()) - 2)
-        return max(gap(trial.path(Roles(attack=attack)), flipped(3.0, bad)(trial)), float(wrong))
-
-    yield Check("path, two of six attack with scale 3", some)
-
-    def parts(entry: type[Attack]) -> float:
-        vector, number = torch.from_numpy(uploads(4)), torch.arange(1.0, 5.0)
-        bad = torch.tensor([True, False, False, True])
-        sent = narrow(entry, SignFlip)(scale=2.0).tamper({"delta": vector, "norm": number}, bad)
-        expected = vector * torch.tensor([-2.0, 1.0, 1.0, -2.0])[:, None]
-        return max(float((sent["delta"] - expected).abs().max()), float((sent["norm"] - number).abs().max()))
-
-    yield Check("attackers' vectors alone are flipped, scalars and honest uploads stay", parts, 0.0)
-
-
 CHECKS: dict[str, Callable[[], Checks]] = {"mean": of_mean, "median": of_median, "krum": of_krum}
-ATTACKS: dict[str, Callable[[], Iterator[Check[Attack]]]] = {"none": of_none, "signflip": of_signflip}

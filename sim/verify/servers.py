@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from sim.local.settings import Training
 from sim.methods.contract import Weighting
 from sim.methods.roles import Roles
-from sim.methods.servers import Adagrad, Adam, Momentum, Server
+from sim.methods.servers import Adagrad, Adam, FedExP, Momentum, Server
 from sim.methods.systems.sync import Sync
 from sim.verify import fixed_points as rest
 from sim.verify.check import Check
@@ -166,10 +166,50 @@ def of_yogi() -> Checks:
     yield from moments(yogi_rule)
 
 
+def extrapolated(trial: Trial, lr: float, epsilon: float, average: bool) -> Array:
+    """Jhunjhunwala et al. 2023, Algorithm 1, sums weighted by p; the models that are judged; [T + 1, D]."""
+    x, path = trial.start, [trial.start]
+    for tick in trial.ticks():
+        delta, before = moves(trial, tick, x), x
+        mean = tick.p @ delta
+        rate = max(1.0, tick.p @ (delta**2).sum(1) / (2 * (mean @ mean + epsilon)))
+        x = x + lr * rate * mean
+        path.append((before + x) / 2 if average else x)
+    return np.stack(path)
+
+
+def of_fedexp() -> Checks:
+    """FedExP."""
+    for weighting in Weighting:
+        for lr, epsilon, average in ((1.0, 1e-3, True), (0.7, 1e-2, False)):
+            here = replace(trial(25), weighting=weighting)
+
+            def error(
+                server: type[Server],
+                here: Trial = here,
+                lr: float = lr,
+                epsilon: float = epsilon,
+                average: bool = average,
+            ) -> float:
+                made = narrow(server, FedExP)(lr=lr, epsilon=epsilon, average=average)
+                return gap(here.path(Roles(server=made)), extrapolated(here, lr, epsilon, average))
+
+            kind = "mean of the last two models" if average else "last model"
+            yield Check(f"path of 25 rounds, {kind}, weighting {weighting.value}", error)
+    wide = trial(20)
+    yield Check(
+        "a wide epsilon is FedAvg",
+        lambda server: gap(
+            wide.path(Roles(server=narrow(server, FedExP)(epsilon=1e9, average=False))), wide.path(Roles())
+        ),
+    )
+
+
 CHECKS: dict[str, Callable[[], Checks]] = {
     "sgd": of_sgd,
     "momentum": of_momentum,
     "adagrad": of_adagrad,
     "adam": of_adam,
     "yogi": of_yogi,
+    "fedexp": of_fedexp,
 }

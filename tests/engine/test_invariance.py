@@ -41,6 +41,14 @@ CASES = {
     "fedfb": ["algorithm=fedfb", "algorithm.group=race", "algorithm.level=white"],
     "mime": ["algorithm=mime", "system.sites=5"],
     "fedlc": ["algorithm=fedlc", "task=stage"],
+    "centred clipping in buckets, two flip labels": [
+        "aggregator=centredclip",
+        "aggregator.tau=0.05",
+        "aggregator.bucket=2",
+        "attack=labelflip",
+        "attack.sites=2",
+    ],
+    "geometric median, min-max, fedexp": ["aggregator=geometricmedian", "attack=minmax", "server=fedexp"],
 }
 ONE_TO_THREE = {"fedavg", "scaffold, three of seven sites", *list(CASES)[8:]}  # numbers of workers
 

@@ -333,7 +333,7 @@ class First(SignFlip):
         return np.arange(len(keys)) < self.sites
 
 
-@wrong("combine depends on the order of the uploads")
+@wrong("aggregate depends on the order of the uploads")
 class TakesFirst(Aggregator):
     """The first upload."""
 

@@ -27,11 +27,12 @@ NEEDS = {"fed_heart": [f"cohort.dir={FED_HEART}"]}
 
 
 def small(name: str, folder: Path) -> Path:
-    """Two seeds, two rounds, two dials with two values each; returns the study's folder."""
+    """Two seeds, two rounds, two scenarios, two dials with two values each; returns the study's folder."""
     if name in NEEDS and not FED_HEART.is_dir():
         pytest.skip(f"the files of {name} are not here")
     plan = load(name)
-    plan = replace(plan, seeds=2, dials=[replace(dial, steps=dial.steps[:2]) for dial in plan.dials[:2]])
+    plan = replace(plan, seeds=2, scenarios=dict(list(plan.scenarios.items())[:2]))
+    plan = replace(plan, dials=[replace(dial, steps=dial.steps[:2]) for dial in plan.dials[:2]])
     cells = study_cells(plan, ["rounds=2", f"results.dir={folder}", *NEEDS.get(name, [])])
     homes = run_all([cell.experiment for cell in cells], folder / name, 1, lambda done: None)
     (folder / name / "study.json").write_text(index(plan, cells, [home.name for home in homes], "test"))

@@ -9,7 +9,7 @@ import torch
 
 from sim.engine import clusters
 from sim.engine.clusters import IFCA
-from sim.methods.aggregators import Krum, Mean, Median
+from sim.methods.aggregators import Krum, Mean, Median, MultiKrum
 from sim.methods.attacks import SignFlip
 from sim.methods.contract import Correction, Phase
 from sim.methods.personal import Ditto, FedPer
@@ -195,37 +195,36 @@ class ByNorm(Median):
 class OneNeighbourMore(Krum):
     """Scores over M - f - 1 others."""
 
-    def scores(self, sent):
-        return Krum(f=self.f - 1).scores(sent)
+    def chosen(self, sent):
+        return Krum(f=self.f - 1).chosen(sent)
 
 
 @wrong("krum")
 class Farthest(Krum):
     """The upload of the largest score."""
 
-    def combine(self, sent, p):
-        at = int(self.scores(sent).argmax())
-        return {name: part[at] for name, part in sent.items()}
+    def chosen(self, sent):
+        return torch.from_numpy(self.ranked(sent)[-1:])
 
 
 @wrong("krum")
 class Averages(Krum):
     """The mean of the M - f best, Multi-Krum under Krum's name."""
 
-    def combine(self, sent, p):
-        kept = self.scores(sent).argsort()[: len(p) - self.f]
-        return {name: part[kept].mean(0) for name, part in sent.items()}
+    def chosen(self, sent):
+        return MultiKrum(f=self.f).chosen(sent)
 
 
 @wrong("krum")
 class PartByPart(Krum):
     """Every vector of a message from a site of its own."""
 
-    def combine(self, sent, p):
+    def aggregate(self, sent, p, state, draw):
+        whole = super().aggregate(sent, p, state, draw)
         vectors = [name for name, part in sent.items() if part.dim() == 2]
-        return super().combine(sent, p) | {
-            name: sent[name][int(self.scores({name: sent[name]}).argmin())] for name in vectors
-        }
+        return whole._replace(
+            mean=whole.mean | {name: super(PartByPart, self).combine({name: sent[name]}, p)[name] for name in vectors}
+        )
 
 
 # --- personal

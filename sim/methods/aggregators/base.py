@@ -1,16 +1,29 @@
 """Aggregators: one message from many."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from torch import Tensor
 
-from sim.methods.contract import Message, Role
+from sim.methods.contract import Draw, Message, Role, State
+
+
+class Combined(NamedTuple):
+    """What an aggregator makes of the uploads of an update."""
+
+    mean: Message  # name -> [P] or []
+    used: Tensor | None = (
+        None  # [M] in [0, 1], how much of each upload counts; 0 = left out; None = of no single upload
+    )
+    state: State | None = None  # what the rule keeps at the server, whole; None = nothing
 
 
 @dataclass
 class Aggregator(Role):
-    """One entry of the `aggregator` config group."""
+    """One entry of the `aggregator` config group.
+
+    Its `server_state` is kept for each vector of the message by itself, as `<vector>.<name>`, and never travels.
+    """
 
     axis = "aggregator"
 
@@ -22,17 +35,37 @@ class Aggregator(Role):
         """Uploads without which an update is abandoned."""
         return 1
 
+    def fits(self, uploads: int) -> None:
+        """Refuse more uploads in an update than the rule can handle."""
+
     def combine(self, sent: Message, p: Tensor) -> Message:
         """Aggregate of every part of the message; each [M, P] or [M], p [M] with sum 1 -> [P] or []."""
         raise NotImplementedError
 
+    def aggregate(self, sent: Message, p: Tensor, state: State, draw: Draw) -> Combined:
+        """The same with what the rule kept from its last update, draws for each upload [M, 1], and who was left out."""
+        return Combined(self.combine(sent, p))
+
 
 @dataclass
 class Mean(Aggregator):
-    """The weighted mean. The engine takes it from sums over chunks of sites, so that no upload travels alone."""
+    """The weighted mean of the uploads. The engine takes it from sums, so that no upload travels alone.
+
+    Source: McMahan, Moore, Ramage, Hampson, Agüera y Arcas, Communication-Efficient Learning of Deep Networks from
+    Decentralized Data, AISTATS 2017, Algorithm 1.
+    Rule: `u = sum p_i u_i`, in double precision, `sum p_i = 1` over the sites that were heard.
+    Values: none.
+    Pitfalls: a single upload moves it as far as it likes: no protection at all. Dividing by the weight of all sites and
+    not of those that were heard shrinks the step when sites drop out (PFLlib).
+    """
 
     whole = False
 
     def combine(self, sent: Message, p: Tensor) -> Message:
         """`sum p_i u_i`, in double precision."""
-        return {name: (p.double() @ part.double()).to(part.dtype) for name, part in sent.items()}
+        return {name: weighted(part, p) for name, part in sent.items()}
+
+
+def weighted(part: Tensor, p: Tensor) -> Tensor:
+    """`sum p_i u_i` in double precision; [M, P] or [M], p [M] -> [P] or []."""
+    return (p.double() @ part.double()).to(part.dtype)

@@ -1,0 +1,88 @@
+"""Attacks: what faulty sites send in place of their uploads, or train on. Faults of recording are shifts."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sim.checks import within
+from sim.methods.contract import Message, Role
+from sim.random import key, scatter
+
+
+@dataclass
+class Attack(Role):
+    """No attack: every site is honest.
+
+    Source: none.
+    Rule: uploads arrive as they were sent.
+    Values: none.
+    Pitfalls: none.
+    """
+
+    axis = "attack"
+
+    poisons: ClassVar[bool] = False  # whether attackers train on outcomes that are not those recorded
+
+    @property
+    def on(self) -> bool:
+        """Whether any site attacks."""
+        return False
+
+    def fits(self, members: int) -> None:
+        """Refuse a federation in which the attack cannot be computed."""
+
+    def faulty(self, keys: NDArray[np.uint64], seed: int) -> NDArray[np.bool_]:
+        """Which sites attack, by their keys; the same in every round; [S] -> bool [S]."""
+        return np.zeros(len(keys), dtype=bool)
+
+    def tamper(self, sent: Message, bad: Tensor) -> Message:
+        """The uploads as they arrive; `bad` bool [M] marks the attackers; each [M, P] or [M]."""
+        return sent
+
+    def poison(self, y: Mapping[str, NDArray[np.generic]], classes: int) -> Mapping[str, NDArray[np.generic]]:
+        """Columns of the outcome that attackers train on, from those of their training rows; each [n]."""
+        return y
+
+    def told(self, uploads: int, bad: int) -> str:
+        """What must be known to read a result, for an update of so many uploads; empty = nothing."""
+        return ""
+
+
+@dataclass
+class Faulty(Attack):
+    """What all attacks share: how many sites attack, drawn by key. An attack of its own overrides a hook."""
+
+    sites: int = 1  # >= 0 attackers, drawn by key; 0 = none
+
+    def __post_init__(self) -> None:
+        within("attack.sites", self.sites, 0)
+
+    @property
+    def on(self) -> bool:
+        """Whether any site attacks."""
+        return self.sites > 0
+
+    def faulty(self, keys: NDArray[np.uint64], seed: int) -> NDArray[np.bool_]:
+        """The sites with the smallest words of a draw."""
+        order = np.argsort(scatter(key(seed, "attack"), keys), kind="stable")
+        return np.asarray(np.isin(np.arange(len(keys)), order[: self.sites]))
+
+
+def replaced(sent: Message, bad: Tensor, vector: Callable[[Tensor], Tensor]) -> Message:
+    """The message with the attackers' vectors replaced by what `vector` makes of all uploads, [M, P] -> [M, P] or [P].
+
+    Scalars stay as they are.
+    """
+    return {
+        name: torch.where(bad[:, None], vector(part), part) if part.dim() == 2 else part for name, part in sent.items()
+    }
+
+
+def honest(part: Tensor, bad: Tensor) -> Tensor:
+    """The uploads of honest sites, in double precision; all of them where nobody in the update is honest; [H, P]."""
+    return (part if bool(bad.all()) else part[~bad]).double()
