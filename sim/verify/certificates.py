@@ -11,7 +11,7 @@ from sim.methods.personal import PERSONAL
 from sim.methods.servers import SERVERS
 from sim.methods.systems import SYSTEMS
 from sim.methods.uplink import UPLINK
-from sim.verify import aggregators, algorithms, personal, servers, systems, uplink
+from sim.verify import aggregators, algorithms, personal, servers, systems, systems_order, uplink
 from sim.verify.check import Certificate, Check, certify
 
 Checks = Mapping[str, Callable[[], Iterator[Check[Any]]]]
@@ -32,7 +32,7 @@ CHECKS: dict[str, Checks] = {
     "aggregator": aggregators.CHECKS,
     "server": servers.CHECKS,
     "personal": personal.CHECKS,
-    "system": systems.CHECKS,
+    "system": {**systems.CHECKS, **systems_order.CHECKS},
 }
 
 
