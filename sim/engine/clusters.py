@@ -108,6 +108,3 @@ def scored(plan: Simulation, crew: Crew, here: Round, choice: Ints) -> Round:
     with stage("evaluation"):
         metrics = crew.judge(Candidates(here.model.numpy(), of))
     return judged(plan, replace(here, deployed=lambda: here.model.numpy()[of]), {"cluster": metrics})
-
-
-CLUSTERED: dict[str, type[OwnLoop]] = {"ifca": IFCA}

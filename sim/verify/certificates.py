@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from sim.engine.clusters import CLUSTERED
+from sim.engine.own_loops import OWN_LOOPS
 from sim.methods.aggregators import AGGREGATORS
 from sim.methods.algorithms import ALGORITHMS
 from sim.methods.attacks import ATTACKS
@@ -11,13 +11,13 @@ from sim.methods.personal import PERSONAL
 from sim.methods.servers import SERVERS
 from sim.methods.systems import SYSTEMS
 from sim.methods.uplink import UPLINK
-from sim.verify import aggregators, algorithms, personal, servers, systems, systems_order, uplink
+from sim.verify import aggregators, algorithms, loops, personal, servers, systems, systems_order, uplink
 from sim.verify.check import Certificate, Check, certify
 
 Checks = Mapping[str, Callable[[], Iterator[Check[Any]]]]
 
 TABLES: dict[str, Mapping[str, type]] = {
-    "algorithm": {**ALGORITHMS, **CLUSTERED},
+    "algorithm": {**ALGORITHMS, **OWN_LOOPS},
     "uplink": UPLINK,
     "attack": ATTACKS,
     "aggregator": AGGREGATORS,
@@ -26,7 +26,7 @@ TABLES: dict[str, Mapping[str, type]] = {
     "system": SYSTEMS,
 }
 CHECKS: dict[str, Checks] = {
-    "algorithm": {**algorithms.CHECKS, **systems.LOOPS},
+    "algorithm": {**algorithms.CHECKS, **systems.LOOPS, **loops.CHECKS},
     "uplink": uplink.CHECKS,
     "attack": aggregators.ATTACKS,
     "aggregator": aggregators.CHECKS,

@@ -76,7 +76,7 @@ def of_cyclic() -> Checks:
             a, b = trial.problem.curvature[site], trial.problem.centre[site]
             moved = response(a, 4, trial.training.lr, trial.training.momentum) @ a
             slope, shift = slope - moved @ slope, shift + moved @ (b - shift)
-        return gap(trial.end(Roles()), np.linalg.solve(np.eye(5) - slope, shift))
+        return gap(trial.end(Roles()), np.asarray(np.linalg.solve(np.eye(5) - slope, shift), np.float64))
 
     yield Check("comes to rest where a whole cycle leads back to, which is no optimum", rests)
 

@@ -36,6 +36,7 @@ CASES = {
     "qfedavg": ["algorithm=qfedavg"],
     "ifca": ["algorithm=ifca"],
     "fedsam": ["algorithm=fedsam"],
+    "cfl": ["algorithm=cfl", "algorithm.eps1=1", "algorithm.eps2=0.01"],
     "cyclic": ["system=cyclic", "rounds=8"],
 }
 ONE_TO_THREE = {"fedavg", "scaffold, three of seven sites", *list(CASES)[8:]}  # numbers of workers

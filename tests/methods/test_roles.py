@@ -135,6 +135,10 @@ def test_all_lost_axes_are_named_at_once() -> None:
     )
 
 
+def test_clusters_by_splits_need_the_updates_of_all_sites() -> None:
+    refused("algorithm=cfl", "system.sites=3", says=["algorithm=cfl compares", "system.sites=0"])
+
+
 def test_clusters_wait_for_all_their_sites() -> None:
     refused("algorithm=ifca", "system=buffered", says=["algorithm=ifca", "system=buffered would do nothing"])
 

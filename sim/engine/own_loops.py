@@ -1,0 +1,7 @@
+"""Methods with a loop of their own that exchange messages, by the name they have in a config."""
+
+from sim.engine.cfl import CFL
+from sim.engine.clusters import IFCA
+from sim.engine.loops import OwnLoop
+
+OWN_LOOPS: dict[str, type[OwnLoop]] = {"ifca": IFCA, "cfl": CFL}
