@@ -42,12 +42,7 @@ class IFCA(OwnLoop):
 
     def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
         """One standing for each cluster, moved by the part of the tick that chose it. Models of a round: [J, P]."""
-        if self.clusters > 1 and plan.task.brings_start:
-            raise Refused(
-                f"algorithm.clusters={self.clusters}: {type(plan.task.module).__name__} brings its own start, and "
-                "models that start alike need not part. Build it with device='meta', so that each is drawn."
-            )
-        models = [plan.standing(start(plan, at)) for at in range(self.clusters)]
+        models = starts(plan, "clusters", self.clusters)
         losses = partial(cheapest, crew, models)
         yield scored(plan, crew, Round(0, stacked(models)), fitting(crew, models, plan.federation.members))
         number = NUMBER if self.clusters > 1 else 0
@@ -67,6 +62,16 @@ class IFCA(OwnLoop):
             )
             due = plan.due(done.number)
             yield scored(plan, crew, done, fitting(crew, models, plan.federation.members)) if due else done
+
+
+def starts(plan: Simulation, setting: str, number: int) -> list[Standing]:
+    """Several models before the first round; refuses those that would start alike."""
+    if number > 1 and plan.task.brings_start:
+        raise Refused(
+            f"algorithm.{setting}={number}: {type(plan.task.module).__name__} brings its own start, and "
+            "models that start alike need not part. Build it with device='meta', so that each is drawn."
+        )
+    return [plan.standing(start(plan, at)) for at in range(number)]
 
 
 def start(plan: Simulation, cluster: int) -> Tensor:

@@ -81,6 +81,7 @@ class Round:
         None  # models that sites use, [S, P], NaN where a site has none;
     )
     # asked for before the next round begins; None = all use `model`
+    mixture: Floats | None = None  # [S, J], or [1, J] for all: weights of the models whose predictions sites mix
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ from sim.arrays import Floats, Ints
 from sim.checks import Refused
 from sim.engine.evaluation import Held, Metrics, Rated, measure, rate, rate_own
 from sim.engine.messages import Broadcast, Candidates, Order, Upload
+from sim.engine.mixture import rate_mixture
 from sim.engine.site_state import SiteState
 from sim.engine.uplink import Draws, encoded, squeezed
 from sim.federation.federation import Federation
 from sim.local.fused import weighted
-from sim.local.losses import losses
+from sim.local.losses import losses, row_losses
 from sim.local.plan import Sites
 from sim.local.rows import Rows, view
 from sim.local.settings import Training
@@ -158,6 +159,7 @@ class Worker:
             norm=torch.from_numpy(self.job.training.norm(order.steps)).to(dtype),
             lr=broadcast.lr,
             loss=lambda v: self.losses(v, order.sites),
+            row_losses=lambda v: row_losses(self.own.task, self.rows, v, *self.training_rows(order.sites)),
         )
 
     def travelling(self, phase: Phase) -> Phase:
@@ -169,8 +171,11 @@ class Worker:
 
     def losses(self, models: Tensor, sites: Ints) -> Tensor:
         """Loss of every site's model over all its training rows; [C, P], [C] -> [C]."""
-        bounds = self.job.federation.bounds[sites]
-        return losses(self.own.task, self.rows, models, bounds[:, 0], self.job.federation.rows[sites])
+        return losses(self.own.task, self.rows, models, *self.training_rows(sites))
+
+    def training_rows(self, sites: Ints) -> tuple[Ints, Ints]:
+        """The first training row of some sites, and how many each has; [C], [C]."""
+        return self.job.federation.bounds[sites, 0], self.job.federation.rows[sites]
 
     def losses_under(self, x: NDArray[np.floating], sites: Ints) -> Floats:
         """`losses` of one model [P] for all of some sites; [C] -> [C]."""
@@ -181,6 +186,9 @@ class Worker:
         held, task = self.parts[part], self.own.task
         low, high = held.sites
         x = view(models.x)
+        if models.mixture is not None:
+            mixture = models.mixture if len(models.mixture) == 1 else models.mixture[low:high]
+            return measure(task, held, rate_mixture(task, self.rows, x, mixture, held))
         if models.choice is None and not models.own:
             return measure(task, held, rate(task, self.rows, x[0], held.row))
         given = x[0] if models.choice is None else x[view(models.choice[low:high])]

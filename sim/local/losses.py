@@ -1,5 +1,7 @@
 """The loss of sites' models over all their training rows, whatever tier trains them."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -8,22 +10,40 @@ from torch.func import vmap
 
 from sim.local.plan import Step
 from sim.local.rows import Rows
-from sim.tasks.task import Task
+from sim.tasks.task import Batch, Task
 
 ROWS = 65_536  # padded rows in memory at a time
 
 
 def losses(task: Task, rows: Rows, models: Tensor, start: NDArray[np.int64], size: NDArray[np.int64]) -> Tensor:
-    """Loss of C sites; models [C, P], the first training row and the number of them [C] -> [C].
+    """Loss of C sites; models [C, P], the first training row and the number of them [C] -> [C]."""
+    loss = torch.empty(len(models), dtype=models.dtype)
+    for part, batch in batches(rows, start, size):
+        loss[part] = vmap(task.loss)(models[part], batch)
+    return loss
+
+
+def row_losses(
+    task: Task, rows: Rows, models: Tensor, start: NDArray[np.int64], size: NDArray[np.int64]
+) -> tuple[Tensor, Tensor]:
+    """Loss of every training row of C sites, 0 in padding, and which are rows; [C, P] -> [C, B], bool [C, B]."""
+    loss = torch.zeros(len(models), int(size.max(initial=1)), dtype=models.dtype)
+    real = torch.zeros(loss.shape, dtype=torch.bool)
+    for part, batch in batches(rows, start, size):
+        width = batch.valid.shape[1]
+        loss[part, :width] = vmap(task.row_losses)(models[part], batch) * batch.valid
+        real[part, :width] = batch.valid
+    return loss, real
+
+
+def batches(rows: Rows, start: NDArray[np.int64], size: NDArray[np.int64]) -> Iterator[tuple[Tensor, Batch]]:
+    """All training rows of C sites: numbers of some of them, and their rows.
 
     Sites of like size go together, so that little is padded.
     """
-    loss = torch.empty(len(models), dtype=models.dtype)
     order = np.argsort(-size, kind="stable")
     held = np.cumsum(np.maximum(size[order], 1)) // ROWS
     for part in np.split(order, np.flatnonzero(np.diff(held)) + 1):
         column = np.arange(size[part].max(initial=1))
         row = start[part, None] + np.minimum(column, size[part, None] - 1)
-        batch = rows.batch(Step(len(part), row, column < size[part, None]))
-        loss[torch.from_numpy(part)] = vmap(task.loss)(models[torch.from_numpy(part)], batch)
-    return loss
+        yield torch.from_numpy(part), rows.batch(Step(len(part), row, column < size[part, None]))

@@ -48,6 +48,11 @@ def unavailable(v: Tensor) -> Tensor:
     raise RuntimeError("the loss over all training rows is not known inside an objective; ask for it in `upload`")
 
 
+def no_rows(v: Tensor) -> tuple[Tensor, Tensor]:
+    """Stands where `Local.row_losses` cannot be asked."""
+    raise RuntimeError("the losses of all training rows are not known here; ask for them in `upload`")
+
+
 @dataclass(frozen=True)
 class Local:
     """What C sites know while they train together."""
@@ -61,6 +66,7 @@ class Local:
     norm: Tensor  # [C] |a_i|_1 of Wang et al. 2020: what the K_i steps add up to; K_i for plain SGD, more with momentum
     lr: float
     loss: Callable[[Tensor], Tensor] = unavailable  # [C, P] -> [C], over all training rows; costs a forward pass
+    row_losses: Callable[[Tensor], tuple[Tensor, Tensor]] = no_rows  # [C, P] -> [C, B] of each, and bool, real rows
 
     def only(self, low: int, high: int) -> "Local":
         """Some of the sites, those from `low` to before `high`; the loss stays that of all."""

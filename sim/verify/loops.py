@@ -5,5 +5,7 @@ from collections.abc import Callable, Iterator
 from sim.engine.loops import OwnLoop
 from sim.verify.check import Check
 from sim.verify.loops_cfl import of_cfl
+from sim.verify.loops_fedem import of_fedem
+from sim.verify.loops_oneshot import of_oneshot
 
-CHECKS: dict[str, Callable[[], Iterator[Check[OwnLoop]]]] = {"cfl": of_cfl}
+CHECKS: dict[str, Callable[[], Iterator[Check[OwnLoop]]]] = {"cfl": of_cfl, "fedem": of_fedem, "oneshot": of_oneshot}

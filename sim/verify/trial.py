@@ -108,7 +108,7 @@ class Trial:
                 pass
             return opened.memory.read(np.arange(len(self.steps)), names=[OWN])[OWN].astype(np.float64)
 
-    def each(self, method: OwnLoop, see: Callable[[Round], Array]) -> list[Array]:
+    def each(self, method: OwnLoop, see: Callable[[Round], T]) -> list[T]:
         """What `see` reads of every round of a method with a loop of its own, from the task's own start."""
         plan = self.plan(method.roles(Roles()))
         with crew(InProcess(), plan.job) as opened:

@@ -37,6 +37,8 @@ CASES = {
     "ifca": ["algorithm=ifca"],
     "fedsam": ["algorithm=fedsam"],
     "cfl": ["algorithm=cfl", "algorithm.eps1=1", "algorithm.eps2=0.01"],
+    "fedem": ["algorithm=fedem"],
+    "oneshot ensemble": ["algorithm=oneshot", "algorithm.how=ensemble", "evaluation.predictions=last"],
     "cyclic": ["system=cyclic", "rounds=8"],
 }
 ONE_TO_THREE = {"fedavg", "scaffold, three of seven sites", *list(CASES)[8:]}  # numbers of workers

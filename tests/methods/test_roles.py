@@ -139,6 +139,11 @@ def test_clusters_by_splits_need_the_updates_of_all_sites() -> None:
     refused("algorithm=cfl", "system.sites=3", says=["algorithm=cfl compares", "system.sites=0"])
 
 
+def test_training_to_the_end_has_no_rounds_to_miss() -> None:
+    for setting in ("system.sites=3", "system.dropout=0.2", "system.deadline=9", "system=cyclic"):
+        refused("algorithm=oneshot", setting, says=["algorithm=oneshot", "system.dropout=0"])
+
+
 def test_clusters_wait_for_all_their_sites() -> None:
     refused("algorithm=ifca", "system=buffered", says=["algorithm=ifca", "system=buffered would do nothing"])
 

@@ -4,11 +4,14 @@ from dataclasses import replace
 from unittest.mock import patch
 
 import numpy as np
+import torch
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
-from sim.engine import cfl
+from sim.engine import cfl, fedem, oneshot
 from sim.engine.cfl import CFL
+from sim.engine.fedem import FedEM
+from sim.engine.oneshot import How, OneShot
 from sim.methods.systems.cyclic import Cyclic
 from sim.random import stream
 from tests.verify.wrong import wrong
@@ -108,3 +111,122 @@ class AlwaysSplits(CFL):
 
     def split(self, plan, crew, here, part, size):
         return CFL(self.eps1, 0.0, self.gamma).split(plan, crew, here, part, size)
+
+
+# --- one-shot
+
+
+@wrong("oneshot")
+class PlainMean(OneShot):
+    """Every model counts the same although rows were asked for."""
+
+    def scored(self, plan, crew, here, models):
+        if self.how is How.average and here.number == plan.rounds:
+            models = torch.from_numpy(crew.memory.read(plan.federation.members, names=["own"])["own"]).mean(0)[None]
+        return super().scored(plan, crew, here, models)
+
+
+@wrong("oneshot")
+class WeightedEnsemble(OneShot):
+    """Predictions are weighed by rows."""
+
+    def scored(self, plan, crew, here, models):
+        done = super().scored(plan, crew, here, models)
+        if self.how is How.average or len(models) == 1:
+            return done
+        rows = plan.federation.rows[plan.federation.members]
+        return replace(done, mixture=(rows / rows.sum())[None])
+
+
+@wrong("oneshot")
+class StartsAgain(OneShot):
+    """Every round begins at the common start: training to the end is a single round."""
+
+    def rounds(self, plan, crew):
+        def alone(plan, crew, x, factor):
+            for number in range(1, plan.rounds + 1):
+                yield from (number for _ in whole(replace(plan, rounds=1), crew, x, factor))
+
+        whole = oneshot.alone
+        with patch.object(oneshot, "alone", alone):
+            yield from super().rounds(plan, crew)
+
+
+@wrong("oneshot")
+class FreeEnsemble(OneShot):
+    """The download of all models is not counted."""
+
+    def rounds(self, plan, crew):
+        for here in super().rounds(plan, crew):
+            yield replace(here, bytes_down=0) if here.number == plan.rounds > 1 else here
+
+
+# --- FedEM
+
+
+@wrong("fedem")
+class FixedShares(FedEM):
+    """Shares stay 1 / J: responsibilities without the site's own prior."""
+
+    def rounds(self, plan, crew):
+        def write(sites, current, state):
+            same = {name: np.full_like(part, 1 / self.components) for name, part in state.items() if "share" in name}
+            whole(sites, current, state | same)
+
+        whole = crew.memory.write
+        with patch.object(type(crew.memory), "write", lambda memory, *words: write(*words)):
+            yield from super().rounds(plan, crew)
+
+
+@wrong("fedem")
+class Hard(FedEM):
+    """Every row counts for its likeliest component alone."""
+
+    def rounds(self, plan, crew):
+        def responsibilities(loss, share):
+            q = share.log() - loss
+            return (q == q.max(0, keepdim=True).values).to(q.dtype)
+
+        with patch.object(fedem, "responsibilities", responsibilities):
+            yield from super().rounds(plan, crew)
+
+
+@wrong("fedem")
+class MovedAlready(FedEM):
+    """A component is weighed by models of this round that have moved before it."""
+
+    def rounds(self, plan, crew):
+        def advance(plan, crew, one, tick):
+            for at, x in enumerate(latest[: int(one.state["which"])]):
+                one.state[f"component.{at}"] = x
+            moved, done = whole(plan, crew, one, tick)
+            latest[int(one.state["which"]) :] = [moved.x]
+            return moved, done
+
+        whole, latest = fedem.advance, []
+        with patch.object(fedem, "advance", advance):
+            yield from super().rounds(plan, crew)
+
+
+@wrong("fedem")
+class WeightsOfMeanOne(FedEM):
+    """Weights J q, whose mean over components is 1: every component walks as far as if all rows were its own."""
+
+    def rounds(self, plan, crew):
+        def mean_over(rows, valid):
+            return self.components * whole(rows, valid)
+
+        whole = fedem.mean_over
+        with patch.object(fedem, "mean_over", mean_over):
+            yield from super().rounds(plan, crew)
+
+
+@wrong("fedem")
+class OneModelCounted(FedEM):
+    """Bytes of one model, for J that travel."""
+
+    def rounds(self, plan, crew):
+        for here in super().rounds(plan, crew):
+            yield replace(
+                here, bytes_down=here.bytes_down // self.components, bytes_up=here.bytes_up // self.components
+            )
