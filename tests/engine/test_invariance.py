@@ -38,6 +38,7 @@ CASES = {
     "fedsam": ["algorithm=fedsam"],
     "cfl": ["algorithm=cfl", "algorithm.eps1=1", "algorithm.eps2=0.01"],
     "fedem": ["algorithm=fedem"],
+    "gossip": ["algorithm=gossip", "algorithm.graph=erdos", "system.dropout=0.2"],
     "oneshot ensemble": ["algorithm=oneshot", "algorithm.how=ensemble", "evaluation.predictions=last"],
     "cyclic": ["system=cyclic", "rounds=8"],
 }

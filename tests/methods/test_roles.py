@@ -144,6 +144,12 @@ def test_training_to_the_end_has_no_rounds_to_miss() -> None:
         refused("algorithm=oneshot", setting, says=["algorithm=oneshot", "system.dropout=0"])
 
 
+def test_a_random_graph_that_is_never_connected_is_refused() -> None:
+    words = ["algorithm=gossip", "algorithm.graph=erdos", "algorithm.chance=1e-6"]
+    refused(*words, says=["algorithm.chance=1e-06", "none of 100 random graphs", "0.28 or more"])
+    refused("algorithm=gossip", "system=cyclic", says=["algorithm=gossip", "Set system=sync"])
+
+
 def test_clusters_wait_for_all_their_sites() -> None:
     refused("algorithm=ifca", "system=buffered", says=["algorithm=ifca", "system=buffered would do nothing"])
 

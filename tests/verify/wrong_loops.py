@@ -6,11 +6,13 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.sparse import csr_array
 from scipy.spatial.distance import squareform
 
-from sim.engine import cfl, fedem, oneshot
+from sim.engine import cfl, fedem, gossip, oneshot
 from sim.engine.cfl import CFL
 from sim.engine.fedem import FedEM
+from sim.engine.gossip import Gossip
 from sim.engine.oneshot import How, OneShot
 from sim.methods.systems.cyclic import Cyclic
 from sim.random import stream
@@ -230,3 +232,64 @@ class OneModelCounted(FedEM):
             yield replace(
                 here, bytes_down=here.bytes_down // self.components, bytes_up=here.bytes_up // self.components
             )
+
+
+# --- gossip
+
+
+@wrong("gossip")
+class ByOwnDegree(Gossip):
+    """Weights 1 / (1 + deg_k): rows sum to 1 and columns do not, so that hubs count more."""
+
+    def rounds(self, plan, crew):
+        def metropolis(links, sites):
+            near = np.eye(sites)
+            near[tuple(links.T)] = near[tuple(links.T[::-1])] = 1
+            return csr_array(near / near.sum(1, keepdims=True))
+
+        with patch.object(gossip, "metropolis", metropolis):
+            yield from super().rounds(plan, crew)
+
+
+@wrong("gossip")
+class WithoutItself(Gossip):
+    """The mean of the neighbours, without the site's own model: on an even ring models swap places for ever."""
+
+    def rounds(self, plan, crew):
+        def metropolis(links, sites):
+            w = whole(links, sites).toarray()
+            np.fill_diagonal(w, 0.0)
+            return csr_array(w / np.maximum(w.sum(1, keepdims=True), 1e-9))
+
+        whole = gossip.metropolis
+        with patch.object(gossip, "metropolis", metropolis):
+            yield from super().rounds(plan, crew)
+
+
+@wrong("gossip")
+class OneOrder(Gossip):
+    """Mixes after the steps whatever was asked for."""
+
+    def rounds(self, plan, crew):
+        yield from Gossip(self.graph, self.chance).rounds(plan, crew)
+
+
+@wrong("gossip")
+class AsksAbsent(Gossip):
+    """Sites that take no part in a round are mixed with all the same."""
+
+    def rounds(self, plan, crew):
+        links = self.links(len(plan.federation.members), plan.seed)
+        fixed = gossip.metropolis(links, len(plan.federation.members))
+        with patch.object(gossip, "metropolis", lambda links, sites: fixed):
+            yield from super().rounds(plan, crew)
+
+
+@wrong("gossip")
+class OneModelEach(Gossip):
+    """One model down and up for every site, as with a server."""
+
+    def rounds(self, plan, crew):
+        size = plan.task.layout.size * plan.federation.x.itemsize
+        for here in super().rounds(plan, crew):
+            yield replace(here, bytes_down=here.sites * size, bytes_up=here.sites * size)
