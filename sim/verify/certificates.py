@@ -11,7 +11,17 @@ from sim.methods.personal import PERSONAL
 from sim.methods.servers import SERVERS
 from sim.methods.systems import SYSTEMS
 from sim.methods.uplink import UPLINK
-from sim.verify import aggregators, algorithms, loops, personal, servers, systems, systems_order, uplink
+from sim.verify import (
+    aggregators,
+    algorithms,
+    algorithms_memory,
+    loops,
+    personal,
+    servers,
+    systems,
+    systems_order,
+    uplink,
+)
 from sim.verify.check import Certificate, Check, certify
 
 Checks = Mapping[str, Callable[[], Iterator[Check[Any]]]]
@@ -26,7 +36,7 @@ TABLES: dict[str, Mapping[str, type]] = {
     "system": SYSTEMS,
 }
 CHECKS: dict[str, Checks] = {
-    "algorithm": {**algorithms.CHECKS, **systems.LOOPS, **loops.CHECKS},
+    "algorithm": {**algorithms.CHECKS, **algorithms_memory.CHECKS, **systems.LOOPS, **loops.CHECKS},
     "uplink": uplink.CHECKS,
     "attack": aggregators.ATTACKS,
     "aggregator": aggregators.CHECKS,

@@ -68,7 +68,7 @@ def still(rounds: int) -> Trial:
 
 def distance(y: Array) -> Array:
     """Consensus distance, the norm of all models' distances from their mean; [T + 1, S, D] -> [T + 1]."""
-    return np.linalg.norm(y - y.mean(1, keepdims=True), axis=(1, 2))
+    return np.asarray(np.linalg.norm(y - y.mean(1, keepdims=True), axis=(1, 2)))
 
 
 def shrinks(graph: Graph, factor: float) -> Callable[[type[OwnLoop]], float]:

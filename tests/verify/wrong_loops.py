@@ -1,4 +1,4 @@
-"""Known wrong implementations of systems with an order of their own and of methods with a loop of their own."""
+"""Known wrong implementations of methods that depend on who takes part, and of those with a loop of their own."""
 
 from dataclasses import replace
 from unittest.mock import patch
@@ -14,6 +14,7 @@ from sim.engine.cfl import CFL
 from sim.engine.fedem import FedEM
 from sim.engine.gossip import Gossip
 from sim.engine.oneshot import How, OneShot
+from sim.methods.algorithms.mifa import MIFA
 from sim.methods.systems.cyclic import Cyclic
 from sim.random import stream
 from tests.verify.wrong import wrong
@@ -293,3 +294,43 @@ class OneModelEach(Gossip):
         size = plan.task.layout.size * plan.federation.x.itemsize
         for here in super().rounds(plan, crew):
             yield replace(here, bytes_down=here.sites * size, bytes_up=here.sites * size)
+
+
+# --- MIFA
+
+
+@wrong("mifa")
+class OverThoseThatAnswered(MIFA):
+    """FedAvg under another name: absent sites do not count."""
+
+    def upload(self, w, at):
+        return {"change": w - at.x}, {"last": w - at.x}
+
+    def server(self, heard, state):
+        return heard.mean["change"], {"memory": state["memory"]}
+
+
+@wrong("mifa")
+class NeverReplaced(MIFA):
+    """Updates are added to the memory and the old ones stay in it."""
+
+    def upload(self, w, at):
+        return {"change": w - at.x}, {"last": w - at.x}
+
+
+@wrong("mifa")
+class ByThoseHeard(MIFA):
+    """The change is divided by the weight of the sites that answered, not of all."""
+
+    def server(self, heard, state):
+        memory = state["memory"] + heard.mean["change"]
+        return memory, {"memory": memory}
+
+
+@wrong("mifa")
+class OneRoundLate(MIFA):
+    """The server moves by the memory before this round's updates."""
+
+    def server(self, heard, state):
+        memory = state["memory"] + heard.share * heard.mean["change"]
+        return state["memory"], {"memory": memory}

@@ -5,6 +5,7 @@ from sim.methods.algorithms.feddyn import FedDyn
 from sim.methods.algorithms.fednova import FedNova
 from sim.methods.algorithms.fedprox import FedProx
 from sim.methods.algorithms.fedsam import FedSAM
+from sim.methods.algorithms.mifa import MIFA
 from sim.methods.algorithms.qfedavg import QFedAvg
 from sim.methods.algorithms.scaffold import Scaffold
 
@@ -18,4 +19,5 @@ ALGORITHMS: dict[str, type[Algorithm]] = {
     "feddyn": FedDyn,
     "fedsam": FedSAM,
     "qfedavg": QFedAvg,
+    "mifa": MIFA,
 }
