@@ -152,7 +152,8 @@ class Worker:
         return Local(
             x=x,
             start=x,
-            server={name: view(part) for name, part in broadcast.server.items()},
+            # Copies: the last bits of a product may depend on where in memory a message came to lie.
+            server={name: view(part).clone() for name, part in broadcast.server.items()},
             site=kept,
             rows=torch.from_numpy(self.job.federation.rows[order.sites]).to(dtype),
             steps=view(order.steps).to(dtype),
