@@ -91,7 +91,7 @@ class CFL(OwnLoop):
                 stacked(models),
                 seconds=tick.seconds,
                 bytes_down=plan.profile.bytes_down * len(tick.asked),
-                bytes_up=plan.profile.bytes_up * len(tick.arrive),
+                bytes_up=plan.profile.bytes_up * len(tick.arrive) + tick.told,
                 sites=len(tick.arrive),
                 step_norm=float(np.linalg.norm([part.step_norm for _, part in moved])),
             )

@@ -27,10 +27,15 @@ NUMBER = 4  # bytes in which a site tells its cluster
 
 @dataclass
 class IFCA(OwnLoop):
-    """Ghosh et al., An Efficient Framework for Clustered Federated Learning, NeurIPS 2020, Algorithm 1, option II.
+    """IFCA: several server models, each trained by the sites that it fits best.
 
-    Every site that is asked downloads all models, trains the one with the least loss over its training rows, and the
-    server averages each cluster's uploads. A site deploys the model that fits it. With one cluster this is FedAvg.
+    Source: Ghosh, Chung, Yin, Ramchandran, An Efficient Framework for Clustered Federated Learning, NeurIPS 2020,
+    Algorithm 1, option II.
+    Rule: `j_k = argmin_j F_k(theta_j)` over the site's training rows; site k trains `theta_(j_k)`, and the server
+    averages the uploads of each cluster by itself. A site deploys the model that fits it.
+    Values: clusters 2 to 4 in the paper. With one cluster this is FedAvg.
+    Pitfalls: all J models travel down to every site that is asked (counted); a cluster that nobody chooses keeps its
+    model; models that start alike never part; the paper restarts several times from other draws, a run here does not.
     """
 
     axes: ClassVar[frozenset[str]] = frozenset({"uplink", "attack", "aggregator", "server", "system"})
@@ -56,7 +61,7 @@ class IFCA(OwnLoop):
                 stacked(models),
                 seconds=tick.seconds,
                 bytes_down=self.clusters * plan.profile.bytes_down * len(tick.asked),
-                bytes_up=(plan.profile.bytes_up + number) * len(tick.arrive),
+                bytes_up=(plan.profile.bytes_up + number) * len(tick.arrive) + tick.told,
                 sites=len(tick.arrive),
                 step_norm=norm,
             )

@@ -142,7 +142,7 @@ class FedEM(OwnLoop):
                 stacked(here),
                 seconds=tick.seconds,
                 bytes_down=number * size * len(tick.asked),
-                bytes_up=number * size * len(tick.arrive),
+                bytes_up=number * size * len(tick.arrive) + tick.told,
                 sites=len(tick.arrive),
                 step_norm=float(np.linalg.norm([part.step_norm for _, part in moved])),
             )

@@ -59,7 +59,7 @@ def advance(plan: Simulation, crew: Crew, here: Standing, tick: Tick) -> tuple[S
         here.x,
         seconds=tick.seconds,
         bytes_down=plan.profile.bytes_down * len(tick.asked),
-        bytes_up=plan.profile.bytes_up * len(tick.arrive),
+        bytes_up=plan.profile.bytes_up * len(tick.arrive) + tick.told,
         sites=len(tick.arrive),
         stale=float(tick.stale.mean()) if len(tick.stale) else 0.0,
     )

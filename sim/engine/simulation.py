@@ -134,6 +134,7 @@ class Simulation:
     def profile(self) -> Profile:
         """What the clock knows of the sites."""
         itemsize = self.federation.x.itemsize
+        base = self.federation.rows * 1.0 if self.roles.weighting is Weighting.patients else self.federation.rows > 0
         return Profile(
             members=self.federation.members,
             keys=self.federation.keys,
@@ -141,6 +142,7 @@ class Simulation:
             bytes_down=self.roles.bytes_down(self.shared, itemsize),
             bytes_up=self.roles.bytes_up(self.shared, itemsize),
             seed=self.seed,
+            share=base / base.sum(),
         )
 
     def ticks(self, losses: Losses) -> Iterator[Tick]:

@@ -6,12 +6,16 @@ from dataclasses import replace
 import numpy as np
 
 from sim.arrays import Floats, Ints
+from sim.engine.executors import InProcess
+from sim.engine.rounds import simulate
 from sim.local.settings import Training
 from sim.methods.roles import Roles
-from sim.methods.systems.base import Losses, System
+from sim.methods.systems.base import System
 from sim.methods.systems.cyclic import Cyclic
+from sim.methods.systems.powerofchoice import PowerOfChoice
+from sim.methods.systems.sync import Sync
 from sim.verify.check import Check
-from sim.verify.paths import response
+from sim.verify.paths import losses, response
 from sim.verify.quadratic import Array, six_sites
 from sim.verify.trial import Trial, gap, narrow
 
@@ -29,10 +33,10 @@ def alike(sites: Ints) -> Floats:
     return np.ones(len(sites))
 
 
-def order(trial: Trial, losses: Losses = alike) -> list[list[int]]:
+def order(trial: Trial) -> list[list[int]]:
     """Sites whose work every update takes."""
     profile = trial.plan(Roles()).profile
-    return [tick.arrive.tolist() for tick in trial.system.ticks(profile, trial.rounds, losses)]
+    return [tick.arrive.tolist() for tick in trial.system.ticks(profile, trial.rounds, alike)]
 
 
 def passed_on(trial: Trial, sites: list[int]) -> Array:
@@ -91,4 +95,50 @@ def of_cyclic() -> Checks:
     yield Check("two cycles take twice the sum of all sites' times", serial)
 
 
-CHECKS: dict[str, Callable[[], Checks]] = {"cyclic": of_cyclic}
+def chosen(trial: Trial, most: int) -> Array:
+    """Cho et al. 2022: of the candidates that the engine drew, those with the largest losses train; [T + 1, D]."""
+    profile, x, path = trial.plan(Roles()).profile, trial.start, [trial.start]
+    for tick in trial.system.ticks(profile, trial.rounds, alike):
+        f = losses(trial, x)[tick.asked]
+        sites = tick.asked[np.argsort(-f)[:most]]
+        p = trial.weights[sites] / trial.weights[sites].sum()
+        x = x + sum(
+            weight * (passed_on(replace(trial, first=tuple(x)), [site])[1] - x)
+            for weight, site in zip(p, sites.tolist(), strict=True)
+        )
+        path.append(x)
+    return np.stack(path)
+
+
+def of_powerofchoice() -> Checks:
+    """Power-of-choice."""
+
+    def walks(entry: type[System]) -> float:
+        trial = visited(narrow(entry, PowerOfChoice)(candidates=4, sites=2), 20)
+        return gap(trial.path(Roles()), chosen(trial, 2))
+
+    yield Check("path: of 4 candidates the 2 with the largest loss train", walks)
+
+    def every(entry: type[System]) -> float:
+        return gap(visited(narrow(entry, PowerOfChoice)(), 8).path(Roles()), visited(Sync(), 8).path(Roles()))
+
+    yield Check("where all sites are candidates and all are chosen it is FedAvg, bit for bit", every, 0.0)
+
+    def by_weight(entry: type[System]) -> float:
+        rounds = 4000
+        trial = visited(narrow(entry, PowerOfChoice)(candidates=1, sites=1), rounds)
+        count, p = np.bincount([site for (site,) in order(trial)], minlength=6), trial.weights
+        return float((np.abs(count - rounds * p) / np.sqrt(rounds * p * (1 - p))).max())
+
+    yield Check("a single candidate is drawn in proportion to its weight, errors in standard errors", by_weight, 4.0)
+
+    def counted(entry: type[System]) -> float:
+        trial = visited(narrow(entry, PowerOfChoice)(candidates=4, sites=2), 3)
+        here = list(simulate(trial.plan(Roles()), InProcess()))[-1]
+        size = 8 * trial.problem.centre.shape[1]
+        return float(abs(here.bytes_down - 4 * size) + abs(here.bytes_up - (2 * size + 4 * 4)))
+
+    yield Check("4 candidates download and tell a loss, 2 upload", counted, 0.0)
+
+
+CHECKS: dict[str, Callable[[], Checks]] = {"cyclic": of_cyclic, "powerofchoice": of_powerofchoice}

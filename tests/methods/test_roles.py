@@ -101,6 +101,9 @@ def test_too_few_sites_are_refused_before_the_first_round() -> None:
     refused("aggregator=krum", "aggregator.f=3", says=["aggregator=krum", "at least 9", "gets 7"])
     refused("system.sites=8", says=["system.sites=8", "7 sites"])
     refused("system=buffered", "system.buffer=8", says=["system.buffer=8"])
+    choice = "system=powerofchoice"
+    refused(choice, "system.candidates=2", "system.sites=3", says=["system.candidates=2, system.sites=3", "1..2"])
+    refused(choice, "system.candidates=9", "system.sites=3", says=["system.candidates=9", "7 sites"])
     refused("system=cyclic", "system.sites=2", says=["system.sites=2", "allowed [0, 1]"])
     refused("system.deadline=0.05", says=["system.deadline=0.05", "messages alone take", "Raise it"])
 

@@ -16,6 +16,7 @@ from sim.engine.gossip import Gossip
 from sim.engine.oneshot import How, OneShot
 from sim.methods.algorithms.mifa import MIFA
 from sim.methods.systems.cyclic import Cyclic
+from sim.methods.systems.powerofchoice import PowerOfChoice
 from sim.random import stream
 from tests.verify.wrong import wrong
 
@@ -334,3 +335,41 @@ class OneRoundLate(MIFA):
     def server(self, heard, state):
         memory = state["memory"] + heard.share * heard.mean["change"]
         return state["memory"], {"memory": memory}
+
+
+# --- power-of-choice
+
+
+@wrong("powerofchoice")
+class SmallestLoss(PowerOfChoice):
+    """Those that need it least train."""
+
+    def ticks(self, profile, rounds, losses):
+        yield from super().ticks(profile, rounds, lambda sites: -losses(sites))
+
+
+@wrong("powerofchoice")
+class DrawnAlike(PowerOfChoice):
+    """Candidates are drawn whatever their size."""
+
+    def ticks(self, profile, rounds, losses):
+        alike = replace(profile, share=(profile.share > 0) / (profile.share > 0).sum())
+        yield from super().ticks(alike, rounds, losses)
+
+
+@wrong("powerofchoice")
+class CountsChosenAlone(PowerOfChoice):
+    """The candidates' downloads and losses cost nothing."""
+
+    def ticks(self, profile, rounds, losses):
+        for tick in super().ticks(profile, rounds, losses):
+            yield replace(tick, asked=tick.start, told=0)
+
+
+@wrong("powerofchoice")
+class FreeLosses(PowerOfChoice):
+    """The losses that candidates tell are not counted."""
+
+    def ticks(self, profile, rounds, losses):
+        for tick in super().ticks(profile, rounds, losses):
+            yield replace(tick, told=0)

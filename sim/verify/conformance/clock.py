@@ -15,7 +15,8 @@ MEMBERS = np.array([0, 1, 2, 4, 5, 6, 7, 8])  # site 3 is external: it never tra
 def profile() -> Profile:
     """Sites that take different numbers of steps."""
     keys = site_keys(tuple(f"site {at}" for at in range(SITES)))
-    return Profile(MEMBERS, keys, np.arange(1, SITES + 1), bytes_down=1000, bytes_up=500, seed=4)
+    share = np.where(np.isin(np.arange(SITES), MEMBERS), 1 / len(MEMBERS), 0.0)
+    return Profile(MEMBERS, keys, np.arange(1, SITES + 1), bytes_down=1000, bytes_up=500, seed=4, share=share)
 
 
 def runs(entry: type[System]) -> None:
