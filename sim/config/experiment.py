@@ -16,10 +16,10 @@ from omegaconf import MISSING
 from sim.checks import Refused, brief, within
 from sim.cohort import COHORTS
 from sim.cohort.table import Source
-from sim.engine.clusters import CLUSTERED
 from sim.engine.exact import EXACT
 from sim.engine.executors import EXECUTORS, Executor
 from sim.engine.loops import OwnLoop
+from sim.engine.own_loops import OWN_LOOPS
 from sim.engine.references import REFERENCES, Reference
 from sim.engine.simulation import Evaluation
 from sim.federation.split import Split
@@ -55,7 +55,7 @@ GROUPS: dict[str, dict[str, type]] = {
     "partition": dict(PARTITIONS),
     "task": dict(TASKS),
     "net": dict(NETS),
-    "algorithm": {**ALGORITHMS, **CLUSTERED, **EXACT, **REFERENCES},
+    "algorithm": {**ALGORITHMS, **OWN_LOOPS, **EXACT, **REFERENCES},
     "uplink": dict(UPLINK),
     "attack": dict(ATTACKS),
     "aggregator": dict(AGGREGATORS),
@@ -118,9 +118,9 @@ class Experiment:
         within("rounds", self.rounds, 1)
         within("seed", self.seed, 0)
         refuse_endless(self.rounds, self.local, 1)
-        self.roles.check()
         if isinstance(self.algorithm, OwnLoop):
             self.refuse_beside(self.algorithm)
+        self.roles.check()
 
     @property
     def roles(self) -> Roles:

@@ -27,15 +27,15 @@ NUMBER = 4  # bytes in which a site tells its cluster
 
 @dataclass
 class IFCA(OwnLoop):
-    """Several server models, each trained by the sites that it fits best.
+    """IFCA: several server models, each trained by the sites that it fits best.
 
-    Every site that is asked downloads all models, trains the one with the least loss over its training rows, and the
-    server averages each cluster's uploads. A site deploys the model that fits it. With one cluster this is FedAvg.
-
-    Source: Ghosh et al., An Efficient Framework for Clustered Federated Learning, NeurIPS 2020, Algorithm 1, option II.
-    Rule: `j_i = argmin_j F_i(x_j)`; site i trains x_j; `x_j <- x_j + sum p_i (w_i - x_j)` over the sites with j_i = j.
-    Values: 2 to 4 clusters; the paper starts several times and keeps the best.
-    Pitfalls: an empty cluster keeps its model; models that start alike need not part.
+    Source: Ghosh, Chung, Yin, Ramchandran, An Efficient Framework for Clustered Federated Learning, NeurIPS 2020,
+    Algorithm 1, option II.
+    Rule: `j_k = argmin_j F_k(theta_j)` over the site's training rows; site k trains `theta_(j_k)`, and the server
+    averages the uploads of each cluster by itself. A site deploys the model that fits it.
+    Values: clusters 2 to 4 in the paper. With one cluster this is FedAvg.
+    Pitfalls: all J models travel down to every site that is asked (counted); a cluster that nobody chooses keeps its
+    model; models that start alike never part; the paper restarts several times from other draws, a run here does not.
     """
 
     axes: ClassVar[frozenset[str]] = frozenset({"uplink", "attack", "aggregator", "server", "system"})
@@ -47,12 +47,7 @@ class IFCA(OwnLoop):
 
     def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
         """One standing for each cluster, moved by the part of the tick that chose it. Models of a round: [J, P]."""
-        if self.clusters > 1 and plan.task.brings_start:
-            raise Refused(
-                f"algorithm.clusters={self.clusters}: {type(plan.task.module).__name__} brings its own start, and "
-                "models that start alike need not part. Build it with device='meta', so that each is drawn."
-            )
-        models = [plan.standing(start(plan, at)) for at in range(self.clusters)]
+        models = starts(plan, "clusters", self.clusters)
         losses = partial(cheapest, crew, models)
         yield scored(plan, crew, Round(0, stacked(models)), fitting(crew, models, plan.federation.members))
         number = NUMBER if self.clusters > 1 else 0
@@ -66,13 +61,23 @@ class IFCA(OwnLoop):
                 torch.stack([part.model for _, part in moved]),
                 seconds=tick.seconds,
                 bytes_down=self.clusters * plan.profile.bytes_down * len(tick.asked),
-                bytes_up=(plan.profile.bytes_up + number) * len(tick.arrive),
+                bytes_up=(plan.profile.bytes_up + number) * len(tick.arrive) + tick.told,
                 sites=len(tick.arrive),
                 step_norm=norm,
                 used={site: used for _, part in moved for site, used in part.used.items()},
             )
             due = plan.due(done.number)
             yield scored(plan, crew, done, fitting(crew, models, plan.federation.members)) if due else done
+
+
+def starts(plan: Simulation, setting: str, number: int) -> list[Standing]:
+    """Several models before the first round; refuses those that would start alike."""
+    if number > 1 and plan.task.brings_start:
+        raise Refused(
+            f"algorithm.{setting}={number}: {type(plan.task.module).__name__} brings its own start, and "
+            "models that start alike need not part. Build it with device='meta', so that each is drawn."
+        )
+    return [plan.standing(start(plan, at)) for at in range(number)]
 
 
 def start(plan: Simulation, cluster: int) -> Tensor:
@@ -114,6 +119,3 @@ def scored(plan: Simulation, crew: Crew, here: Round, choice: Ints) -> Round:
     with stage("evaluation"):
         metrics = crew.judge(Candidates(here.model.numpy(), of))
     return judged(plan, replace(here, deployed=lambda: here.model.numpy()[of]), {"cluster": metrics})
-
-
-CLUSTERED: dict[str, type[OwnLoop]] = {"ifca": IFCA}

@@ -46,11 +46,12 @@ class Upload:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Models that sites are judged under: one for all, one of several for each, or each site's own."""
+    """Models that sites are judged under: one for all, one of several for each, each site's own, or several mixed."""
 
     x: NDArray[np.floating]  # [J, P]
     choice: Ints | None = None  # [S] which of the models; None = the first
     own: bool = False  # with what sites keep of their own in its place
+    mixture: Floats | None = None  # [S, J], or [1, J] for all: weights of the models' predictions; None = one predicts
 
 
 def cut(chosen: Ints, steps: Ints, weights: Floats, work: Floats, most: int) -> list[Order]:

@@ -63,7 +63,7 @@ def advance(plan: Simulation, crew: Crew, here: Standing, tick: Tick) -> tuple[S
         roles.judged(here.x, here.state, here.optimiser),
         seconds=tick.seconds,
         bytes_down=plan.profile.bytes_down * len(tick.asked) + plan.profile.bytes_prelude * len(tick.start),
-        bytes_up=plan.profile.bytes_up * len(tick.arrive) + plan.profile.bytes_prelude * len(tick.start),
+        bytes_up=plan.profile.bytes_up * len(tick.arrive) + plan.profile.bytes_prelude * len(tick.start) + tick.told,
         sites=len(tick.arrive),
         stale=float(tick.stale.mean()) if len(tick.stale) else 0.0,
     )

@@ -96,6 +96,7 @@ class Round:
     )
     # asked for before the next round begins; None = all use `model`
     estimates: Estimates | None = None  # of an exact analysis, after its last exchange
+    mixture: Floats | None = None  # [S, J], or [1, J] for all: weights of the models whose predictions sites mix
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,7 @@ class Simulation:
     def profile(self) -> Profile:
         """What the clock knows of the sites."""
         itemsize = self.federation.x.itemsize
+        base = self.federation.rows * 1.0 if self.roles.weighting is Weighting.patients else self.federation.rows > 0
         return Profile(
             members=self.federation.members,
             keys=self.federation.keys,
@@ -184,6 +186,7 @@ class Simulation:
             seed=self.seed,
             bytes_prelude=self.roles.bytes_prelude(self.shared, itemsize),
             drawn=lambda steps, round: self.roles.algorithm.steps(steps, self.seed, round),
+            share=base / base.sum(),
         )
 
     def ticks(self, losses: Losses) -> Iterator[Tick]:

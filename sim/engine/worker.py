@@ -15,6 +15,7 @@ from sim.checks import Refused
 from sim.engine.attackers import trained_on
 from sim.engine.evaluation import Held, Metrics, Rated, measure, rate, rate_own
 from sim.engine.messages import Broadcast, Candidates, Order, Upload
+from sim.engine.mixture import rate_mixture
 from sim.engine.site_state import SiteState
 from sim.engine.uplink import Draws, encoded, squeezed
 from sim.exact.sums import Message as Sums
@@ -23,7 +24,7 @@ from sim.exact.sums import SumProtocol
 from sim.federation.federation import Federation
 from sim.local.cells import cells
 from sim.local.fused import Fused, weighted
-from sim.local.losses import gradients, losses
+from sim.local.losses import gradients, losses, row_losses
 from sim.local.plan import Sites
 from sim.local.rows import Rows, view
 from sim.local.settings import Training
@@ -168,7 +169,8 @@ class Worker:
         return Local(
             x=x,
             start=x,
-            server={name: view(part) for name, part in broadcast.server.items()},
+            # Copies: the last bits of a product may depend on where in memory a message came to lie.
+            server={name: view(part).clone() for name, part in broadcast.server.items()},
             site=kept,
             rows=torch.from_numpy(self.job.federation.rows[order.sites]).to(dtype),
             steps=view(order.steps).to(dtype),
@@ -178,6 +180,7 @@ class Worker:
             cells=ungrouped if self.codes is None else lambda v: self.cells(v, order.sites),
             gradient=lambda v: self.gradients(v, order.sites),
             counts=None if self.counts is None else self.counts[torch.from_numpy(order.sites)],
+            row_losses=lambda v: row_losses(self.own.task, self.rows, v, *self.training_rows(order.sites)),
         )
 
     def travelling(self, phase: Phase) -> Phase:
@@ -189,22 +192,22 @@ class Worker:
 
     def losses(self, models: Tensor, sites: Ints) -> Tensor:
         """Loss of every site's model over all its training rows; [C, P], [C] -> [C]."""
-        start, size = self.job.federation.bounds[sites, 0], self.job.federation.rows[sites]
         if isinstance(self.trainer, Fused):
-            return self.trainer.losses(models, start, size)
-        return losses(self.own.task, self.rows, models, start, size)
+            return self.trainer.losses(models, *self.training_rows(sites))
+        return losses(self.own.task, self.rows, models, *self.training_rows(sites))
 
     def cells(self, models: Tensor, sites: Ints) -> Tensor:
         """Counts and losses of every site's model by outcome and group; [C, P], [C] -> [C, 2, 3, 3]."""
         assert self.codes is not None
-        first, size = self.job.federation.bounds[sites, 0], self.job.federation.rows[sites]
-        return cells(self.own.task, self.rows, self.codes, models, first, size)
+        return cells(self.own.task, self.rows, self.codes, models, *self.training_rows(sites))
 
     def gradients(self, models: Tensor, sites: Ints) -> Tensor:
         """Gradient of every site's objective over all its training rows; [C, P], [C] -> [C, P]."""
-        federation = self.job.federation
-        first, size = federation.bounds[sites, 0], federation.rows[sites]
-        return gradients(self.own.task, self.rows, models, first, size, self.job.training)
+        return gradients(self.own.task, self.rows, models, *self.training_rows(sites), self.job.training)
+
+    def training_rows(self, sites: Ints) -> tuple[Ints, Ints]:
+        """The first training row of some sites, and how many each has; [C], [C]."""
+        return self.job.federation.bounds[sites, 0], self.job.federation.rows[sites]
 
     def losses_under(self, x: NDArray[np.floating], sites: Ints) -> Floats:
         """`losses` of one model [P] for all of some sites; [C] -> [C]."""
@@ -212,13 +215,12 @@ class Worker:
 
     def answers(self, analysis: SumProtocol, seen: Seen, sites: Ints) -> list[Sums]:
         """Answers of some sites in an analysis by sums, each from its training rows in double precision."""
-        bounds, rows = self.job.federation.bounds[sites, 0], self.job.federation.rows[sites]
         return [
-            analysis.statistics(self.training_rows(slice(low, low + size)), seen)
-            for low, size in zip(bounds, rows, strict=True)
+            analysis.statistics(self.recorded(slice(low, low + size)), seen)
+            for low, size in zip(*self.training_rows(sites), strict=True)
         ]
 
-    def training_rows(self, some: slice) -> dict[str, Floats]:
+    def recorded(self, some: slice) -> dict[str, Floats]:
         """Features and outcome columns of some rows, in double precision."""
         y = {name: np.asarray(part[some], dtype=np.float64) for name, part in self.job.federation.y.items()}
         return {"x": self.rows.x[some].double().numpy(), **y}
@@ -228,6 +230,9 @@ class Worker:
         held, task = self.parts[part], self.own.task
         low, high = held.sites
         x = view(models.x)
+        if models.mixture is not None:
+            mixture = models.mixture if len(models.mixture) == 1 else models.mixture[low:high]
+            return measure(task, held, rate_mixture(task, self.rows, x, mixture, held))
         if models.choice is None and not models.own:
             return measure(task, held, rate(task, self.rows, x[0], held.row))
         given = x[0] if models.choice is None else x[view(models.choice[low:high])]

@@ -41,6 +41,19 @@ def gradients(
     return g + training.weight_decay * models if training.weight_decay else g
 
 
+def row_losses(
+    task: Task, rows: Rows, models: Tensor, start: NDArray[np.int64], size: NDArray[np.int64]
+) -> tuple[Tensor, Tensor]:
+    """Loss of every training row of C sites, 0 in padding, and which are rows; [C, P] -> [C, B], bool [C, B]."""
+    loss = torch.zeros(len(models), int(size.max(initial=1)), dtype=models.dtype)
+    real = torch.zeros(loss.shape, dtype=torch.bool)
+    for part, batch in batches(rows, start, size):
+        width = batch.valid.shape[1]
+        loss[part, :width] = vmap(task.row_losses)(models[part], batch) * batch.valid
+        real[part, :width] = batch.valid
+    return loss, real
+
+
 def batches(rows: Rows, start: NDArray[np.int64], size: NDArray[np.int64]) -> Iterator[tuple[Tensor, Batch]]:
     """All training rows of C sites in turn: numbers of some sites [c], and their rows [c, B, ...].
 

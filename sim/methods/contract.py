@@ -55,6 +55,11 @@ def ungrouped(v: Tensor) -> Tensor:
     raise RuntimeError("no groups of patients are known here; derive the algorithm from `Grouped`, and ask in `upload`")
 
 
+def no_rows(v: Tensor) -> tuple[Tensor, Tensor]:
+    """Stands where `Local.row_losses` cannot be asked."""
+    raise RuntimeError("the losses of all training rows are not known here; ask for them in `upload`")
+
+
 @dataclass(frozen=True)
 class Local:
     """What C sites know while they train together."""
@@ -71,6 +76,7 @@ class Local:
     cells: Callable[[Tensor], Tensor] = ungrouped  # [C, P] -> [C, 2, 3, 3], see `sim.local.cells`; a forward pass
     gradient: Callable[[Tensor], Tensor] = unavailable  # [C, P] -> [C, P], of F_i over all training rows
     counts: Tensor | None = None  # [C, K] training rows of each class, where the algorithm asks for `class_counts`
+    row_losses: Callable[[Tensor], tuple[Tensor, Tensor]] = no_rows  # [C, P] -> [C, B] of each, and bool, real rows
 
     def only(self, low: int, high: int) -> "Local":
         """Some of the sites, those from `low` to before `high`; loss and gradient stay those of all."""

@@ -23,7 +23,7 @@ SITES = {  # one row per (round, site, split, model, metric)
     "split": "category",  # "valid" | "test"
     "rows": "int32",  # patients scored
     "events": "int32",  # of whom with the event
-    "model": "category",  # "shared" | "personal" | "cluster" | "local" | "pooled" | "oracle"
+    "model": "category",  # "shared" | "personal" | "cluster" | "mixture" | "ensemble" | "local" | "pooled" | "oracle"
     "metric": "category",
     "value": "float64",  # NaN where the site cannot define it (one class only, no comparable pair)
 }

@@ -22,6 +22,7 @@ class Chosen(NamedTuple):
 
     round: int
     vector: NDArray[np.floating]  # [P] for all sites, or [S, P] for each, NaN where a site has none
+    mixture: NDArray[np.float64] | None = None  # [S, J] or [1, J]: weights of the predictions of models `vector` [J, P]
 
 
 @dataclass(frozen=True)
@@ -36,21 +37,22 @@ class Kept:
         """The same once another round is over; a round that was not scored has no loss and is never the best."""
         if not here.model.numel():  # the oracle has none
             return self
-        now = Chosen(here.number, here.model.numpy() if here.deployed is None else here.deployed())
+        vector = here.model.numpy() if here.deployed is None else here.deployed()
+        now = Chosen(here.number, vector, here.mixture)
         return Kept(now, now, here.loss) if here.loss < self.lowest else replace(self, final=now)
 
 
 def bare(here: Round) -> Round:
     """What the tables need of a round: no model, no metrics, no way back to them."""
-    return replace(here, model=torch.empty(0), metrics={}, deployed=None)
+    return replace(here, model=torch.empty(0), metrics={}, deployed=None, mixture=None)
 
 
 def described(
     experiment: Experiment, federation: Federation, task: Task, outcome: str, kept: Kept, run: str
 ) -> Model | None:
-    """The model of a run as it is written; None where there is none (the oracle, a run that diverged)."""
+    """The model of a run as it is written; None where there is not one (the oracle, a mixture, a run that diverged)."""
     chosen = {which: one for which, one in (("final", kept.final), ("best", kept.best)) if one is not None}
-    if kept.final is None or federation.recipe is None:
+    if kept.final is None or kept.final.mixture is not None or federation.recipe is None:
         return None
     owners = None if kept.final.vector.ndim == 1 else np.flatnonzero(~np.isnan(kept.final.vector).all(1))
     about: Json = {

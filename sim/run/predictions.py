@@ -7,16 +7,24 @@ from numpy.typing import NDArray
 
 from sim.arrays import Floats
 from sim.engine.evaluation import Held, rate_own
+from sim.engine.mixture import rate_mixture
 from sim.federation.federation import Federation
 from sim.local.rows import Rows, view
 from sim.records.predictions import Predictions
 from sim.tasks.task import Task
 
 
-def predictions(task: Task, federation: Federation, held: Held, models: NDArray[np.floating] | None) -> Predictions:
+def predictions(
+    task: Task,
+    federation: Federation,
+    held: Held,
+    models: NDArray[np.floating] | None,
+    mixture: Floats | None = None,
+) -> Predictions:
     """Every held-out row with its score; models [P] or [S, P], None = the truth of a synthetic cohort.
 
-    The number of the patient is kept where some have several rows, which a bootstrap must draw together.
+    With a `mixture` [S, J] sites mix the predictions of models [J, P]. The number of the patient is kept where some have
+    several rows, which a bootstrap must draw together.
     """
     site, split = np.divmod(held.segment, len(held.splits))
     words = {"site": (site, federation.sites), "split": (split, held.splits)}
@@ -26,21 +34,27 @@ def predictions(task: Task, federation: Federation, held: Held, models: NDArray[
         values["patient"] = federation.patient[held.row]
     if federation.levels:
         words["label"] = (values.pop("label").astype(np.int64), federation.levels)
-    score = scores(task, federation, held, models).reshape(len(held.row), -1)
+    score = scores(task, federation, held, models, mixture).reshape(len(held.row), -1)
     return Predictions(words, values | dict(zip(score_names(task, federation.levels), score.T, strict=True)))
 
 
-def scores(task: Task, federation: Federation, held: Held, models: NDArray[np.floating] | None) -> Floats:
+def scores(
+    task: Task, federation: Federation, held: Held, models: NDArray[np.floating] | None, mixture: Floats | None
+) -> Floats:
     """Score of every held-out row, [N, *scores]; as many rows at a time as are judged at once."""
     if models is None:
         assert federation.best is not None
         return federation.best[held.row]
     rows = Rows.of(federation, task)
+    if mixture is not None:
+        parts = [(part, mixture if len(mixture) == 1 else mixture[slice(*part.sites)]) for part in held.parts()]
+        mixed = [rate_mixture(task, rows, view(models), weights, part).score for part, weights in parts]
+        return np.concatenate([np.empty((0, *task.scores)), *mixed])
     if models.ndim == 2:
         return rate_own(task, rows, view(models), held).score
     model = view(models)
-    parts = [task.predict(model, rows.take(part.row)[0].to(model.dtype)).double().numpy() for part in held.parts()]
-    return np.concatenate([np.empty((0, *task.scores)), *parts])
+    rated = [task.predict(model, rows.take(part.row)[0].to(model.dtype)).double().numpy() for part in held.parts()]
+    return np.concatenate([np.empty((0, *task.scores)), *rated])
 
 
 def score_names(task: Task, levels: Sequence[str]) -> list[str]:

@@ -166,7 +166,9 @@ def rehearse(experiment: Experiment, prepared: Prepared | None = None, watch: Wa
     model = described(experiment, prepared.federation, prepared.task, prepared.outcome, kept, run)
     scores = None
     if experiment.evaluation.predictions is KeepPredictions.last and status == "done":
-        scores = predictions(prepared.task, prepared.federation, held, kept.final and kept.final.vector)
+        last = kept.final
+        models = (last.vector, last.mixture) if last else (None, None)
+        scores = predictions(prepared.task, prepared.federation, held, *models)
     return Run(run, rounds_frame(run, done), frame, info, model, scores)
 
 

@@ -106,7 +106,11 @@ class Task:
 
     def loss(self, v: Tensor, batch: Batch) -> Tensor:
         """Mean loss over valid rows; [P] -> scalar."""
-        return mean_over(self.row_loss(call(self.module, self.layout, v, batch.x), batch.y), batch.valid)
+        return mean_over(self.row_losses(v, batch), batch.valid)
+
+    def row_losses(self, v: Tensor, batch: Batch) -> Tensor:
+        """Loss of every row of a batch, padding too; [P] -> [B]."""
+        return self.row_loss(call(self.module, self.layout, v, batch.x), batch.y)
 
     def predict(self, v: Tensor, x: Tensor) -> Tensor:
         """Prediction of every row; [P], [N, D] -> [N, *scores]."""

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from sim.engine.clusters import CLUSTERED
 from sim.engine.exact import EXACT
+from sim.engine.own_loops import OWN_LOOPS
 from sim.methods.aggregators import AGGREGATORS
 from sim.methods.algorithms import ALGORITHMS
 from sim.methods.attacks import ATTACKS
@@ -19,6 +19,7 @@ from sim.verify import (
     algorithms,
     algorithms_drift,
     algorithms_labels,
+    algorithms_memory,
     algorithms_mime,
     algorithms_steps,
     attacks,
@@ -26,9 +27,11 @@ from sim.verify import (
     exact,
     fairness,
     groups,
+    loops,
     personal,
     servers,
     systems,
+    systems_order,
     uplink,
 )
 from sim.verify.check import Certificate, Check, certify
@@ -36,7 +39,7 @@ from sim.verify.check import Certificate, Check, certify
 Checks = Mapping[str, Callable[[], Iterator[Check[Any]]]]
 
 TABLES: dict[str, Mapping[str, type]] = {
-    "algorithm": {**ALGORITHMS, **CLUSTERED, **EXACT},
+    "algorithm": {**ALGORITHMS, **OWN_LOOPS, **EXACT},
     "uplink": UPLINK,
     "attack": ATTACKS,
     "aggregator": AGGREGATORS,
@@ -54,6 +57,8 @@ CHECKS: dict[str, Checks] = {
         **fairness.CHECKS,
         **groups.CHECKS,
         **systems.LOOPS,
+        **algorithms_memory.CHECKS,
+        **loops.CHECKS,
         **exact.CHECKS,
     },
     "uplink": uplink.CHECKS,
@@ -61,7 +66,7 @@ CHECKS: dict[str, Checks] = {
     "aggregator": {**aggregators.CHECKS, **aggregators_robust.CHECKS, **aggregators_bounded.CHECKS},
     "server": servers.CHECKS,
     "personal": personal.CHECKS,
-    "system": systems.CHECKS,
+    "system": {**systems.CHECKS, **systems_order.CHECKS},
 }
 
 

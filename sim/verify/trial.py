@@ -14,7 +14,7 @@ from sim.engine.executors import InProcess, crew
 from sim.engine.loops import OwnLoop
 from sim.engine.messages import Arrays
 from sim.engine.rounds import rounds, simulate
-from sim.engine.simulation import Evaluation, Simulation
+from sim.engine.simulation import Evaluation, Round, Simulation
 from sim.local.settings import Training
 from sim.methods.contract import Weighting
 from sim.methods.roles import OWN, Roles
@@ -113,11 +113,19 @@ class Trial:
             for here in rounds(plan, opened, plan.standing(torch.from_numpy(self.start))):
                 yield here.model.numpy(), opened.memory.read(np.arange(len(self.steps)))
 
-    def loop(self, method: OwnLoop) -> Array:
-        """Server models of a method with a loop of its own, from the task's own start; [T + 1, J, D]."""
+    def each(self, method: OwnLoop, see: Callable[[Round], T]) -> list[T]:
+        """What `see` reads of every round of a method with a loop of its own, from the task's own start."""
         plan = self.plan(method.roles(Roles()))
         with crew(InProcess(), plan.job) as opened:
-            return np.stack([here.model.numpy() for here in method.rounds(plan, opened)])
+            return [see(here) for here in method.rounds(plan, opened)]
+
+    def loop(self, method: OwnLoop) -> Array:
+        """Server models of such a method; [T + 1, J, D]."""
+        return np.stack(self.each(method, lambda here: here.model.numpy()))
+
+    def used(self, method: OwnLoop) -> Array:
+        """The model that every site uses after each round of such a method; [T + 1, S, D]."""
+        return np.stack(self.each(method, site_models)).astype(np.float64)
 
     def ticks(self) -> Iterator[Tick]:
         """The rounds' rates, sites and weights."""
@@ -126,6 +134,12 @@ class Trial:
             share = self.weights[sites].sum()
             lr = self.training.lr * self.training.decay ** (number - 1)
             yield Tick(lr, sites, self.weights[sites] / share, float(share))
+
+
+def site_models(here: Round) -> Array:
+    """Models that sites deploy after a round, where each has one of its own; [S, D]."""
+    assert here.deployed is not None
+    return np.asarray(here.deployed())
 
 
 @functools.cache

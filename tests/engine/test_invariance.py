@@ -49,6 +49,12 @@ CASES = {
         "attack.sites=2",
     ],
     "geometric median, min-max, fedexp": ["aggregator=geometricmedian", "attack=minmax", "server=fedexp"],
+    "cfl": ["algorithm=cfl", "algorithm.eps1=1", "algorithm.eps2=0.01"],
+    "fedem": ["algorithm=fedem"],
+    "gossip": ["algorithm=gossip", "algorithm.graph=erdos", "system.dropout=0.2"],
+    "oneshot ensemble": ["algorithm=oneshot", "algorithm.how=ensemble", "evaluation.predictions=last"],
+    "power of choice": ["system=powerofchoice", "system.candidates=4", "system.sites=2", "system.dropout=0.2"],
+    "cyclic": ["system=cyclic", "rounds=8"],
 }
 ONE_TO_THREE = {"fedavg", "scaffold, three of seven sites", *list(CASES)[8:]}  # numbers of workers
 

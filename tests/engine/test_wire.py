@@ -78,6 +78,8 @@ def test_bytes_are_what_a_reader_counts_by_hand() -> None:
         (["algorithm=fednova"], size, size + 4),
         (["uplink=[clip]"], size + 4, size + 4),
         (["personal=ditto"], size, size),
+        (["algorithm=fedem", "algorithm.components=2"], 2 * size, 2 * size),
+        (["algorithm=cfl"], size, size),
         (["algorithm=ifca", "algorithm.clusters=3"], 3 * size, size + 4),  # the number of its cluster
     ):
         run = rehearse(experiment([*SMALL, "rounds=1", *words]))

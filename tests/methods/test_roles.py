@@ -104,6 +104,10 @@ def test_too_few_sites_are_refused_before_the_first_round() -> None:
     refused("aggregator=krum", "aggregator.f=3", says=["aggregator=krum", "at least 9", "gets 7"])
     refused("system.sites=8", says=["system.sites=8", "7 sites"])
     refused("system=buffered", "system.buffer=8", says=["system.buffer=8"])
+    choice = "system=powerofchoice"
+    refused(choice, "system.candidates=2", "system.sites=3", says=["system.candidates=2, system.sites=3", "1..2"])
+    refused(choice, "system.candidates=9", "system.sites=3", says=["system.candidates=9", "7 sites"])
+    refused("system=cyclic", "system.sites=2", says=["system.sites=2", "allowed [0, 1]"])
     refused("system.deadline=0.05", says=["system.deadline=0.05", "messages alone take", "Raise it"])
 
 
@@ -135,6 +139,21 @@ def test_all_lost_axes_are_named_at_once() -> None:
     refused(
         "algorithm=pooled", "uplink=[clip]", "aggregator=median", says=["uplink, aggregator would do", "Leave them out"]
     )
+
+
+def test_clusters_by_splits_need_the_updates_of_all_sites() -> None:
+    refused("algorithm=cfl", "system.sites=3", says=["algorithm=cfl compares", "system.sites=0"])
+
+
+def test_training_to_the_end_has_no_rounds_to_miss() -> None:
+    for setting in ("system.sites=3", "system.dropout=0.2", "system.deadline=9", "system=cyclic"):
+        refused("algorithm=oneshot", setting, says=["algorithm=oneshot", "system.dropout=0"])
+
+
+def test_a_random_graph_that_is_never_connected_is_refused() -> None:
+    words = ["algorithm=gossip", "algorithm.graph=erdos", "algorithm.chance=1e-6"]
+    refused(*words, says=["algorithm.chance=1e-06", "none of 100 random graphs", "0.28 or more"])
+    refused("algorithm=gossip", "system=cyclic", says=["algorithm=gossip", "Set system=sync"])
 
 
 def test_clusters_wait_for_all_their_sites() -> None:

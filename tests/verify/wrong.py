@@ -43,7 +43,7 @@ def path(method: str, entry: type) -> np.ndarray:
     if issubclass(entry, Grouped):
         return groups.path(entry(group="arm"), rounds=2)
     if issubclass(entry, OwnLoop):
-        return trial.loop(entry())
+        return np.concatenate([part.ravel() for part in trial.each(entry(), lambda here: here.model.numpy())])
     if axis == "system":
         return replace(trial, system=entry()).path(Roles())
     if method in algorithms_labels.CHECKS:

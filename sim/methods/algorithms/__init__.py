@@ -15,6 +15,7 @@ from sim.methods.algorithms.fedprox import FedProx
 from sim.methods.algorithms.fedsam import FedSAM
 from sim.methods.algorithms.fedsgd import FedSGD
 from sim.methods.algorithms.lossparity import LossParity
+from sim.methods.algorithms.mifa import MIFA
 from sim.methods.algorithms.mime import Mime
 from sim.methods.algorithms.mimelite import MimeLite
 from sim.methods.algorithms.moon import Moon
@@ -48,4 +49,5 @@ ALGORITHMS: dict[str, type[Algorithm]] = {
     "feddc": FedDC,
     "adaptiveprox": AdaptiveProx,
     "moon": Moon,
+    "mifa": MIFA,
 }

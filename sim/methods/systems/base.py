@@ -30,6 +30,7 @@ class Profile:
     bytes_down: int  # per site that downloads
     bytes_up: int  # per upload
     seed: int
+    share: Floats  # [S] weight of each site in the objective, sum 1; 0 at external sites
     bytes_prelude: int = 0  # per site that trains and each way, before its local steps
     drawn: Callable[[Ints, int], Ints] = planned  # `steps` and the round -> steps of this round, [S]
 
@@ -44,6 +45,7 @@ class Tick:
     steps: Ints  # [C] local steps each completes
     arrive: Ints  # [M] ascending: sites whose upload the server takes now; = start where the system waits for all
     stale: Ints  # [M] server updates between the download and this one
+    told: int = 0  # bytes that sites sent beside uploads, such as losses they were asked for
 
 
 @dataclass

@@ -1,0 +1,171 @@
+"""FedEM: every site's patients are a mixture of a few populations, each with a model of its own."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sim.arrays import Floats, Ints
+from sim.checks import Refused, within
+from sim.engine.clusters import costs, stacked, starts
+from sim.engine.executors import Crew
+from sim.engine.loops import OwnLoop
+from sim.engine.messages import Candidates
+from sim.engine.rounds import advance
+from sim.engine.scoring import judged
+from sim.engine.simulation import Round, Simulation, Standing
+from sim.methods.algorithms.base import Algorithm
+from sim.methods.contract import Local, Message, State
+from sim.methods.roles import Roles
+from sim.profiling import stage
+from sim.tasks.task import Batch, Task, mean_over
+
+
+@dataclass
+class Component(Algorithm):
+    """What sites do with one of J component models: steps on their rows, weighed by how likely the component is."""
+
+    in_time = True
+
+    components: int = 1  # >= 1
+
+    @property
+    def site_state(self) -> Mapping[str, str]:  # type: ignore[override]
+        """The site's share of each component."""
+        return dict.fromkeys(shares(self.components), "")
+
+    @property
+    def server_state(self) -> Mapping[str, str]:  # type: ignore[override]
+        """All component models of the round, and the number of the one that is trained."""
+        return {**dict.fromkeys(models(self.components), "P"), "which": ""}
+
+    @property
+    def broadcast(self) -> tuple[str, ...]:  # type: ignore[override]
+        """All of it."""
+        return tuple(self.server_state)
+
+    def objective(self, task: Task, v: Tensor, batch: Batch, at: Local) -> Tensor:
+        """Mean over rows of `q_j loss(v)`, q by the models that were downloaded."""
+        loss = torch.stack([task.row_losses(at.server[name], batch) for name in models(self.components)])
+        share = torch.stack([at.site[name] for name in shares(self.components)])
+        q = responsibilities(loss, share[:, None])
+        mine = torch.index_select(q, 0, at.server["which"].long().reshape(1))[0]
+        return mean_over(mine * task.row_losses(v, batch), batch.valid)
+
+    def upload(self, w: Tensor, at: Local) -> tuple[Message, State]:
+        """The change of the component; with that of the last one the site's shares are those of this round."""
+        names, kept = shares(self.components), dict(at.site)
+        if int(at.server["which"]) == self.components - 1:
+            rated = [at.row_losses(at.server[name].expand_as(w)) for name in models(self.components)]
+            real = rated[0][1]
+            share = torch.stack([at.site[name] for name in names])  # [J, C]
+            q = responsibilities(torch.stack([loss for loss, _ in rated]), share[:, :, None])
+            new = (q * real).sum(2) / real.sum(1)
+            kept |= dict(zip(names, new, strict=True))
+        return {"delta": w - at.x}, {name: kept[name] for name in names}
+
+
+def shares(components: int) -> list[str]:
+    """Names of a site's shares."""
+    return [f"share.{at}" for at in range(components)]
+
+
+def models(components: int) -> list[str]:
+    """Names of the component models on their way down."""
+    return [f"component.{at}" for at in range(components)]
+
+
+def responsibilities(loss: Tensor, share: Tensor) -> Tensor:
+    """`q_j = pi_j exp(-loss_j) / sum_l pi_l exp(-loss_l)` of every row; loss [J, ...], share [J, ...] -> [J, ...]."""
+    return torch.softmax(share.log() - loss, dim=0)
+
+
+@dataclass
+class FedEM(OwnLoop):
+    """FedEM: J component models for all sites; a site weighs each patient by component, and mixes their predictions.
+
+    Source: Marfoq, Neglia, Bellet, Kameni, Vidal, Federated Multi-Task Learning under a Mixture of Distributions,
+    NeurIPS 2021, Algorithm 1.
+    Rule: E-step at site k with the downloaded models: `q_ij` in proportion to `pi_kj exp(-loss_i(theta_j))`, then
+    `pi_kj = mean_i q_ij`. M-step: local SGD on `mean_i q_ij loss_i(theta_j)` for every j, from theta_j, on the same
+    batches; the server averages each component by itself. Site k predicts `sum_j pi_kj f(x; theta_j)`.
+    Values: J = 3 in the paper; pi begins at 1 / J. With J = 1 this is FedAvg in the stacked tier.
+    Pitfalls: J models travel both ways and J are trained, which comparisons at equal rounds hide (both are counted
+    here, pi never leaves the site); components that start alike stay alike; q from models that already moved in this
+    round. An external site has no share of its own and takes the mean of the others' by rows.
+    """
+
+    axes: ClassVar[frozenset[str]] = frozenset({"attack", "aggregator", "server", "system"})
+
+    components: int = 3  # >= 1
+
+    def __post_init__(self) -> None:
+        within("algorithm.components", self.components, 1, 1000)
+
+    def roles(self, beside: Roles) -> Roles:
+        """Sites that train one component at a time."""
+        return replace(beside, algorithm=Component(components=self.components))
+
+    def fits(self, plan: Simulation) -> None:
+        """Refuse a loss that rows cannot be weighed in."""
+        if plan.task.whole_sites:
+            raise Refused(
+                f"algorithm=fedem weighs single rows, and the loss of {type(plan.task).__name__} is of all rows of a "
+                "site together. Take task=hazard."
+            )
+
+    def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
+        """One standing for each component. Models of a round: [J, P]."""
+        self.fits(plan)
+        number, size = self.components, plan.profile.bytes_up
+        here = starts(plan, "components", number)
+        names = shares(number)
+        crew.memory.fill({name: np.full(1, 1 / number) for name in names})
+
+        def losses(sites: Ints) -> Floats:
+            """Mean over components of a site's loss, by its shares; [C]."""
+            return np.asarray((mixture(crew, names, sites).T * costs(crew, here, sites)).sum(0))
+
+        yield scored(plan, crew, Round(0, stacked(here)), names)
+        profile = replace(plan.profile, bytes_down=number * size, bytes_up=number * size)
+        plan.roles.fits(len(profile.members))
+        for tick in plan.roles.system.ticks(profile, plan.rounds, losses):
+            down = dict(zip(models(number), [one.x for one in here], strict=True))
+            ready = [told(one, down, at) for at, one in enumerate(here)]
+            moved = [advance(plan, crew, one, tick) for one in ready]
+            here[:] = [one for one, _ in moved]
+            done = Round(
+                here[0].number,
+                stacked(here),
+                seconds=tick.seconds,
+                bytes_down=number * size * len(tick.asked),
+                bytes_up=number * size * len(tick.arrive) + tick.told,
+                sites=len(tick.arrive),
+                step_norm=float(np.linalg.norm([part.step_norm for _, part in moved])),
+            )
+            yield scored(plan, crew, done, names) if plan.due(done.number) else done
+
+
+def told(one: Standing, down: State, which: int) -> Standing:
+    """A component's standing with all that its sites must know."""
+    return replace(one, state={**one.state, **down, "which": torch.tensor(float(which), dtype=one.x.dtype)})
+
+
+def mixture(crew: Crew, names: list[str], sites: Ints) -> Floats:
+    """Shares of the components at some sites, [C, J]."""
+    kept = crew.memory.read(sites, names=names)
+    return np.concatenate([kept[name] for name in names], axis=1).astype(np.float64)
+
+
+def scored(plan: Simulation, crew: Crew, here: Round, names: list[str]) -> Round:
+    """The round with every site judged under its mixture of the models."""
+    federation = plan.federation
+    mine = mixture(crew, names, federation.members)
+    mixed = np.tile(np.average(mine, axis=0, weights=federation.rows[federation.members]), (len(federation.sites), 1))
+    mixed[federation.members] = mine
+    with stage("evaluation"):
+        metrics = crew.judge(Candidates(here.model.numpy(), mixture=mixed))
+    return judged(plan, replace(here, mixture=mixed), {"mixture": metrics})

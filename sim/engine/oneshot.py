@@ -1,0 +1,112 @@
+"""One-shot federated learning: sites train alone to the end and send their models once."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sim.arrays import Ints
+from sim.checks import Refused
+from sim.engine.aggregation import average, totalled, waited
+from sim.engine.executors import Crew
+from sim.engine.loops import OwnLoop
+from sim.engine.messages import Candidates
+from sim.engine.references import alone
+from sim.engine.scoring import judged
+from sim.engine.simulation import Diverged, Round, Simulation
+from sim.methods.personal import Private
+from sim.methods.roles import OWN, Roles
+from sim.methods.systems.sync import Sync
+from sim.profiling import stage
+
+
+class How(Enum):
+    """What becomes of the sites' models."""
+
+    average = "average"  # one model, the mean of all with the weights of the experiment
+    ensemble = "ensemble"  # all are kept, and their predictions averaged, each counting the same
+
+
+@dataclass
+class OneShot(OwnLoop):
+    """One-shot federated learning: every site trains alone, and the server hears of it once, at the end.
+
+    Source: Guha, Talwalkar, Smith, One-Shot Federated Learning, arXiv 1902.11175, 2019.
+    Rule: `w_i` after `rounds` times the local steps from a common start; `how=average`: `w = sum_i p_i w_i`;
+    `how=ensemble`: `f(x) = 1/N sum_i f(x; w_i)`, the mean of the predicted scores, and as its loss
+    `-log(1/N sum_i exp(-loss_i))`.
+    Values: the paper's ensembles take all models or the best by validation; here all. With rounds=1 the average is one
+    round of FedAvg. As many local steps as FedAvg takes in so many rounds.
+    Pitfalls: starts that differ, whose average means nothing; averaging hidden layers after many steps, which one-shot
+    papers show and do not recommend; ensembles whose download is not counted. Here the start comes down once, every
+    model goes up once, and with how=ensemble all N models come down to all N sites.
+    """
+
+    axes: ClassVar[frozenset[str]] = frozenset({"system"})
+
+    how: How = How.average
+
+    def roles(self, beside: Roles) -> Roles:
+        """FedAvg of which nothing leaves the site before the end."""
+        return Roles(personal=Private(), weighting=beside.weighting, system=beside.system)
+
+    def fits(self, plan: Simulation) -> None:
+        """Refuse rounds that not all sites are part of."""
+        system = plan.roles.system
+        whole = isinstance(system, Sync) and system.uploads(1) <= 1 and not system.dropout and not system.deadline
+        if not whole:
+            raise Refused(
+                "algorithm=oneshot: sites train alone to the end, so there are no rounds that some of them could miss. "
+                "Set system=sync with system.sites=0, system.dropout=0 and system.deadline=0."
+            )
+
+    def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
+        """The start, rounds in which nothing is sent, and the last one."""
+        self.fits(plan)
+        x, members = plan.standing().x, plan.federation.members
+        size = len(x) * x.element_size()
+        down = len(members) * size if self.how is How.ensemble else 0
+        system, profile = plan.roles.system, replace(plan.profile, bytes_down=size, bytes_up=size + down)
+        each = float((system.slowness(profile) * profile.steps)[members].max())
+        yield self.scored(plan, crew, Round(0, x), x[None])
+        for number in alone(plan, crew, x.numpy(), 1.0):
+            over = number == plan.rounds
+            here = Round(
+                number,
+                x,
+                seconds=number * each + (system.travel(profile) if over else 0.0),
+                bytes_down=(len(members) * size if number == 1 else 0) + (len(members) * down if over else 0),
+                bytes_up=len(members) * size if over else 0,
+                sites=len(members) if over else 0,
+            )
+            yield self.ended(plan, crew, here, x, members) if over else here
+
+    def ended(self, plan: Simulation, crew: Crew, here: Round, x: Tensor, members: Ints) -> Round:
+        """The last round, with what the server makes of the sites' models."""
+        own = torch.from_numpy(crew.memory.read(members, names=[OWN])[OWN])
+        weights = plan.weights({})
+        orders = waited(plan, members, weights)
+        sent = {"delta": own - x}
+        totals = [totalled(sent, np.searchsorted(members, order.sites), order.weights) for order in orders]
+        step = average(totals, float(weights[members].sum()), plan.dtype)["delta"]
+        norm = float(step.double().norm())
+        if not np.isfinite(norm):
+            raise Diverged(here.number, "a site's model is not finite; lower local.lr")
+        if self.how is How.average:
+            own = (x + step)[None]
+        return self.scored(plan, crew, replace(here, step_norm=norm), own)
+
+    def scored(self, plan: Simulation, crew: Crew, here: Round, models: Tensor) -> Round:
+        """The round with its models [J, P] judged: the only one, or the mean of the predictions of all."""
+        if self.how is How.average:
+            with stage("evaluation"):
+                metrics = crew.judge(Candidates(models.numpy()))
+            return judged(plan, replace(here, model=models[0]), {"shared": metrics})
+        mixture = np.full((1, len(models)), 1 / len(models))
+        with stage("evaluation"):
+            metrics = crew.judge(Candidates(models.numpy(), mixture=mixture))
+        return judged(plan, replace(here, model=models, mixture=mixture), {"ensemble": metrics})

@@ -1,0 +1,10 @@
+"""Methods with a loop of their own that exchange messages, by the name they have in a config."""
+
+from sim.engine.cfl import CFL
+from sim.engine.clusters import IFCA
+from sim.engine.fedem import FedEM
+from sim.engine.gossip import Gossip
+from sim.engine.loops import OwnLoop
+from sim.engine.oneshot import OneShot
+
+OWN_LOOPS: dict[str, type[OwnLoop]] = {"ifca": IFCA, "cfl": CFL, "fedem": FedEM, "gossip": Gossip, "oneshot": OneShot}
