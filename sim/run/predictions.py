@@ -23,8 +23,8 @@ def predictions(
 ) -> Predictions:
     """Every held-out row with its score; models [P] or [S, P], None = the truth of a synthetic cohort.
 
-    With a `mixture` [S, J] sites mix the predictions of models [J, P]. The number of the patient is kept where some have
-    several rows, which a bootstrap must draw together.
+    With a `mixture` [S, J] sites mix the predictions of models [J, P]. The number of the patient is kept where some
+    have several rows, which a bootstrap must draw together.
     """
     site, split = np.divmod(held.segment, len(held.splits))
     words = {"site": (site, federation.sites), "split": (split, held.splits)}
