@@ -18,6 +18,7 @@ class Broadcast:
     lr: float
     x: NDArray[np.floating]  # [P]
     server: Arrays  # name -> [P] or []
+    adapt: bool = False  # the steps of `Personal.adaptation` in place of a round: nothing is sent back
 
     @property
     def nbytes(self) -> int:

@@ -20,7 +20,7 @@ from sim.engine.simulation import SCORED, Diverged, Round, Simulation
 from sim.federation.federation import Federation
 from sim.local.plan import Step
 from sim.local.rows import Rows
-from sim.methods.personal import Private
+from sim.methods.personal.base import Private
 from sim.methods.roles import OWN, Roles
 from sim.metrics.segments import segment_sum
 from sim.profiling import stage

@@ -34,7 +34,7 @@ def rounds(plan: Simulation, crew: Crew, here: Standing) -> Iterator[Round]:
         yield scored(plan, crew, Round(0, here.x))
     for tick in islice(ticks, here.number, None):
         here, done = advance(plan, crew, here, tick)
-        yield scored(plan, crew, done) if plan.due(done.number) else done
+        yield scored(plan, crew, done, done.number == plan.rounds) if plan.due(done.number) else done
 
 
 def begin(plan: Simulation, crew: Crew, here: Standing) -> None:

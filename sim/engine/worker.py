@@ -26,7 +26,7 @@ from sim.local.tier import Choice, Trainer, choose, trainer
 from sim.memory import machine_bytes
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import Local, Phase, State
-from sim.methods.personal import Personal
+from sim.methods.personal.base import Personal
 from sim.methods.roles import OWN, UP, Roles
 from sim.profiling import stage
 from sim.tasks.task import Task
@@ -96,7 +96,7 @@ class Worker:
     parts: list[Held]
     memory: SiteState
     trainer: Trainer
-    second: Trainer | None  # for the sites' own models, where the personal role trains any
+    second: Trainer | None  # of own models, where the personal role trains any beside or after the shared one
 
     @classmethod
     def open(cls, job: Job, folder: Path | None = None) -> "Worker":
@@ -107,7 +107,8 @@ class Worker:
         task, training, second = job.task, job.training, None
         with stage("compile"):
             made = trainer(job.choice, task, job.roles.algorithm, training, rows, job.seed)
-            if type(job.roles.personal).second is not Personal.second:
+            kind = type(job.roles.personal)
+            if kind.second is not Personal.second or kind.adaptation is not Personal.adaptation:
                 second = trainer(choose(task, PLAIN, training), task, PLAIN, training, rows, job.seed)
             if parts:
                 measure(task, parts[0].empty, Rated(np.zeros((0, *task.scores)), np.zeros(0)))
@@ -120,16 +121,20 @@ class Worker:
         at = self.local(broadcast, order, kept)
         rows = federation.rows[order.sites]
         sites = Sites(federation.bounds[order.sites, 0], rows, order.steps, federation.keys[order.sites])
+        if broadcast.adapt:
+            return self.adapt(broadcast, order, current, at, sites)
+        if roles.personal.persists:
+            at = replace(at, start=kept[OWN])
         phases = [self.travelling(phase) for phase in roles.personal.phases(roles.algorithm, at, self.job.private)]
         w = self.trainer.train(roles.algorithm, at, phases, sites, broadcast.round)
         message, new = roles.algorithm.upload(w, at)
-        if roles.personal.on:
+        if roles.personal.on and OWN not in new:
             new[OWN] = w
         if self.second is not None:
             beside = replace(at, start=kept[OWN])
             phase = roles.personal.second(beside)
-            assert phase is not None
-            new[OWN] = self.second.train(PLAIN, beside, [phase], sites, broadcast.round)
+            if phase is not None:
+                new[OWN] = self.second.train(PLAIN, beside, [phase], sites, broadcast.round)
         draws = Draws(self.job.seed, broadcast.round, sites.keys)
         message, encoding = encoded(roles, self.job.private, message, at, draws)
         new |= encoding
@@ -142,11 +147,20 @@ class Worker:
             scalars={name: part.numpy() for name, part in message.items() if part.dim() == 1},
         )
 
+    def adapt(self, broadcast: Broadcast, order: Order, current: NDArray[np.int8], at: Local, sites: Sites) -> Upload:
+        """Own models of a chunk's sites by steps from the shared one; all else that they keep stays."""
+        phase = self.job.roles.personal.adaptation(at, self.job.private)
+        assert phase is not None
+        assert self.second is not None
+        own = self.second.train(PLAIN, at, [phase], sites, broadcast.round).numpy()
+        self.memory.write(order.sites, current, self.memory.read(order.sites, current) | {OWN: own})
+        return Upload({}, {})
+
     def local(self, broadcast: Broadcast, order: Order, kept: State) -> Local:
         """What the sites of a chunk know before they train."""
         x, private = view(broadcast.x).expand(len(order.sites), -1), self.job.private
         if private.any():
-            x = torch.where(private, kept[OWN], x)
+            x = self.job.roles.personal.received(x, kept[OWN], private)
         dtype = self.rows.x.dtype
         return Local(
             x=x,

@@ -8,7 +8,7 @@ from sim.methods.aggregators.base import Aggregator, Mean
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.attacks import Attack
 from sim.methods.contract import Role, Weighting, width
-from sim.methods.personal import Personal
+from sim.methods.personal.base import Personal
 from sim.methods.servers import Server
 from sim.methods.systems.base import System
 from sim.methods.systems.sync import Sync
@@ -130,6 +130,18 @@ class Roles:
             )
         if self.algorithm.whole_uploads and self.aggregator.whole:
             raise Refused(f"{named(self.algorithm)} aggregates uploads by a rule of its own. Set aggregator=mean.")
+
+        if self.personal.plain and type(self.algorithm) is not Algorithm:
+            raise Refused(
+                f"{named(self.personal)} is a rule of its own for the sites' steps and the mean, which "
+                f"{named(self.algorithm)} would change. Set algorithm=fedavg, or personal=ditto, which trains beside "
+                "any algorithm."
+            )
+        if self.personal.plain and self.system.holds:
+            raise Refused(
+                f"{named(self.personal)}: the shared model is the mean of the sites' models, and {named(self.system)} "
+                "takes late ones. Set system=sync."
+            )
 
     def fits(self, members: int) -> None:
         """Refuse a federation with too few sites for the system or the aggregator."""

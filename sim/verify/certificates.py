@@ -11,7 +11,7 @@ from sim.methods.personal import PERSONAL
 from sim.methods.servers import SERVERS
 from sim.methods.systems import SYSTEMS
 from sim.methods.uplink import UPLINK
-from sim.verify import aggregators, algorithms, personal, servers, systems, uplink
+from sim.verify import aggregators, algorithms, personal, personal_heads, personal_own, servers, systems, uplink
 from sim.verify.check import Certificate, Check, certify
 
 Checks = Mapping[str, Callable[[], Iterator[Check[Any]]]]
@@ -31,7 +31,7 @@ CHECKS: dict[str, Checks] = {
     "attack": aggregators.ATTACKS,
     "aggregator": aggregators.CHECKS,
     "server": servers.CHECKS,
-    "personal": personal.CHECKS,
+    "personal": {**personal.CHECKS, **personal_heads.CHECKS, **personal_own.CHECKS},
     "system": systems.CHECKS,
 }
 

@@ -60,6 +60,11 @@ def test_two_rules_of_aggregation_are_refused(aggregator: Median | Krum) -> None
     Roles(Chooses(), aggregator=Mean()).check()
 
 
+def test_a_mean_of_the_sites_own_models_takes_fedavg_and_uploads_in_time() -> None:
+    refused("personal=mrmtl", "algorithm=scaffold", says=["personal=mrmtl", "algorithm=scaffold", "personal=ditto"])
+    refused("personal=mrmtl", "system=buffered", says=["personal=mrmtl", "system=buffered", "Set system=sync"])
+
+
 # --- federations that are too small
 
 

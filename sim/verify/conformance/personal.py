@@ -4,7 +4,7 @@ import torch
 
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import Phase, example
-from sim.methods.personal import Personal
+from sim.methods.personal.base import Personal
 from sim.tasks.layout import Layout
 from sim.verify.conformance.algorithms import corrected
 from sim.verify.conformance.answers import Broken, asked, shaped

@@ -1,23 +1,41 @@
-"""Personalisation: what of a model stays at a site, and what a site trains for itself."""
+"""What a personal role may say: which parameters stay at a site, its local work, and the model that it deploys."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from sim.checks import Refused, within
 from sim.methods.algorithms.base import Algorithm
-from sim.methods.contract import Correction, Local, Phase, Role
+from sim.methods.contract import Local, Phase, Role
 from sim.tasks.layout import Layout
+
+
+class Adapted(Enum):
+    """When sites adapt the shared model to their own rows."""
+
+    last = "last"  # after the last round
+    scored = "scored"  # whenever models are scored, each time from the shared model
 
 
 @dataclass
 class Personal(Role):
-    """One entry of the `personal` config group; as it is, every site deploys the shared model."""
+    """Every site deploys the shared model: no personalisation.
+
+    Source: McMahan et al., Communication-Efficient Learning of Deep Networks from Decentralized Data, AISTATS 2017.
+    Rule: `v_i = x` for every site i.
+    Values: none.
+    Pitfalls: a personal method is compared with this one and with algorithm=local, at equal tuning.
+    """
 
     axis = "personal"
+
+    persists: ClassVar[bool] = False  # whether local steps begin at the site's own model, not at the one it downloads
+    plain: ClassVar[bool] = False  # whether it is defined beside FedAvg's local steps and mean alone
+    whole_state: ClassVar[bool] = True  # whether one optimiser's state, kept between rounds, serves all its local steps
 
     @property
     def on(self) -> bool:
@@ -29,9 +47,23 @@ class Personal(Role):
         """Whether the server's model is one that could be deployed, and so is scored."""
         return True
 
+    @property
+    def adapted(self) -> Adapted | None:
+        """When sites take the steps of `adaptation`, if ever; until then they deploy the shared model."""
+        return None
+
+    @property
+    def rate(self) -> float:
+        """Learning rate of the adaptation; 0 = that of the round."""
+        return 0.0
+
     def private(self, layout: Layout) -> Tensor:
         """Parameters that never leave the site; bool [P]. Refuses settings that do not fit the network."""
         return torch.zeros(layout.size, dtype=torch.bool)
+
+    def received(self, x: Tensor, own: Tensor, private: Tensor) -> Tensor:
+        """Models that sites begin a round with; downloaded x, kept at the sites own -> [C, P]."""
+        return torch.where(private, own, x)
 
     def phases(self, algorithm: Algorithm, at: Local, private: Tensor) -> Sequence[Phase]:
         """The local work of a round."""
@@ -39,6 +71,10 @@ class Personal(Role):
 
     def second(self, at: Local) -> Phase | None:
         """Training of the site's own model beside the shared one, from `at.start`; plain SGD steps."""
+        return None
+
+    def adaptation(self, at: Local, private: Tensor) -> Phase | None:
+        """Steps from the received model to the site's own, see `adapted`; plain SGD steps, nothing is sent."""
         return None
 
     def deployed(self, x: Tensor, own: Tensor, private: Tensor) -> Tensor:
@@ -69,58 +105,14 @@ class Private(Personal):
 
 
 @dataclass
-class FedPer(Private):
-    """Arivazhagan et al., Federated Learning with Personalization Layers, arXiv 1912.00818: heads are private.
-
-    Empty `pattern`: the last layer, weights and bias.
-    """
-
-    pattern: str = ""
-
-    def private(self, layout: Layout) -> Tensor:
-        """Marks of the head; refuses a pattern that matches no parameter, or all."""
-        names, pattern = ", ".join(layout.names), self.pattern
-        if not pattern:
-            pattern = re.escape(layout.names[-1].rpartition(".")[0]) + r"(\.|$).*" if "." in layout.names[-1] else ".*"
-        try:
-            marks = Private(pattern).private(layout)
-        except re.error as error:
-            raise Refused(f"personal.pattern={self.pattern!r}: no regular expression ({error}).") from None
-        if not marks.any():
-            raise Refused(f"personal.pattern={self.pattern!r} matches no parameter; the network has {names}.")
-        if marks.all():
-            raise Refused(
-                f"personal.pattern={self.pattern!r} keeps all of {names} private, so that nothing is shared. Take "
-                "net=mlp, whose last layer alone is the head, or algorithm=local."
-            )
-        return marks
-
-
-@dataclass
-class Ditto(Personal):
-    """Li et al., Ditto: Fair and Robust Federated Learning Through Personalization, ICML 2021, Algorithm 1.
-
-    Beside the shared model each site trains one of its own on `F_i(v) + lam/2 |v - x|^2`, x the model it downloaded,
-    with as many steps, and deploys that.
-    """
-
-    lam: float = 0.1  # >= 0; the paper searches {0.05, 0.1, 0.5, 1, 2}; 0 = local training
-
-    def __post_init__(self) -> None:
-        within("personal.lam", self.lam, 0)
+class OwnModel(Personal):
+    """Every site deploys a model of its own beside the shared one."""
 
     @property
     def on(self) -> bool:
         """Yes."""
         return True
 
-    def second(self, at: Local) -> Phase:
-        """Steps from the site's own model, pulled towards the downloaded one."""
-        return Phase(at.steps, Correction(pull=self.lam, anchor=at.x))
-
     def deployed(self, x: Tensor, own: Tensor, private: Tensor) -> Tensor:
         """The sites' own models."""
         return own
-
-
-PERSONAL: dict[str, type[Personal]] = {"none": Personal, "fedper": FedPer, "ditto": Ditto}
