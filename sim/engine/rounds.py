@@ -13,7 +13,7 @@ from sim.engine.messages import Broadcast, cut
 from sim.engine.scoring import scored
 from sim.engine.simulation import Diverged, Round, Simulation, Standing
 from sim.engine.uplink import Draws, decoded
-from sim.methods.roles import OWN
+from sim.methods.contract import OWN
 from sim.methods.systems.base import Tick
 from sim.profiling import stage
 

@@ -13,7 +13,7 @@ from sim.engine.evaluation import Metrics
 from sim.engine.executors import Crew
 from sim.engine.messages import Candidates
 from sim.engine.simulation import SCORED, Round, Simulation
-from sim.methods.roles import OWN
+from sim.methods.contract import OWN
 from sim.profiling import stage
 
 

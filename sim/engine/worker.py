@@ -17,6 +17,7 @@ from sim.engine.messages import Broadcast, Candidates, Order, Upload
 from sim.engine.site_state import SiteState
 from sim.engine.uplink import Draws, encoded, squeezed
 from sim.federation.federation import Federation
+from sim.local import optimisers
 from sim.local.fused import weighted
 from sim.local.losses import losses
 from sim.local.plan import Sites
@@ -25,9 +26,9 @@ from sim.local.settings import Training
 from sim.local.tier import Choice, Trainer, choose, trainer
 from sim.memory import machine_bytes
 from sim.methods.algorithms.base import Algorithm
-from sim.methods.contract import Local, Phase, State
+from sim.methods.contract import OWN, Local, Phase, State
 from sim.methods.personal.base import Personal
-from sim.methods.roles import OWN, UP, Roles
+from sim.methods.roles import UP, Roles
 from sim.profiling import stage
 from sim.tasks.task import Task
 
@@ -50,7 +51,8 @@ class Job:
     @property
     def keeps(self) -> dict[str, int]:
         """Numbers that each site keeps, by name."""
-        return self.roles.site_state(len(self.private), int((~self.private).sum()))
+        size = len(self.private)
+        return self.roles.site_state(size, int((~self.private).sum())) | optimisers.site_state(self.training, size)
 
     @property
     def state_bytes(self) -> int:
@@ -128,10 +130,11 @@ class Worker:
         phases = [self.travelling(phase) for phase in roles.personal.phases(roles.algorithm, at, self.job.private)]
         w = self.trainer.train(roles.algorithm, at, phases, sites, broadcast.round)
         message, new = roles.algorithm.upload(w, at)
+        new |= {name: kept[name] for name in optimisers.site_state(self.job.training, len(self.job.private))}
         if roles.personal.on and OWN not in new:
             new[OWN] = w
         if self.second is not None:
-            beside = replace(at, start=kept[OWN])
+            beside = replace(at, start=kept[OWN], site={})
             phase = roles.personal.second(beside)
             if phase is not None:
                 new[OWN] = self.second.train(PLAIN, beside, [phase], sites, broadcast.round)
@@ -152,8 +155,8 @@ class Worker:
         phase = self.job.roles.personal.adaptation(at, self.job.private)
         assert phase is not None
         assert self.second is not None
-        own = self.second.train(PLAIN, at, [phase], sites, broadcast.round).numpy()
-        self.memory.write(order.sites, current, self.memory.read(order.sites, current) | {OWN: own})
+        own = self.second.train(PLAIN, replace(at, site={}), [phase], sites, broadcast.round)
+        self.memory.write(order.sites, current, self.memory.read(order.sites, current) | {OWN: own.numpy()})
         return Upload({}, {})
 
     def local(self, broadcast: Broadcast, order: Order, kept: State) -> Local:

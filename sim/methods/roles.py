@@ -7,14 +7,15 @@ from sim.checks import Refused
 from sim.methods.aggregators.base import Aggregator, Mean
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.attacks import Attack
-from sim.methods.contract import Role, Weighting, width
-from sim.methods.personal.base import Personal
+from sim.methods.contract import OWN, Role, Weighting, width
+from sim.methods.personal.base import Adapted, OwnModel, Personal
+from sim.methods.personal.finetune import FineTune
 from sim.methods.servers import Server
 from sim.methods.systems.base import System
 from sim.methods.systems.sync import Sync
 from sim.methods.uplink.base import Transform, Wire
 
-OWN, UP = "own", "up."  # names under which a site's own parameters and a waiting upload are kept
+UP = "up."  # before the names under which a waiting upload is kept
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,11 @@ class Roles:
     personal: Personal = field(default_factory=Personal)
     system: System = field(default_factory=Sync)
     weighting: Weighting = Weighting.patients
+
+    def __post_init__(self) -> None:
+        """An algorithm that is judged by the sites' own models brings their role along, where none is set."""
+        if self.personal == Personal():
+            object.__setattr__(self, "personal", brought(self.algorithm))
 
     @property
     def whole(self) -> bool:
@@ -118,7 +124,8 @@ class Roles:
             said["system"] = f"{named(self.system)}: {self.system.uploads(members)} uploads in an update"
         if self.personal.on:
             kept = parameters - shared or parameters
-            said["personal"] = f"{named(self.personal)}: {kept} parameters of its own at every site"
+            role = self.algorithm if type(self.personal) is OwnModel else self.personal
+            said["personal"] = f"{named(role)}: {kept} parameters of its own at every site"
         return said
 
     def check(self) -> None:
@@ -131,6 +138,11 @@ class Roles:
         if self.algorithm.whole_uploads and self.aggregator.whole:
             raise Refused(f"{named(self.algorithm)} aggregates uploads by a rule of its own. Set aggregator=mean.")
 
+        if OWN in self.algorithm.site_state and type(self.personal) is not OwnModel:
+            raise Refused(
+                f"{named(self.algorithm)} trains the sites' own models itself, and {named(self.personal)} would have "
+                "others. Leave personal out, or set algorithm=fedavg."
+            )
         if self.personal.plain and type(self.algorithm) is not Algorithm:
             raise Refused(
                 f"{named(self.personal)} is a rule of its own for the sites' steps and the mean, which "
@@ -153,6 +165,15 @@ class Roles:
                 f"{expected}, for {members} sites train. Take more sites (system.sites, system.buffer, "
                 "partition.sites), a smaller aggregator.f where there is one, or aggregator=median."
             )
+
+
+def brought(algorithm: Algorithm) -> Personal:
+    """The personal role of an algorithm that is judged by more than the shared model."""
+    if OWN in algorithm.site_state:
+        return OwnModel()
+    if algorithm.adaptation_rate:
+        return FineTune(steps=1, lr=algorithm.adaptation_rate, adapt=Adapted.scored)
+    return Personal()
 
 
 NEUTRAL = Roles()

@@ -24,6 +24,7 @@ from sim.engine.simulation import SCORED, Diverged, KeepPredictions, Round, Simu
 from sim.federation.federation import Federation, build
 from sim.federation.split import Leak
 from sim.federation.standardise import Scaling
+from sim.local.settings import Optimizer
 from sim.local.steady import refuse_unsteady
 from sim.methods.roles import named
 from sim.partition.base import digest as partition_digest
@@ -86,7 +87,8 @@ def run_id(experiment: Experiment) -> str:
 
 def simulation(experiment: Experiment, prepared: Prepared) -> Simulation:
     """The engine's view of an experiment. Refuses a learning rate that features without scaling do not bear."""
-    if experiment.split.scaling is Scaling.none and not isinstance(experiment.algorithm, Pooled | Oracle):
+    steps_by_lr = experiment.local.optimizer is Optimizer.sgd and not isinstance(experiment.algorithm, Pooled | Oracle)
+    if experiment.split.scaling is Scaling.none and steps_by_lr:
         refuse_unsteady(prepared.task, prepared.federation, experiment.local.lr)
     return Simulation(
         federation=prepared.federation,

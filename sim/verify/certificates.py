@@ -11,7 +11,17 @@ from sim.methods.personal import PERSONAL
 from sim.methods.servers import SERVERS
 from sim.methods.systems import SYSTEMS
 from sim.methods.uplink import UPLINK
-from sim.verify import aggregators, algorithms, personal, personal_heads, personal_own, servers, systems, uplink
+from sim.verify import (
+    aggregators,
+    algorithms,
+    algorithms_personal,
+    personal,
+    personal_heads,
+    personal_own,
+    servers,
+    systems,
+    uplink,
+)
 from sim.verify.check import Certificate, Check, certify
 
 Checks = Mapping[str, Callable[[], Iterator[Check[Any]]]]
@@ -26,7 +36,7 @@ TABLES: dict[str, Mapping[str, type]] = {
     "system": SYSTEMS,
 }
 CHECKS: dict[str, Checks] = {
-    "algorithm": {**algorithms.CHECKS, **systems.LOOPS},
+    "algorithm": {**algorithms.CHECKS, **algorithms_personal.CHECKS, **systems.LOOPS},
     "uplink": uplink.CHECKS,
     "attack": aggregators.ATTACKS,
     "aggregator": aggregators.CHECKS,

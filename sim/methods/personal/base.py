@@ -70,11 +70,11 @@ class Personal(Role):
         return (Phase(at.steps, algorithm.correction(at)),)
 
     def second(self, at: Local) -> Phase | None:
-        """Training of the site's own model beside the shared one, from `at.start`; plain SGD steps."""
+        """Training of the site's own model beside the shared one, from `at.start`; steps as FedAvg's."""
         return None
 
     def adaptation(self, at: Local, private: Tensor) -> Phase | None:
-        """Steps from the received model to the site's own, see `adapted`; plain SGD steps, nothing is sent."""
+        """Steps from the received model to the site's own, see `adapted`; nothing is sent."""
         return None
 
     def deployed(self, x: Tensor, own: Tensor, private: Tensor) -> Tensor:
