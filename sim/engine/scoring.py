@@ -31,10 +31,18 @@ def scored(plan: Simulation, crew: Crew, here: Round, last: bool = False) -> Rou
             metrics["shared"] = crew.judge(Candidates(x))
         if personal.adapted and not adapts(plan, last):
             metrics["personal"] = without_external(plan, metrics["shared"])
+            here = replace(here, deployed=partial(everywhere, plan, here.model))
         elif personal.on:
             metrics["personal"] = without_external(plan, crew.judge(Candidates(x, own=True)))
             here = replace(here, deployed=partial(own_models, plan, crew, here.model))
     return judged(plan, here, metrics)
+
+
+def everywhere(plan: Simulation, x: Tensor) -> NDArray[np.floating]:
+    """The shared model as that of every site that trains, NaN at external ones; [P] -> [S, P]."""
+    models = x.repeat(len(plan.federation.sites), 1).numpy()
+    models[plan.federation.rows == 0] = np.nan
+    return models
 
 
 def own_models(plan: Simulation, crew: Crew, x: Tensor) -> NDArray[np.floating]:
