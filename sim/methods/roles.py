@@ -123,7 +123,7 @@ class Roles:
         if self.system.holds:
             said["system"] = f"{named(self.system)}: {self.system.uploads(members)} uploads in an update"
         if self.personal.on:
-            kept = parameters - shared or parameters
+            kept = parameters if self.personal.adapted else parameters - shared or parameters
             role = self.algorithm if type(self.personal) is OwnModel else self.personal
             said["personal"] = f"{named(role)}: {kept} parameters of its own at every site"
         return said

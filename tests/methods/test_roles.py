@@ -67,6 +67,8 @@ def test_per_fedavg_is_judged_after_a_step_of_adaptation_unless_told_otherwise()
     asked = experiment([*SMALL, "algorithm=perfedavg", "personal=finetune", "personal.steps=3"]).roles.personal
     assert asked == FineTune(3)
     assert Roles() == Roles(FedAvg(), personal=Personal())
+    told = experiment([*SMALL, "personal=fedbabu", "net=mlp"]).roles.told(4, 6, 4, 7)["personal"]
+    assert told == "personal=fedbabu: 6 parameters of its own at every site"
 
 
 def test_a_mean_of_the_sites_own_models_takes_fedavg_and_uploads_in_time() -> None:
