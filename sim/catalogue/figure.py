@@ -15,7 +15,8 @@ from sim.engine.references import Reference
 from sim.engine.rounds import rounds
 from sim.local.settings import Training
 from sim.methods.attacks import SignFlip
-from sim.methods.roles import OWN, Roles
+from sim.methods.contract import OWN
+from sim.methods.roles import Roles
 from sim.random import stream
 from sim.report.style import COLOURS, GREY, WIDTH, readable
 from sim.verify.quadratic import Array, Quadratic, two_sites

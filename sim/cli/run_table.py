@@ -59,6 +59,8 @@ def show(run: Run, home: Path) -> None:
     for note in ("faults", "not known", GIVEAWAY):
         if run.info["notes"].get(note, "none") != "none":
             console.print(f"{note.capitalize()}: {run.info['notes'][note]}.", markup=False)
+    if run.info.get("stopped"):
+        console.print(f"{ended(run)}: no lower validation loss in {run.info['stopped']['patience']} scorings.")
     if run.info["status"] != "done":
         console.print(f"[bold red]{run.info['status']}[/]")
     console.print(f"Records: {home}", markup=False)
@@ -87,6 +89,12 @@ def coefficients(run: Run) -> Table:
 def limit(value: float | None) -> str:
     """A ratio; infinity where the record has none."""
     return "∞" if value is None else f"{value:.4g}"
+
+
+def ended(run: Run) -> str:
+    """How a run ended, in a few words."""
+    stop = run.info.get("stopped")
+    return f"Stopped after round {stop['round']}, best in round {stop['best']}" if stop else str(run.info["status"])
 
 
 def mean_metrics(run: Run, model: str) -> dict[str, float]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.table import Column, Table
 from rich.text import Text
 
-from sim.cli.run_table import mean_metrics, show, shown
+from sim.cli.run_table import ended, mean_metrics, show, shown
 from sim.config.experiment import Experiment
 from sim.progress import bar, compiling
 from sim.records.store import Run, read
@@ -62,6 +62,6 @@ def table(told: Sequence[str], runs: Sequence[str], done: Mapping[str, Run], fai
     made.title = f"Sweep of {len(runs)} cells: mean over sites, test patients, last round"
     for number, (words, run) in enumerate(zip(told, runs, strict=True), 1):
         values = [shown(means.get(run, {}).get(metric, math.nan)) for metric in metrics]
-        ended = f"failed: {failed[run]}" if run in failed else str(done[run].info["status"])
-        made.add_row(str(number), Text(words), *values, run, Text(ended))
+        how = f"failed: {failed[run]}" if run in failed else ended(done[run])
+        made.add_row(str(number), Text(words), *values, run, Text(how))
     return made

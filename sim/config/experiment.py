@@ -24,7 +24,8 @@ from sim.engine.references import REFERENCES, Reference
 from sim.engine.simulation import Evaluation
 from sim.federation.split import Split
 from sim.files import expanded
-from sim.local.settings import Training
+from sim.local.optimisers import refuse_optimiser
+from sim.local.settings import OptimizerState, Training
 from sim.methods.aggregators import AGGREGATORS
 from sim.methods.aggregators.base import Aggregator
 from sim.methods.algorithms import ALGORITHMS
@@ -33,6 +34,7 @@ from sim.methods.attacks import ATTACKS, Attack
 from sim.methods.contract import Weighting
 from sim.methods.personal import PERSONAL, Personal
 from sim.methods.roles import NEUTRAL, Roles, axes_in_use
+from sim.methods.roles import named as named_role
 from sim.methods.servers import SERVERS, Server
 from sim.methods.systems import SYSTEMS
 from sim.methods.systems.base import System
@@ -121,6 +123,12 @@ class Experiment:
         if isinstance(self.algorithm, OwnLoop):
             self.refuse_beside(self.algorithm)
         self.roles.check()
+        refuse_optimiser(self.roles.algorithm, self.local)
+        if self.local.state is OptimizerState.keep and not self.roles.personal.whole_state:
+            raise Refused(
+                f"local.state=keep: a site keeps one optimiser, and {named_role(self.roles.personal)} trains in two "
+                "parts. Set local.state=reset."
+            )
 
     @property
     def roles(self) -> Roles:

@@ -16,8 +16,9 @@ from sim.engine.loops import OwnLoop
 from sim.engine.messages import Broadcast, cut
 from sim.engine.scoring import scored
 from sim.engine.simulation import SCORED, Diverged, Round, Simulation
+from sim.methods.contract import OWN
 from sim.methods.personal import Private
-from sim.methods.roles import OWN, Roles
+from sim.methods.roles import Roles
 from sim.methods.systems.base import Tick
 from sim.methods.systems.sync import Sync
 from sim.profiling import stage

@@ -19,6 +19,7 @@ class Broadcast:
     x: NDArray[np.floating]  # [P]
     server: Arrays  # name -> [P] or []
     prelude: bool = False  # whether sites answer with what their algorithm sends before local training
+    adapt: bool = False  # the steps of `Personal.adaptation` in place of a round: nothing is sent back
 
     @property
     def nbytes(self) -> int:

@@ -18,8 +18,9 @@ from sim.engine.messages import Candidates
 from sim.engine.references import alone
 from sim.engine.scoring import judged
 from sim.engine.simulation import Diverged, Round, Simulation
+from sim.methods.contract import OWN
 from sim.methods.personal import Private
-from sim.methods.roles import OWN, Roles
+from sim.methods.roles import Roles
 from sim.methods.systems.sync import Sync
 from sim.profiling import stage
 

@@ -18,10 +18,12 @@ from sim.engine.messages import Broadcast, Candidates, cut
 from sim.engine.scoring import mean_loss, of_valid, without_external
 from sim.engine.simulation import SCORED, Diverged, Round, Simulation
 from sim.federation.federation import Federation
+from sim.local.optimisers import site_state
 from sim.local.plan import Step
 from sim.local.rows import Rows
-from sim.methods.personal import Private
-from sim.methods.roles import OWN, Roles
+from sim.methods.contract import OWN
+from sim.methods.personal.base import Private
+from sim.methods.roles import Roles
 from sim.metrics.segments import segment_sum
 from sim.profiling import stage
 from sim.tasks.task import Batch, Task
@@ -101,7 +103,8 @@ class LocalOnly(Reference):
 def alone(plan: Simulation, crew: Crew, x: NDArray[np.floating], factor: float) -> Iterator[int]:
     """Rounds of every site alone from x [P], at `factor` times the federation's rate; the sites keep the models."""
     sites, steps = plan.federation.members, plan.profile.steps
-    crew.memory.fill({OWN: x})
+    nothing = {name: np.zeros(size, x.dtype) for name, size in site_state(plan.training, len(x)).items()}
+    crew.memory.fill({OWN: x} | nothing)
     orders = cut(sites, steps, np.ones(len(steps)), plan.work(steps), plan.training.chunk)
     for number in range(1, plan.rounds + 1):
         with stage("training"):

@@ -12,8 +12,11 @@ from sim.engine.executors import Crew, Executor, crew
 from sim.engine.messages import Broadcast, cut
 from sim.engine.scoring import scored
 from sim.engine.simulation import Diverged, Round, Simulation, Standing
+from sim.engine.stopping import Patience
 from sim.engine.uplink import Draws, below, decoded
-from sim.methods.roles import AGGREGATOR, OWN, REPORTED
+from sim.methods.contract import OWN
+from sim.methods.personal.base import Adapted
+from sim.methods.roles import AGGREGATOR, REPORTED
 from sim.methods.systems.base import Tick
 from sim.profiling import stage
 
@@ -27,14 +30,27 @@ def simulate(plan: Simulation, executor: Executor, start: Tensor | None = None) 
 
 
 def rounds(plan: Simulation, crew: Crew, here: Standing) -> Iterator[Round]:
-    """The rounds after `here` on an open executor; from the start, round 0 too. Raises Diverged."""
+    """The rounds after `here` on an open executor; from the start, round 0 too. Raises Diverged.
+
+    They end with the last one, or when patience is over.
+    """
+    patience = Patience(plan.evaluation.stop)
     ticks = plan.ticks(lambda sites: crew.losses(here.x.numpy(), sites))
     if not here.number:
         begin(plan, crew, here)
-        yield scored(plan, crew, Round(0, here.x))
+        first = scored(plan, crew, Round(0, here.x))
+        patience = patience.after(first)
+        yield first
     for tick in islice(ticks, here.number, None):
         here, done = advance(plan, crew, here, tick)
-        yield scored(plan, crew, done) if plan.due(done.number) else done
+        if plan.due(done.number):
+            done = scored(plan, crew, done, done.number == plan.rounds)
+            patience = patience.after(done)
+            if patience.over and done.number < plan.rounds and plan.roles.personal.adapted is Adapted.last:
+                done = scored(plan, crew, done, last=True)
+        yield done
+        if patience.over:
+            return
 
 
 def begin(plan: Simulation, crew: Crew, here: Standing) -> None:

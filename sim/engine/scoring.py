@@ -8,25 +8,41 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sim.engine.adaptation import adapt, adapts
 from sim.engine.evaluation import Metrics
 from sim.engine.executors import Crew
 from sim.engine.messages import Candidates
 from sim.engine.simulation import SCORED, Round, Simulation
-from sim.methods.roles import OWN
+from sim.methods.contract import OWN
 from sim.profiling import stage
 
 
-def scored(plan: Simulation, crew: Crew, here: Round) -> Round:
-    """The round with its models judged on every site's held-out rows: the server's, and those of the sites' own."""
+def scored(plan: Simulation, crew: Crew, here: Round, last: bool = False) -> Round:
+    """The round with its models judged on every site's held-out rows: the server's, and those of the sites' own.
+
+    last: no round comes after it. Until sites adapt the shared model, it is the one that they deploy.
+    """
     personal, x = plan.roles.personal, here.model.numpy()[None]
     metrics = {}
+    if adapts(plan, last):
+        adapt(plan, crew, here.number, here.model)
     with stage("evaluation"):
         if personal.shares:
             metrics["shared"] = crew.judge(Candidates(x))
-        if personal.on:
+        if personal.adapted and not adapts(plan, last):
+            metrics["personal"] = without_external(plan, metrics["shared"])
+            here = replace(here, deployed=partial(everywhere, plan, here.model))
+        elif personal.on:
             metrics["personal"] = without_external(plan, crew.judge(Candidates(x, own=True)))
             here = replace(here, deployed=partial(own_models, plan, crew, here.model))
     return judged(plan, here, metrics)
+
+
+def everywhere(plan: Simulation, x: Tensor) -> NDArray[np.floating]:
+    """The shared model as that of every site that trains, NaN at external ones; [P] -> [S, P]."""
+    models = x.repeat(len(plan.federation.sites), 1).numpy()
+    models[plan.federation.rows == 0] = np.nan
+    return models
 
 
 def own_models(plan: Simulation, crew: Crew, x: Tensor) -> NDArray[np.floating]:

@@ -47,11 +47,13 @@ class Evaluation:
     """The `evaluation` config group: models are scored on `valid` and `test` rows of every site."""
 
     every: int = 1  # >= 1 rounds between scorings; the first and the last round are always scored
+    stop: int = 0  # >= 0 scorings without a new lowest validation loss after which training ends; 0 = never
     predictions: KeepPredictions = KeepPredictions.none  # whether the held-out rows are kept with their scores
     groups: list[str] = field(default_factory=list)  # columns of patient groups; empty = sex, race, age, insurance
 
     def __post_init__(self) -> None:
         within("evaluation.every", self.every, 1)
+        within("evaluation.stop", self.stop, 0)
 
 
 @dataclass(frozen=True)

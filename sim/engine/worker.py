@@ -22,6 +22,7 @@ from sim.exact.sums import Message as Sums
 from sim.exact.sums import State as Seen
 from sim.exact.sums import SumProtocol
 from sim.federation.federation import Federation
+from sim.local import optimisers
 from sim.local.cells import cells
 from sim.local.fused import Fused, weighted
 from sim.local.losses import gradients, losses, row_losses
@@ -31,9 +32,9 @@ from sim.local.settings import Training
 from sim.local.tier import Choice, Trainer, choose, trainer
 from sim.memory import machine_bytes
 from sim.methods.algorithms.base import Algorithm
-from sim.methods.contract import Local, Phase, State, ungrouped
-from sim.methods.personal import Personal
-from sim.methods.roles import OWN, REPORTED, UP, Roles
+from sim.methods.contract import OWN, Local, Phase, State, ungrouped
+from sim.methods.personal.base import Personal
+from sim.methods.roles import REPORTED, UP, Roles
 from sim.profiling import stage
 from sim.tasks.task import Task
 
@@ -57,7 +58,8 @@ class Job:
     @property
     def keeps(self) -> dict[str, int]:
         """Numbers that each site keeps, by name."""
-        return self.roles.site_state(len(self.private), int((~self.private).sum()))
+        size = len(self.private)
+        return self.roles.site_state(size, int((~self.private).sum())) | optimisers.site_state(self.training, size)
 
     @property
     def state_bytes(self) -> int:
@@ -104,7 +106,7 @@ class Worker:
     parts: list[Held]
     memory: SiteState
     trainer: Trainer
-    second: Trainer | None  # for the sites' own models, where the personal role trains any
+    second: Trainer | None  # of own models, where the personal role trains any beside or after the shared one
     counts: Tensor | None  # [S, K] training rows of each class, where the algorithm asks for them
 
     @classmethod
@@ -119,7 +121,8 @@ class Worker:
         trained = rows.grouped(codes) if codes is not None and own_objective else rows
         with stage("compile"):
             made = trainer(job.choice, task, job.roles.algorithm, training, trained, job.seed)
-            if type(job.roles.personal).second is not Personal.second:
+            kind = type(job.roles.personal)
+            if kind.second is not Personal.second or kind.adaptation is not Personal.adaptation:
                 second = trainer(choose(task, PLAIN, training), task, PLAIN, training, rows, job.seed)
             if parts:
                 measure(task, parts[0].empty, Rated(np.zeros((0, *task.scores)), np.zeros(0)))
@@ -136,16 +139,21 @@ class Worker:
             return Upload({name: weighted(order.weights, part) for name, part in early.items()}, scalars={})
         rows = federation.rows[order.sites]
         sites = Sites(federation.bounds[order.sites, 0], rows, order.steps, federation.keys[order.sites])
+        if broadcast.adapt:
+            return self.adapt(broadcast, order, current, at, sites)
+        if roles.personal.persists:
+            at = replace(at, start=kept[OWN])
         phases = [self.travelling(phase) for phase in roles.personal.phases(roles.algorithm, at, self.job.private)]
         w = self.trainer.train(roles.algorithm, at, phases, sites, broadcast.round)
         message, new = roles.algorithm.upload(w, at)
-        if roles.personal.on:
+        new |= {name: kept[name] for name in optimisers.site_state(self.job.training, len(self.job.private))}
+        if roles.personal.on and OWN not in new:
             new[OWN] = w
         if self.second is not None:
-            beside = replace(at, start=kept[OWN])
+            beside = replace(at, start=kept[OWN], site={})
             phase = roles.personal.second(beside)
-            assert phase is not None
-            new[OWN] = self.second.train(PLAIN, beside, [phase], sites, broadcast.round)
+            if phase is not None:
+                new[OWN] = self.second.train(PLAIN, beside, [phase], sites, broadcast.round)
         draws = Draws(self.job.seed, broadcast.round, sites.keys)
         message, encoding = encoded(roles, self.job.private, message, at, draws)
         new |= encoding
@@ -160,11 +168,20 @@ class Worker:
             scalars={name: part.numpy() for name, part in message.items() if part.dim() == 1},
         )
 
+    def adapt(self, broadcast: Broadcast, order: Order, current: NDArray[np.int8], at: Local, sites: Sites) -> Upload:
+        """Own models of a chunk's sites by steps from the shared one; all else that they keep stays."""
+        phase = self.job.roles.personal.adaptation(at, self.job.private)
+        assert phase is not None
+        assert self.second is not None
+        own = self.second.train(PLAIN, replace(at, site={}), [phase], sites, broadcast.round)
+        self.memory.write(order.sites, current, self.memory.read(order.sites, current) | {OWN: own.numpy()})
+        return Upload({}, {})
+
     def local(self, broadcast: Broadcast, order: Order, kept: State) -> Local:
         """What the sites of a chunk know before they train."""
         x, private = view(broadcast.x).expand(len(order.sites), -1), self.job.private
         if private.any():
-            x = torch.where(private, kept[OWN], x)
+            x = self.job.roles.personal.received(x, kept[OWN], private)
         dtype = self.rows.x.dtype
         return Local(
             x=x,

@@ -6,7 +6,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.checks import within
+from sim.checks import Refused, within
 
 
 class Tier(Enum):
@@ -18,9 +18,24 @@ class Tier(Enum):
     single = "single"  # tensors again, one site at a time; for models of more than about 100,000 parameters
 
 
+class Optimizer(Enum):
+    """Rule of the local steps."""
+
+    sgd = "sgd"
+    adam = "adam"  # weight decay is part of the gradient
+    adamw = "adamw"  # weight decay apart from the gradient
+
+
+class OptimizerState(Enum):
+    """What becomes of a site's optimiser between rounds; it never travels."""
+
+    reset = "reset"  # every round begins anew
+    keep = "keep"  # it waits at the site for its next round
+
+
 @dataclass
 class Training:
-    """The `local` config group: SGD on mini-batches drawn without replacement within an epoch."""
+    """The `local` config group: steps on mini-batches drawn without replacement within an epoch."""
 
     lr: float = 0.1  # > 0
     decay: float = 1.0  # (0, 1], factor on lr each round (Acar et al. 2021 use 0.998)
@@ -28,7 +43,12 @@ class Training:
     steps: int = 0  # >= 0, local steps in a round whatever the site's size (FLamby uses 100)
     batch: int = 32  # >= 0 rows; 0 = all rows of the site
     momentum: float = 0.0  # [0, 1)
-    weight_decay: float = 0.0  # >= 0, adds weight_decay/2 |w|^2 to the site's objective
+    weight_decay: float = 0.0  # >= 0, of weight_decay/2 |w|^2 in the site's objective; adamw: apart
+    optimizer: Optimizer = Optimizer.sgd
+    b1: float = 0.9  # [0, 1), memory of the mean; adam, adamw
+    b2: float = 0.999  # [0, 1), memory of the square; adam, adamw
+    eps: float = 1e-8  # > 0, added to the root of the square; adam, adamw
+    state: OptimizerState = OptimizerState.reset  # of adam, adamw between rounds
     clip: float = 0.0  # >= 0, largest norm of one row's gradient (DP-SGD, Abadi et al., CCS 2016), no noise; 0 = any
     chunk: int = 128  # >= 1, most sites in one unit of work; part of the numbers, unlike the number of workers
     tier: Tier = Tier.auto
@@ -41,6 +61,19 @@ class Training:
         within("local.batch", self.batch, 0)
         within("local.momentum", self.momentum, 0, 1, open_high=True)
         within("local.weight_decay", self.weight_decay, 0)
+        within("local.b1", self.b1, 0, 1, open_high=True)
+        within("local.b2", self.b2, 0, 1, open_high=True)
+        within("local.eps", self.eps, 0, open_low=True)
+        if self.optimizer is not Optimizer.sgd and self.momentum:
+            raise Refused(
+                f"local.momentum={self.momentum:g} is of local.optimizer=sgd; {self.optimizer.value} has local.b1. "
+                "Set local.momentum=0."
+            )
+        if self.optimizer is Optimizer.sgd and self.state is OptimizerState.keep:
+            raise Refused(
+                "local.state=keep: local.optimizer=sgd keeps nothing between rounds; momentum begins each anew. Set "
+                "local.state=reset, or local.optimizer=adam."
+            )
         within("local.clip", self.clip, 0)
         within("local.chunk", self.chunk, 1)
 

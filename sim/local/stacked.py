@@ -18,9 +18,10 @@ from torch.func import grad, vmap
 from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from sim.local.optimisers import Adam
 from sim.local.plan import Sites, Step, steps
 from sim.local.rows import Rows
-from sim.local.settings import Training
+from sim.local.settings import Optimizer, Training
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import Local, Phase
 from sim.tasks.task import Batch, Task
@@ -144,8 +145,10 @@ class Stacked:
     single: bool = False
 
     def train(self, algorithm: Algorithm, at: Local, phases: Sequence[Phase], sites: Sites, round: int) -> Tensor:
-        """Models of C sites after their local steps from `at.start`; [C, P]."""
-        w = at.start.clone(memory_format=torch.contiguous_format)  # plain clone() of a broadcast model is column-major
+        """What C sites have after their local steps from `algorithm.begin`: models, [C, P], or more beside them."""
+        w = algorithm.begin(at).clone(
+            memory_format=torch.contiguous_format
+        )  # plain clone() of a broadcast model is column-major
         for part in np.array_split(np.arange(len(w)), len(w) if self.single else 1):
             low, high = int(part[0]), int(part[-1]) + 1
             begin = np.zeros(len(part), dtype=np.int64)
@@ -158,9 +161,10 @@ class Stacked:
         return w
 
     def walk(self, algorithm: Algorithm, w: Tensor, at: Local, phase: Phase, plan: Iterator[Step]) -> None:
-        """Local steps of the sites in `w` [C, P], in place."""
+        """Local steps of the sites in `w`, in place, as is what their optimiser keeps in `at.site`."""
         training, correction = self.training, phase.correction.anchored(at.x)
         velocity = torch.zeros_like(w) if training.momentum else None
+        adam = None if training.optimizer is Optimizer.sgd else Adam.over(w, training, at.site)
         for step in plan:
             active, stacked = step.active, len(step.row)
             batches = [self.rows.batch(one) for one in (step, *islice(plan, algorithm.batches - 1))]
@@ -169,16 +173,21 @@ class Stacked:
             d = algorithm.direction(gradient, here, at.only(0, active), correction.only(0, active))
             if phase.moves is not None:
                 d = d * phase.moves
+            if adam is not None:
+                adam.step(here, d, at.lr, phase.moves)
+                continue
             if velocity is not None:
                 d = velocity[:active].mul_(training.momentum).add_(d)
             here.sub_(d, alpha=at.lr)
 
     def gradient(self, w: Tensor, batches: list[Batch], at: Local, v: Tensor, batch: int = 0) -> Tensor:
         """Gradient of the objective and its weight decay at v [C, P]; w fills up with sites that are done."""
+        w = w[:, : at.x.shape[1]]
         same = v.data_ptr() == w.data_ptr()
         full = w if same else torch.cat([v, w[len(v) :]])
         g = self.gradients(full, batches[batch], at)[: len(v)]
-        return g + self.training.weight_decay * v if self.training.weight_decay else g
+        apart = self.training.optimizer is Optimizer.adamw
+        return g + self.training.weight_decay * v if self.training.weight_decay and not apart else g
 
 
 def whole(steps: Tensor) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from sim.local.dense import Network, network
 from sim.local.fused import Fused
 from sim.local.plan import Sites
 from sim.local.rows import Rows
-from sim.local.settings import Tier, Training
+from sim.local.settings import Optimizer, Tier, Training
 from sim.local.stacked import Gradients, Stacked
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import Local, Phase
@@ -37,7 +37,7 @@ class Trainer(Protocol):
 def known(task: Task, algorithm: Algorithm) -> Network | str:
     """The network as the fused tier sees it, or why it cannot train it."""
     kind = type(algorithm)
-    if kind.direction is not Algorithm.direction or kind.batches != 1:
+    if kind.direction is not Algorithm.direction or kind.begin is not Algorithm.begin or kind.batches != 1:
         return f"{kind.__name__} has a step of its own"
     if kind.objective is not Algorithm.objective:
         return f"{kind.__name__} has an objective of its own"
@@ -63,6 +63,8 @@ def choose(task: Task, algorithm: Algorithm, training: Training) -> Choice:
             "gradient of its own to clip. Set local.clip=0, or take task=hazard."
         )
     found = known(task, algorithm)
+    if training.optimizer is not Optimizer.sgd:
+        found = f"local.optimizer={training.optimizer.value} keeps two numbers for each parameter"
     size, fits = task.layout.size, isinstance(found, Network)
     if training.tier is Tier.fused and not fits:
         raise Refused(f"local.tier=fused: {found}. Allowed here: auto, stacked, single.")

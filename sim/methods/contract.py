@@ -15,6 +15,7 @@ from torch import Tensor
 
 State = dict[str, Tensor]
 Message = dict[str, Tensor]  # name -> [C, P] or [C]
+OWN = "own"  # name under which a site's own parameters are kept; they begin at the first shared model, not at zero
 
 
 class Weighting(Enum):

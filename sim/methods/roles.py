@@ -9,14 +9,15 @@ from sim.checks import Refused
 from sim.methods.aggregators.base import Aggregator, Mean
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.attacks.base import Attack
-from sim.methods.contract import Role, State, Weighting, width
-from sim.methods.personal import Personal
+from sim.methods.contract import OWN, Role, State, Weighting, width
+from sim.methods.personal.base import Adapted, OwnModel, Personal
+from sim.methods.personal.finetune import FineTune
 from sim.methods.servers.base import Server
 from sim.methods.systems.base import System
 from sim.methods.systems.sync import Sync
 from sim.methods.uplink.base import Transform, Wire
 
-OWN, UP = "own", "up."  # names under which a site's own parameters and a waiting upload are kept
+UP = "up."  # before the names under which a waiting upload is kept
 AGGREGATOR, REPORTED = "aggregator.", "server."  # before what the one keeps, vector by vector, and the other is sent
 
 
@@ -32,6 +33,11 @@ class Roles:
     personal: Personal = field(default_factory=Personal)
     system: System = field(default_factory=Sync)
     weighting: Weighting = Weighting.patients
+
+    def __post_init__(self) -> None:
+        """An algorithm that is judged by the sites' own models brings their role along, where none is set."""
+        if self.personal == Personal():
+            object.__setattr__(self, "personal", brought(self.algorithm))
 
     @property
     def whole(self) -> bool:
@@ -130,8 +136,9 @@ class Roles:
         if self.system.holds:
             said["system"] = f"{named(self.system)}: {self.system.uploads(members)} uploads in an update"
         if self.personal.on:
-            kept = parameters - shared or parameters
-            said["personal"] = f"{named(self.personal)}: {kept} parameters of its own at every site"
+            kept = parameters if self.personal.adapted else parameters - shared or parameters
+            role = self.algorithm if type(self.personal) is OwnModel else self.personal
+            said["personal"] = f"{named(role)}: {kept} parameters of its own at every site"
         return said
 
     def check(self) -> None:
@@ -166,6 +173,23 @@ class Roles:
                 "takes the mean, such as fedavg or fedprox."
             )
 
+        if OWN in self.algorithm.site_state and type(self.personal) is not OwnModel:
+            raise Refused(
+                f"{named(self.algorithm)} trains the sites' own models itself, and {named(self.personal)} would have "
+                "others. Leave personal out, or set algorithm=fedavg."
+            )
+        if self.personal.plain and type(self.algorithm) is not Algorithm:
+            raise Refused(
+                f"{named(self.personal)} is a rule of its own for the sites' steps and the mean, which "
+                f"{named(self.algorithm)} would change. Set algorithm=fedavg, or personal=ditto, which trains beside "
+                "any algorithm."
+            )
+        if self.personal.plain and self.system.holds:
+            raise Refused(
+                f"{named(self.personal)}: the shared model is the mean of the sites' models, and {named(self.system)} "
+                "takes late ones. Set system=sync."
+            )
+
     def fits(self, members: int) -> None:
         """Refuse a federation with too few sites for the system or the aggregator."""
         self.system.fits(members)
@@ -183,6 +207,15 @@ class Roles:
             )
         self.aggregator.fits(expected)
         self.attack.fits(members)
+
+
+def brought(algorithm: Algorithm) -> Personal:
+    """The personal role of an algorithm that is judged by more than the shared model."""
+    if OWN in algorithm.site_state:
+        return OwnModel()
+    if algorithm.adaptation_rate:
+        return FineTune(steps=1, lr=algorithm.adaptation_rate, adapt=Adapted.scored)
+    return Personal()
 
 
 NEUTRAL = Roles()

@@ -41,7 +41,10 @@ def metric_curves(table: pd.DataFrame, scored: Scores, x: str) -> Figure:
             shown, style = found[found[x] > 0] if x == "mb" else found, look[method]
             if x == "round":
                 axes.fill_between(shown[x], shown["low"], shown["high"], color=style.colour, alpha=0.13, linewidth=0)
-            axes.plot(shown[x], shown["mean"], color=style.colour, linestyle=style.dash, linewidth=1.6)
+            trained = shown[~shown["carried"]]
+            axes.plot(trained[x], trained["mean"], color=style.colour, linestyle=style.dash, linewidth=1.6)
+            if x == "round" and len(trained) < len(shown):
+                mark_stop(axes, shown, len(trained) - 1, style.colour)
         for row in rows:
             if row.reference:
                 axes.axhline(row.mean, color=look[row.method].colour, linestyle=look[row.method].dash, linewidth=1)
@@ -58,6 +61,13 @@ def metric_curves(table: pd.DataFrame, scored: Scores, x: str) -> Figure:
             axes.set_xlim(0, max([found[x].max() for found in curves.values() if len(found)], default=1))
         label_ends(figure, axes, [End(f"{row.method} {number(row.mean)}", row.mean, look[row.method]) for row in rows])
     return figure
+
+
+def mark_stop(axes: Axes, found: pd.DataFrame, at: int, colour: str) -> None:
+    """Draw a bar where early stopping ended the last run of a method, and a thin line for the value that stands."""
+    later = found.iloc[at:]
+    axes.plot(later["round"], later["mean"], color=colour, linewidth=0.5, alpha=0.6)
+    axes.plot(later["round"].iloc[0], later["mean"].iloc[0], "|", color=colour, markersize=11, markeredgewidth=1.6)
 
 
 def log_axis(axes: Axes, size: Unit) -> None:

@@ -9,7 +9,7 @@ from sim.stats.intervals import half_width
 
 
 def curve_bands(curve: pd.DataFrame, metric: Metric) -> dict[str, pd.DataFrame]:
-    """Columns round, mb, mean, low, high for every method; `curve` = finished federated runs of one scenario.
+    """Columns round, mb, carried, mean, low, high for every method; `curve` = finished federated runs of one scenario.
 
     All methods see the same patients with the same seed, so the effect of a seed on all of them (its mean at the last
     round) is removed from the band, not from the mean: Cousineau, Tutorials in Quantitative Methods for Psychology
@@ -21,12 +21,20 @@ def curve_bands(curve: pd.DataFrame, metric: Metric) -> dict[str, pd.DataFrame]:
     paired = curve.assign(own=curve["merit"] - level if methods > 1 else curve["merit"])
     factor = np.sqrt(methods / (methods - 1)) if methods > 1 else 1.0
     found = paired.groupby(["method", "round"], sort=False).agg(
-        mb=("mb", "mean"), merit=("merit", "mean"), sd=("own", "std"), seeds=("own", "count")
+        mb=("mb", "mean"),
+        merit=("merit", "mean"),
+        sd=("own", "std"),
+        seeds=("own", "count"),
+        carried=("carried", "all"),
     )
     half = half_width(factor * found["sd"].to_numpy(float), found["seeds"].to_numpy())
     merit = found["merit"].to_numpy(float)
     columns = {"mean": merit, "low": merit - half, "high": merit + half}
-    made = found[["mb"]].assign(**{name: metric.from_merit(values) for name, values in columns.items()}).reset_index()
+    made = (
+        found[["mb", "carried"]]
+        .assign(**{name: metric.from_merit(values) for name, values in columns.items()})
+        .reset_index()
+    )
     return {str(method): rows.sort_values("round") for method, rows in made.groupby("method", sort=False)}
 
 

@@ -20,7 +20,7 @@ class Scores:
     """Data frames behind the tables and figures; `merit` is the metric with its sign turned where less is better.
 
     site    CELL, seed, run, status, round, site, rows, events, value, merit: one row per (run, round, site)
-    curve   CELL, seed, run, status, round, merit, defined, mb: one row per (run, round); merit = mean over sites
+    curve   CELL, seed, run, status, round, merit, defined, mb, carried: one row per (run, round); merit = mean of sites
     final   rows of `site` at the last round of runs that finished
     end     rows of `curve` at the last round of every run, with target, reached, mb_to_target, mb_total, mb_visit
     overlap (scenario, site) -> how far test patients of seeds overlap, mean over runs, of site "" all; see `OVERLAPS`
@@ -73,7 +73,25 @@ def scores(records: StudyRecords) -> Scores:
     final = site.merge(end.loc[end["status"] == "done", [*CELL, "seed", "round"]], on=[*CELL, "seed", "round"])
     at_site = runs[["scenario", "run"]].merge(records.overlaps, on="run")
     overlap = at_site.groupby(["scenario", "site"])["overlap"].agg(lambda values: values.mean(skipna=False))
-    return Scores(site, curve, final, end, overlap, merits_resampled(records, end))
+    return Scores(site, carried(curve, records), final, end, overlap, merits_resampled(records, end))
+
+
+def carried(curve: pd.DataFrame, records: StudyRecords) -> pd.DataFrame:
+    """The curve where early stopping ended runs: their last value in all later rounds of the scenario, so marked.
+
+    Left out, they would leave the mean over seeds to the runs that went on. A run that stopped short of a target is
+    censored in that round: it never reaches it.
+    """
+    curve = curve.assign(carried=False)
+    federated, parts = curve[curve["reference"] == ""], [curve]
+    for (scenario, _, _), rows in federated[federated["run"].isin(list(records.stopped))].groupby(
+        ["scenario", "method", "seed"], sort=False
+    ):
+        every = federated.loc[federated["scenario"] == scenario, "round"]
+        later = np.unique(every[every > rows["round"].max()])
+        last = rows[rows["round"] == rows["round"].max()]
+        parts.append(last.loc[last.index.repeat(len(later))].assign(round=later, carried=True))
+    return pd.concat(parts, ignore_index=True) if len(parts) > 1 else curve
 
 
 def merits_resampled(records: StudyRecords, end: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:

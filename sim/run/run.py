@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -22,9 +22,11 @@ from sim.engine.references import Oracle, Pooled
 from sim.engine.rounds import rounds
 from sim.engine.scoring import mean_loss, of_valid
 from sim.engine.simulation import SCORED, Diverged, KeepPredictions, Round, Simulation
+from sim.engine.stopping import until_stale
 from sim.federation.federation import Federation, build
 from sim.federation.split import Leak
 from sim.federation.standardise import Scaling
+from sim.local.settings import Optimizer
 from sim.local.steady import refuse_unsteady
 from sim.methods.roles import named
 from sim.partition.base import digest as partition_digest
@@ -89,7 +91,8 @@ def run_id(experiment: Experiment) -> str:
 
 def simulation(experiment: Experiment, prepared: Prepared) -> Simulation:
     """The engine's view of an experiment. Refuses a learning rate that features without scaling do not bear."""
-    if experiment.split.scaling is Scaling.none and not isinstance(experiment.algorithm, Pooled | Oracle):
+    steps_by_lr = experiment.local.optimizer is Optimizer.sgd and not isinstance(experiment.algorithm, Pooled | Oracle)
+    if experiment.split.scaling is Scaling.none and steps_by_lr:
         refuse_unsteady(prepared.task, prepared.federation, experiment.local.lr)
     return Simulation(
         federation=prepared.federation,
@@ -115,7 +118,10 @@ def rehearse(experiment: Experiment, prepared: Prepared | None = None, watch: Wa
     plan, method = simulation(experiment, prepared), experiment.algorithm
     with crew(experiment.executor, plan.job) as opened:
         began = time.perf_counter()  # compiling and starting processes is over
-        going = method.rounds(plan, opened) if isinstance(method, OwnLoop) else rounds(plan, opened, plan.standing())
+        if isinstance(method, OwnLoop):
+            going = until_stale(method.rounds(plan, opened), experiment.evaluation.stop if method.exchanges else 0)
+        else:
+            going = rounds(plan, opened, plan.standing())
         try:
             for here in going:
                 judged += [(here.number, model, metrics) for model, metrics in here.metrics.items()]
@@ -144,6 +150,7 @@ def rehearse(experiment: Experiment, prepared: Prepared | None = None, watch: Wa
         "uploads": uploads(
             done, prepared.federation.sites, attackers(plan.roles.attack, prepared.federation, plan.seed).tolist()
         ),
+        "stopped": stopped(done, plan, kept) if status == "done" else None,
         "deploys": judged[-1][1] if judged else "",
         "estimates": estimates,
         "data": data,
@@ -190,6 +197,14 @@ def refuse_far(losses: Mapping[int, float]) -> None:
     if last > FAR * max(1.0, 0.0 if math.isnan(first) else first):
         start = "" if math.isnan(first) else f" after a start of {first:.3g}"
         raise Diverged(number, f"the validation loss ends at {last:.3g}{start}; lower local.lr or server.lr")
+
+
+def stopped(done: Sequence[Round], plan: Simulation, kept: Kept) -> Json | None:
+    """After which round patience was over, and the round of the lowest validation loss; None for a whole training."""
+    if not done or done[-1].number == plan.rounds:
+        return None
+    best = kept.best.round if kept.best else 0
+    return {"round": done[-1].number, "best": best, "patience": plan.evaluation.stop}
 
 
 def told(plan: Simulation) -> dict[str, str]:

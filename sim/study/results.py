@@ -47,6 +47,7 @@ class StudyRecords:
         default_factory=lambda: pd.DataFrame(columns=list(OVERLAPS))
     )  # none = fresh patients
     resamples: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # run id -> see `sim.study.resamples`
+    stopped: Mapping[str, int] = field(default_factory=dict)  # run id -> round in which early stopping ended it
     convex: bool = True  # whether the pooled model is the optimum of its task in every run
     absent: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame(columns=list(ABSENT))
@@ -106,6 +107,7 @@ def read_study(folder: Path) -> StudyRecords:
             "command": content["command"],
             **absent(every, listing, failed),
             **({"tuned": in_words(study.tune)} if study.tune else {}),
+            **halted(runs),
             "commit": first["commit"],
             "code": ", ".join(sorted({run.info["code"] for run in runs})),
             "versions": ", ".join(f"{name} {number}" for name, number in first["versions"].items()),
@@ -117,6 +119,7 @@ def read_study(folder: Path) -> StudyRecords:
         dials=study.dials,
         overlaps=pd.concat([overlaps(run) for run in runs], ignore_index=True),
         resamples={run: found for run, found in resampled.items() if found is not None},
+        stopped={run.id: run.info["stopped"]["round"] for run in runs if run.info.get("stopped")},
         convex=all(run.info["convex"] for run in runs),
         absent=without(every, listing),
         why=failed | {run.id: run.info["status"] for run in runs if run.info["status"] != "done"},
@@ -169,6 +172,20 @@ def absent(every: pd.DataFrame, listing: pd.DataFrame, failed: Mapping[str, str]
     waiting = int((~lost["run"].isin(list(failed))).sum())
     words += [f"{waiting} not there yet"] if waiting else []
     return {"missing": f"{len(listing)} of {len(every)} are there; {'; '.join(words)}"}
+
+
+def halted(runs: Sequence[Run]) -> dict[str, str]:
+    """How many runs early stopping ended; empty where none."""
+    stops = [run.info["stopped"] for run in runs if run.info.get("stopped")]
+    if not stops:
+        return {}
+    at, patience = [stop["round"] for stop in stops], sorted({stop["patience"] for stop in stops})
+    when = f"after round {min(at)}" if min(at) == max(at) else f"after rounds {min(at)} to {max(at)}"
+    waited = ", ".join(map(str, patience))
+    return {
+        "stopped": f"{len(stops)} of {len(runs)} runs {when}, with no lower validation loss in {waited} scorings; "
+        "their last values stand for all later rounds"
+    }
 
 
 def test_rows(run: Run, metric: str) -> Run:

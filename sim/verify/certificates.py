@@ -21,6 +21,7 @@ from sim.verify import (
     algorithms_labels,
     algorithms_memory,
     algorithms_mime,
+    algorithms_personal,
     algorithms_steps,
     attacks,
     attacks_collusion,
@@ -29,6 +30,8 @@ from sim.verify import (
     groups,
     loops,
     personal,
+    personal_heads,
+    personal_own,
     servers,
     systems,
     systems_order,
@@ -58,6 +61,7 @@ CHECKS: dict[str, Checks] = {
         **groups.CHECKS,
         **systems.LOOPS,
         **algorithms_memory.CHECKS,
+        **algorithms_personal.CHECKS,
         **loops.CHECKS,
         **exact.CHECKS,
     },
@@ -65,7 +69,7 @@ CHECKS: dict[str, Checks] = {
     "attack": {**attacks.CHECKS, **attacks_collusion.CHECKS},
     "aggregator": {**aggregators.CHECKS, **aggregators_robust.CHECKS, **aggregators_bounded.CHECKS},
     "server": servers.CHECKS,
-    "personal": personal.CHECKS,
+    "personal": {**personal.CHECKS, **personal_heads.CHECKS, **personal_own.CHECKS},
     "system": {**systems.CHECKS, **systems_order.CHECKS},
 }
 

@@ -17,6 +17,8 @@ from sim.verify.trial import Trial, gap, narrow
 
 Checks = Iterator[Check[Personal]]
 
+HEAD = np.array([False, False, False, True, True])  # [D] coordinates of the head of `halves`
+
 
 def of_none() -> Checks:
     """The shared model alone."""
@@ -119,10 +121,9 @@ def of_fedper() -> Checks:
     """FedPer, on a linear map whose last two features are the head's."""
     trial = spatial(20, 3, momentum=0.3)
     trial = replace(trial, module=halves)
-    private = np.array([False, False, False, True, True])
 
     def walks(entry: type[Personal]) -> float:
-        roles, (path, own) = Roles(personal=narrow(entry, FedPer)()), split(trial, private)
+        roles, (path, own) = Roles(personal=narrow(entry, FedPer)()), split(trial, HEAD)
         return max(gap(trial.path(roles), path), gap(trial.own(roles), own))
 
     yield Check("path and own models, the last layer private", walks)

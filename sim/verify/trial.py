@@ -16,8 +16,8 @@ from sim.engine.messages import Arrays
 from sim.engine.rounds import rounds, simulate
 from sim.engine.simulation import Evaluation, Round, Simulation
 from sim.local.settings import Training
-from sim.methods.contract import Weighting
-from sim.methods.roles import OWN, Roles
+from sim.methods.contract import OWN, Weighting
+from sim.methods.roles import Roles
 from sim.methods.systems.base import Losses, Profile, System
 from sim.methods.systems.base import Tick as EngineTick
 from sim.methods.systems.sync import Sync

@@ -22,7 +22,7 @@ from sim.methods.algorithms.grouped import Grouped
 from sim.methods.algorithms.scaffold import Scaffold
 from sim.methods.attacks import SignFlip
 from sim.methods.contract import Correction, Draw, Gradient, Heard, Local, Message, Phase, State
-from sim.methods.personal import Personal
+from sim.methods.personal import FineTune, Personal
 from sim.methods.servers import Momentum
 from sim.methods.systems.base import Losses, Profile, Tick
 from sim.methods.systems.buffered import Buffered
@@ -372,6 +372,24 @@ class KeepsQuietly(Personal):
 
     def second(self, at: Local) -> Phase:
         return Phase(at.steps, Correction())
+
+
+@wrong("both, or neither")
+class AdaptsNever(FineTune):
+    """Steps of adaptation for which there is no time."""
+
+    @property
+    def adapted(self) -> None:
+        return None
+
+
+@wrong("`on` and `shares` must be True")
+class AdaptsQuietly(FineTune):
+    """Adapted models that nobody keeps."""
+
+    @property
+    def on(self) -> bool:
+        return False
 
 
 @wrong("steps must be whole numbers")

@@ -13,7 +13,8 @@ from sim.methods.aggregators.base import Mean
 from sim.methods.aggregators.krum import Krum
 from sim.methods.aggregators.median import Median
 from sim.methods.algorithms import ALGORITHMS, FedAvg
-from sim.methods.personal import Ditto, FedPer
+from sim.methods.personal import Ditto, FedPer, FineTune, Personal
+from sim.methods.personal.base import Adapted
 from sim.methods.roles import Roles
 from sim.methods.systems.buffered import Buffered
 from sim.methods.systems.sync import Sync
@@ -21,16 +22,8 @@ from sim.methods.uplink.clip import Clip
 from sim.methods.uplink.topk import TopK
 from sim.run.run import prepare, rehearse, simulation
 from sim.tasks.layout import Layout
+from tests.refusals import refused
 from tests.toy import SMALL
-
-
-def refused(*words: str, says: list[str]) -> None:
-    """These settings are refused before a run begins, or as it begins, and the text holds all of these parts."""
-    with pytest.raises(Refused) as found:
-        rehearse(experiment([*SMALL, *words]))
-    for part in says:
-        assert part in str(found.value), f"{part!r} is not in: {found.value}"
-
 
 # --- axes that do not go together
 
@@ -61,6 +54,29 @@ def test_two_rules_of_aggregation_are_refused(aggregator: Median | Krum) -> None
     with pytest.raises(Refused, match=r"aggregates uploads by a rule of its own\. Set aggregator=mean"):
         Roles(Chooses(), aggregator=aggregator).check()
     Roles(Chooses(), aggregator=Mean()).check()
+
+
+@pytest.mark.parametrize("name", ["pfedme", "apfl"])
+def test_an_algorithm_with_own_models_brings_their_role_and_takes_no_other(name: str) -> None:
+    roles = experiment([*SMALL, f"algorithm={name}"]).roles
+    assert roles.personal.on
+    assert roles.told(5, 5, 4, 7)["personal"] == f"algorithm={name}: 5 parameters of its own at every site"
+    refused(f"algorithm={name}", "personal=ditto", says=[f"algorithm={name}", "personal=ditto", "algorithm=fedavg"])
+    refused(f"algorithm={name}", "local.momentum=0.5", says=["local.momentum=0.5", f"algorithm={name}"])
+
+
+def test_per_fedavg_is_judged_after_a_step_of_adaptation_unless_told_otherwise() -> None:
+    assert experiment([*SMALL, "algorithm=perfedavg"]).roles.personal == FineTune(1, 0.01, Adapted.scored)
+    asked = experiment([*SMALL, "algorithm=perfedavg", "personal=finetune", "personal.steps=3"]).roles.personal
+    assert asked == FineTune(3)
+    assert Roles() == Roles(FedAvg(), personal=Personal())
+    told = experiment([*SMALL, "personal=fedbabu", "net=mlp"]).roles.told(4, 6, 4, 7)["personal"]
+    assert told == "personal=fedbabu: 6 parameters of its own at every site"
+
+
+def test_a_mean_of_the_sites_own_models_takes_fedavg_and_uploads_in_time() -> None:
+    refused("personal=mrmtl", "algorithm=scaffold", says=["personal=mrmtl", "algorithm=scaffold", "personal=ditto"])
+    refused("personal=mrmtl", "system=buffered", says=["personal=mrmtl", "system=buffered", "Set system=sync"])
 
 
 # --- federations that are too small

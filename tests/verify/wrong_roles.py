@@ -12,7 +12,7 @@ from sim.engine.clusters import IFCA
 from sim.methods.aggregators import Krum, Mean, Median, MultiKrum
 from sim.methods.attacks import SignFlip
 from sim.methods.contract import Correction, Phase
-from sim.methods.personal import Ditto, FedPer
+from sim.methods.personal import MRMTL, Ditto, FedBABU, FedPer, FedRep, FineTune, LGFedAvg
 from sim.methods.systems.base import Tick
 from sim.methods.systems.buffered import Buffered
 from sim.methods.systems.sync import Sync
@@ -287,6 +287,108 @@ class KeepsBody(FedPer):
 
     def private(self, layout):
         return ~super().private(layout)
+
+
+@wrong("fedrep")
+class TrainsTogether(FedRep):
+    """Head and body move together in all steps, which is FedPer: several ports of FedRep."""
+
+    def phases(self, algorithm, at, private):
+        return (Phase(at.steps, algorithm.correction(at)),)
+
+
+@wrong("fedrep")
+class BodyFirst(FedRep):
+    """The body is trained before the head has seen it."""
+
+    def phases(self, algorithm, at, private):
+        return super().phases(algorithm, at, private)[::-1]
+
+
+@wrong("fedrep")
+class BodyMovesToo(FedRep):
+    """The body is not held while the head is trained."""
+
+    def phases(self, algorithm, at, private):
+        head, body = super().phases(algorithm, at, private)
+        return (head._replace(moves=None), body)
+
+
+@wrong("lgfedavg")
+class SharesBody(LGFedAvg):
+    """The body travels and the head stays: FedPer under LG-FedAvg's name."""
+
+    def private(self, layout):
+        return ~super().private(layout)
+
+
+@wrong("fedbabu")
+class HeadMoves(FedBABU):
+    """The head is trained in the rounds as well."""
+
+    def phases(self, algorithm, at, private):
+        return (Phase(at.steps, algorithm.correction(at)),)
+
+    def received(self, x, own, private):
+        return torch.where(private, own, x)
+
+
+@wrong("fedbabu")
+class TravelsWithHead(FedBABU):
+    """The head stands still and is sent all the same."""
+
+    def private(self, layout):
+        return torch.zeros(layout.size, dtype=torch.bool)
+
+
+@wrong("fedbabu")
+class NeverAdapts(FedBABU):
+    """Sites deploy what they trained in their last round."""
+
+    @property
+    def adapted(self):
+        return None
+
+
+@wrong("mrmtl")
+class BeginsAtMean(MRMTL):
+    """Local models are thrown away each round: FedProx."""
+
+    persists = False
+
+
+@wrong("mrmtl")
+class PullsToOwnStart(MRMTL):
+    """The pull is to where the site's own model begins the round."""
+
+    def phases(self, algorithm, at, private):
+        return (Phase(at.steps, Correction(pull=self.lam, anchor=at.start)),)
+
+
+@wrong("mrmtl")
+class NoPull(MRMTL):
+    """Local training, whose mean nobody feels."""
+
+    def phases(self, algorithm, at, private):
+        return (Phase(at.steps, Correction()),)
+
+
+@wrong("finetune")
+class DeploysLocal(FineTune):
+    """Sites deploy the model that they trained in their last round, not one adapted from the last mean."""
+
+    @property
+    def adapted(self):
+        return None
+
+
+@wrong("finetune")
+class AdaptsWholeRound(FineTune):
+    """One step too many."""
+
+    def adaptation(self, at, private):
+        phase = super().adaptation(at, private)
+        return phase._replace(steps=phase.steps + 1)
 
 
 # --- systems

@@ -2,6 +2,7 @@
 
 from sim.methods.algorithms.adaptiveprox import AdaptiveProx
 from sim.methods.algorithms.afl import AFL
+from sim.methods.algorithms.apfl import APFL
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.algorithms.fairfed import FairFed
 from sim.methods.algorithms.feddc import FedDC
@@ -19,6 +20,8 @@ from sim.methods.algorithms.mifa import MIFA
 from sim.methods.algorithms.mime import Mime
 from sim.methods.algorithms.mimelite import MimeLite
 from sim.methods.algorithms.moon import Moon
+from sim.methods.algorithms.perfedavg import PerFedAvg, PerFedAvgHF
+from sim.methods.algorithms.pfedme import PFedMe
 from sim.methods.algorithms.qfedavg import QFedAvg
 from sim.methods.algorithms.scaffnew import Scaffnew
 from sim.methods.algorithms.scaffold import Scaffold
@@ -50,4 +53,8 @@ ALGORITHMS: dict[str, type[Algorithm]] = {
     "adaptiveprox": AdaptiveProx,
     "moon": Moon,
     "mifa": MIFA,
+    "pfedme": PFedMe,
+    "apfl": APFL,
+    "perfedavg": PerFedAvg,
+    "perfedavghf": PerFedAvgHF,
 }

@@ -59,12 +59,21 @@ class Algorithm(Role, Method):
         """What each site sends before its local steps (all of `prelude`); the mean of it comes back in `at.server`."""
         return {}
 
+    @property
+    def adaptation_rate(self) -> float:
+        """Learning rate of the one step by which sites adapt the shared model before it is judged; 0 = as it is."""
+        return 0.0
+
+    def begin(self, at: Local) -> Tensor:
+        """What local steps begin with and move: the model, [C, P], or more beside it, [C, P + ...]."""
+        return at.start
+
     def correction(self, at: Local) -> Correction:
         """What is added to every gradient of the round."""
         return Correction()
 
     def direction(self, grad: Gradient, w: Tensor, at: Local, c: Correction) -> Tensor:
-        """Direction of one local step; [C, P]. Methods whose step is not affine in w override this."""
+        """Direction of one local step, in the shape of `begin`. Methods whose step is not affine in w override this."""
         return c.added(grad(w), w)
 
     def objective(self, task: Task, v: Tensor, batch: Batch, at: Local) -> Tensor:
@@ -72,7 +81,7 @@ class Algorithm(Role, Method):
         return task.loss(v, batch)
 
     def upload(self, w: Tensor, at: Local) -> tuple[Message, State]:
-        """What each site sends (all of `sends`) and keeps (all of `site_state`) after its local steps; w [C, P]."""
+        """What each site sends (all of `sends`) and keeps (all of `site_state`) after its local steps; w as `begin`."""
         return {"delta": w - at.x}, {}
 
     def weights(self, base: Tensor, state: State) -> Tensor:

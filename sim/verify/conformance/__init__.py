@@ -16,7 +16,7 @@ from sim.engine.loops import OwnLoop
 from sim.methods.aggregators.base import Aggregator
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.attacks import Attack
-from sim.methods.personal import Personal
+from sim.methods.personal.base import Personal
 from sim.methods.servers import Server
 from sim.methods.systems.base import System
 from sim.methods.uplink.base import Transform

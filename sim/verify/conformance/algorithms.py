@@ -29,7 +29,12 @@ def of_algorithm(entry: type[Algorithm], dtype: torch.dtype) -> None:
     parts = {"site_state": entry.site_state, "server_state": entry.server_state}
     parts |= {"sends": entry.sends, "prelude": entry.prelude}
     declares(entry, parts, entry.broadcast)
-    name, made, at, w = entry.__name__, entry(), local(entry, dtype), normal(2, C, P, dtype=dtype)
+    name, made, at = entry.__name__, entry(), local(entry, dtype)
+    begun = asked(f"{name}.begin", made.begin, at)
+    if begun.dim() != 2 or begun.shape[1] < P:
+        raise Broken(f"{name}.begin has shape {list(begun.shape)}: the model comes first, [C, P].")
+    shaped(f"{name}.begin", begun, (C, begun.shape[1]), dtype)
+    w = normal(2, *begun.shape, dtype=dtype)
     given = corrected(f"{name}.correction", asked(f"{name}.correction", made.correction, at), C, dtype)
     correction = given.anchored(at.x)
 
@@ -37,13 +42,15 @@ def of_algorithm(entry: type[Algorithm], dtype: torch.dtype) -> None:
         def grad(v: Tensor, batch: int = 0) -> Tensor:
             if not 0 <= batch < entry.batches:
                 raise ValueError(f"batch {batch} of {entry.batches}: set `batches`")
+            if v.shape[1] != P:
+                raise ValueError(f"a gradient is asked for at {v.shape[1]} numbers of a model of {P}")
             return 2 * v - batch
 
         some = w[low:high], at.only(low, high), correction.only(low, high)
         return asked(f"{name}.direction", lambda v, *rest: made.direction(grad, v, *rest), *some)
 
     d = step_of(0, C)
-    shaped(f"{name}.direction", d, (C, P), dtype)
+    shaped(f"{name}.direction", d, tuple(begun.shape), dtype)
     for c in range(C):
         near(f"{name}.direction of a site depends on the others", step_of(c, c + 1), d[c : c + 1], dtype)
     if entry.objective is not Algorithm.objective:
@@ -52,7 +59,7 @@ def of_algorithm(entry: type[Algorithm], dtype: torch.dtype) -> None:
         y.setdefault("label", (normal(6, C, 4, dtype=dtype) > 0).to(dtype))
         y["group"] = (torch.arange(4 * C).view(C, 4) % 3 - 1).to(dtype)  # what a grouped algorithm sees beside them
         batch = Batch(given_rows.x.to(dtype), y, given_rows.valid)
-        g = asked(f"{name}.objective", Gradients(task, made), w, batch, at)
+        g = asked(f"{name}.objective", Gradients(task, made), w[:, :P], batch, at)
         shaped(f"gradient of {name}.objective", g, (C, P), dtype)
     early = asked(f"{name}.before", made.before, at)
     named(f"message of {name}.before", early, entry.prelude, lengths(C), dtype)

@@ -4,7 +4,7 @@ import torch
 
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import Phase, example
-from sim.methods.personal import Personal
+from sim.methods.personal.base import Personal
 from sim.tasks.layout import Layout
 from sim.verify.conformance.algorithms import corrected
 from sim.verify.conformance.answers import Broken, asked, shaped
@@ -19,8 +19,20 @@ def of_personal(entry: type[Personal], dtype: torch.dtype) -> None:
     shaped(f"{name}.private", private, (P,), torch.bool)
     work = asked(f"{name}.phases", lambda at: list(made.phases(Algorithm(), at, private)), at)
     second = asked(f"{name}.second", made.second, at)
-    for phase in [*work, *([] if second is None else [second])]:
-        phased(f"{name}.phases" if phase is not second else f"{name}.second", phase, dtype)
+    after = asked(f"{name}.adaptation", lambda at: made.adaptation(at, private), at)
+    for phase in work:
+        phased(f"{name}.phases", phase, dtype)
+    for hook, found in ((f"{name}.second", second), (f"{name}.adaptation", after)):
+        if found is not None:
+            phased(hook, found, dtype)
+    if (made.adapted is None) != (after is None):
+        raise Broken(f"{name}.adapted says when sites take the steps of `adaptation`: both, or neither.")
+    if after is not None and not (made.on and made.shares):
+        raise Broken(
+            f"{name}.adaptation begins at a shared model and ends at an own one: `on` and `shares` must be True."
+        )
+    received = asked(f"{name}.received", made.received, at.x, normal(8, C, P, dtype=dtype), private)
+    shaped(f"{name}.received", received, (C, P), dtype)
     if second is not None and not made.on:
         raise Broken(f"{name}.second trains a model that is not kept: `on` must be True.")
     if bool(private.any()) and not made.on:

@@ -1,0 +1,67 @@
+"""Per-FedAvg: the shared model is a start from which one step at a site goes a long way."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from sim.checks import within
+from sim.methods.algorithms.base import Algorithm
+from sim.methods.contract import Correction, Gradient, Local
+
+
+@dataclass
+class PerFedAvg(Algorithm):
+    """Sites descend on their loss after one step of adaptation, its second derivatives left out (first order, FO).
+
+    Source: Fallah, Mokhtari, Ozdaglar, Personalized Federated Learning with Theoretical Guarantees: A Model-Agnostic
+    Meta-Learning Approach, NeurIPS 2020, Algorithm 1.
+    Rule: `w <- w - lr grad F_i(w - alpha grad F_i(w; B); B')`, B and B' two batches; the server averages.
+    Values: alpha 0.01, lr 0.001 in the paper [M].
+    Pitfalls: say FO or HF (perfedavghf). It is judged after one step of adaptation at rate alpha on training rows, as
+    `personal` in the records: `shared` is the start and meant for no patient. The code of Dinh et al. 2020 adapts on
+    test batches. A step takes two batches and two gradients.
+    """
+
+    batches = 2
+
+    alpha: float = 0.01  # > 0, rate of the adaptation
+
+    def __post_init__(self) -> None:
+        within("algorithm.alpha", self.alpha, 0, open_low=True)
+
+    @property
+    def adaptation_rate(self) -> float:
+        """alpha."""
+        return self.alpha
+
+    def direction(self, grad: Gradient, w: Tensor, at: Local, c: Correction) -> Tensor:
+        """Gradient on the second batch after a step on the first."""
+        return c.added(grad(w - self.alpha * grad(w), batch=1), w)
+
+
+@dataclass
+class PerFedAvgHF(PerFedAvg):
+    """Per-FedAvg with the product of Hessian and gradient by a difference of gradients (Hessian-free, HF).
+
+    Source: Fallah, Mokhtari, Ozdaglar, Personalized Federated Learning with Theoretical Guarantees: A Model-Agnostic
+    Meta-Learning Approach, NeurIPS 2020, section 5.
+    Rule: `w <- w - lr (g - alpha (grad F_i(w + delta g; B'') - grad F_i(w - delta g; B'')) / (2 delta))` with
+    `g = grad F_i(w - alpha grad F_i(w; B); B')`; the server averages.
+    Values: as perfedavg; delta 0.001 [M], so small that the difference is a derivative, so large that it is no noise.
+    Pitfalls: as perfedavg. A step takes three batches and four gradients. In single precision a delta near 1e-6 is
+    rounding alone.
+    """
+
+    batches = 3
+
+    delta: float = 1e-3  # > 0, half the distance of the two gradients, in units of g
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        within("algorithm.delta", self.delta, 0, open_low=True)
+
+    def direction(self, grad: Gradient, w: Tensor, at: Local, c: Correction) -> Tensor:
+        """The gradient of the adapted loss, first and second derivatives."""
+        g = grad(w - self.alpha * grad(w), batch=1)
+        turn = grad(w + self.delta * g, batch=2) - grad(w - self.delta * g, batch=2)
+        return c.added(g - self.alpha * turn / (2 * self.delta), w)

@@ -1,0 +1,31 @@
+"""Personalisation by the name it has in a config: what of a model stays at a site, what a site trains for itself."""
+
+from sim.methods.personal.base import OwnModel, Personal, Private
+from sim.methods.personal.finetune import FineTune
+from sim.methods.personal.heads import FedBABU, FedPer, FedRep, LGFedAvg
+from sim.methods.personal.own_models import MRMTL, Ditto
+
+__all__ = [
+    "MRMTL",
+    "PERSONAL",
+    "Ditto",
+    "FedBABU",
+    "FedPer",
+    "FedRep",
+    "FineTune",
+    "LGFedAvg",
+    "OwnModel",
+    "Personal",
+    "Private",
+]
+
+PERSONAL: dict[str, type[Personal]] = {
+    "none": Personal,
+    "fedper": FedPer,
+    "fedrep": FedRep,
+    "lgfedavg": LGFedAvg,
+    "fedbabu": FedBABU,
+    "ditto": Ditto,
+    "mrmtl": MRMTL,
+    "finetune": FineTune,
+}

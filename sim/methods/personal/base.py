@@ -1,0 +1,118 @@
+"""What a personal role may say: which parameters stay at a site, its local work, and the model that it deploys."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from sim.methods.algorithms.base import Algorithm
+from sim.methods.contract import Local, Phase, Role
+from sim.tasks.layout import Layout
+
+
+class Adapted(Enum):
+    """When sites adapt the shared model to their own rows."""
+
+    last = "last"  # after the last round
+    scored = "scored"  # whenever models are scored, each time from the shared model
+
+
+@dataclass
+class Personal(Role):
+    """Every site deploys the shared model: no personalisation.
+
+    Source: McMahan et al., Communication-Efficient Learning of Deep Networks from Decentralized Data, AISTATS 2017.
+    Rule: `v_i = x` for every site i.
+    Values: none.
+    Pitfalls: a personal method is compared with this one and with algorithm=local, at equal tuning.
+    """
+
+    axis = "personal"
+
+    persists: ClassVar[bool] = False  # whether local steps begin at the site's own model, not at the one it downloads
+    plain: ClassVar[bool] = False  # whether it is defined beside FedAvg's local steps and mean alone
+    whole_state: ClassVar[bool] = True  # whether one optimiser's state, kept between rounds, serves all its local steps
+
+    @property
+    def on(self) -> bool:
+        """Whether a site keeps parameters of its own between rounds."""
+        return False
+
+    @property
+    def shares(self) -> bool:
+        """Whether the server's model is one that could be deployed, and so is scored."""
+        return True
+
+    @property
+    def adapted(self) -> Adapted | None:
+        """When sites take the steps of `adaptation`, if ever; until then they deploy the shared model."""
+        return None
+
+    @property
+    def rate(self) -> float:
+        """Learning rate of the adaptation; 0 = that of the round."""
+        return 0.0
+
+    def private(self, layout: Layout) -> Tensor:
+        """Parameters that never leave the site; bool [P]. Refuses settings that do not fit the network."""
+        return torch.zeros(layout.size, dtype=torch.bool)
+
+    def received(self, x: Tensor, own: Tensor, private: Tensor) -> Tensor:
+        """Models that sites begin a round with; downloaded x, kept at the sites own -> [C, P]."""
+        return torch.where(private, own, x)
+
+    def phases(self, algorithm: Algorithm, at: Local, private: Tensor) -> Sequence[Phase]:
+        """The local work of a round."""
+        return (Phase(at.steps, algorithm.correction(at)),)
+
+    def second(self, at: Local) -> Phase | None:
+        """Training of the site's own model beside the shared one, from `at.start`; steps as FedAvg's."""
+        return None
+
+    def adaptation(self, at: Local, private: Tensor) -> Phase | None:
+        """Steps from the received model to the site's own, see `adapted`; nothing is sent."""
+        return None
+
+    def deployed(self, x: Tensor, own: Tensor, private: Tensor) -> Tensor:
+        """Models that the sites use; server's x [P], kept at the sites own [C, P] -> [C, P]."""
+        return torch.where(private, own, x)
+
+
+@dataclass
+class Private(Personal):
+    """Parameters whose names match a pattern stay at the site; the rest is shared."""
+
+    pattern: str = ".*"  # regular expression for the full name of a parameter of the network
+
+    @property
+    def on(self) -> bool:
+        """Yes."""
+        return True
+
+    @property
+    def shares(self) -> bool:
+        """No: the server's private parameters were never trained."""
+        return False
+
+    def private(self, layout: Layout) -> Tensor:
+        """Marks of the matching parameters."""
+        names = torch.tensor([bool(re.fullmatch(self.pattern, name)) for name in layout.names])
+        return names.repeat_interleave(torch.tensor(layout.sizes))
+
+
+@dataclass
+class OwnModel(Personal):
+    """Every site deploys a model of its own beside the shared one."""
+
+    @property
+    def on(self) -> bool:
+        """Yes."""
+        return True
+
+    def deployed(self, x: Tensor, own: Tensor, private: Tensor) -> Tensor:
+        """The sites' own models."""
+        return own
