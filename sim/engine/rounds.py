@@ -12,7 +12,7 @@ from sim.engine.executors import Crew, Executor, crew
 from sim.engine.messages import Broadcast, cut
 from sim.engine.scoring import scored
 from sim.engine.simulation import Diverged, Round, Simulation, Standing
-from sim.engine.uplink import Draws, decoded
+from sim.engine.uplink import Draws, decoded, lowered
 from sim.methods.roles import OWN
 from sim.methods.systems.base import Tick
 from sim.profiling import stage
@@ -64,14 +64,16 @@ def advance(plan: Simulation, crew: Crew, here: Standing, tick: Tick) -> tuple[S
         stale=float(tick.stale.mean()) if len(tick.stale) else 0.0,
     )
     stood = replace(here, number=number, seconds=tick.seconds)
-    if len(tick.arrive) < roles.aggregator.least:  # too few for the rule, or nobody: the update is abandoned
+    if len(tick.arrive) < roles.least(len(tick.asked)):  # too few for the rule, or nobody: the update is abandoned
         return stood, traffic
     heard = collect(plan, crew, here, tick, weights, orders, uploads)
-    heard, uplink = decoded(roles, plan.private, heard, here.state, Draws(plan.seed, number, SERVER))
+    draws = Draws(plan.seed, number, SERVER)
+    heard, uplink = decoded(roles, plan.private, heard, here.state, draws)
     step, state = roles.algorithm.server(heard, here.state)
     step, optimiser = roles.server.update(step, here.optimiser)
+    step, sent_down = lowered(roles, plan.private, step, here.state, draws)
     norm = float(step.double().norm())
     if not np.isfinite(norm):
         raise Diverged(number)
-    x = here.x + step
-    return replace(stood, x=x, state=state | uplink, optimiser=optimiser), replace(traffic, model=x, step_norm=norm)
+    x, state = here.x + step, state | uplink | sent_down
+    return replace(stood, x=x, state=state, optimiser=optimiser), replace(traffic, model=x, step_norm=norm)

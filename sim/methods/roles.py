@@ -1,5 +1,6 @@
 """The axes of one federated method, taken together: what they keep, what travels, and what does not go together."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 
@@ -7,12 +8,13 @@ from sim.checks import Refused
 from sim.methods.aggregators.base import Aggregator, Mean
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.attacks import Attack
-from sim.methods.contract import Role, Weighting, width
+from sim.methods.contract import Role, State, Weighting, width
 from sim.methods.personal import Personal
 from sim.methods.servers import Server
 from sim.methods.systems.base import System
 from sim.methods.systems.sync import Sync
 from sim.methods.uplink.base import Transform, Wire
+from sim.methods.uplink.order import refuse_order
 
 OWN, UP = "own", "up."  # names under which a site's own parameters and a waiting upload are kept
 
@@ -44,12 +46,33 @@ class Roles:
         """Transforms of a vector in order, each with the prefix of what it keeps and sends for it."""
         return ((f"uplink.{at}.{vector}.", transform) for at, transform in enumerate(self.uplink))
 
+    def reach(self, vector: str, size: int, state: State) -> float:
+        """Largest norm of one upload of a vector of so many entries after the uplink; inf where nothing bounds it."""
+        reach = math.inf
+        for prefix, one in self.encoders(vector):
+            reach = one.reach(reach, size, below(state, prefix))
+        return reach
+
+    def least(self, asked: int) -> int:
+        """Uploads without which an update is abandoned, of so many sites that were asked."""
+        return max([self.aggregator.least, *(one.least(asked) for one in self.uplink)])
+
     def sends(self) -> dict[str, str]:
         """All parts of the message by shape: the algorithm's, and the scalars of the uplink."""
         scalars = {
             prefix + name: "" for vector in self.vectors for prefix, one in self.encoders(vector) for name in one.sends
         }
         return {**self.algorithm.sends, **scalars}
+
+    @property
+    def scalar_bits(self) -> dict[str, int]:
+        """Bits of the scalars that are no whole number of the message's precision, by name."""
+        return {
+            prefix + name: bits
+            for vector in self.vectors
+            for prefix, one in self.encoders(vector)
+            for name, bits in one.bits.items()
+        }
 
     def site_state(self, size: int, shared: int) -> dict[str, int]:
         """Numbers that each site keeps, by name; P parameters of which `shared` travel."""
@@ -91,13 +114,16 @@ class Roles:
     def bytes_down(self, shared: int, itemsize: int) -> int:
         """Bytes that one site downloads in a round."""
         shapes = [self.algorithm.server_state.get(name, "") for name in self.broadcast]
-        return itemsize * (shared + sum(width(shape, shared) for shape in shapes))
+        model = Wire(shared, 8 * itemsize)
+        for one in self.uplink:
+            model = one.wire(model) if one.lowers else model
+        return model.bytes + itemsize * sum(width(shape, shared) for shape in shapes)
 
     def bytes_up(self, shared: int, itemsize: int) -> int:
         """Bytes of one site's message, from the description of the wire."""
         total = 0
         for name, shape in self.sends().items():
-            size = Wire(width(shape, shared), 8 * itemsize)
+            size = Wire(width(shape, shared), self.scalar_bits.get(name, 8 * itemsize))
             for _, one in self.encoders(name) if shape == "P" else ():
                 size = one.wire(size)
             total += size.bytes
@@ -123,6 +149,7 @@ class Roles:
 
     def check(self) -> None:
         """Refuse axes that do not go together."""
+        refuse_order(self.uplink)
         if self.system.holds and self.algorithm.in_time:
             raise Refused(
                 f"{named(self.algorithm)} needs every upload in the round it was asked for, and {named(self.system)} "
@@ -135,6 +162,11 @@ class Roles:
         """Refuse a federation with too few sites for the system or the aggregator."""
         self.system.fits(members)
         expected = self.system.uploads(members)
+        if any(one.lowers for one in self.uplink) and (self.system.holds or expected < members):
+            raise Refused(
+                f"uplink.stc.downlink: {expected} of {members} sites are asked at a time, and a site that misses a "
+                "round would need the steps that it missed. Set system=sync and system.sites=0, or leave downlink out."
+            )
         if expected < self.aggregator.least:
             raise Refused(
                 f"{named(self.aggregator)} needs at least {self.aggregator.least} uploads in an update and gets "
@@ -144,6 +176,11 @@ class Roles:
 
 
 NEUTRAL = Roles()
+
+
+def below(state: State, prefix: str) -> State:
+    """The part of a state whose names begin with a prefix, without it."""
+    return {name.removeprefix(prefix): part for name, part in state.items() if name.startswith(prefix)}
 
 
 def named(role: Role) -> str:

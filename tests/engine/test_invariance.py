@@ -29,7 +29,7 @@ CASES = {
     "stacked": ["local.tier=stacked", "algorithm=scaffold"],
     "clipped": ["local.clip=0.1", "net=mlp", "net.hidden=[8]"],
     "median of seven, one flips": ["aggregator=median", "attack=signflip"],
-    "top entries, clipped": ["uplink=[topk,clip]", "uplink.topk.ratio=0.3", "uplink.clip.quantile=0.5"],
+    "top entries, clipped": ["uplink=[topk,adaptiveclip]", "uplink.topk.ratio=0.3"],
     "ditto": ["personal=ditto"],
     "fedper": ["personal=fedper", "net=mlp", "net.hidden=[8]"],
     "buffered": ["system=buffered", "system.spread=1", "system.dropout=0.2", "rounds=8"],

@@ -70,13 +70,14 @@ def test_bytes_of_an_upload_are_those_of_a_packed_message(case: str) -> None:
 
 
 def test_bytes_are_what_a_reader_counts_by_hand() -> None:
-    """P parameters in float32; SCAFFOLD twice; adaptive clipping one number each way, its bound and who was within."""
+    """P parameters in float32; SCAFFOLD twice; adaptive clipping its bound down and one bit up."""
     size = 4 * rehearse(experiment([*SMALL, "rounds=1"])).info["parameters"]
     for words, down, up in (
         ([], size, size),
         (["algorithm=scaffold"], 2 * size, 2 * size),
         (["algorithm=fednova"], size, size + 4),
-        (["uplink=[clip]"], size + 4, size + 4),
+        (["uplink=[clip]"], size, size),
+        (["uplink=[adaptiveclip]"], size + 4, size + 1),
         (["personal=ditto"], size, size),
         (["algorithm=ifca", "algorithm.clusters=3"], 3 * size, size + 4),  # the number of its cluster
     ):

@@ -187,9 +187,9 @@ def test_every_link_of_the_chain_has_its_own_settings() -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["uplink=[topkk]"], ["uplink=topkk", "allowed clip, topk", "Did you mean uplink=topk?"]),
-        (["uplink=[clip,median]"], ["uplink=median", "allowed clip, topk"]),
-        (["uplink=topkk"], ["uplink=topkk", "allowed clip, topk"]),
+        (["uplink=[topkk]"], ["uplink=topkk", "allowed adaptiveclip, clip", "Did you mean uplink=topk?"]),
+        (["uplink=[clip,median]"], ["uplink=median", "allowed adaptiveclip, clip"]),
+        (["uplink=topkk"], ["uplink=topkk", "allowed adaptiveclip, clip"]),
         (["uplink=[topk]", "uplink.topk.ratio=0"], ["uplink.topk.ratio=0", "(0, 1]"]),
         (["uplink=[topk]", "uplink.topk.ratios=1"], ["uplink.topk.ratios"]),
         (["uplink.topk.ratio=0.5"], ["uplink.topk"]),
