@@ -165,6 +165,12 @@ class Experiment:
                 f"algorithm={name} has a loop of its own, in which {', '.join(lost)} would do nothing. Leave "
                 f"{'it' if len(lost) == 1 else 'them'} out, or take another algorithm."
             )
+        for link, one in self.uplink.items():
+            if one.noises or one.hides:
+                raise Refused(
+                    f"uplink={link}: sites of algorithm={settings(method)['is']} tell more than a sum, without noise. "
+                    "Take another algorithm, such as fedavg."
+                )
 
 
 def refuse_endless(rounds: int, local: Training, each: float, where: str = "a site") -> None:

@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 
+import torch
+
 from sim.checks import Refused
 from sim.methods.aggregators.base import Aggregator, Mean
 from sim.methods.algorithms.base import Algorithm
@@ -14,7 +16,8 @@ from sim.methods.servers import Server
 from sim.methods.systems.base import System
 from sim.methods.systems.sync import Sync
 from sim.methods.uplink.base import Transform, Wire
-from sim.methods.uplink.order import refuse_order
+from sim.methods.uplink.order import refuse_order, refuse_single_uploads, refuse_unbounded
+from sim.methods.uplink.secagg import SecAgg
 
 OWN, UP = "own", "up."  # names under which a site's own parameters and a waiting upload are kept
 
@@ -53,6 +56,12 @@ class Roles:
             reach = one.reach(reach, size, below(state, prefix))
         return reach
 
+    @property
+    def bounded(self) -> bool:
+        """Whether a bound is known on the norm of every vector of an upload."""
+        start = {name: torch.zeros(shape) for name, shape in self.server_state(1, 1, 1).items()}
+        return all(math.isfinite(self.reach(vector, 1, start)) for vector in self.vectors)
+
     def least(self, asked: int) -> int:
         """Uploads without which an update is abandoned, of so many sites that were asked."""
         return max([self.aggregator.least, *(one.least(asked) for one in self.uplink)])
@@ -71,7 +80,7 @@ class Roles:
             prefix + name: bits
             for vector in self.vectors
             for prefix, one in self.encoders(vector)
-            for name, bits in one.bits.items()
+            for name, bits in one.scalar_bits.items()
         }
 
     def site_state(self, size: int, shared: int) -> dict[str, int]:
@@ -111,17 +120,18 @@ class Roles:
         below = [prefix + name for v in self.vectors for prefix, one in self.encoders(v) for name in one.broadcast]
         return [*self.algorithm.broadcast, *below]
 
-    def bytes_down(self, shared: int, itemsize: int) -> int:
-        """Bytes that one site downloads in a round."""
+    def bytes_down(self, shared: int, itemsize: int, asked: int = 0) -> int:
+        """Bytes that one site downloads in a round in which so many are asked."""
         shapes = [self.algorithm.server_state.get(name, "") for name in self.broadcast]
         model = Wire(shared, 8 * itemsize)
         for one in self.uplink:
             model = one.wire(model) if one.lowers else model
-        return model.bytes + itemsize * sum(width(shape, shared) for shape in shapes)
+        keys = sum(one.protocol(asked)[0] for one in self.uplink)
+        return model.bytes + itemsize * sum(width(shape, shared) for shape in shapes) + keys
 
-    def bytes_up(self, shared: int, itemsize: int) -> int:
-        """Bytes of one site's message, from the description of the wire."""
-        total = 0
+    def bytes_up(self, shared: int, itemsize: int, asked: int = 0) -> int:
+        """Bytes of one site's message, from the description of the wire, in a round in which so many are asked."""
+        total = sum(one.protocol(asked)[1] for one in self.uplink)
         for name, shape in self.sends().items():
             size = Wire(width(shape, shared), self.scalar_bits.get(name, 8 * itemsize))
             for _, one in self.encoders(name) if shape == "P" else ():
@@ -134,7 +144,8 @@ class Roles:
 
         `shared` of the network's parameters travel, in numbers of so many bytes; so many sites train.
         """
-        dense, sent = Roles(self.algorithm).bytes_up(shared, itemsize), self.bytes_up(shared, itemsize)
+        asked = self.system.uploads(members)
+        dense, sent = Roles(self.algorithm).bytes_up(shared, itemsize), self.bytes_up(shared, itemsize, asked)
         sent_as = ", ".join(named(one) for one in self.uplink)
         said = {"uplink": f"{sent_as}: {sent} of {dense} bytes per upload"} if self.uplink else {}
         if self.aggregator.whole:
@@ -150,6 +161,12 @@ class Roles:
     def check(self) -> None:
         """Refuse axes that do not go together."""
         refuse_order(self.uplink)
+        for one in self.uplink:
+            if one.noises:
+                args = (self.algorithm, self.aggregator, self.system, self.weighting)
+                refuse_unbounded(one, self.uplink, self.bounded, *args)
+            if one.hides:
+                refuse_single_uploads(one, self.algorithm, self.aggregator, self.attack, self.system)
         if self.system.holds and self.algorithm.in_time:
             raise Refused(
                 f"{named(self.algorithm)} needs every upload in the round it was asked for, and {named(self.system)} "
@@ -158,10 +175,16 @@ class Roles:
         if self.algorithm.whole_uploads and self.aggregator.whole:
             raise Refused(f"{named(self.algorithm)} aggregates uploads by a rule of its own. Set aggregator=mean.")
 
-    def fits(self, members: int) -> None:
-        """Refuse a federation with too few sites for the system or the aggregator."""
+    def fits(self, members: int, weight: float = 0.0) -> None:
+        """Refuse a federation with too few sites for the system or the aggregator, or too heavy for a secure sum."""
         self.system.fits(members)
         expected = self.system.uploads(members)
+        for one in self.uplink:
+            if isinstance(one, SecAgg) and not one.holds(weight):
+                raise Refused(
+                    f"uplink.secagg.field={one.field}: sums of {one.bits} bits and a total weight of {weight:g} do not "
+                    "fit. Raise it (allowed up to 53), lower uplink.secagg.bits, or set weighting=sites."
+                )
         if any(one.lowers for one in self.uplink) and (self.system.holds or expected < members):
             raise Refused(
                 f"uplink.stc.downlink: {expected} of {members} sites are asked at a time, and a site that misses a "

@@ -11,7 +11,7 @@ from sim.methods.personal import PERSONAL
 from sim.methods.servers import SERVERS
 from sim.methods.systems import SYSTEMS
 from sim.methods.uplink import UPLINK
-from sim.verify import aggregators, algorithms, personal, servers, systems, uplink, uplink_coded
+from sim.verify import aggregators, algorithms, personal, servers, systems, uplink, uplink_coded, uplink_private
 from sim.verify.check import Certificate, Check, certify
 
 Checks = Mapping[str, Callable[[], Iterator[Check[Any]]]]
@@ -27,7 +27,7 @@ TABLES: dict[str, Mapping[str, type]] = {
 }
 CHECKS: dict[str, Checks] = {
     "algorithm": {**algorithms.CHECKS, **systems.LOOPS},
-    "uplink": {**uplink.CHECKS, **uplink_coded.CHECKS},
+    "uplink": {**uplink.CHECKS, **uplink_coded.CHECKS, **uplink_private.CHECKS},
     "attack": aggregators.ATTACKS,
     "aggregator": aggregators.CHECKS,
     "server": servers.CHECKS,

@@ -24,7 +24,7 @@ from sim.methods.roles import Roles
 from sim.methods.servers import Adagrad, Adam, Momentum, Server, Yogi
 from sim.verify.certificates import TABLES
 from sim.verify.properties import scalar
-from tests.verify import wrong_roles, wrong_uplink
+from tests.verify import wrong_private, wrong_roles, wrong_uplink
 from tests.verify.wrong import RIGHT, WRONG, checks, path, wrong
 
 
@@ -609,7 +609,8 @@ def test_a_wrong_implementation_fails_for_its_error_and_not_for_a_slip_of_ours(e
 
 
 def test_every_entry_has_wrong_implementations():
-    assert {wrong_roles.__name__, wrong_uplink.__name__} <= {mutant.__module__ for _, mutant in WRONG}
+    files = {wrong_private.__name__, wrong_roles.__name__, wrong_uplink.__name__}
+    assert files <= {mutant.__module__ for _, mutant in WRONG}
     assert {method for method, _ in WRONG} == {name for table in TABLES.values() for name in table} - {"none"}
 
 

@@ -138,7 +138,7 @@ class BitAfterClip(AdaptiveClip):
 class SendsNorm(AdaptiveClip):
     """A whole number travels where a bit would do."""
 
-    bits = {}
+    scalar_bits = {}
 
 
 @wrong("adaptiveclip")

@@ -3,6 +3,8 @@
 from sim.methods.uplink.base import Transform
 from sim.methods.uplink.clip import AdaptiveClip, Clip
 from sim.methods.uplink.coded import QSGD, STC, Sign
+from sim.methods.uplink.noise import Gaussian, TreeNoise
+from sim.methods.uplink.secagg import SecAgg
 from sim.methods.uplink.topk import RandomK, TopK
 
 UPLINK: dict[str, type[Transform]] = {
@@ -13,4 +15,7 @@ UPLINK: dict[str, type[Transform]] = {
     "qsgd": QSGD,
     "sign": Sign,
     "stc": STC,
+    "secagg": SecAgg,
+    "gaussian": Gaussian,
+    "treenoise": TreeNoise,
 }

@@ -53,7 +53,7 @@ class Transform(Role):
     axis = "uplink"
 
     sends: ClassVar[tuple[str, ...]] = ()  # scalars beside the vector
-    bits: ClassVar[Mapping[str, int]] = {}  # size of those scalars that are no whole number of the message's precision
+    scalar_bits: ClassVar[Mapping[str, int]] = {}  # of those that take less than a number of the message's precision
     takes: ClassVar[tuple[str, ...]] = (VALUES, SPARSE, LEVELS)  # forms that a vector may have when it is encoded
     gives: ClassVar[str] = ""  # its form after that; empty = the one it had
     noises: ClassVar[bool] = False  # whether the server's half adds the noise of differential privacy

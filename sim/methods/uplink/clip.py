@@ -58,7 +58,7 @@ class AdaptiveClip(Transform):
     server_state = {"log": ""}  # log of the bound over its start
     broadcast = ("log",)
     sends = ("within",)
-    bits = {"within": 1}
+    scalar_bits = {"within": 1}
 
     bound: float = 1.0  # > 0, C of the first round
     quantile: float = 0.5  # [0, 1]; share of the sites that should stay within the bound, the paper's gamma
