@@ -1,7 +1,9 @@
 """What a run came to, on the terminal."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rich import filesize
 from rich.table import Column, Table
@@ -51,12 +53,25 @@ def show(run: Run, home: Path) -> None:
         console.print(f"Answered: {answered.mean():.1f} sites a round, {answered.min()} at least.")
     for said in run.info["roles"].values():
         console.print(f"{said}.", markup=False)
+    for whose, cost in run.info.get("privacy", {}).items():
+        console.print(epsilons(whose, cost), markup=False)
     for note in ("faults", "not known", GIVEAWAY):
         if run.info["notes"].get(note, "none") != "none":
             console.print(f"{note.capitalize()}: {run.info['notes'][note]}.", markup=False)
     if run.info["status"] != "done":
         console.print(f"[bold red]{run.info['status']}[/]")
     console.print(f"Records: {home}", markup=False)
+
+
+def epsilons(whose: str, cost: Mapping[str, Any]) -> str:
+    """The epsilons of a run's sites or records in a line, with the accountant and what it assumes."""
+    low, middle, high = ("inf" if value is None else f"{value:.3g}" for value in cost["epsilon"].values())
+    deltas = cost["delta"].values() if isinstance(cost["delta"], dict) else [cost["delta"]]
+    delta = " to ".join(dict.fromkeys(f"{value:.2g}" for value in (min(deltas), max(deltas))))
+    return (
+        f"Privacy of {whose}: epsilon {high} at the worst site (least {low}, median {middle}), delta {delta}; "
+        f"{cost['accountant']}; {cost['of']}."
+    )
 
 
 def mean_metrics(run: Run, model: str) -> dict[str, float]:

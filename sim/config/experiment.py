@@ -23,7 +23,7 @@ from sim.engine.references import REFERENCES, Reference
 from sim.engine.simulation import Evaluation
 from sim.federation.split import Split
 from sim.files import expanded
-from sim.local.settings import Training
+from sim.local.settings import Sampling, Training
 from sim.methods.aggregators import AGGREGATORS
 from sim.methods.aggregators.base import Aggregator
 from sim.methods.algorithms import ALGORITHMS
@@ -39,6 +39,7 @@ from sim.methods.uplink import UPLINK
 from sim.methods.uplink.base import Transform
 from sim.partition import PARTITIONS
 from sim.partition.base import Partition
+from sim.privacy.settings import Privacy
 from sim.shift import Shift
 from sim.tasks import TASKS
 from sim.tasks.nets import NETS, Net
@@ -106,6 +107,7 @@ class Experiment:
     shift: Shift = field(default_factory=Shift)
     split: Split = field(default_factory=Split)
     local: Training = field(default_factory=Training)
+    privacy: Privacy = field(default_factory=Privacy)
     evaluation: Evaluation = field(default_factory=Evaluation)
     results: Results = field(default_factory=Results)
     scenario: str = ""  # the preset of configs/scenario that the settings come from, before any of them was changed
@@ -118,6 +120,8 @@ class Experiment:
         within("seed", self.seed, 0)
         refuse_endless(self.rounds, self.local, 1)
         self.roles.check()
+        if self.local.private:
+            self.refuse_noise()
         if isinstance(self.algorithm, OwnLoop):
             self.refuse_beside(self.algorithm)
 
@@ -152,7 +156,31 @@ class Experiment:
             server=NEUTRAL.server,
             personal=NEUTRAL.personal,
             system=NEUTRAL.system,
+            local=replace(self.local, noise=0.0, sampling=Sampling.shuffle),  # nothing leaves a site
         )
+
+    def refuse_noise(self) -> None:
+        """Refuse noise at the sites where what leaves them is not what the noise protects."""
+        name, personal = settings(self.algorithm)["is"], settings(self.personal)["is"]
+        for wrong, reason, remedy in (
+            (
+                isinstance(self.algorithm, Reference),
+                f"nothing leaves a site under algorithm={name}",
+                "Set local.noise=0 and local.sampling=shuffle",
+            ),
+            (
+                isinstance(self.algorithm, OwnLoop),
+                f"algorithm={name} asks for losses, which get no noise",
+                "Take algorithm=fedavg",
+            ),
+            (
+                type(self.personal).phases is not Personal.phases,
+                f"personal={personal} takes more gradients than are counted",
+                "Take personal=ditto",
+            ),
+        ):
+            if wrong:
+                raise Refused(f"local.noise: {reason}. {remedy}.")
 
     def refuse_beside(self, method: OwnLoop) -> None:
         """Refuse an axis that a method with a loop of its own would not heed."""

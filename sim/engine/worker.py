@@ -34,6 +34,11 @@ from sim.tasks.task import Task
 PLAIN = Algorithm()  # what a site's own model is trained by
 
 
+def refused_loss(v: Tensor) -> Tensor:
+    """Stands where a method asks for a loss that would leave the site without noise."""
+    raise Refused("local.noise: the algorithm asks for the sites' losses, which get no noise. Take algorithm=fedavg.")
+
+
 @dataclass(frozen=True)
 class Job:
     """What every process of a run must know."""
@@ -157,7 +162,7 @@ class Worker:
             steps=view(order.steps).to(dtype),
             norm=torch.from_numpy(self.job.training.norm(order.steps)).to(dtype),
             lr=broadcast.lr,
-            loss=lambda v: self.losses(v, order.sites),
+            loss=refused_loss if self.job.training.noise else lambda v: self.losses(v, order.sites),
         )
 
     def travelling(self, phase: Phase) -> Phase:

@@ -6,7 +6,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.checks import within
+from sim.checks import Refused, within
 
 
 class Tier(Enum):
@@ -18,9 +18,20 @@ class Tier(Enum):
     single = "single"  # tensors again, one site at a time; for models of more than about 100,000 parameters
 
 
+class Sampling(Enum):
+    """How batches are drawn."""
+
+    shuffle = "shuffle"  # one after another from a shuffled order, all rows once an epoch
+    poisson = "poisson"  # every row by a coin of its own, so that batches differ in size; what DP-SGD's epsilon assumes
+
+
 @dataclass
 class Training:
-    """The `local` config group: SGD on mini-batches drawn without replacement within an epoch."""
+    """The `local` config group: SGD on mini-batches drawn without replacement within an epoch.
+
+    With `noise` above 0 it is DP-SGD (Abadi et al., CCS 2016): the sum of clipped gradients gets Gaussian noise of
+    deviation `noise * clip` and is divided by the nominal size of a batch.
+    """
 
     lr: float = 0.1  # > 0
     decay: float = 1.0  # (0, 1], factor on lr each round (Acar et al. 2021 use 0.998)
@@ -29,7 +40,9 @@ class Training:
     batch: int = 32  # >= 0 rows; 0 = all rows of the site
     momentum: float = 0.0  # [0, 1)
     weight_decay: float = 0.0  # >= 0, adds weight_decay/2 |w|^2 to the site's objective
-    clip: float = 0.0  # >= 0, largest norm of one row's gradient (DP-SGD, Abadi et al., CCS 2016), no noise; 0 = any
+    clip: float = 0.0  # >= 0, largest norm of one row's gradient (DP-SGD, Abadi et al., CCS 2016); 0 = any
+    noise: float = 0.0  # >= 0, deviation of the noise over `clip`, the papers' z; 0 = none
+    sampling: Sampling = Sampling.shuffle
     chunk: int = 128  # >= 1, most sites in one unit of work; part of the numbers, unlike the number of workers
     tier: Tier = Tier.auto
 
@@ -42,7 +55,16 @@ class Training:
         within("local.momentum", self.momentum, 0, 1, open_high=True)
         within("local.weight_decay", self.weight_decay, 0)
         within("local.clip", self.clip, 0)
+        within("local.noise", self.noise, 0)
         within("local.chunk", self.chunk, 1)
+        if self.private and not self.clip:
+            name = f"local.noise={self.noise:g}" if self.noise else f"local.sampling={self.sampling.value}"
+            raise Refused(f"{name}: without a bound on a row's gradient there is no DP-SGD. Set local.clip above 0.")
+
+    @property
+    def private(self) -> bool:
+        """Whether sums of clipped gradients are divided by a batch's nominal size, and get noise if there is any."""
+        return self.noise > 0 or self.sampling is Sampling.poisson
 
     def rate(self, round: int) -> float:
         """Learning rate of a round, from 1."""

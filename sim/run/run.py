@@ -34,6 +34,7 @@ from sim.records.store import Run
 from sim.run.model import Kept, bare, described
 from sim.run.predictions import predictions
 from sim.run.prepare import gather
+from sim.run.privacy import spent
 from sim.run.tables import rounds_frame, sites_frame
 from sim.tasks.task import Task
 
@@ -109,6 +110,7 @@ def rehearse(experiment: Experiment, prepared: Prepared | None = None, watch: Wa
     status, done, judged, kept = "done", [], [], Kept()
     losses: dict[int, float] = {}  # of every round, NaN where models were not scored
     plan, method = simulation(experiment, prepared), experiment.algorithm
+    privacy = spent(experiment, plan)
     with crew(experiment.executor, plan.job) as opened:
         began = time.perf_counter()  # compiling and starting processes is over
         going = method.rounds(plan, opened) if isinstance(method, OwnLoop) else rounds(plan, opened, plan.standing())
@@ -135,6 +137,7 @@ def rehearse(experiment: Experiment, prepared: Prepared | None = None, watch: Wa
         "convex": prepared.task.convex,
         "tier": {"is": plan.choice.tier.value, "why": plan.choice.why},
         "roles": told(plan),
+        "privacy": privacy,
         "deploys": judged[-1][1] if judged else "",
         "data": data,
         "patients": "fresh" if experiment.cohort.draws else "fixed",

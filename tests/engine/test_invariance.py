@@ -35,6 +35,12 @@ CASES = {
     "buffered": ["system=buffered", "system.spread=1", "system.dropout=0.2", "rounds=8"],
     "qfedavg": ["algorithm=qfedavg"],
     "ifca": ["algorithm=ifca"],
+    "noise at the sites": ["local.noise=1", "local.clip=1", "local.sampling=poisson"],
+    "noise at the server": ["uplink=[adaptiveclip,gaussian]", "uplink.adaptiveclip.noise=1", "weighting=sites"],
+    "tree": ["uplink=[clip,treenoise]", "weighting=sites", "system.sites=3"],
+    "secure sum": ["uplink=[secagg]", "system.dropout=0.1"],
+    "random places, levels": ["uplink=[randomk,qsgd]"],
+    "ternary both ways": ["uplink=[stc]", "uplink.stc.ratio=0.2", "uplink.stc.downlink=true"],
     "fedsam": ["algorithm=fedsam"],
 }
 ONE_TO_THREE = {"fedavg", "scaffold, three of seven sites", *list(CASES)[8:]}  # numbers of workers
