@@ -69,7 +69,8 @@ class ByLargest(QSGD):
     def encode(self, u, at, draw):
         largest = u.abs().amax(1, keepdim=True)
         level = self.levels * u.abs() / largest
-        return Encoded(largest * u.sign() * (level.floor() + (draw("up") < level - level.floor())) / self.levels, {})
+        sent = largest * u.sign() * (level.floor() + (draw("up") < level - level.floor())) / self.levels
+        return Encoded(sent, {}, {"norm": largest[:, 0]})
 
 
 @wrong("qsgd")

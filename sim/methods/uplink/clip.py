@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sim.checks import within
 from sim.methods.contract import Draw, Local, Message, State
-from sim.methods.uplink.base import Encoded, Transform
+from sim.methods.uplink.base import SPARSE, VALUES, Encoded, Transform
 from sim.random import gaussian
 
 
@@ -28,6 +28,8 @@ class Clip(Transform):
     Pitfalls: clipping the mean in place of each upload bounds nothing that one site contributes; clipping coordinate by
     coordinate turns the vector; scaling short vectors up to the bound is normalisation.
     """
+
+    takes = (VALUES, SPARSE)
 
     bound: float = 1.0  # > 0, the paper's C
 
@@ -55,6 +57,7 @@ class AdaptiveClip(Transform):
     the bit compared after clipping is always 1.
     """
 
+    takes = (VALUES, SPARSE)
     server_state = {"log": ""}  # log of the bound over its start
     broadcast = ("log",)
     sends = ("within",)

@@ -18,7 +18,7 @@ class QSGD(Transform):
 
     Source: Alistarh et al., QSGD: Communication-Efficient SGD via Gradient Quantization and Encoding, NIPS 2017.
     Rule: `r = s |u_i| / |u|`; `xi = floor(r) + 1` with chance `r - floor(r)`, else `floor(r)`;
-    send `|u| sign(u_i) xi / s`. Norm, signs and levels travel in `1 + ceil(log2(s + 1))` bits an entry.
+    send `|u| sign(u_i) xi / s`. The norm travels, and signs and levels in `1 + ceil(log2(s + 1))` bits an entry.
     Values: s 1 to 15 (1 to 4 bits of a level); after topk it codes what topk leaves.
     Pitfalls: rounding to the nearest level is biased; the greatest entry in place of the norm is another code; bytes
     that are computed with Elias codes and then sent as floats.
@@ -26,26 +26,33 @@ class QSGD(Transform):
 
     takes = (VALUES, SPARSE)
     gives = LEVELS
+    sends = ("norm",)
 
     levels: int = 15  # [1, 65535], the paper's s
 
     def __post_init__(self) -> None:
         within("uplink.qsgd.levels", self.levels, 1, 65535)
 
+    @property
+    def level_bits(self) -> int:
+        """Bits of a level."""
+        return math.ceil(math.log2(self.levels + 1))
+
     def encode(self, u: Tensor, at: Local, draw: Draw) -> Encoded:
         """Levels times the norm of each vector."""
         norm = u.norm(dim=1, keepdim=True)
         level = self.levels * u.abs() / torch.where(norm > 0, norm, 1)
         below = level.floor()
-        return Encoded(norm * u.sign() * (below + (draw("up") < level - below)) / self.levels, {})
+        sent = norm * u.sign() * (below + (draw("up") < level - below)) / self.levels
+        return Encoded(sent, {}, {"norm": norm[:, 0]})
 
     def reach(self, before: float, size: int, state: State) -> float:
         """Every entry may be rounded up by one level."""
         return before * (1 + math.sqrt(size) / self.levels)
 
     def wire(self, size: Wire) -> Wire:
-        """A sign and a level for each value, and the norm."""
-        return size._replace(bits=1 + math.ceil(math.log2(self.levels + 1)), extra_bytes=norm_bytes(size))
+        """A sign and a level for each value; the norm is a number beside them."""
+        return size._replace(bits=1 + self.level_bits)
 
 
 @dataclass
@@ -86,9 +93,9 @@ class STC(Transform):
     """Sparse ternary compression: the largest entries are sent as signs of one common size, up and, if asked, down.
 
     Source: Sattler et al., Robust and Communication-Efficient Federated Learning from Non-IID Data, TNNLS 2019.
-    Rule: `a = u + e`; T the k largest entries of `a`; send `mu sign(a)` on T with `mu` the mean of `|a|` on T;
-    `e <- a - sent`. With `downlink` the server does the same to its step with an error of its own, and the model of
-    server and sites is the sum of the compressed steps.
+    Rule: `a = u + e`; T the k largest entries of `a`; send `mu sign(a)` on T, with `mu` the mean of `|a|` on T and zero
+    counting as positive; `e <- a - sent`. With `downlink` the server does the same to its step with an error of its
+    own, and the model of server and sites is the sum of the compressed steps.
     Values: ratio 0.0025 to 0.04 (the paper's p = 1/400, 1/100, 1/25).
     Pitfalls: the downlink left dense and counted as sparse; places are counted here with fixed width, not with the
     paper's Golomb code, which takes fewer bits; a site that misses a round would have to fetch the steps it missed,
@@ -127,7 +134,7 @@ class STC(Transform):
         """Signs of the k largest entries, times the mean of their sizes; [C, P]."""
         size, place = whole.abs().topk(share(self.ratio, whole.shape[1]), dim=1, sorted=False)
         mean = size.sum(1, keepdim=True) / max(size.shape[1], 1)
-        return torch.zeros_like(whole).scatter(1, place, mean * whole.gather(1, place).sign())
+        return torch.zeros_like(whole).scatter(1, place, torch.where(whole.gather(1, place) >= 0, mean, -mean))
 
     def wire(self, size: Wire) -> Wire:
         """A sign and a place for each of k values, and their common size."""

@@ -18,7 +18,7 @@ def share(ratio: float, size: int) -> int:
 
 def index_bits(size: int) -> int:
     """Bits of a place among so many."""
-    return max(math.ceil(math.log2(size)), 1)
+    return max(math.ceil(math.log2(max(size, 1))), 1)
 
 
 def only(whole: Tensor, place: Tensor) -> Tensor:
