@@ -16,8 +16,7 @@ from sim.methods.servers import Server
 from sim.methods.systems.base import System
 from sim.methods.systems.sync import Sync
 from sim.methods.uplink.base import Transform, Wire
-from sim.methods.uplink.order import refuse_order, refuse_single_uploads, refuse_unbounded
-from sim.methods.uplink.secagg import SecAgg
+from sim.methods.uplink.order import refuse_misfit, refuse_order, refuse_single_uploads, refuse_unbounded
 
 OWN, UP = "own", "up."  # names under which a site's own parameters and a waiting upload are kept
 
@@ -179,17 +178,7 @@ class Roles:
         """Refuse a federation with too few sites for the system or the aggregator, or too heavy for a secure sum."""
         self.system.fits(members)
         expected = self.system.uploads(members)
-        for one in self.uplink:
-            if isinstance(one, SecAgg) and not one.holds(weight):
-                raise Refused(
-                    f"uplink.secagg.field={one.field}: sums of {one.bits} bits and a total weight of {weight:g} do not "
-                    "fit. Raise it (allowed up to 53), lower uplink.secagg.bits, or set weighting=sites."
-                )
-        if any(one.lowers for one in self.uplink) and (self.system.holds or expected < members):
-            raise Refused(
-                f"uplink.stc.downlink: {expected} of {members} sites are asked at a time, and a site that misses a "
-                "round would need the steps that it missed. Set system=sync and system.sites=0, or leave downlink out."
-            )
+        refuse_misfit(self.uplink, weight, expected, members, self.system.holds)
         if expected < self.aggregator.least:
             raise Refused(
                 f"{named(self.aggregator)} needs at least {self.aggregator.least} uploads in an update and gets "

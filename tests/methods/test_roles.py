@@ -17,7 +17,7 @@ from sim.methods.personal import Ditto, FedPer
 from sim.methods.roles import Roles
 from sim.methods.systems.buffered import Buffered
 from sim.methods.systems.sync import Sync
-from sim.methods.uplink.clip import Clip
+from sim.methods.uplink.clip import AdaptiveClip, Clip
 from sim.methods.uplink.topk import TopK
 from sim.run.run import prepare, rehearse, simulation
 from sim.tasks.layout import Layout
@@ -210,7 +210,9 @@ def test_neutral_axes_leave_no_trace_in_what_sites_keep() -> None:
     assert Roles().site_state(10, 10) == {}
     assert Roles(aggregator=Median()).site_state(10, 10) == {"up.delta": 10}
     assert Roles(personal=Ditto()).site_state(10, 10) == {"own": 10}
-    kept = Roles(ALGORITHMS["scaffold"](), (Clip(), TopK()), aggregator=Median(), personal=FedPer()).site_state(10, 7)
+    kept = Roles(ALGORITHMS["scaffold"](), (AdaptiveClip(), TopK()), aggregator=Median(), personal=FedPer()).site_state(
+        10, 7
+    )
     assert kept == {
         "control": 10,
         "uplink.1.delta.error": 7,

@@ -12,6 +12,7 @@ from sim.methods.systems.sync import Sync
 from sim.methods.uplink.base import VALUES, Transform
 from sim.methods.uplink.clip import AdaptiveClip
 from sim.methods.uplink.noise import TreeNoise
+from sim.methods.uplink.secagg import SecAgg
 
 
 def refuse_order(uplink: Sequence[Transform]) -> None:
@@ -93,3 +94,21 @@ def refuse_single_uploads(
     ):
         if wrong:
             raise Refused(f"uplink={word(secure)}: the server sees the sum alone, and {reason}. {remedy}.")
+
+
+def refuse_misfit(uplink: Sequence[Transform], weight: float, expected: int, members: int, holds: bool) -> None:
+    """Refuse sums that overflow a ring, and a compressed downlink that not every site hears in every round.
+
+    weight of all sites together; sites that are expected in an update, of so many that train; whether uploads may wait
+    """
+    for one in uplink:
+        if isinstance(one, SecAgg) and not one.holds(weight):
+            raise Refused(
+                f"uplink.secagg.field={one.field}: sums of {one.bits} bits and a total weight of {weight:g} do not "
+                "fit. Raise it (allowed up to 53), lower uplink.secagg.bits, or set weighting=sites."
+            )
+        if one.lowers and (holds or expected < members):
+            raise Refused(
+                f"uplink.{word(one)}.downlink: {expected} of {members} sites are asked at a time, and a site that "
+                "misses a round would need the steps that it missed. Set system=sync system.sites=0, or leave it out."
+            )

@@ -21,7 +21,7 @@ class SecAgg(Transform):
     `w_i q_i + b_i + sum_{j>i} s_ij - sum_{j<i} s_ij mod 2^field`. Secrets are shared among all that were asked; if at
     least `threshold` of them answer, the masks s_ij of those who did not and the own masks b_i of those who did are
     recovered, and the server has `sum w_i q_i`. Otherwise the update is abandoned.
-    Values: fraction 16, bits 20, field 32 hold +-8 and a total weight of 4096; threshold 2/3.
+    Values: fraction 16, bits 20, field 40 hold +-8 and a total weight of a million patients; threshold 2/3.
     Pitfalls: a sum that overflows the ring; float masks, which cancel to rounding only; own masks left out, so that a
     late upload of a site that was taken for lost lies open; shares and keys not counted as bytes. Here the engine adds
     up the numbers themselves, since the masks cancel exactly: `sim.methods.uplink.masks` is the protocol, and a
@@ -34,7 +34,7 @@ class SecAgg(Transform):
 
     fraction: int = 16  # [0, 40] binary digits after the point
     bits: int = 20  # [2, 24] of a value with its sign
-    field: int = 32  # [8, 53], logarithm of the ring's size: bits of a number that is sent
+    field: int = 40  # [8, 53], logarithm of the ring's size: bits of a number that is sent
     threshold: float = 2 / 3  # (0.5, 1], share of the sites that were asked which must answer
 
     def __post_init__(self) -> None:
