@@ -65,7 +65,8 @@ def show(run: Run, home: Path) -> None:
 
 def epsilons(whose: str, cost: Mapping[str, Any]) -> str:
     """The epsilons of a run's sites or records in a line, with the accountant and what it assumes."""
-    low, middle, high = ("inf" if value is None else f"{value:.3g}" for value in cost["epsilon"].values())
+    values = (cost["epsilon"][name] for name in ("min", "median", "max"))
+    low, middle, high = ("inf" if value is None else f"{value:.3g}" for value in values)
     deltas = cost["delta"].values() if isinstance(cost["delta"], dict) else [cost["delta"]]
     delta = " to ".join(dict.fromkeys(f"{value:.2g}" for value in (min(deltas), max(deltas))))
     return (

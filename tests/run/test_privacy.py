@@ -1,5 +1,7 @@
 """The epsilons of a run, in its record and on the terminal."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -86,7 +88,13 @@ def test_noise_of_none_is_infinite_and_null() -> None:
     assert "epsilon inf" in epsilons("sites", cost)
 
 
+def test_the_terminal_names_the_worst_site_whatever_the_order_of_the_record() -> None:
+    cost = {"epsilon": {"max": 3.0, "median": 2.0, "min": 1.0}, "delta": 0.1, "accountant": "a", "of": "b"}
+    assert "epsilon 3 at the worst site (least 1, median 2)" in epsilons("records", cost)
+
+
 def test_the_terminal_names_epsilon_delta_accountant_and_assumptions() -> None:
-    line = epsilons("sites", spent(*CENTRAL, "privacy.delta_sites=1e-5")["sites"])
+    cost = spent(*CENTRAL, "privacy.delta_sites=1e-5")["sites"]
+    line = epsilons("sites", json.loads(json.dumps(cost, sort_keys=True)))  # as the record has it
     for part in ("epsilon", "delta 1e-05", "Balle, Wang", "nothing is claimed for sampling"):
         assert part in line
