@@ -60,6 +60,11 @@ def inside(words: Words) -> NDArray[np.float64]:
     return np.maximum(uniform(words), 2.0**-54)
 
 
+def gaussian(one: NDArray[np.float64], two: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Standard normal numbers from pairs of uniform ones in [0, 1) (Box and Muller 1958); any shape."""
+    return np.asarray(np.sqrt(-2 * np.log(np.maximum(one, 2.0**-54))) * np.cos(2 * np.pi * two))
+
+
 def site_keys(names: tuple[str, ...]) -> NDArray[np.uint64]:
     """Random-number key of each site, from its name alone, so that sites may come and go; [S]."""
     return np.array([key(0, "site", name) & 0xFFFF_FFFF_FFFF_FFFF for name in names], dtype=np.uint64)

@@ -22,7 +22,7 @@ FLOORS = [  # from the top down; packages of one floor do not import each other
     {"partition"},
     {"cohort"},
     {"exact", "metrics", "records"},
-    {"stats"},
+    {"stats", "privacy"},
 ]
 GROUND = {
     "arrays",

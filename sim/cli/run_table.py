@@ -1,7 +1,9 @@
 """What a run came to, on the terminal."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rich import filesize
 from rich.table import Column, Table
@@ -56,6 +58,8 @@ def show(run: Run, home: Path) -> None:
         console.print(f"{said}.", markup=False)
     if said := left_out(run.info["uploads"]):
         console.print(f"{said}.", markup=False)
+    for whose, cost in run.info.get("privacy", {}).items():
+        console.print(epsilons(whose, cost), markup=False)
     for note in ("faults", "not known", GIVEAWAY):
         if run.info["notes"].get(note, "none") != "none":
             console.print(f"{note.capitalize()}: {run.info['notes'][note]}.", markup=False)
@@ -95,6 +99,18 @@ def ended(run: Run) -> str:
     """How a run ended, in a few words."""
     stop = run.info.get("stopped")
     return f"Stopped after round {stop['round']}, best in round {stop['best']}" if stop else str(run.info["status"])
+
+
+def epsilons(whose: str, cost: Mapping[str, Any]) -> str:
+    """The epsilons of a run's sites or records in a line, with the accountant and what it assumes."""
+    values = (cost["epsilon"][name] for name in ("min", "median", "max"))
+    low, middle, high = ("inf" if value is None else f"{value:.3g}" for value in values)
+    deltas = cost["delta"].values() if isinstance(cost["delta"], dict) else [cost["delta"]]
+    delta = " to ".join(dict.fromkeys(f"{value:.2g}" for value in (min(deltas), max(deltas))))
+    return (
+        f"Privacy of {whose}: epsilon {high} at the worst site (least {low}, median {middle}), delta {delta}; "
+        f"{cost['accountant']}; {cost['of']}."
+    )
 
 
 def mean_metrics(run: Run, model: str) -> dict[str, float]:

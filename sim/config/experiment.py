@@ -25,7 +25,7 @@ from sim.engine.simulation import Evaluation
 from sim.federation.split import Split
 from sim.files import expanded
 from sim.local.optimisers import refuse_optimiser
-from sim.local.settings import OptimizerState, Training
+from sim.local.settings import OptimizerState, Sampling, Training
 from sim.methods.aggregators import AGGREGATORS
 from sim.methods.aggregators.base import Aggregator
 from sim.methods.algorithms import ALGORITHMS
@@ -42,6 +42,7 @@ from sim.methods.uplink import UPLINK
 from sim.methods.uplink.base import Transform
 from sim.partition import PARTITIONS
 from sim.partition.base import Partition
+from sim.privacy.settings import Privacy
 from sim.shift import Shift
 from sim.tasks import TASKS
 from sim.tasks.nets import NETS, Net
@@ -109,6 +110,7 @@ class Experiment:
     shift: Shift = field(default_factory=Shift)
     split: Split = field(default_factory=Split)
     local: Training = field(default_factory=Training)
+    privacy: Privacy = field(default_factory=Privacy)
     evaluation: Evaluation = field(default_factory=Evaluation)
     results: Results = field(default_factory=Results)
     scenario: str = ""  # the preset of configs/scenario that the settings come from, before any of them was changed
@@ -123,6 +125,8 @@ class Experiment:
         if isinstance(self.algorithm, OwnLoop):
             self.refuse_beside(self.algorithm)
         self.roles.check()
+        if self.local.private:
+            self.refuse_noise()
         refuse_optimiser(self.roles.algorithm, self.local)
         if self.local.state is OptimizerState.keep and not self.roles.personal.whole_state:
             raise Refused(
@@ -161,7 +165,31 @@ class Experiment:
             server=NEUTRAL.server,
             personal=NEUTRAL.personal,
             system=NEUTRAL.system,
+            local=replace(self.local, noise=0.0, sampling=Sampling.shuffle),  # nothing leaves a site
         )
+
+    def refuse_noise(self) -> None:
+        """Refuse noise at the sites where what leaves them is not what the noise protects."""
+        name, personal = settings(self.algorithm)["is"], settings(self.personal)["is"]
+        for wrong, reason, remedy in (
+            (
+                isinstance(self.algorithm, Reference),
+                f"nothing leaves a site under algorithm={name}",
+                "Set local.noise=0 and local.sampling=shuffle",
+            ),
+            (
+                isinstance(self.algorithm, OwnLoop),
+                f"algorithm={name} asks for losses, which get no noise",
+                "Take algorithm=fedavg",
+            ),
+            (
+                type(self.personal).phases is not Personal.phases,
+                f"personal={personal} takes more gradients than are counted",
+                "Take personal=ditto",
+            ),
+        ):
+            if wrong:
+                raise Refused(f"local.noise: {reason}. {remedy}.")
 
     def refuse_beside(self, method: OwnLoop) -> None:
         """Refuse an axis that a method with a loop of its own would not heed."""
@@ -174,6 +202,12 @@ class Experiment:
                 f"algorithm={name} has a loop of its own, in which {', '.join(lost)} would do nothing. Leave "
                 f"{'it' if len(lost) == 1 else 'them'} out, or take another algorithm."
             )
+        for link, one in self.uplink.items():
+            if one.noises or one.hides:
+                raise Refused(
+                    f"uplink={link}: sites of algorithm={settings(method)['is']} tell more than a sum, without noise. "
+                    "Take another algorithm, such as fedavg."
+                )
 
 
 def refuse_endless(rounds: int, local: Training, each: float, where: str = "a site") -> None:

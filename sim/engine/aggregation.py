@@ -10,11 +10,11 @@ from sim.engine.attackers import attackers
 from sim.engine.executors import Crew
 from sim.engine.messages import Broadcast, Order, Upload, cut
 from sim.engine.simulation import Simulation, Standing
-from sim.engine.uplink import Draws, below
+from sim.engine.uplink import Draws
 from sim.local.fused import weighted
 from sim.methods.aggregators.base import Combined
 from sim.methods.contract import Draw, Heard, Message
-from sim.methods.roles import AGGREGATOR, UP
+from sim.methods.roles import AGGREGATOR, UP, below
 from sim.methods.systems.base import Tick
 
 

@@ -13,10 +13,10 @@ from sim.engine.messages import Broadcast, cut
 from sim.engine.scoring import scored
 from sim.engine.simulation import Diverged, Round, Simulation, Standing
 from sim.engine.stopping import Patience
-from sim.engine.uplink import Draws, below, decoded
+from sim.engine.uplink import Draws, decoded, lowered
 from sim.methods.contract import OWN
 from sim.methods.personal.base import Adapted
-from sim.methods.roles import AGGREGATOR, REPORTED
+from sim.methods.roles import AGGREGATOR, REPORTED, below
 from sim.methods.systems.base import Tick
 from sim.profiling import stage
 
@@ -84,13 +84,15 @@ def advance(plan: Simulation, crew: Crew, here: Standing, tick: Tick) -> tuple[S
         stale=float(tick.stale.mean()) if len(tick.stale) else 0.0,
     )
     stood = replace(here, number=number, seconds=tick.seconds)
-    if len(tick.arrive) < roles.aggregator.least:  # too few for the rule, or nobody: the update is abandoned
+    if len(tick.arrive) < roles.least(len(tick.asked)):  # too few for the rule, or nobody: the update is abandoned
         return stood, traffic
     heard, made = collect(plan, crew, here, tick, weights, orders, uploads)
-    heard, uplink = decoded(roles, plan.private, heard, here.state, Draws(plan.seed, number, SERVER))
+    draws = Draws(plan.seed, number, SERVER)
+    heard, uplink = decoded(roles, plan.private, heard, here.state, draws)
     heard = replace(heard, mean=heard.mean | before)
     step, state = roles.algorithm.server(heard, here.state)
     step, optimiser = roles.server.update(roles.server.scaled(step, below(heard.mean, REPORTED)), here.optimiser)
+    step, sent_down = lowered(roles, plan.private, step, here.state, draws)
     norm = float(step.double().norm())
     if not np.isfinite(norm):
         raise Diverged(number)
@@ -98,5 +100,5 @@ def advance(plan: Simulation, crew: Crew, here: Standing, tick: Tick) -> tuple[S
     if made.used is not None:
         traffic = replace(traffic, used=dict(zip(tick.arrive.tolist(), made.used.tolist(), strict=True)))
     kept = {AGGREGATOR + name: part for name, part in (made.state or {}).items()}
-    stood = replace(stood, x=x, state=state | uplink | kept, optimiser=optimiser)
+    stood = replace(stood, x=x, state=state | uplink | sent_down | kept, optimiser=optimiser)
     return stood, replace(traffic, model=roles.judged(x, state, optimiser), step_norm=norm)

@@ -177,14 +177,14 @@ class Simulation:
     @cached_property
     def profile(self) -> Profile:
         """What the clock knows of the sites."""
-        itemsize = self.federation.x.itemsize
         base = self.federation.rows * 1.0 if self.roles.weighting is Weighting.patients else self.federation.rows > 0
+        itemsize, asked = self.federation.x.itemsize, self.roles.system.uploads(len(self.federation.members))
         return Profile(
             members=self.federation.members,
             keys=self.federation.keys,
             steps=self.training.site_steps(self.federation.rows),
-            bytes_down=self.roles.bytes_down(self.shared, itemsize),
-            bytes_up=self.roles.bytes_up(self.shared, itemsize),
+            bytes_down=self.roles.bytes_down(self.shared, itemsize, asked),
+            bytes_up=self.roles.bytes_up(self.shared, itemsize, asked),
             seed=self.seed,
             bytes_prelude=self.roles.bytes_prelude(self.shared, itemsize),
             drawn=lambda steps, round: self.roles.algorithm.steps(steps, self.seed, round),
@@ -193,7 +193,9 @@ class Simulation:
 
     def ticks(self, losses: Losses) -> Iterator[Tick]:
         """The clock. Refuses a federation with too few sites for the roles."""
-        self.roles.fits(len(self.federation.members))
+        members = self.federation.members
+        total = len(members) if self.roles.weighting is Weighting.sites else self.federation.rows[members].sum()
+        self.roles.fits(len(members), float(total))
         return self.roles.system.ticks(self.profile, self.rounds, losses)
 
     def work(self, steps: Ints) -> Floats:

@@ -10,7 +10,8 @@ from sim.arrays import Words
 from sim.engine.messages import Arrays
 from sim.local.rows import view
 from sim.methods.contract import Draw, Heard, Local, Message, State
-from sim.methods.roles import Roles
+from sim.methods.roles import Roles, below
+from sim.methods.uplink.base import Arrived
 from sim.random import counted, key, scatter, uniform
 
 
@@ -26,11 +27,16 @@ class Draws:
         """The draws of one transform and vector, in the shape [C, P] of `like`."""
         place = np.arange(like.shape[1], dtype=np.int64)
 
-        def draw(name: str) -> Tensor:
-            word = scatter(key(self.seed, prefix + name, self.round), self.keys)
+        def draw(name: str, round: int | None = None) -> Tensor:
+            word = scatter(key(self.seed, prefix + name, self.round if round is None else round), self.keys)
             return torch.from_numpy(uniform(counted(word[:, None], place[None]))).to(like.dtype)
 
         return draw
+
+    def server(self, prefix: str, like: Tensor) -> Draw:
+        """The draws of a transform's server half, in the shape of `like`, [P] or []."""
+        draw = self.of(prefix + "server.", like.reshape(1, -1))
+        return lambda name, round=None: draw(name, round).reshape(like.shape)
 
 
 def encoded(roles: Roles, private: Tensor, message: Message, at: Local, draws: Draws) -> tuple[Message, State]:
@@ -53,10 +59,12 @@ def decoded(roles: Roles, private: Tensor, heard: Heard, state: State, draws: Dr
     """Aggregates decoded in reverse order, zero where parameters are private, and what the server keeps for it."""
     mean, kept = dict(heard.mean), State()
     for vector in roles.vectors:
-        for prefix, transform in reversed(list(roles.encoders(vector))):
-            draw = draws.of(prefix + "server.", mean[vector][None])
-            mean[vector] = transform.decode(mean[vector], heard, lambda name, draw=draw: draw(name)[0])
-            learned = transform.learn(below(heard.each, prefix), below(state, prefix))
+        encoders = list(roles.encoders(vector))
+        reach = roles.reach(vector, len(mean[vector]), state)
+        for prefix, transform in reversed(encoders):
+            at = Arrived(heard, below(state, prefix), reach)
+            mean[vector] = transform.decode(mean[vector], at, draws.server(prefix, mean[vector]))
+            learned = transform.learn(below(heard.each, prefix), at.state, draws.server(prefix, torch.zeros(())))
             kept |= {prefix + name: part for name, part in learned.items()}
         if private.any():
             whole = torch.zeros(len(private), dtype=mean[vector].dtype)
@@ -64,12 +72,19 @@ def decoded(roles: Roles, private: Tensor, heard: Heard, state: State, draws: Dr
     return replace(heard, mean=mean), kept
 
 
+def lowered(roles: Roles, private: Tensor, step: Tensor, state: State, draws: Draws) -> tuple[Tensor, State]:
+    """The server's step [P] as it travels down, and the state of what compresses it; parameters that stay have none."""
+    kept = State()
+    for prefix, transform in roles.encoders(roles.vectors[0]):
+        if transform.lowers:
+            shared = step[~private]
+            sent, new = transform.down(shared, below(state, prefix), draws.server(prefix, shared))
+            step = torch.zeros_like(step).masked_scatter(~private, sent)
+            kept |= {prefix + name: part for name, part in new.items()}
+    return step, kept
+
+
 def squeezed(kept: Arrays, roles: Roles) -> State:
     """What sites keep as tensors; a single number per site as [C], all else [C, n]."""
     numbers = roles.site_numbers
     return {name: view(part)[:, 0] if name in numbers else view(part) for name, part in kept.items()}
-
-
-def below(state: State, prefix: str) -> State:
-    """The part of a state whose names begin with a prefix, without it."""
-    return {name.removeprefix(prefix): part for name, part in state.items() if name.startswith(prefix)}

@@ -41,6 +41,19 @@ from sim.tasks.task import Task
 PLAIN = Algorithm()  # what a site's own model is trained by
 
 
+def refused_loss(v: Tensor) -> Tensor:
+    """Stands where a method asks for losses or gradients that would leave the site without noise."""
+    raise Refused(
+        "local.noise: the algorithm asks for the sites' losses or full gradients, which get no noise. Take "
+        "algorithm=fedavg."
+    )
+
+
+def refused_rows(v: Tensor) -> tuple[Tensor, Tensor]:
+    """`refused_loss` for the losses of single rows."""
+    return refused_loss(v), v
+
+
 @dataclass(frozen=True)
 class Job:
     """What every process of a run must know."""
@@ -182,7 +195,7 @@ class Worker:
         x, private = view(broadcast.x).expand(len(order.sites), -1), self.job.private
         if private.any():
             x = self.job.roles.personal.received(x, kept[OWN], private)
-        dtype = self.rows.x.dtype
+        dtype, noise = self.rows.x.dtype, self.job.training.noise
         return Local(
             x=x,
             start=x,
@@ -193,11 +206,11 @@ class Worker:
             steps=view(order.steps).to(dtype),
             norm=torch.from_numpy(self.job.training.norm(order.steps)).to(dtype),
             lr=broadcast.lr,
-            loss=lambda v: self.losses(v, order.sites),
-            cells=ungrouped if self.codes is None else lambda v: self.cells(v, order.sites),
-            gradient=lambda v: self.gradients(v, order.sites),
+            loss=refused_loss if noise else lambda v: self.losses(v, order.sites),
+            cells=ungrouped if self.codes is None else refused_loss if noise else lambda v: self.cells(v, order.sites),
+            gradient=refused_loss if noise else lambda v: self.gradients(v, order.sites),
             counts=None if self.counts is None else self.counts[torch.from_numpy(order.sites)],
-            row_losses=lambda v: row_losses(self.own.task, self.rows, v, *self.training_rows(order.sites)),
+            row_losses=refused_rows if noise else lambda v: self.row_losses(v, order.sites),
         )
 
     def travelling(self, phase: Phase) -> Phase:
@@ -217,6 +230,10 @@ class Worker:
         """Counts and losses of every site's model by outcome and group; [C, P], [C] -> [C, 2, 3, 3]."""
         assert self.codes is not None
         return cells(self.own.task, self.rows, self.codes, models, *self.training_rows(sites))
+
+    def row_losses(self, models: Tensor, sites: Ints) -> tuple[Tensor, Tensor]:
+        """Losses of all training rows of every site under its model, and which are rows; [C, P], [C] -> [C, B]."""
+        return row_losses(self.own.task, self.rows, models, *self.training_rows(sites))
 
     def gradients(self, models: Tensor, sites: Ints) -> Tensor:
         """Gradient of every site's objective over all its training rows; [C, P], [C] -> [C, P]."""

@@ -33,9 +33,20 @@ class OptimizerState(Enum):
     keep = "keep"  # it waits at the site for its next round
 
 
+class Sampling(Enum):
+    """How batches are drawn."""
+
+    shuffle = "shuffle"  # one after another from a shuffled order, all rows once an epoch
+    poisson = "poisson"  # every row by a coin of its own, so that batches differ in size; what DP-SGD's epsilon assumes
+
+
 @dataclass
 class Training:
-    """The `local` config group: steps on mini-batches drawn without replacement within an epoch."""
+    """The `local` config group: steps on mini-batches drawn without replacement within an epoch.
+
+    With `noise` above 0 it is DP-SGD (Abadi et al., CCS 2016): the sum of clipped gradients gets Gaussian noise of
+    deviation `noise * clip` and is divided by the nominal size of a batch.
+    """
 
     lr: float = 0.1  # > 0
     decay: float = 1.0  # (0, 1], factor on lr each round (Acar et al. 2021 use 0.998)
@@ -49,7 +60,9 @@ class Training:
     b2: float = 0.999  # [0, 1), memory of the square; adam, adamw
     eps: float = 1e-8  # > 0, added to the root of the square; adam, adamw
     state: OptimizerState = OptimizerState.reset  # of adam, adamw between rounds
-    clip: float = 0.0  # >= 0, largest norm of one row's gradient (DP-SGD, Abadi et al., CCS 2016), no noise; 0 = any
+    clip: float = 0.0  # >= 0, largest norm of one row's gradient (DP-SGD, Abadi et al., CCS 2016); 0 = any
+    noise: float = 0.0  # >= 0, deviation of the noise over `clip`, the papers' z; 0 = none
+    sampling: Sampling = Sampling.shuffle
     chunk: int = 128  # >= 1, most sites in one unit of work; part of the numbers, unlike the number of workers
     tier: Tier = Tier.auto
 
@@ -75,7 +88,16 @@ class Training:
                 "local.state=reset, or local.optimizer=adam."
             )
         within("local.clip", self.clip, 0)
+        within("local.noise", self.noise, 0)
         within("local.chunk", self.chunk, 1)
+        if self.private and not self.clip:
+            name = f"local.noise={self.noise:g}" if self.noise else f"local.sampling={self.sampling.value}"
+            raise Refused(f"{name}: without a bound on a row's gradient there is no DP-SGD. Set local.clip above 0.")
+
+    @property
+    def private(self) -> bool:
+        """Whether sums of clipped gradients are divided by a batch's nominal size, and get noise if there is any."""
+        return self.noise > 0 or self.sampling is Sampling.poisson
 
     def rate(self, round: int) -> float:
         """Learning rate of a round, from 1."""

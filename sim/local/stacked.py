@@ -20,8 +20,9 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from sim.local.optimisers import Adam
 from sim.local.plan import Sites, Step, steps
+from sim.local.private import Noised, poisson_steps
 from sim.local.rows import Rows
-from sim.local.settings import Optimizer, Training
+from sim.local.settings import Optimizer, Sampling, Training
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import Local, Phase
 from sim.tasks.task import Batch, Task
@@ -155,21 +156,26 @@ class Stacked:
             for phase in phases:
                 here = phase.only(low, high)
                 count = whole(here.steps) * algorithm.batches
-                plan = steps(sites.only(part)._replace(steps=count), self.training, self.seed, round, begin)
-                self.walk(algorithm, w[low:high], at.only(low, high), here, plan)
+                drawn = (sites.only(part)._replace(steps=count), self.training, self.seed, round, begin)
+                plan = poisson_steps(*drawn) if self.training.sampling is Sampling.poisson else steps(*drawn)
+                noised = Noised.of(*drawn) if self.training.private else None
+                self.walk(algorithm, w[low:high], at.only(low, high), here, plan, noised)
                 begin = begin + count
         return w
 
-    def walk(self, algorithm: Algorithm, w: Tensor, at: Local, phase: Phase, plan: Iterator[Step]) -> None:
+    def walk(
+        self, algorithm: Algorithm, w: Tensor, at: Local, phase: Phase, plan: Iterator[Step], noised: Noised | None
+    ) -> None:
         """Local steps of the sites in `w`, in place, as is what their optimiser keeps in `at.site`."""
         training, correction = self.training, phase.correction.anchored(at.x)
         velocity = torch.zeros_like(w) if training.momentum else None
         adam = None if training.optimizer is Optimizer.sgd else Adam.over(w, training, at.site)
-        for step in plan:
+        for number, step in enumerate(plan):
             active, stacked = step.active, len(step.row)
             batches = [self.rows.batch(one) for one in (step, *islice(plan, algorithm.batches - 1))]
             here = w[:active]
-            gradient = partial(self.gradient, w[:stacked], batches, at.only(0, stacked))
+            release = partial(noised, step=step, number=number) if noised else None
+            gradient = partial(self.gradient, w[:stacked], batches, at.only(0, stacked), release)
             d = algorithm.direction(gradient, here, at.only(0, active), correction.only(0, active))
             if phase.moves is not None:
                 d = d * phase.moves
@@ -180,12 +186,21 @@ class Stacked:
                 d = velocity[:active].mul_(training.momentum).add_(d)
             here.sub_(d, alpha=at.lr)
 
-    def gradient(self, w: Tensor, batches: list[Batch], at: Local, v: Tensor, batch: int = 0) -> Tensor:
+    def gradient(
+        self,
+        w: Tensor,
+        batches: list[Batch],
+        at: Local,
+        release: Callable[[Tensor], Tensor] | None,
+        v: Tensor,
+        batch: int = 0,
+    ) -> Tensor:
         """Gradient of the objective and its weight decay at v [C, P]; w fills up with sites that are done."""
         w = w[:, : at.x.shape[1]]
         same = v.data_ptr() == w.data_ptr()
         full = w if same else torch.cat([v, w[len(v) :]])
-        g = self.gradients(full, batches[batch], at)[: len(v)]
+        g = self.gradients(full, batches[batch], at)
+        g = (release(g) if release else g)[: len(v)]
         apart = self.training.optimizer is Optimizer.adamw
         return g + self.training.weight_decay * v if self.training.weight_decay and not apart else g
 

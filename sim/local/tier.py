@@ -65,6 +65,9 @@ def choose(task: Task, algorithm: Algorithm, training: Training) -> Choice:
     found = known(task, algorithm)
     if training.optimizer is not Optimizer.sgd:
         found = f"local.optimizer={training.optimizer.value} keeps two numbers for each parameter"
+    if training.private:
+        refuse_other_steps(algorithm)
+        found = "local.noise and local.sampling=poisson are not compiled"
     size, fits = task.layout.size, isinstance(found, Network)
     if training.tier is Tier.fused and not fits:
         raise Refused(f"local.tier=fused: {found}. Allowed here: auto, stacked, single.")
@@ -76,6 +79,16 @@ def choose(task: Task, algorithm: Algorithm, training: Training) -> Choice:
     if size <= STACKED:
         return Choice(Tier.stacked, str(found), None)
     return Choice(Tier.single, f"{found}; {size} parameters are more than {STACKED} to stack", None)
+
+
+def refuse_other_steps(algorithm: Algorithm) -> None:
+    """Refuse DP-SGD for a method that does not take one noisy gradient of the task's loss a step, which is counted."""
+    kind = type(algorithm)
+    if kind.direction is not Algorithm.direction or kind.batches != 1 or kind.objective is not Algorithm.objective:
+        raise Refused(
+            f"local.noise and local.sampling=poisson: {kind.__name__} has a step or an objective of its own, and "
+            "DP-SGD counts one gradient a step. Take algorithm=fedavg, fedprox or another with plain steps."
+        )
 
 
 def trainer(choice: Choice, task: Task, algorithm: Algorithm, training: Training, rows: Rows, seed: int) -> Trainer:

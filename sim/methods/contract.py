@@ -135,8 +135,8 @@ class Gradient(Protocol):
 class Draw(Protocol):
     """Uniform numbers in [0, 1) that belong to the round, the site and the coordinate: whoever draws them."""
 
-    def __call__(self, name: str) -> Tensor:
-        """A draw of this name; [C, P] at the sites, [P] at the server."""
+    def __call__(self, name: str, round: int | None = None) -> Tensor:
+        """A draw of this name, of this round or the one at hand; [C, P] at the sites, [P] at the server."""
 
 
 @dataclass(frozen=True)

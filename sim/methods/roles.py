@@ -1,8 +1,10 @@
 """The axes of one federated method, taken together: what they keep, what travels, and what does not go together."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 
+import torch
 from torch import Tensor
 
 from sim.checks import Refused
@@ -16,6 +18,7 @@ from sim.methods.servers.base import Server
 from sim.methods.systems.base import System
 from sim.methods.systems.sync import Sync
 from sim.methods.uplink.base import Transform, Wire
+from sim.methods.uplink.order import refuse_misfit, refuse_order, refuse_single_uploads, refuse_unbounded
 
 UP = "up."  # before the names under which a waiting upload is kept
 AGGREGATOR, REPORTED = "aggregator.", "server."  # before what the one keeps, vector by vector, and the other is sent
@@ -53,12 +56,39 @@ class Roles:
         """Transforms of a vector in order, each with the prefix of what it keeps and sends for it."""
         return ((f"uplink.{at}.{vector}.", transform) for at, transform in enumerate(self.uplink))
 
+    def reach(self, vector: str, size: int, state: State) -> float:
+        """Largest norm of one upload of a vector of so many entries after the uplink; inf where nothing bounds it."""
+        reach = math.inf
+        for prefix, one in self.encoders(vector):
+            reach = one.reach(reach, size, below(state, prefix))
+        return reach
+
+    @property
+    def bounded(self) -> bool:
+        """Whether a bound is known on the norm of every vector of an upload."""
+        start = {name: torch.zeros(shape) for name, shape in self.server_state(1, 1, 1).items()}
+        return all(math.isfinite(self.reach(vector, 1, start)) for vector in self.vectors)
+
+    def least(self, asked: int) -> int:
+        """Uploads without which an update is abandoned, of so many sites that were asked."""
+        return max([self.aggregator.least, *(one.least(asked) for one in self.uplink)])
+
     def sends(self) -> dict[str, str]:
         """All parts of the message by shape: the algorithm's, and the scalars of uplink and server optimiser."""
         scalars = {
             prefix + name: "" for vector in self.vectors for prefix, one in self.encoders(vector) for name in one.sends
         }
         return {**self.algorithm.sends, **scalars, **{REPORTED + name: "" for name in self.server.sends}}
+
+    @property
+    def scalar_bits(self) -> dict[str, int]:
+        """Bits of the scalars that are no whole number of the message's precision, by name."""
+        return {
+            prefix + name: bits
+            for vector in self.vectors
+            for prefix, one in self.encoders(vector)
+            for name, bits in one.scalar_bits.items()
+        }
 
     def site_state(self, size: int, shared: int) -> dict[str, int]:
         """Numbers that each site keeps, by name; P parameters of which `shared` travel."""
@@ -103,16 +133,20 @@ class Roles:
         below = [prefix + name for v in self.vectors for prefix, one in self.encoders(v) for name in one.broadcast]
         return [*self.algorithm.broadcast, *below]
 
-    def bytes_down(self, shared: int, itemsize: int) -> int:
-        """Bytes that one site downloads in a round."""
+    def bytes_down(self, shared: int, itemsize: int, asked: int = 0) -> int:
+        """Bytes that one site downloads in a round in which so many are asked."""
         shapes = [self.algorithm.server_state.get(name, "") for name in self.broadcast]
-        return itemsize * (shared + sum(width(shape, shared) for shape in shapes))
+        model = Wire(shared, 8 * itemsize)
+        for one in self.uplink:
+            model = one.wire(model) if one.lowers else model
+        keys = sum(one.protocol(asked)[0] for one in self.uplink)
+        return model.bytes + itemsize * sum(width(shape, shared) for shape in shapes) + keys
 
-    def bytes_up(self, shared: int, itemsize: int) -> int:
-        """Bytes of one site's message, from the description of the wire."""
-        total = 0
+    def bytes_up(self, shared: int, itemsize: int, asked: int = 0) -> int:
+        """Bytes of one site's message, from the description of the wire, in a round in which so many are asked."""
+        total = sum(one.protocol(asked)[1] for one in self.uplink)
         for name, shape in self.sends().items():
-            size = Wire(width(shape, shared), 8 * itemsize)
+            size = Wire(width(shape, shared), self.scalar_bits.get(name, 8 * itemsize))
             for _, one in self.encoders(name) if shape == "P" else ():
                 size = one.wire(size)
             total += size.bytes
@@ -127,7 +161,8 @@ class Roles:
 
         `shared` of the network's parameters travel, in numbers of so many bytes; so many sites train.
         """
-        dense, sent = Roles(self.algorithm).bytes_up(shared, itemsize), self.bytes_up(shared, itemsize)
+        asked = self.system.uploads(members)
+        dense, sent = Roles(self.algorithm).bytes_up(shared, itemsize), self.bytes_up(shared, itemsize, asked)
         sent_as = ", ".join(named(one) for one in self.uplink)
         said = {"uplink": f"{sent_as}: {sent} of {dense} bytes per upload"} if self.uplink else {}
         if self.aggregator.whole:
@@ -143,6 +178,13 @@ class Roles:
 
     def check(self) -> None:
         """Refuse axes that do not go together."""
+        refuse_order(self.uplink)
+        for one in self.uplink:
+            if one.noises:
+                args = (self.algorithm, self.aggregator, self.system, self.weighting)
+                refuse_unbounded(one, self.uplink, self.bounded, *args)
+            if one.hides:
+                refuse_single_uploads(one, self.algorithm, self.aggregator, self.attack, self.system)
         if self.system.holds and self.algorithm.in_time:
             raise Refused(
                 f"{named(self.algorithm)} needs every upload in the round it was asked for, and {named(self.system)} "
@@ -190,8 +232,8 @@ class Roles:
                 "takes late ones. Set system=sync."
             )
 
-    def fits(self, members: int) -> None:
-        """Refuse a federation with too few sites for the system or the aggregator."""
+    def fits(self, members: int, weight: float = 0.0) -> None:
+        """Refuse a federation with too few sites for the system or the aggregator, or too heavy for a secure sum."""
         self.system.fits(members)
         expected = self.system.uploads(members)
         if self.algorithm.every_site and expected < members:
@@ -199,6 +241,7 @@ class Roles:
                 f"{named(self.algorithm)} needs every site in every round, and {expected} of {members} are asked. Set "
                 "system.sites=0, which asks all."
             )
+        refuse_misfit(self.uplink, weight, expected, members, self.system.holds)
         if expected < self.aggregator.least:
             raise Refused(
                 f"{named(self.aggregator)} needs at least {self.aggregator.least} uploads in an update and gets "
@@ -219,6 +262,11 @@ def brought(algorithm: Algorithm) -> Personal:
 
 
 NEUTRAL = Roles()
+
+
+def below(state: State, prefix: str) -> State:
+    """The part of a state whose names begin with a prefix, without it."""
+    return {name.removeprefix(prefix): part for name, part in state.items() if name.startswith(prefix)}
 
 
 def named(role: Role) -> str:

@@ -31,6 +31,7 @@ STAGES = (
     "engine",
     "metrics",
     "stats",
+    "privacy",
     "run",
 )
 NUMBERS = {*STAGES, "factorize", "files", "jit", "random", "splitmix"}

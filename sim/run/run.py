@@ -38,6 +38,7 @@ from sim.run.estimates import in_recorded_units
 from sim.run.model import Kept, bare, described
 from sim.run.predictions import predictions
 from sim.run.prepare import gather
+from sim.run.privacy import spent
 from sim.run.tables import rounds_frame, sites_frame
 from sim.run.uploads import uploads
 from sim.tasks.task import Task
@@ -116,6 +117,7 @@ def rehearse(experiment: Experiment, prepared: Prepared | None = None, watch: Wa
     losses: dict[int, float] = {}  # of every round, NaN where models were not scored
     estimates: Json | None = None
     plan, method = simulation(experiment, prepared), experiment.algorithm
+    privacy = spent(experiment, plan)
     with crew(experiment.executor, plan.job) as opened:
         began = time.perf_counter()  # compiling and starting processes is over
         if isinstance(method, OwnLoop):
@@ -151,6 +153,7 @@ def rehearse(experiment: Experiment, prepared: Prepared | None = None, watch: Wa
             done, prepared.federation.sites, attackers(plan.roles.attack, prepared.federation, plan.seed).tolist()
         ),
         "stopped": stopped(done, plan, kept) if status == "done" else None,
+        "privacy": privacy,
         "deploys": judged[-1][1] if judged else "",
         "estimates": estimates,
         "data": data,

@@ -34,7 +34,11 @@ def combined(entry: Aggregator, sent: Array, p: Array | None = None) -> Array:
 def made(entry: Aggregator, sent: Message, p: Tensor) -> Combined:
     """What a rule makes of the first update: nothing kept, uploads drawn in their order."""
     kept = {f"{name}.{part}": torch.zeros(sent[name].shape[1]).double() for name in sent for part in entry.server_state}
-    return entry.aggregate(sent, p, kept, lambda name: torch.arange(len(p)).double()[:, None])
+
+    def draw(name: str, round: int | None = None) -> Tensor:
+        return torch.arange(len(p)).double()[:, None]
+
+    return entry.aggregate(sent, p, kept, draw)
 
 
 def path(rule: Callable[[Array, Array], Array]) -> Callable[[Trial], Array]:

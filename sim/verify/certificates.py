@@ -36,6 +36,8 @@ from sim.verify import (
     systems,
     systems_order,
     uplink,
+    uplink_coded,
+    uplink_private,
 )
 from sim.verify.check import Certificate, Check, certify
 
@@ -65,7 +67,7 @@ CHECKS: dict[str, Checks] = {
         **loops.CHECKS,
         **exact.CHECKS,
     },
-    "uplink": uplink.CHECKS,
+    "uplink": {**uplink.CHECKS, **uplink_coded.CHECKS, **uplink_private.CHECKS},
     "attack": {**attacks.CHECKS, **attacks_collusion.CHECKS},
     "aggregator": {**aggregators.CHECKS, **aggregators_robust.CHECKS, **aggregators_bounded.CHECKS},
     "server": servers.CHECKS,

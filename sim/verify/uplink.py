@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from sim.methods.contract import Local, example
+from sim.methods.contract import Draw, Local, example
 from sim.methods.roles import Roles
 from sim.methods.uplink.base import Transform
-from sim.methods.uplink.clip import Clip
+from sim.methods.uplink.clip import AdaptiveClip, Clip
 from sim.methods.uplink.topk import TopK
 from sim.random import stream
 from sim.verify.check import Check
@@ -28,15 +28,15 @@ def neutral(make: Make, words: str) -> Check[Transform]:
     return Check(words, lambda entry: gap(trial.path(Roles(uplink=(make(entry),))), trial.path(Roles())), 0.0)
 
 
-def follows(make: Make, closed: Callable[[Trial], Array], words: str) -> Check[Transform]:
-    """The whole path is the closed form's, on chunks of two sites."""
-    trial = spatial(25, 3)
+def follows(make: Make, closed: Callable[[Trial], Array], words: str, sites: int = 3) -> Check[Transform]:
+    """The whole path is the closed form's, on chunks of two sites; so many of six sites in a round, 0 = all."""
+    trial = spatial(25, sites)
     trial = replace(trial, training=replace(trial.training, chunk=2))
     return Check(words, lambda entry: gap(trial.path(Roles(uplink=(make(entry),))), closed(trial)))
 
 
-def clipped(bound: float, quantile: float, rate: float) -> Callable[[Trial], Array]:
-    """Clipped deltas; the bound follows Andrew et al. 2021 where a quantile is given."""
+def clipped(bound: float, quantile: float = 0.0, rate: float = 0.0) -> Callable[[Trial], Array]:
+    """Clipped deltas; the bound follows Andrew et al. 2021 where a rate is given."""
 
     def closed(trial: Trial) -> Array:
         x, path, now = trial.start, [trial.start], bound
@@ -44,8 +44,7 @@ def clipped(bound: float, quantile: float, rate: float) -> Callable[[Trial], Arr
             delta = moves(trial, tick, x)
             norm = np.linalg.norm(delta, axis=1)
             x = x + tick.p @ (delta * np.minimum(1, now / norm)[:, None])
-            if quantile:
-                now *= np.exp(-rate * (np.mean(norm <= now) - quantile))
+            now *= np.exp(-rate * (np.mean(norm <= now) - quantile))
             path.append(x)
         return np.stack(path)
 
@@ -55,20 +54,51 @@ def clipped(bound: float, quantile: float, rate: float) -> Callable[[Trial], Arr
 def of_clip() -> Checks:
     """Clip."""
     yield neutral(lambda entry: narrow(entry, Clip)(bound=1e30), "an endless bound is FedAvg, bit for bit")
-    yield follows(lambda entry: narrow(entry, Clip)(bound=0.3), clipped(0.3, 0, 0), "path, bound 0.3")
-    adaptive = clipped(1.0, 0.6, 0.3)
-    yield follows(
-        lambda entry: narrow(entry, Clip)(bound=1.0, quantile=0.6, rate=0.3),
-        adaptive,
-        "path, the bound follows a quantile",
-    )
+    yield follows(lambda entry: narrow(entry, Clip)(bound=0.3), clipped(0.3), "path, bound 0.3")
 
     def excess(entry: type[Transform]) -> float:
         vectors = torch.from_numpy(stream(0, "clip").normal(size=(50, 9)) * 5)
-        sent = narrow(entry, Clip)(bound=2.0).encode(vectors, at(0, log=torch.zeros(())), blank).vector
+        sent = narrow(entry, Clip)(bound=2.0).encode(vectors, at(0), blank).vector
         return max(float(sent.norm(dim=1).max()) - 2.0, 0.0)
 
     yield Check("no vector leaves a site longer than the bound", excess, 1e-12)
+    yield travels(lambda entry: narrow(entry, Clip)(), (0, 0), "nothing travels beside the vectors")
+
+
+def of_adaptive() -> Checks:
+    """Clip with a bound that follows a quantile."""
+    yield neutral(lambda entry: narrow(entry, AdaptiveClip)(bound=1e30), "an endless bound is FedAvg, bit for bit")
+    yield follows(
+        lambda entry: narrow(entry, AdaptiveClip)(bound=1.0, quantile=0.6, rate=0.3),
+        clipped(1.0, 0.6, 0.3),
+        "path, the bound follows a quantile",
+    )
+    yield travels(lambda entry: narrow(entry, AdaptiveClip)(), (8, 1), "the bound travels down and one bit up")
+
+    def spread(entry: type[Transform]) -> float:
+        made = narrow(entry, AdaptiveClip)(quantile=0.5, rate=1.0, noise=3.0)
+        sent, state = {"within": torch.tensor([1.0, 0.0, 1.0, 1.0])}, {"log": torch.zeros(())}
+        rng = stream(0, "bits")
+        logs = [float(made.learn(sent, state, of_server(rng))["log"]) for _ in range(4000)]
+        return abs(float(np.mean(logs)) + 0.25) + abs(float(np.std(logs)) - 0.75)
+
+    yield Check("noise of deviation 3 on the sum of four bits moves the log of the bound by 3/4", spread, 0.04)
+
+
+def of_server(rng: np.random.Generator) -> Draw:
+    """Uniform numbers for a single value at the server."""
+    return lambda name, round=None: torch.tensor(rng.random(), dtype=torch.float64)
+
+
+def travels(make: Make, extra: tuple[int, int], words: str) -> Check[Transform]:
+    """Bytes that a site downloads and uploads beyond those of FedAvg, in double precision."""
+
+    def error(entry: type[Transform]) -> float:
+        ours, plain = (Roles(uplink=uplink) for uplink in ((make(entry),), ()))
+        down, up = ours.bytes_down(5, 8) - plain.bytes_down(5, 8), ours.bytes_up(5, 8) - plain.bytes_up(5, 8)
+        return float(abs(down - extra[0]) + abs(up - extra[1]))
+
+    return Check(words, error, 0.0)
 
 
 def largest(values: Array, count: int) -> Array:
@@ -123,9 +153,9 @@ def at(sites: int, **kept: torch.Tensor) -> Local:
     return replace(example(max(sites, 1), 1), site=kept, server=kept)
 
 
-def blank(name: str) -> torch.Tensor:
+def blank(name: str, round: int | None = None) -> torch.Tensor:
     """Stands where no random number is needed."""
     raise RuntimeError(f"draw {name!r} was not expected")
 
 
-CHECKS: dict[str, Callable[[], Checks]] = {"clip": of_clip, "topk": of_topk}
+CHECKS: dict[str, Callable[[], Checks]] = {"clip": of_clip, "adaptiveclip": of_adaptive, "topk": of_topk}

@@ -27,7 +27,7 @@ CASES = {
     "ditto": ["personal=ditto"],
     "fedper": ["personal=fedper", "net=mlp", "net.hidden=[4]"],
     "top entries with feedback": ["uplink=[topk]", "uplink.topk.ratio=0.2"],
-    "adaptive clip, median": ["uplink=[clip]", "uplink.clip.quantile=0.4", "aggregator=median", "attack=signflip"],
+    "adaptive clip, median": ["uplink=[adaptiveclip]", "aggregator=median", "attack=signflip"],
     "all at once": ["uplink=[clip,topk]", "personal=ditto", "system=buffered", "server=yogi", "aggregator=median"],
 }
 cases = pytest.mark.parametrize("case", CASES)

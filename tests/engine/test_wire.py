@@ -2,13 +2,21 @@
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from sim.config.compose import experiment
 from sim.engine.executors import InProcess, crew
 from sim.engine.rounds import rounds
+from sim.engine.simulation import Simulation
+from sim.engine.uplink import Draws
+from sim.methods.contract import example
 from sim.methods.roles import UP
-from sim.methods.uplink.topk import TopK
+from sim.methods.uplink.base import Transform, Wire
+from sim.methods.uplink.coded import QSGD, STC, Sign
+from sim.methods.uplink.pack import pack, unpack
+from sim.methods.uplink.secagg import SecAgg
+from sim.methods.uplink.topk import RandomK, TopK, share
 from sim.run.run import prepare, rehearse, simulation
 from tests.toy import SMALL
 
@@ -20,26 +28,14 @@ CASES = {
     "a vector and a number": ["algorithm=fednova", "uplink=[topk]", "system=buffered"],
     "shared layers alone": ["personal=fedper", "net=mlp", "net.hidden=[6]", "uplink=[topk]", "system=buffered"],
     "all are sent": ["uplink=[topk]", "uplink.topk.ratio=1", "system=buffered"],
+    "random places": ["uplink=[randomk]", "uplink.randomk.ratio=0.3", "aggregator=median"],
+    "random places, levels": ["uplink=[randomk,qsgd]", "uplink.randomk.ratio=0.3", "aggregator=median"],
+    "levels": ["uplink=[clip,qsgd]", "uplink.qsgd.levels=6", "system=buffered"],
+    "levels of the top": ["uplink=[topk,qsgd]", "uplink.topk.ratio=0.3", "system=buffered"],
+    "signs": ["uplink=[sign]", "system=buffered"],
+    "signs of two vectors": ["uplink=[sign]", "algorithm=scaffold", "aggregator=median"],
+    "ternary": ["uplink=[stc]", "uplink.stc.ratio=0.2", "aggregator=median"],
 }
-
-
-def pack(vector: NDArray[np.float32], count: int) -> bytes:
-    """The `count` largest entries, each as four bytes and the bits of its place."""
-    width = max(int(np.ceil(np.log2(len(vector)))), 1)
-    place = np.sort(np.argsort(-np.abs(vector), kind="stable")[:count])
-    value = np.unpackbits(vector[place].view(np.uint8)).reshape(count, 32)
-    index = (place[:, None] >> np.arange(width)[::-1] & 1).astype(np.uint8)
-    return np.packbits(np.concatenate([value, index], axis=1)).tobytes()
-
-
-def unpack(data: bytes, size: int, count: int) -> NDArray[np.float32]:
-    """The vector of P = `size` entries that was packed."""
-    width = max(int(np.ceil(np.log2(size))), 1)
-    bits = np.unpackbits(np.frombuffer(data, np.uint8))[: count * (32 + width)].reshape(count, 32 + width)
-    place = bits[:, 32:].astype(np.int64) @ (1 << np.arange(width)[::-1])
-    vector = np.zeros(size, np.float32)
-    vector[place] = np.packbits(bits[:, :32], axis=1).reshape(-1).view(np.float32)
-    return vector
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -47,36 +43,63 @@ def test_bytes_of_an_upload_are_those_of_a_packed_message(case: str) -> None:
     """A buffered server or a median sees uploads one by one: they wait where sites keep their state."""
     wanted = experiment([*SMALL, "rounds=4", *CASES[case]])
     plan = simulation(wanted, prepare(wanted))
-    sparse = [one for one in plan.roles.uplink if isinstance(one, TopK)]
     with crew(InProcess(threads=1), plan.job) as opened:
         done = list(rounds(plan, opened, plan.standing()))
         kept = opened.memory.read(plan.federation.members)
     uploads = {name.removeprefix(UP): part for name, part in kept.items() if name.startswith(UP)}
     assert set(uploads) == set(plan.roles.sends())
-    for site in range(len(plan.federation.members)):
+    for at, site in enumerate(plan.federation.members):
         message = b""
         for name, part in uploads.items():
-            vector = np.ascontiguousarray(part[site])
+            vector = np.ascontiguousarray(part[at])
             packed = vector.tobytes()
-            if name in plan.roles.vectors and sparse:
-                count = sparse[0].count(plan.shared)
-                assert 0 < np.count_nonzero(vector) <= count
-                packed = pack(vector, count)
-                np.testing.assert_array_equal(unpack(packed, plan.shared, count), vector)
+            if name in plan.roles.vectors:
+                beside = {
+                    key.split(".")[-1]: float(value[at, 0]) for key, value in uploads.items() if f".{name}." in key
+                }
+                places = known(plan, name, site)
+                packed = pack(plan.roles.uplink, vector, beside, places)
+                found = unpack(plan.roles.uplink, packed, plan.shared, vector.dtype, beside, places)
+                np.testing.assert_array_equal(found, vector)
             message += packed
         assert len(message) == plan.profile.bytes_up
     for here in done[1:]:
         assert here.bytes_up == here.sites * plan.profile.bytes_up > 0
 
 
+def known(plan: Simulation, vector: str, site: int) -> NDArray[np.int64]:
+    """Random places of the last round, as site and server know them from their key."""
+    draws = Draws(plan.seed, 4, plan.federation.keys[[site]])
+    chance = draws.of(f"uplink.0.{vector}.", torch.zeros(1, plan.shared, dtype=plan.dtype))("place")
+    return chance.argsort(dim=1, stable=True)[0, : share(0.3, plan.shared)].numpy()
+
+
+@pytest.mark.parametrize("field", [20, 33])
+def test_numbers_of_a_ring_are_packed_in_its_bits(field: int) -> None:
+    made = SecAgg(fraction=8, bits=14, field=field)
+    u = torch.from_numpy(np.random.default_rng(0).normal(0, 20, (1, 37)).astype(np.float32))
+    vector = made.encode(u, example(1, 37), lambda name, round=None: u).vector[0].numpy()
+    packed = pack([made], vector, {})
+    assert len(packed) == made.wire(Wire(37, 32)).bytes
+    np.testing.assert_array_equal(unpack([made], packed, 37, vector.dtype, {}), vector)
+
+
+@pytest.mark.parametrize("entry", [TopK(), RandomK(), QSGD(), Sign(), STC(), SecAgg()])
+def test_of_a_network_of_which_nothing_travels_nothing_is_sent(entry: Transform) -> None:
+    none = np.zeros(0, np.float32)
+    packed = pack([entry], none, {"norm": 0.0}, none.astype(np.int64))
+    assert len(packed) == entry.wire(Wire(0, 32)).bytes == 0
+
+
 def test_bytes_are_what_a_reader_counts_by_hand() -> None:
-    """P parameters in float32; SCAFFOLD twice; adaptive clipping one number each way, its bound and who was within."""
+    """P parameters in float32; SCAFFOLD twice; adaptive clipping its bound down and one bit up."""
     size = 4 * rehearse(experiment([*SMALL, "rounds=1"])).info["parameters"]
     for words, down, up in (
         ([], size, size),
         (["algorithm=scaffold"], 2 * size, 2 * size),
         (["algorithm=fednova"], size, size + 4),
-        (["uplink=[clip]"], size + 4, size + 4),
+        (["uplink=[clip]"], size, size),
+        (["uplink=[adaptiveclip]"], size + 4, size + 1),
         (["personal=ditto"], size, size),
         (["algorithm=fedem", "algorithm.components=2"], 2 * size, 2 * size),
         (["algorithm=cfl"], size, size),

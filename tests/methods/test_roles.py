@@ -18,7 +18,7 @@ from sim.methods.personal.base import Adapted
 from sim.methods.roles import Roles
 from sim.methods.systems.buffered import Buffered
 from sim.methods.systems.sync import Sync
-from sim.methods.uplink.clip import Clip
+from sim.methods.uplink.clip import AdaptiveClip, Clip
 from sim.methods.uplink.topk import TopK
 from sim.run.run import prepare, rehearse, simulation
 from sim.tasks.layout import Layout
@@ -225,9 +225,9 @@ def test_every_link_of_the_chain_has_its_own_settings() -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["uplink=[topkk]"], ["uplink=topkk", "allowed clip, topk", "Did you mean uplink=topk?"]),
-        (["uplink=[clip,median]"], ["uplink=median", "allowed clip, topk"]),
-        (["uplink=topkk"], ["uplink=topkk", "allowed clip, topk"]),
+        (["uplink=[topkk]"], ["uplink=topkk", "allowed adaptiveclip, clip", "Did you mean uplink=topk?"]),
+        (["uplink=[clip,median]"], ["uplink=median", "allowed adaptiveclip, clip"]),
+        (["uplink=topkk"], ["uplink=topkk", "allowed adaptiveclip, clip"]),
         (["uplink=[topk]", "uplink.topk.ratio=0"], ["uplink.topk.ratio=0", "(0, 1]"]),
         (["uplink=[topk]", "uplink.topk.ratios=1"], ["uplink.topk.ratios"]),
         (["uplink.topk.ratio=0.5"], ["uplink.topk"]),
@@ -248,7 +248,9 @@ def test_neutral_axes_leave_no_trace_in_what_sites_keep() -> None:
     assert Roles().site_state(10, 10) == {}
     assert Roles(aggregator=Median()).site_state(10, 10) == {"up.delta": 10}
     assert Roles(personal=Ditto()).site_state(10, 10) == {"own": 10}
-    kept = Roles(ALGORITHMS["scaffold"](), (Clip(), TopK()), aggregator=Median(), personal=FedPer()).site_state(10, 7)
+    kept = Roles(ALGORITHMS["scaffold"](), (AdaptiveClip(), TopK()), aggregator=Median(), personal=FedPer()).site_state(
+        10, 7
+    )
     assert kept == {
         "control": 10,
         "uplink.1.delta.error": 7,

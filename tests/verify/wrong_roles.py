@@ -17,7 +17,7 @@ from sim.methods.systems.base import Tick
 from sim.methods.systems.buffered import Buffered
 from sim.methods.systems.sync import Sync
 from sim.methods.uplink.base import Encoded
-from sim.methods.uplink.clip import Clip
+from sim.methods.uplink.clip import AdaptiveClip, Clip
 from sim.methods.uplink.topk import TopK
 from tests.verify.wrong import wrong
 
@@ -91,7 +91,7 @@ class ClipsMean(Clip):
     def encode(self, u, at, draw):
         return super().encode(u, at, draw)._replace(vector=u)
 
-    def decode(self, mean, heard, draw):
+    def decode(self, mean, at, draw):
         return mean * (self.bound / mean.norm()).clamp(max=1.0)
 
 
@@ -105,11 +105,49 @@ class ScalesUp(Clip):
 
 
 @wrong("clip")
-class WrongWay(Clip):
+class SendsBit(Clip):
+    """A fixed bound that still sends who was within, which nobody reads."""
+
+    sends = ("within",)
+
+    def encode(self, u, at, draw):
+        return super().encode(u, at, draw)._replace(scalars={"within": (u.norm(dim=1) <= self.bound).to(u.dtype)})
+
+
+# --- adaptive clip
+
+
+@wrong("adaptiveclip")
+class WrongWay(AdaptiveClip):
     """The bound grows when too many are within."""
 
-    def learn(self, sent, state):
-        return {"log": 2 * state["log"] - super().learn(sent, state)["log"]}
+    def learn(self, sent, state, draw):
+        return {"log": 2 * state["log"] - super().learn(sent, state, draw)["log"]}
+
+
+@wrong("adaptiveclip")
+class BitAfterClip(AdaptiveClip):
+    """The norm is compared after clipping, so that everybody is within."""
+
+    def encode(self, u, at, draw):
+        done = super().encode(u, at, draw)
+        return done._replace(scalars={"within": torch.ones(len(u), dtype=u.dtype)})
+
+
+@wrong("adaptiveclip")
+class SendsNorm(AdaptiveClip):
+    """A whole number travels where a bit would do."""
+
+    scalar_bits = {}
+
+
+@wrong("adaptiveclip")
+class NoisyMean(AdaptiveClip):
+    """The noise on the sum of the bits is added to their mean."""
+
+    def learn(self, sent, state, draw):
+        louder = replace(self, noise=self.noise * len(sent["within"]))
+        return AdaptiveClip.learn(louder, sent, state, draw)
 
 
 # --- attacks

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sim.arrays import Floats, Ints
 from sim.checks import Refused, within
 from sim.methods.contract import Role
-from sim.random import key, scatter, stream, uniform
+from sim.random import gaussian, key, scatter, stream, uniform
 
 Losses = Callable[[Ints], Floats]  # sites [C] -> loss of the current model over all training rows of each [C]
 
@@ -115,8 +115,7 @@ class System(Role):
     def slowness(self, profile: Profile) -> Floats:
         """Seconds of a local step at each site, [S]."""
         word = scatter(key(profile.seed, "slowness"), profile.keys)
-        one, two = (np.maximum(uniform(scatter(int(k), word)), 2.0**-54) for k in (1, 2))
-        normal = np.sqrt(-2 * np.log(one)) * np.cos(2 * np.pi * two)  # Box and Muller 1958
+        normal = gaussian(*(uniform(scatter(int(k), word)) for k in (1, 2)))
         return np.asarray(self.step_seconds * np.exp(self.spread * normal))
 
     def travel(self, profile: Profile) -> float:

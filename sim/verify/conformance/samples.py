@@ -88,7 +88,7 @@ class Drawn:
     dtype: torch.dtype
     width: int = P
 
-    def __call__(self, name: str) -> Tensor:
+    def __call__(self, name: str, round: int | None = None) -> Tensor:
         """A draw of this name."""
         g = torch.Generator().manual_seed(len(name))
         return torch.rand(C, self.width, generator=g, dtype=self.dtype)[self.low : self.high]

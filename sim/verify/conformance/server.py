@@ -20,7 +20,7 @@ class Given:
 
     numbers: Tensor
 
-    def __call__(self, name: str) -> Tensor:
+    def __call__(self, name: str, round: int | None = None) -> Tensor:
         """These."""
         return self.numbers
 

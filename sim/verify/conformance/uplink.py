@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sim.methods.contract import Heard, Local
-from sim.methods.uplink.base import Encoded, Transform, Wire
+from sim.methods.contract import Heard, Local, Message, State
+from sim.methods.uplink.base import Arrived, Encoded, Transform, Wire
 from sim.verify.conformance.answers import Broken, asked, declares, named, near, shaped
 from sim.verify.conformance.samples import SERVER, C, Drawn, M, P, lengths, local, normal, of_site, state
 
@@ -41,14 +41,25 @@ def of_uplink(entry: type[Transform], dtype: torch.dtype) -> None:
     arrived = Heard(normal(1, P, dtype=dtype), {}, {}, np.arange(M), torch.full((M,), 1 / M), 1.0)
     mean = vector.mean(0)
 
-    def one(name: str) -> Tensor:
+    def one(name: str, round: int | None = None) -> Tensor:
         return Drawn(0, 1, dtype)(name)[0]
 
-    back = asked(f"{name}.decode", lambda mean, heard: made.decode(mean, heard, one), mean, arrived)
-    shaped(f"{name}.decode", back, (P,), dtype)
     held = state(entry.server_state, SERVER, dtype)
+
+    def decode(mean: Tensor, heard: Heard, held: State) -> Tensor:
+        return made.decode(mean, Arrived(heard, held, 1.0), one)
+
+    shaped(f"{name}.decode", asked(f"{name}.decode", decode, mean, arrived, held), (P,), dtype)
     sent = {word: normal(6, M, dtype=dtype) for word in entry.sends}
-    named(f"{name}.learn", asked(f"{name}.learn", made.learn, sent, held), entry.server_state, SERVER, dtype)
+
+    def learn(sent: Message, held: State) -> State:
+        return made.learn(sent, held, lambda name, round=None: one(name)[0])
+
+    named(f"{name}.learn", asked(f"{name}.learn", learn, sent, held), entry.server_state, SERVER, dtype)
+    reach, unit = made.reach(1.0, P, held), u / u.norm(dim=1, keepdim=True)
+    known = replace(at, server={word: held[word] for word in entry.broadcast})
+    if float(made.encode(unit, known, Drawn(0, C, dtype)).vector.norm(dim=1).max()) > reach * (1 + 1e-5):
+        raise Broken(f"{name}.reach says {reach:g} for vectors of norm 1, and longer ones are sent.")
 
 
 def bare(at: Local) -> Local:
