@@ -31,6 +31,7 @@ GROUND = {
     "factorize",
     "files",
     "jit",
+    "lazy",
     "memory",
     "processes",
     "profiling",

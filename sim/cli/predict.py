@@ -15,7 +15,7 @@ from sim.cohort.new_rows import MARKS, NewRows
 from sim.cohort.tabular.files import existing
 from sim.cohort.tabular.form import SEPARATORS, Form
 from sim.cohort.tabular.read import PARQUET, read
-from sim.cohort.tabular.unreadable import READ_ERRORS, unreadable
+from sim.cohort.tabular.unreadable import read_errors, unreadable
 from sim.files import make_folder, writable_out
 from sim.run.predict import predict
 
@@ -60,7 +60,7 @@ def new_rows(path: Path, separator: str, missing: Sequence[str]) -> NewRows:
         return NewRows(made.cells, made.place, marks)
     try:
         frame = arrow_parquet.read_table(path).to_pandas(ignore_metadata=True)
-    except READ_ERRORS as error:
+    except read_errors() as error:
         raise Refused(unreadable(path, error)) from error
     return NewRows(frame, lambda row: f"{path}, row {row}", marks)
 

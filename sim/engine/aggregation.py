@@ -1,12 +1,14 @@
 """Aggregation: from the uploads that an update takes to what the server hears."""
 
+from __future__ import annotations
+
 import numpy as np
-import torch
 
 from sim.arrays import Floats, Ints
 from sim.engine.executors import Crew
 from sim.engine.messages import Order, Upload, cut
 from sim.engine.simulation import Simulation, Standing
+from sim.lazy import torch
 from sim.local.fused import weighted
 from sim.methods.contract import Heard, Message
 from sim.methods.roles import UP

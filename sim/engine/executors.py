@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from sim.arrays import Floats, Ints
@@ -18,6 +17,7 @@ from sim.engine.messages import Broadcast, Candidates, Order, Upload
 from sim.engine.ray_actors import RayCrew
 from sim.engine.site_state import SiteState
 from sim.engine.worker import Job, Worker
+from sim.lazy import torch
 from sim.local.fused import Fused
 from sim.processes import ray_session
 from sim.profiling import stage

@@ -5,7 +5,6 @@ from dataclasses import replace
 from itertools import islice
 
 import numpy as np
-from torch import Tensor
 
 from sim.engine.aggregation import collect
 from sim.engine.executors import Crew, Executor, crew
@@ -13,6 +12,7 @@ from sim.engine.messages import Broadcast, cut
 from sim.engine.scoring import scored
 from sim.engine.simulation import Diverged, Round, Simulation, Standing
 from sim.engine.uplink import Draws, decoded
+from sim.lazy import Tensor
 from sim.methods.roles import OWN
 from sim.methods.systems.base import Tick
 from sim.profiling import stage

@@ -6,9 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from sim.arrays import Floats, Ints
 from sim.checks import Refused
@@ -17,6 +15,7 @@ from sim.engine.messages import Broadcast, Candidates, Order, Upload
 from sim.engine.site_state import SiteState
 from sim.engine.uplink import Draws, encoded, squeezed
 from sim.federation.federation import Federation
+from sim.lazy import Tensor, torch
 from sim.local.fused import weighted
 from sim.local.losses import losses
 from sim.local.plan import Sites

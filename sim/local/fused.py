@@ -4,13 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from sim.local import kernel
-from sim.local.backprop import Data
-from sim.local.dense import Network
+from sim.lazy import Tensor, torch
+from sim.local.dense import Data, Network
 from sim.local.plan import Sites, words
 from sim.local.rows import Rows
 from sim.local.settings import Training
@@ -51,6 +48,8 @@ class Fused:
 
     def ready(self) -> None:
         """Compile, or load what was compiled before."""
+        from sim.local import kernel
+
         none, word = np.zeros(0, np.int64), np.zeros(0, np.uint64)
         w = np.zeros((0, len(self.network.place)), self.data.x.dtype)
         self.run(w, Sites(none, none, none, word), word, 1.0, Correction(), none, none)
@@ -67,6 +66,8 @@ class Fused:
         hold: NDArray[np.int64],
     ) -> None:
         """Local steps of C sites, after the first `begin` [C]; w [C, P] in place, local places `hold` excepted."""
+        from sim.local import kernel
+
         training = self.training
         pull = np.ascontiguousarray(np.broadcast_to(np.asarray(correction.pull, dtype=w.dtype), len(w)))
         numbers = np.array([lr, training.weight_decay, training.momentum, training.clip], dtype=w.dtype)
@@ -95,5 +96,7 @@ def fixed(array: NDArray[np.floating]) -> NDArray[np.floating]:
 
 def weighted(weight: NDArray[np.float64], part: Tensor) -> NDArray[np.float64]:
     """Sum over sites of weight times message, in double precision and in order; [C], [C, P] or [C] -> [P] or []."""
+    from sim.local import kernel
+
     rows = fixed(part.numpy().reshape(len(part), -1))
     return np.asarray(kernel.weighted(weight, rows).reshape(part.shape[1:]))

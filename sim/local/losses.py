@@ -1,11 +1,9 @@
 """The loss of sites' models over all their training rows, whatever tier trains them."""
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.func import vmap
 
+from sim.lazy import Tensor, torch
 from sim.local.plan import Step
 from sim.local.rows import Rows
 from sim.tasks.task import Task
@@ -25,5 +23,5 @@ def losses(task: Task, rows: Rows, models: Tensor, start: NDArray[np.int64], siz
         column = np.arange(size[part].max(initial=1))
         row = start[part, None] + np.minimum(column, size[part, None] - 1)
         batch = rows.batch(Step(len(part), row, column < size[part, None]))
-        loss[torch.from_numpy(part)] = vmap(task.loss)(models[torch.from_numpy(part)], batch)
+        loss[torch.from_numpy(part)] = torch.func.vmap(task.loss)(models[torch.from_numpy(part)], batch)
     return loss

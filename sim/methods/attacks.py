@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from sim.checks import within
+from sim.lazy import Tensor
 from sim.methods.contract import Message, Role
 from sim.random import key, scatter
 

@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
+from sim.lazy import Tensor, torch
 from sim.methods.aggregators.base import Aggregator
 from sim.methods.contract import Message
 

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor
-
+from sim.lazy import Tensor
 from sim.methods.contract import Correction, Gradient, Heard, Local, Message, Role, State
 from sim.tasks.task import Batch, Task
 

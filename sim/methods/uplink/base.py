@@ -4,8 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
-from torch import Tensor
-
+from sim.lazy import Tensor
 from sim.methods.contract import Draw, Heard, Local, Message, Role, State
 
 
