@@ -20,7 +20,9 @@ class Lazy(ModuleType):
     """
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(importlib.import_module(self.__name__), name)
+        value = getattr(importlib.import_module(self.__name__), name)  # a thread waits while another one imports it
+        setattr(self, name, value)  # so that it costs no more the next time than an attribute of the module
+        return value
 
     def __reduce__(self) -> tuple[Any, ...]:
         return importlib.import_module, (self.__name__,)

@@ -15,7 +15,7 @@ from sim.cohort.clinical.schema import KEY, LIFETIMES, TREATMENTS, Column, colum
 from sim.cohort.tabular.unreadable import unreadable
 from sim.lazy import arrow_parquet, pa, pd
 
-ARROW = {"text": "string", "choice": "string", "number": "float64", "whole": "int8", "flag": "bool_", "date": "date32"}
+ARROW = {"text": "string", "choice": "string", "number": "float64", "whole": "int8", "flag": "bool", "date": "date32"}
 NUMBERS = (int, float, Decimal, np.number)
 ZONE = r"([T ].*?)\s*(?:Z|[+-]\d{2}:?(?:\d{2})?)$"  # of a moment as text, after its time of day
 PANDAS = {"text": "str", "number": "float64", "whole": "Int8", "flag": "boolean"}
@@ -159,7 +159,7 @@ def check_rows(table: pd.DataFrame, where: str) -> None:
 
 def write(table: pd.DataFrame, path: Path) -> None:
     """Write a table that conforms to the schema as Parquet."""
-    fields = pa.schema([pa.field(name, getattr(pa, ARROW[column.kind])()) for name, column in columns().items()])
+    fields = pa.schema([pa.field(name, pa.type_for_alias(ARROW[column.kind])) for name, column in columns().items()])
     plain = table.astype({name: object for name, column in columns().items() if column.kind == "choice"})
     arrow_parquet.write_table(pa.Table.from_pandas(plain, schema=fields, preserve_index=False), path)
 
