@@ -1,8 +1,11 @@
 """Integer codes of repeated names: millions of rows with few names, without a Python string per row."""
 
+from __future__ import annotations
+
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
+
+from sim.lazy import pd
 
 MAX_TABLE = 2**22  # numbers below this are ranked through a table with one entry per number
 

@@ -1,34 +1,29 @@
 """Compiled loops: one decorator for all of them, so that they share flags, a cache on disk and a notice.
 
-Numba compiles a function when it is first called and keeps the machine code, so that every later process loads it in
-milliseconds. The cache belongs to the sources of all compiled loops together: numba itself would not notice that a
-function called by a cached one has changed.
+Numba is loaded and compiles a function when it is first called, and keeps the machine code, so that every later process
+loads it in milliseconds. The cache belongs to the sources of all compiled loops together: numba itself would not notice
+that a function called by a cached one has changed.
 """
 
+import functools
 import hashlib
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-import numba
-from numba.core import event
-from numba.extending import intrinsic
-
 from sim.checks import Refused
+from sim.lazy import numba
 from sim.scratch import private
 
 F = TypeVar("F", bound=Callable[..., Any])
 # Sums may be regrouped and multiply-adds fused, but NaN and infinity keep their meaning: they tell of divergence.
 FAST = {"reassoc", "contract", "arcp", "nsz"}
-
-
 ROOM = 2**24  # bytes free below which a place for machine code is passed over; all loops take about 12 MB
-
-if numba.config.DISABLE_JIT:
-    raise Refused("NUMBA_DISABLE_JIT is set: fedtrial trains in compiled loops. Unset it (unset NUMBA_DISABLE_JIT).")
+LOCK = threading.RLock()  # threads may be the first to call a loop
 
 
 def key() -> str:
@@ -57,43 +52,80 @@ def cache() -> str:
     return ""
 
 
-numba.config.CACHE_DIR = cache()
-KEPT = bool(numba.config.CACHE_DIR)
+def kept() -> bool:
+    """Whether machine code outlives this process. Tells numba where; refuses numba switched off."""
+    with LOCK:
+        return bool(_folder())
+
+
+@functools.cache
+def _folder() -> str:
+    if numba.config.DISABLE_JIT:
+        raise Refused(
+            "NUMBA_DISABLE_JIT is set: fedtrial trains in compiled loops. Unset it (unset NUMBA_DISABLE_JIT)."
+        )
+    numba.config.CACHE_DIR = cache()
+    return str(numba.config.CACHE_DIR)
+
+
+class Loop:
+    """A function that is handed to numba when it is first called, from Python or from another compiled function."""
+
+    def __init__(self, function: Callable[..., Any], **options: Any) -> None:
+        functools.update_wrapper(self, function)
+        self.function, self.options = function, options
+        self.dispatcher: Any = None
+
+    def __call__(self, *values: Any) -> Any:
+        """Run it, compiled."""
+        return (self.dispatcher or self.handed_over())(*values)
+
+    def handed_over(self) -> Any:
+        """Numba's own object for the function."""
+        with LOCK:
+            if self.dispatcher is None:
+                self.dispatcher = numba.njit(cache=kept(), nogil=True, error_model="numpy", **self.options)(
+                    self.function
+                )
+            return self.dispatcher
+
+    @property
+    def _numba_type_(self) -> Any:
+        """What numba takes the object for where a compiled function names it."""
+        return numba.typeof(self.handed_over())
+
+    def __reduce__(self) -> str:
+        return self.function.__qualname__
 
 
 def exact(function: F) -> F:
     """Compiled as written, without the global interpreter lock."""
-    return cast(F, numba.njit(cache=KEPT, nogil=True, error_model="numpy")(function))
+    return cast(F, Loop(function))
 
 
 def fast(function: F) -> F:
     """Compiled with sums regrouped for vector units, without the global interpreter lock."""
-    return cast(F, numba.njit(cache=KEPT, nogil=True, error_model="numpy", fastmath=FAST)(function))
+    return cast(F, Loop(function, fastmath=FAST))
 
 
 def instruction(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function that emits its own instructions inside compiled ones."""
-    return cast(Callable[..., Any], intrinsic(function))
-
-
-class Notice(event.Listener):  # type: ignore[misc]
-    """Calls `say` when a function is compiled and not just loaded, once."""
-
-    def __init__(self, say: Callable[[], None]) -> None:
-        self.say: Callable[[], None] | None = say
-
-    def on_start(self, event: Any) -> None:
-        """A compilation begins."""
-        if self.say is not None:
-            self.say()
-            self.say = None
-
-    def on_end(self, event: Any) -> None:
-        """It is over."""
+    return cast(Callable[..., Any], numba.extending.intrinsic(function))
 
 
 @contextmanager
 def noticed(say: Callable[[], None]) -> Iterator[None]:
-    """Inside, `say` is called once if something must be compiled, which takes some seconds."""
-    with event.install_listener("numba:compile", Notice(say)):
+    """Inside, `say` is called once if something must be compiled and not just loaded, which takes some seconds."""
+    calls = iter([say])
+
+    class Notice(numba.core.event.Listener):  # type: ignore[misc]
+        """Hears when numba compiles."""
+
+        def on_start(self, event: Any) -> None:
+            next(calls, lambda: None)()
+
+        def on_end(self, event: Any) -> None:
+            """It is over."""
+
+    with numba.core.event.install_listener("numba:compile", Notice()):
         yield

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sim.jit import KEPT, noticed
+from sim.jit import kept, noticed
 from sim.terminal import Terminal
 
 Watch = Callable[[int], None]  # called with the amount that is done: rounds, runs, megabytes, patients
@@ -48,8 +48,7 @@ def bar(label: str, total: int) -> Iterator[Watch]:
 def compiling() -> Iterator[None]:
     """Inside, prints a notice when loops are compiled for this machine, which takes some seconds, once."""
     console = Terminal(stderr=True, highlight=False)
-    fate = (
-        "they are kept for later runs" if KEPT else "no folder for caches has room, so that every process does it anew"
-    )
+    anew = "no folder for caches has room, so that every process does it anew"
+    fate = "they are kept for later runs" if kept() else anew
     with noticed(lambda: console.print(f"Compiling loops for this machine; {fate}.")):
         yield

@@ -32,6 +32,7 @@ GROUND = {
     "factorize",
     "files",
     "jit",
+    "lazy",
     "memory",
     "processes",
     "profiling",

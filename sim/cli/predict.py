@@ -17,7 +17,7 @@ from sim.cohort.new_rows import MARKS, NewRows
 from sim.cohort.tabular.files import existing
 from sim.cohort.tabular.form import SEPARATORS, Form, head
 from sim.cohort.tabular.read import PARQUET, read
-from sim.cohort.tabular.unreadable import READ_ERRORS, unreadable
+from sim.cohort.tabular.unreadable import read_errors, unreadable
 from sim.files import make_folder, writable_out
 from sim.records.store import demand
 from sim.run.predict import predict
@@ -93,7 +93,7 @@ def new_rows(path: Path, form: Written) -> NewRows:
         return NewRows(made.cells, made.place, form.missing_marks, form.decimal, form.dates)
     try:
         frame = arrow_parquet.read_table(path).to_pandas(ignore_metadata=True)
-    except READ_ERRORS as error:
+    except read_errors() as error:
         raise Refused(unreadable(path, error)) from error
     return NewRows(frame, lambda row: f"{path}, row {row}", form.missing_marks, form.decimal, form.dates)
 
@@ -104,7 +104,7 @@ def header_names(path: Path, form: Form, columns: Sequence[str]) -> tuple[str, .
         return ()
     try:
         first = head(path, form).first
-    except READ_ERRORS:  # `read` says what is wrong
+    except read_errors():  # `read` says what is wrong
         return ()
     return () if {cell.strip() for cell in first} & set(columns) else tuple(columns)
 

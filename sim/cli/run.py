@@ -11,17 +11,11 @@ from omegaconf import DictConfig
 
 from sim.assets import root
 from sim.checks import Refused
-from sim.cli.run_table import show
-from sim.cli.sweep import sweep
 from sim.config.compose import cells, experiment
-from sim.config.experiment import Experiment, register
+from sim.config.experiment import register
 from sim.config.presets import add_presets
 from sim.config.words import refuse_form, refuse_hydra, refuse_twice
 from sim.profiling import stage
-from sim.progress import bar, compiling
-from sim.records.store import read
-from sim.run.check import checked
-from sim.run.sweep import keep, unfinished
 
 REFUSED = {  # options of Hydra's that would load other configs, or code
     "config_name": "fedtrial has its own configs. Set key=value, or a scenario.",
@@ -55,6 +49,8 @@ def launch(words: Sequence[str]) -> int:
     if asked.cfg or asked.info:
         hand_over(asked)
         return 0
+    from sim.cli.sweep import one, sweep  # what trains is loaded once the settings are right
+
     return sweep(chosen, wanted) if asked.multirun else one(wanted[0])
 
 
@@ -75,14 +71,3 @@ def hand_over(asked: argparse.Namespace) -> None:
     sys.argv = ["fedtrial run", *asked.overrides, *(name for name, on in switches.items() if on)]
     sys.argv += [part for name, value in values.items() if value for part in (name, value)]
     hydra.main(version_base="1.3", config_path=str(root() / "configs"), config_name="config")(nothing)()
-
-
-def one(wanted: Experiment) -> int:
-    """One run: compute it unless it is there, and say what came out."""
-    folder = Path(wanted.results.dir)
-    cache = checked([("", left) for left in unfinished([wanted], folder).values()])
-    with compiling(), bar(f"{wanted.rounds} rounds", wanted.rounds) as watch:
-        home = keep(wanted, folder, watch, cache)
-    run = read(home)
-    show(run, home)
-    return int(run.info["status"] != "done")

@@ -1,4 +1,7 @@
-"""`fedtrial run -m`: every cell of a sweep by its number and the settings that set it apart, and a table at the end."""
+"""What `fedtrial run` does once its settings are right: one run, or with -m every cell of a sweep.
+
+Cells are named by their number and the settings that set them apart; a table of them stands at the end.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,9 +14,21 @@ from sim.cli.run_table import ended, mean_metrics, show, shown
 from sim.config.experiment import Experiment
 from sim.progress import bar, compiling
 from sim.records.store import Run, read
+from sim.run.check import checked
 from sim.run.run import run_id
-from sim.run.sweep import Named, ends, unfinished
+from sim.run.sweep import Named, ends, keep, unfinished
 from sim.terminal import Terminal, output
+
+
+def one(wanted: Experiment) -> int:
+    """One run: compute it unless it is there, and say what came out."""
+    folder = Path(wanted.results.dir)
+    cache = checked([("", left) for left in unfinished([wanted], folder).values()])
+    with compiling(), bar(f"{wanted.rounds} rounds", wanted.rounds) as watch:
+        home = keep(wanted, folder, watch, cache)
+    run = read(home)
+    show(run, home)
+    return int(run.info["status"] != "done")
 
 
 def sweep(chosen: Sequence[Sequence[str]], wanted: Sequence[Experiment]) -> int:

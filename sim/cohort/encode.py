@@ -1,16 +1,17 @@
 """Encoding of predictors: recorded columns to numbers and indicators, before any scaling."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from pandas.api.types import is_bool_dtype
 
 from sim.arrays import Floats
 from sim.checks import Refused
+from sim.lazy import pd
 
 HUGE = 1e18  # its square still fits single precision
 
@@ -55,7 +56,7 @@ class Encoder:
     predictors: tuple[Predictor, ...]
 
     @classmethod
-    def of(cls, table: pd.DataFrame, columns: Sequence[str]) -> "Encoder":
+    def of(cls, table: pd.DataFrame, columns: Sequence[str]) -> Encoder:
         """Encoding of the predictors `columns`, fitted to one column at a time.
 
         A column with gaps gets an indicator of them, unless an earlier column has the very same gaps: two equal
@@ -69,7 +70,7 @@ class Encoder:
             if isinstance(series.dtype, pd.CategoricalDtype):
                 kind, levels = Kind.category, tuple(map(str, series.cat.categories))
             else:
-                kind = Kind.flag if is_bool_dtype(series) else Kind.number
+                kind = Kind.flag if pd.api.types.is_bool_dtype(series) else Kind.number
             missing = gaps(series)
             bits = np.packbits(missing).tobytes() if missing.any() else b""
             predictors.append(Predictor(column, kind, levels, bool(bits), bool(bits) and bits not in flagged))

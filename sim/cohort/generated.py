@@ -1,15 +1,17 @@
 """Generated benchmarks: data that papers on federated learning draw site by site; no patients, no disease."""
 
+from __future__ import annotations
+
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from sim.arrays import Floats
 from sim.checks import Refused, within
 from sim.cohort.outcomes import Binary, Kind
 from sim.cohort.table import Cohort, Source
+from sim.lazy import pd
 from sim.random import stream
 
 DIMENSION = 60  # of synthetic(alpha, beta)

@@ -1,18 +1,19 @@
 """Rows that come after an encoding was fitted: made to conform to it, or refused at the first cell that does not."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from sim.arrays import Floats
 from sim.checks import MAX_WORDS, Refused, brief, did_you_mean
 from sim.cohort.encode import HUGE, Encoder, Kind, Predictor
 from sim.cohort.tabular.columns import days_of, numbers_of
 from sim.cohort.tabular.sheet import with_points
+from sim.lazy import pd
 
 MARKS = (  # of a gap, as an empty cell is one: the words that pandas and R write and read as such
     *("NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "<NA>", "NaT", "#N/A", "#NA"),
@@ -62,9 +63,9 @@ class NewRows:
     def numbers(self, series: pd.Series, predictor: Predictor) -> Floats:
         """Numbers, or 1 and 0 of a flag; NaN where not recorded, [N]."""
         flag, day = predictor.kind is Kind.flag, predictor.name in self.dates
-        if is_bool_dtype(series) and flag:
+        if pd.api.types.is_bool_dtype(series) and flag:
             return np.asarray(series.astype("boolean").to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
-        if is_numeric_dtype(series) and not is_bool_dtype(series):
+        if pd.api.types.is_numeric_dtype(series) and not pd.api.types.is_bool_dtype(series):
             number = series.to_numpy(dtype=np.float64, na_value=np.nan)
             wrong = np.zeros(len(number), dtype=bool)
         else:

@@ -1,12 +1,13 @@
 """Columns with an order as numbers: dates in days since 1970-01-01, levels of a categorical as 0, 1, 2, ..."""
 
+from __future__ import annotations
+
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_dtype
 
 from sim.checks import Refused, one_of
 from sim.cohort.table import Cohort
+from sim.lazy import pd
 
 
 def column_of(cohort: Cohort, name: str, setting: str) -> pd.Series:
@@ -26,8 +27,8 @@ def as_numbers(series: pd.Series, what: str) -> NDArray[np.float64]:
     if isinstance(series.dtype, pd.CategoricalDtype):
         codes = series.cat.codes.to_numpy()
         return np.asarray(np.where(codes < 0, np.nan, codes), dtype=np.float64)
-    if is_datetime64_any_dtype(series):
+    if pd.api.types.is_datetime64_any_dtype(series):
         series = (series - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=1)
-    if is_numeric_dtype(series) or is_bool_dtype(series):
+    if pd.api.types.is_numeric_dtype(series) or pd.api.types.is_bool_dtype(series):
         return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
     raise Refused(f"{what}: holds {series.dtype}; allowed numbers, dates or ordered categories.")

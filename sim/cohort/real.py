@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 import numpy as np
-import pandas as pd
 
 from sim.cohort.outcomes import Survival, Unlearnable
 from sim.cohort.table import Cohort, Source
+from sim.lazy import pd
 
 PREDICTORS = {  # our name -> that of lifelines
     "age_years": "age",

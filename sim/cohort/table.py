@@ -1,5 +1,7 @@
 """Cohort: one table of patients as the hospitals recorded them and, if synthetic, the truth in another."""
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -8,13 +10,13 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from sim.checks import Refused, one_of
 from sim.cohort.outcomes import Binary, Categorical, Kind, Outcome, Survival, Unlearnable
 from sim.cohort.patients import Patients
 from sim.cohort.validate import validate
+from sim.lazy import pd
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Cohort:
             return np.ones(len(self.table), dtype=bool)
         return self.table[outcome.label].notna().to_numpy()
 
-    def where_known(self, name: str) -> "Cohort":
+    def where_known(self, name: str) -> Cohort:
         """The cohort restricted to rows whose outcome is known, with this outcome alone."""
         known = self.known(name)
         if known.all():

@@ -1,16 +1,17 @@
 """Validation of a cohort before anything is computed from it; the first violation is refused, with its row."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from sim.checks import MAX_WORDS, Refused, brief, did_you_mean, one_of
 from sim.cohort.outcomes import SPLITS, Binary, Categorical, Outcome, Survival
 from sim.factorize import at_several_places
+from sim.lazy import pd
 
 
 class CohortFields(Protocol):
@@ -141,7 +142,7 @@ def check_flag(cohort: CohortFields, column: str, role: str) -> None:
     """A label or event is a bool column without gaps."""
     series = cohort.table[column]
     refuse_first(cohort, column, series.isna().to_numpy(), f"a {role} is never missing", "Fill it in or drop the row.")
-    if not is_bool_dtype(series):
+    if not pd.api.types.is_bool_dtype(series):
         wrong = ~series.map(lambda value: isinstance(value, bool | np.bool_)).to_numpy(dtype=bool)
         refuse_first(cohort, column, wrong, f"a {role} is True or False", "Say which values mean True.")
 
@@ -163,7 +164,7 @@ def check_levels(cohort: CohortFields, name: str, outcome: Categorical) -> None:
 def check_survival(cohort: CohortFields, outcome: Survival) -> None:
     """Every row has a positive, finite time and says whether the event happened then."""
     series = cohort.table[outcome.time_days]
-    if not is_numeric_dtype(series) or is_bool_dtype(series):
+    if not pd.api.types.is_numeric_dtype(series) or pd.api.types.is_bool_dtype(series):
         raise Refused(
             f"Cohort {cohort.name!r}, column {outcome.time_days!r}: {series.dtype}; allowed numbers, in days."
         )
@@ -198,7 +199,7 @@ def check_predictor(cohort: CohortFields, column: str) -> None:
         )
     if isinstance(series.dtype, pd.CategoricalDtype):
         return
-    if not is_numeric_dtype(series):
+    if not pd.api.types.is_numeric_dtype(series):
         wrong = series.notna().to_numpy()
         refuse_first(cohort, column, wrong, "allowed numbers or a categorical", "List the column under categorical.")
     number = series.to_numpy(dtype=np.float64, na_value=np.nan)

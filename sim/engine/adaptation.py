@@ -1,11 +1,11 @@
 """Adaptation of the shared model at every site, where the personal role asks for it."""
 
 import numpy as np
-from torch import Tensor
 
 from sim.engine.executors import Crew
 from sim.engine.messages import Broadcast, cut
 from sim.engine.simulation import Simulation
+from sim.lazy import Tensor
 from sim.methods.personal.base import Adapted
 from sim.profiling import stage
 

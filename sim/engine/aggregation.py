@@ -1,9 +1,10 @@
 """Aggregation: from the uploads that an update takes to what the server hears."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from sim.arrays import Floats, Ints
 from sim.engine.attackers import attackers
@@ -11,6 +12,7 @@ from sim.engine.executors import Crew
 from sim.engine.messages import Broadcast, Order, Upload, cut
 from sim.engine.simulation import Simulation, Standing
 from sim.engine.uplink import Draws
+from sim.lazy import torch
 from sim.local.fused import weighted
 from sim.methods.aggregators.base import Combined
 from sim.methods.contract import Draw, Heard, Message

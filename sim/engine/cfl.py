@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from sim.arrays import Bools, Floats, Ints
 from sim.checks import Refused, within
@@ -16,6 +14,7 @@ from sim.engine.executors import Crew
 from sim.engine.loops import OwnLoop
 from sim.engine.rounds import advance
 from sim.engine.simulation import Round, Simulation, Standing
+from sim.lazy import Tensor, torch
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.roles import Roles
 from sim.methods.systems.base import Tick

@@ -6,9 +6,7 @@ from functools import partial
 from typing import ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from sim.arrays import Floats, Ints
 from sim.checks import Refused, within
@@ -18,6 +16,7 @@ from sim.engine.messages import Candidates
 from sim.engine.rounds import advance
 from sim.engine.scoring import judged
 from sim.engine.simulation import Round, Simulation, Standing
+from sim.lazy import Tensor, torch
 from sim.methods.systems.base import Tick
 from sim.profiling import stage
 from sim.random import key

@@ -5,10 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.func import vmap
 
 from sim.federation.federation import Federation
+from sim.lazy import Tensor, torch
 from sim.local.rows import Rows, view
 from sim.tasks.task import OutcomeColumns, Task
 
@@ -90,7 +89,7 @@ def rate(task: Task, rows: Rows, model: Tensor, row: NDArray[np.int64]) -> Rated
 def rate_own(task: Task, rows: Rows, models: Tensor, held: Held) -> Rated:
     """Score and loss of every held-out row under its own site's model; [S, P], a row for each of `held.sites`."""
     score, loss = np.empty((len(held.row), *task.scores)), np.empty(len(held.row))
-    own = vmap(task.rate)
+    own = torch.func.vmap(task.rate)
     size = held.counts.reshape(-1, len(held.splits)).sum(1)
     first = np.cumsum(size) - size
     by_size = np.argsort(-size, kind="stable")

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from sim.arrays import Ints
 from sim.checks import Refused, within
@@ -18,6 +16,7 @@ from sim.exact.cox import StratifiedCox, WebDISCO
 from sim.exact.newton import Logistic
 from sim.exact.sums import Message, OnColumns, Rows, State, SumProtocol, exchanges
 from sim.federation.federation import Federation
+from sim.lazy import Tensor, torch
 from sim.methods.roles import Roles
 from sim.tasks.classify import Classification
 from sim.tasks.cox import Cox, Ties

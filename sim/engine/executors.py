@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from sim.arrays import Floats, Ints
@@ -21,6 +20,7 @@ from sim.engine.worker import Job, Worker
 from sim.exact.sums import Message as Sums
 from sim.exact.sums import State as Seen
 from sim.exact.sums import SumProtocol
+from sim.lazy import torch
 from sim.local.fused import Fused
 from sim.processes import ray_session
 from sim.profiling import stage

@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from sim.arrays import Floats, Ints
 from sim.checks import Refused, within
@@ -17,6 +15,7 @@ from sim.engine.messages import Candidates
 from sim.engine.rounds import advance
 from sim.engine.scoring import judged
 from sim.engine.simulation import Round, Simulation, Standing
+from sim.lazy import Tensor, torch
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import Local, Message, State
 from sim.methods.roles import Roles

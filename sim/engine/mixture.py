@@ -1,10 +1,10 @@
 """Predictions of several models mixed, with weights that are a site's own or the same for all."""
 
 import numpy as np
-from torch import Tensor
 
 from sim.arrays import Floats
 from sim.engine.evaluation import Held, Rated, rate
+from sim.lazy import Tensor
 from sim.local.rows import Rows
 from sim.tasks.task import Task
 

@@ -6,8 +6,6 @@ from enum import Enum
 from typing import ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from sim.arrays import Ints
 from sim.checks import Refused
@@ -18,6 +16,7 @@ from sim.engine.messages import Candidates
 from sim.engine.references import alone
 from sim.engine.scoring import judged
 from sim.engine.simulation import Diverged, Round, Simulation
+from sim.lazy import Tensor, torch
 from sim.methods.contract import OWN
 from sim.methods.personal import Private
 from sim.methods.roles import Roles

@@ -1,14 +1,13 @@
 """What federated methods are judged by: each site alone, all rows in one place, and the truth itself."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.func import vmap
 
 from sim.checks import Refused, within
 from sim.engine.evaluation import Held, Metrics, Rated, measure, rate
@@ -18,6 +17,7 @@ from sim.engine.messages import Broadcast, Candidates, cut
 from sim.engine.scoring import mean_loss, of_valid, without_external
 from sim.engine.simulation import SCORED, Diverged, Round, Simulation
 from sim.federation.federation import Federation
+from sim.lazy import Tensor, torch
 from sim.local.optimisers import site_state
 from sim.local.plan import Step
 from sim.local.rows import Rows
@@ -211,7 +211,7 @@ def stratified(task: Task, rows: Rows, federation: Federation) -> Objective:
     row = begin + np.minimum(column, size[:, None] - 1)
     batch = rows.batch(Step(len(size), row, column < size[:, None]))
     share = torch.from_numpy(size / size.sum())
-    return lambda v: share @ vmap(task.loss, in_dims=(None, 0))(v, batch)
+    return lambda v: share @ torch.func.vmap(task.loss, in_dims=(None, 0))(v, batch)
 
 
 @dataclass

@@ -5,7 +5,6 @@ from dataclasses import replace
 from itertools import islice
 
 import numpy as np
-from torch import Tensor
 
 from sim.engine.aggregation import collect, exchanged
 from sim.engine.executors import Crew, Executor, crew
@@ -14,6 +13,7 @@ from sim.engine.scoring import scored
 from sim.engine.simulation import Diverged, Round, Simulation, Standing
 from sim.engine.stopping import Patience
 from sim.engine.uplink import Draws, decoded, lowered
+from sim.lazy import Tensor
 from sim.methods.contract import OWN
 from sim.methods.personal.base import Adapted
 from sim.methods.roles import AGGREGATOR, REPORTED, below

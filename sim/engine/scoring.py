@@ -4,15 +4,14 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from sim.engine.adaptation import adapt, adapts
 from sim.engine.evaluation import Metrics
 from sim.engine.executors import Crew
 from sim.engine.messages import Candidates
 from sim.engine.simulation import SCORED, Round, Simulation
+from sim.lazy import Tensor, torch
 from sim.methods.contract import OWN
 from sim.profiling import stage
 

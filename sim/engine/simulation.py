@@ -1,5 +1,7 @@
 """One federated training as values: what is trained, by which roles, and where it stands."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -7,22 +9,20 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from sim.arrays import Floats, Ints
 from sim.checks import within
 from sim.engine.evaluation import Metrics
 from sim.engine.worker import Job
 from sim.federation.federation import Federation
+from sim.lazy import Tensor, torch
 from sim.local.settings import Training
 from sim.local.tier import Choice, choose
 from sim.methods.algorithms.grouped import Grouped
 from sim.methods.contract import State, Weighting
 from sim.methods.roles import Roles
 from sim.methods.systems.base import Losses, Profile, Tick
-from sim.tasks.probe import probe, shapes
 from sim.tasks.task import Task
 
 SCORED = ("valid", "test")  # splits that models are judged on
@@ -126,6 +126,8 @@ class Simulation:
     @cached_property
     def choice(self) -> Choice:
         """The tier of local training; refuses one that cannot be, and a network that cannot be trained here."""
+        from sim.tasks.probe import probe, shapes
+
         found = choose(self.task, self.roles.algorithm, self.training)
         check = shapes if found.network else probe  # dense networks are known to do the rest right
         check(self.task, self.federation.x.shape[1], self.dtype)

@@ -3,11 +3,10 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from sim.arrays import Words
 from sim.engine.messages import Arrays
+from sim.lazy import Tensor, torch
 from sim.local.rows import view
 from sim.methods.contract import Draw, Heard, Local, Message, State
 from sim.methods.roles import Roles, below

@@ -1,14 +1,14 @@
 """Everything needed to carry out orders and to judge models; one per process."""
 
+from __future__ import annotations
+
 import copy
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from sim.arrays import Floats, Ints
 from sim.checks import Refused
@@ -22,6 +22,7 @@ from sim.exact.sums import Message as Sums
 from sim.exact.sums import State as Seen
 from sim.exact.sums import SumProtocol
 from sim.federation.federation import Federation
+from sim.lazy import Tensor, torch
 from sim.local import optimisers
 from sim.local.cells import cells
 from sim.local.fused import Fused, weighted
@@ -123,7 +124,7 @@ class Worker:
     counts: Tensor | None  # [S, K] training rows of each class, where the algorithm asks for them
 
     @classmethod
-    def open(cls, job: Job, folder: Path | None = None) -> "Worker":
+    def open(cls, job: Job, folder: Path | None = None) -> Worker:
         """One thread per product: the order of a sum must not depend on the machine's cores."""
         torch.set_num_threads(1)
         rows = Rows.of(job.federation, job.task, trained_on(job.roles.attack, job.federation, job.seed))

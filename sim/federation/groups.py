@@ -3,16 +3,17 @@
 Age bands as in cancer registries' fairness tables: below 50, 50 to 64, 65 to 74, 75 and older.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from sim.arrays import Floats
 from sim.checks import Refused, one_of
+from sim.lazy import pd
 
 BANDS = (50.0, 65.0, 75.0)  # years at which the next band begins
 BAND_NAMES = ("under 50", "50-64", "65-74", "75 and over")
@@ -62,7 +63,7 @@ def first(table: pd.DataFrame, columns: Sequence[str]) -> str:
 
 def read(name: str, series: pd.Series) -> tuple[NDArray[np.integer], tuple[str, ...]]:
     """Number of the level of each row [R], -1 = not recorded, and the levels of a recorded column."""
-    if name == "age_band" and is_numeric_dtype(series):
+    if name == "age_band" and pd.api.types.is_numeric_dtype(series):
         return banded(series.to_numpy(dtype=np.float64, na_value=np.nan))
     if isinstance(series.dtype, pd.CategoricalDtype):
         codes, levels = series.cat.codes.to_numpy(), series.cat.categories
@@ -70,9 +71,9 @@ def read(name: str, series: pd.Series) -> tuple[NDArray[np.integer], tuple[str, 
         codes, levels = pd.factorize(series, sort=True)  # -1 where not recorded
     if series.name == "male" and set(levels) <= {0, 1}:
         return codes, tuple(("female", "male")[int(level)] for level in levels)
-    if is_bool_dtype(series):
+    if pd.api.types.is_bool_dtype(series):
         return codes, tuple(("no", "yes")[int(level)] for level in levels)
-    if is_numeric_dtype(series):
+    if pd.api.types.is_numeric_dtype(series):
         return codes, tuple(f"{level:.15g}" for level in levels)
     return codes, tuple(map(str, levels))
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from sim.arrays import Bools, Floats, Ints, Names, Words
 from sim.checks import Refused, within
@@ -15,6 +14,7 @@ from sim.cohort.patients import Patients
 from sim.cohort.table import Cohort
 from sim.factorize import factorize
 from sim.federation.standardise import Scaling
+from sim.lazy import pd
 from sim.random import key, scatter, uniform
 
 NO_ROWS: Ints = np.zeros(0, dtype=np.int64)

@@ -3,17 +3,19 @@
 One column at a time, so that a table of a million rows is not held twice.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from sim.arrays import Bools, Floats, Ints
 from sim.cohort.encode import Encoder, refuse_huge
+from sim.lazy import pd
 
 
 class Scaling(Enum):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.checks import Refused
-from sim.cohort.tabular.unreadable import READ_ERRORS, open_binary, unreadable
+from sim.cohort.tabular.unreadable import open_binary, read_errors, unreadable
 from sim.progress import Watch
 
 DECODER = json.JSONDecoder()
@@ -81,7 +81,7 @@ def texts(path: Path) -> Iterator[tuple[int, str]]:
                 yield from enumerate(file, 1)
             else:
                 yield 0, file.read()
-    except READ_ERRORS as error:
+    except read_errors() as error:
         raise Refused(unreadable(path, error)) from None
 
 

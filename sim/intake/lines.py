@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
 
-from sim.cohort.tabular.unreadable import READ_ERRORS, open_binary
+from sim.cohort.tabular.unreadable import open_binary, read_errors
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,6 @@ def line_of(path: Path, row: int) -> int:
                 if cells and count == row:
                     return begun
                 begun = reader.line_num + 1
-    except READ_ERRORS:
+    except read_errors():
         return row
     return row

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sim.checks import Refused, brief
 from sim.cohort.clinical.schema import LIFETIMES
-from sim.cohort.tabular.unreadable import NUL_REMEDY, READ_ERRORS, not_text, open_binary, unreadable
+from sim.cohort.tabular.unreadable import NUL_REMEDY, not_text, open_binary, read_errors, unreadable
 from sim.intake.lines import Place
 from sim.intake.rules import SLACK, Odd, Rules
 from sim.progress import Watch
@@ -71,7 +71,7 @@ def header(path: Path) -> list[str]:
         if b"\0" in first:
             raise Refused(not_text(path))
         names = next(csv.reader([first.decode("utf-8-sig")]), [])
-    except READ_ERRORS as error:
+    except read_errors() as error:
         raise Refused(unreadable(path, error)) from None
     if not any(name.strip() for name in names):
         raise Refused(f"{path}: empty, or its first line is. Export it again, or take the file away if it is optional.")
@@ -102,7 +102,7 @@ def batches(path: Path, columns: Mapping[str, str], watch: Watch, block: int = B
                 yield Batch(path, pa.RecordBatch.from_arrays(trimmed, names=list(columns)), row)
                 row += cells.num_rows
                 watch(raw.tell())
-    except READ_ERRORS as error:
+    except read_errors() as error:
         raise Refused(unreadable(path, error)) from error
 
 

@@ -6,24 +6,16 @@ of the time bins' intercepts (the last). Loops index whole arrays: a slice would
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
 from sim.arrays import Ints, Reals
 from sim.jit import exact, fast
-from sim.local.dense import BIAS, DEPTH, INPUTS, OUTPUTS, PANEL, STRIDE, TILE, WEIGHTS, WIDE, Network
+from sim.local.dense import BIAS, DEPTH, INPUTS, OUTPUTS, PANEL, STRIDE, TILE, WEIGHTS, WIDE, Data, Network
 from sim.local.tiles import LANES, ROWS, fetch, inner, outer
 from sim.tasks.closed import Loss
 
 SQUARED, LOGISTIC, SOFTMAX = int(Loss.squared), int(Loss.logistic), int(Loss.softmax)
-
-
-class Data(NamedTuple):
-    """Rows of all sites."""
-
-    x: Reals  # [R, D]
-    y: Reals  # [T, R] targets, see `sim.tasks.closed.Loss`
 
 
 @exact

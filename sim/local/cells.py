@@ -1,11 +1,9 @@
 """Counts of rows, positive answers and losses by outcome and group, under sites' models over their training rows."""
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.func import vmap
 
+from sim.lazy import Tensor, torch
 from sim.local.plan import Step
 from sim.local.rows import Rows
 from sim.tasks.task import Task
@@ -33,7 +31,7 @@ def cells(
         column = np.arange(size[part].max(initial=1))
         row = start[part, None] + np.minimum(column, size[part, None] - 1)
         batch = rows.batch(Step(len(part), row, column < size[part, None]))
-        score, loss = vmap(task.rate)(models[torch.from_numpy(part)], batch.x, batch.y)
+        score, loss = torch.func.vmap(task.rate)(models[torch.from_numpy(part)], batch.x, batch.y)
         group = codes[torch.from_numpy(row)] % 3
         cell = 3 * batch.y["label"].long() + group
         member = ((cell[..., None] == torch.arange(6)) & batch.valid[..., None]).to(models.dtype)  # [C, B, 6]

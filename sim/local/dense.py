@@ -4,16 +4,16 @@ A constant column of ones stands after each layer's inputs, so that a bias is a 
 Rows and columns are padded with zeros, which stay zero: a padded weight gets no input, a padded unit no gradient.
 """
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np
-from torch import nn
 
-from sim.arrays import Ints
-from sim.local.tiles import LANES, ROWS
+from sim.arrays import Ints, Reals
+from sim.lazy import torch
 from sim.tasks.closed import Loss, loss_of
 from sim.tasks.layout import frozen
-from sim.tasks.nets import Proportional
 from sim.tasks.task import Task
 
 TILE = 64  # rows of a batch that are worked on at once, so that all they need stays in the nearest caches
@@ -29,6 +29,13 @@ def padded(size: Ints, to: int) -> Ints:
 # [O, I + bias], where the weights begin in the local vector, the distance of their rows, and that from LANES columns to
 # the next: wide weights lie in panels of LANES columns, one after the other, so that a large layer is read in order.
 INPUTS, BIAS, DEPTH, OUTPUTS, WIDE, WEIGHTS, STRIDE, PANEL = range(8)
+
+
+class Data(NamedTuple):
+    """Rows of all sites."""
+
+    x: Reals  # [R, D]
+    y: Reals  # [T, R] targets, see `sim.tasks.closed.Loss`
 
 
 class Network(NamedTuple):
@@ -47,33 +54,37 @@ class Network(NamedTuple):
 
 def network(task: Task) -> Network | str:
     """The network of a task, or the reason why the fused tier does not know it."""
+    from sim.tasks.proportional import Proportional
+
     loss = loss_of(type(task).row_loss)
     if loss is None or type(task).loss is not Task.loss:
         return f"the loss of {type(task).__name__} has no closed form here"
     module = task.module
     bins = len(module.baseline.weight) if isinstance(module, Proportional) else 0
     net = module.net if isinstance(module, Proportional) else module
-    parts = list(net) if type(net) is nn.Sequential else [net]
-    linear = [part for part in parts[::2] if type(part) is nn.Linear]
+    parts = list(net) if type(net) is torch.nn.Sequential else [net]
+    linear = [part for part in parts[::2] if type(part) is torch.nn.Linear]
     between = {type(part) for part in parts[1::2]}
-    chain = len(parts) == 2 * len(linear) - 1 and (between <= {nn.ReLU} or between <= {nn.Tanh})
+    chain = len(parts) == 2 * len(linear) - 1 and (between <= {torch.nn.ReLU} or between <= {torch.nn.Tanh})
     if not chain or (bins and loss is not Loss.hazard):
         return f"{type(net).__name__} is not a chain of nn.Linear with ReLU or Tanh between them"
     if any(changed(part) for part in module.modules()):
         return f"{type(net).__name__} has hooks or a forward of its own"
     if frozen(module):
         return f"{type(net).__name__} has frozen parameters"
-    made = arrange(linear, between == {nn.Tanh}, loss, bins)
+    made = arrange(linear, between == {torch.nn.Tanh}, loss, bins)
     return made if len(made.place) == task.layout.size else f"{type(net).__name__} uses a layer twice"
 
 
-def changed(part: nn.Module) -> bool:
+def changed(part: torch.nn.Module) -> bool:
     """Whether a module does more than its class says."""
     return bool(part._forward_hooks or part._forward_pre_hooks or part._backward_hooks) or "forward" in vars(part)
 
 
-def arrange(chain: list[nn.Linear], tanh: bool, loss: Loss, bins: int) -> Network:
+def arrange(chain: list[torch.nn.Linear], tanh: bool, loss: Loss, bins: int) -> Network:
     """Where everything lies."""
+    from sim.local.tiles import LANES, ROWS
+
     inputs = np.array([part.in_features for part in chain])
     outputs = np.array([part.out_features for part in chain])
     bias = np.array([int(part.bias is not None) for part in chain])

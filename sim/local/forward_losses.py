@@ -6,8 +6,8 @@ import numpy as np
 
 from sim.arrays import Floats, Ints, Reals
 from sim.jit import fast
-from sim.local.backprop import LOGISTIC, SOFTMAX, SQUARED, Data, enter, forward, up
-from sim.local.dense import OUTPUTS, TILE, Network
+from sim.local.backprop import LOGISTIC, SOFTMAX, SQUARED, enter, forward, up
+from sim.local.dense import OUTPUTS, TILE, Data, Network
 from sim.local.tiles import ROWS
 
 

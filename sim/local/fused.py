@@ -5,14 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from sim.local import kernel
-from sim.local.backprop import Data
-from sim.local.dense import Network
-from sim.local.forward_losses import site_losses
+from sim.lazy import Tensor, torch
+from sim.local.dense import Data, Network
 from sim.local.plan import Sites, words
 from sim.local.rows import Rows
 from sim.local.settings import Training
@@ -53,6 +49,9 @@ class Fused:
 
     def ready(self) -> None:
         """Compile, or load what was compiled before."""
+
+        from sim.local import kernel
+
         none, word = np.zeros(0, np.int64), np.zeros(0, np.uint64)
         w = np.zeros((0, len(self.network.place)), self.data.x.dtype)
         self.run(w, Sites(none, none, none, word), word, 1.0, Correction(), none, none)
@@ -61,6 +60,8 @@ class Fused:
 
     def losses(self, models: Tensor, start: NDArray[np.int64], size: NDArray[np.int64]) -> Tensor:
         """Loss of C sites; models [C, P], the first training row and the number of them [C] -> [C]."""
+        from sim.local.forward_losses import site_losses
+
         loss = np.zeros(len(models))
         given = fixed(models.numpy())
         site_losses(self.network, self.data, fixed(start), fixed(size), given, loss)
@@ -77,6 +78,8 @@ class Fused:
         hold: NDArray[np.int64],
     ) -> None:
         """Local steps of C sites, after the first `begin` [C]; w [C, P] in place, local places `hold` excepted."""
+        from sim.local import kernel
+
         training = self.training
         pull = np.ascontiguousarray(np.broadcast_to(np.asarray(correction.pull, dtype=w.dtype), len(w)))
         numbers = np.array([lr, training.weight_decay, training.momentum, training.clip], dtype=w.dtype)
@@ -105,5 +108,7 @@ def fixed(array: NDArray[Any]) -> NDArray[Any]:
 
 def weighted(weight: NDArray[np.float64], part: Tensor) -> NDArray[np.float64]:
     """Sum over sites of weight times message, in double precision and in order; [C], [C, P] or [C] -> [P] or []."""
+    from sim.local import kernel
+
     rows = fixed(part.numpy().reshape(len(part), -1))
     return np.asarray(kernel.weighted(weight, rows).reshape(part.shape[1:]))

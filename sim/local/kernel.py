@@ -10,8 +10,8 @@ import numpy as np
 
 from sim.arrays import Floats, Ints, Reals, Words
 from sim.jit import fast
-from sim.local.backprop import Data, collect, differentiate
-from sim.local.dense import TILE, Network
+from sim.local.backprop import collect, differentiate
+from sim.local.dense import TILE, Data, Network
 from sim.local.plan import Sites
 from sim.local.shuffle import of_epoch, shuffle
 from sim.local.tiles import LANES, fetch

@@ -3,15 +3,12 @@
 from collections.abc import Iterator
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.func import grad, vmap
 
+from sim.lazy import Tensor, torch
 from sim.local.plan import Step
 from sim.local.rows import Rows
 from sim.local.settings import Training
-from sim.local.stacked import clipped
 from sim.tasks.task import Batch, Task
 
 ROWS = 65_536  # padded rows in memory at a time
@@ -21,7 +18,7 @@ def losses(task: Task, rows: Rows, models: Tensor, start: NDArray[np.int64], siz
     """Loss of C sites; models [C, P], the first training row and the number of them [C] -> [C]."""
     loss = torch.empty(len(models), dtype=models.dtype)
     for part, batch in batches(rows, start, size):
-        loss[part] = vmap(task.loss)(models[part], batch)
+        loss[part] = torch.func.vmap(task.loss)(models[part], batch)
     return loss
 
 
@@ -34,10 +31,12 @@ def gradients(
     training: Training,
 ) -> Tensor:
     """Gradient of the loss of C sites and of its weight decay, each row's clipped as in local steps; -> [C, P]."""
+    from sim.local.stacked import clipped
+
     g = torch.empty_like(models, memory_format=torch.contiguous_format)
-    site = clipped(task.loss, training.clip) if training.clip else grad(task.loss)
+    site = clipped(task.loss, training.clip) if training.clip else torch.func.grad(task.loss)
     for part, batch in batches(rows, start, size):
-        g[part] = vmap(site)(models[part], batch)
+        g[part] = torch.func.vmap(site)(models[part], batch)
     return g + training.weight_decay * models if training.weight_decay else g
 
 
@@ -49,7 +48,7 @@ def row_losses(
     real = torch.zeros(loss.shape, dtype=torch.bool)
     for part, batch in batches(rows, start, size):
         width = batch.valid.shape[1]
-        loss[part, :width] = vmap(task.row_losses)(models[part], batch) * batch.valid
+        loss[part, :width] = torch.func.vmap(task.row_losses)(models[part], batch) * batch.valid
         real[part, :width] = batch.valid
     return loss, real
 

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from sim.checks import Refused
+from sim.lazy import Tensor, torch
 from sim.local.settings import Optimizer, OptimizerState, Training
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import State

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from sim.lazy import Tensor, torch
 from sim.local.plan import Sites, Step, rung
 from sim.local.settings import Training
 from sim.local.shuffle import each

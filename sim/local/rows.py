@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from sim.federation.federation import Federation
+from sim.lazy import Tensor, torch
 from sim.local.plan import Step
 from sim.tasks.task import Batch, OutcomeColumns, Task
 

@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from torch import Tensor
-
 from sim.checks import Refused
+from sim.lazy import Tensor
 from sim.local.dense import Network, network
 from sim.local.fused import Fused
 from sim.local.plan import Sites
 from sim.local.rows import Rows
 from sim.local.settings import Optimizer, Tier, Training
-from sim.local.stacked import Gradients, Stacked
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import Local, Phase
 from sim.tasks.task import Task
@@ -97,5 +95,8 @@ def trainer(choice: Choice, task: Task, algorithm: Algorithm, training: Training
         fused = Fused.over(rows, choice.network, training, seed)
         fused.ready()
         return fused
+
+    from sim.local.stacked import Gradients, Stacked
+
     gradients = Gradients(task, algorithm, training.clip)
     return Stacked(gradients, rows, training, seed, single=choice.tier is Tier.single)

@@ -3,15 +3,17 @@
 Letters: S sites, C sites that train together, M uploads in one server update, P parameters.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+from sim.lazy import Tensor, torch
 
 State = dict[str, Tensor]
 Message = dict[str, Tensor]  # name -> [C, P] or [C]
@@ -79,7 +81,7 @@ class Local:
     counts: Tensor | None = None  # [C, K] training rows of each class, where the algorithm asks for `class_counts`
     row_losses: Callable[[Tensor], tuple[Tensor, Tensor]] = no_rows  # [C, P] -> [C, B] of each, and bool, real rows
 
-    def only(self, low: int, high: int) -> "Local":
+    def only(self, low: int, high: int) -> Local:
         """Some of the sites, those from `low` to before `high`; loss and gradient stay those of all."""
         if low == 0 and high == len(self.x):
             return self
@@ -96,11 +98,11 @@ class Correction(NamedTuple):
     drift: Tensor | None = None  # [C, P]
     anchor: Tensor | None = None  # [C, P]; None = the model that was downloaded
 
-    def anchored(self, x: Tensor) -> "Correction":
+    def anchored(self, x: Tensor) -> Correction:
         """The same with its anchor written out."""
         return self if self.anchor is not None else self._replace(anchor=x)
 
-    def only(self, low: int, high: int) -> "Correction":
+    def only(self, low: int, high: int) -> Correction:
         """Correction of some of the sites."""
         parts = (part[low:high] if isinstance(part, Tensor) else part for part in self)
         return Correction(*parts)  # type: ignore[arg-type]
@@ -120,7 +122,7 @@ class Phase(NamedTuple):
     correction: Correction
     moves: Tensor | None = None  # bool [P], the parameters that move; None = all
 
-    def only(self, low: int, high: int) -> "Phase":
+    def only(self, low: int, high: int) -> Phase:
         """The phase of some of the sites."""
         return self._replace(steps=self.steps[low:high], correction=self.correction.only(low, high))
 
@@ -151,7 +153,7 @@ class Heard:
     share: float  # weight of the sites that were heard over the weight of all sites (M/S when uniform)
 
 
-def example(sites: int = 3, parameters: int = 5, dtype: torch.dtype = torch.float32, **state: str) -> Local:
+def example(sites: int = 3, parameters: int = 5, dtype: torch.dtype | None = None, **state: str) -> Local:
     """A `Local` of random models for tests of a method; `state` names what is kept at sites and server, by shape."""
     g = torch.Generator().manual_seed(0)
 
@@ -159,7 +161,7 @@ def example(sites: int = 3, parameters: int = 5, dtype: torch.dtype = torch.floa
         return torch.randn(*shape, generator=g, dtype=dtype)
 
     x = normal(sites, parameters)
-    count = torch.arange(sites, 0, -1).to(dtype)
+    count = torch.arange(sites, 0, -1).to(x.dtype)
     return Local(
         x=x,
         start=x,

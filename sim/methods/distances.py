@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from sim.checks import Refused
+from sim.lazy import Tensor, torch
 from sim.methods.contract import Message
 
 FEW = 32  # uploads whose copies in double precision stay in the cache

@@ -4,10 +4,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 
-import torch
-from torch import Tensor
-
 from sim.checks import Refused
+from sim.lazy import Tensor, torch
 from sim.methods.aggregators.base import Aggregator, Mean
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.attacks.base import Attack

@@ -4,12 +4,12 @@ import hashlib
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 
 from sim.arrays import Names
 from sim.checks import within
 from sim.cohort.table import Cohort
 from sim.factorize import factorize
+from sim.lazy import pd
 from sim.partition.external import External
 
 

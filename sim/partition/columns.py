@@ -1,14 +1,16 @@
 """Columns of a cohort as facts about its patients: one level, or one number, per patient."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from sim.arrays import Floats, Ints
 from sim.checks import Refused
 from sim.cohort.ordered import column_of, ordered
 from sim.cohort.table import Cohort
+from sim.lazy import pd
 from sim.partition.redraw import LabelledPatients
 
 MOST = 100  # levels that a column may have to deal patients by it

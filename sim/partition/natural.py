@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from sim.arrays import Names
 from sim.checks import Refused, one_of
 from sim.cohort.table import Cohort
 from sim.factorize import at_several_places
+from sim.lazy import pd
 from sim.partition.base import Partition
 from sim.partition.minimums import floors
 

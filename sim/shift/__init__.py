@@ -6,16 +6,17 @@ on the order of rows, on other sites or on other dials, and a dial that is turne
 before. With all dials at 0 the cohort is returned as it is.
 """
 
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-
-import pandas as pd
 
 from sim.arrays import Bools, Names
 from sim.checks import within
 from sim.cohort.outcomes import Survival
 from sim.cohort.table import Cohort
+from sim.lazy import pd
 from sim.shift.assay import Assay
 from sim.shift.base import SiteDraws
 from sim.shift.coding import Coding

@@ -1,13 +1,15 @@
 """Assay shift: sites measure the same quantity with different instruments."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 import scipy
 
+from sim.lazy import pd
 from sim.shift.base import ShiftDials, SiteDraws, flags, in_type_of, moments, numbers, refuse_repeats
 
 

@@ -1,11 +1,12 @@
 """Settings common to all shifts, and the keyed random numbers that turn a dial into what a site or a patient gets."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 import numpy as np
-import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
@@ -14,9 +15,10 @@ from sim.checks import Refused, one_of, within
 from sim.cohort.outcomes import Binary, Outcome, Survival
 from sim.cohort.table import Cohort
 from sim.factorize import factorize
+from sim.lazy import pd
 from sim.random import inside, key, scatter, site_keys
 
-Values = NDArray[np.generic] | pd.Series
+Values: TypeAlias = "NDArray[np.generic] | pd.Series"
 NewColumns = dict[str, Values]  # columns that replace those of a table
 
 
@@ -67,7 +69,7 @@ class SiteDraws:
     row_word: Words  # [R] hash of the patient: all rows of a patient share their random numbers
 
     @classmethod
-    def of(cls, cohort: Cohort, sites: Names, seed: int) -> "SiteDraws":
+    def of(cls, cohort: Cohort, sites: Names, seed: int) -> SiteDraws:
         """Keys of the rows of a cohort and of their sites [R]."""
         names, site = factorize(sites)
         words = site_keys(tuple(str(name) for name in names))

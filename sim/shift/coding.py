@@ -1,13 +1,15 @@
 """Coding shift: sites record the same fact in different units and with different lists of codes."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 
 from sim.checks import Refused, within
+from sim.lazy import pd
 from sim.shift.base import NewColumns, ShiftDials, SiteDraws, column, numbers, recoded, refuse_repeats
 
 

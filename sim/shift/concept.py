@@ -7,16 +7,18 @@ times, so only the generator can shift it (cohort.het, cohort.tau). Truth is shi
 best possible score.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import pandas as pd
 import scipy
 
 from sim.arrays import Floats
 from sim.checks import Refused, within
 from sim.cohort.outcomes import Binary
 from sim.cohort.table import Cohort
+from sim.lazy import pd
 from sim.shift.base import SiteDraws, flags, moments, numbers, refuse_repeats
 
 GAIN, GAINED = "cate", "response"  # column of truth: what treatment adds to the probability of this outcome

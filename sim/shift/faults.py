@@ -1,14 +1,16 @@
 """Faults: errors that affect all data of a site and are noticed, if ever, after training."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
-import pandas as pd
 
 from sim.arrays import Bools
 from sim.checks import Refused, within
 from sim.cohort.outcomes import Binary, Outcome, Survival
+from sim.lazy import pd
 from sim.random import key, scatter
 from sim.shift.base import NewColumns, SiteDraws, event_outcomes, numbers
 

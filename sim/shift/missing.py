@@ -1,16 +1,18 @@
 """Missing values: whole blocks of columns that a site lacks, and gaps that depend on the patient."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 import scipy
 
 from sim.arrays import Bools, Floats
 from sim.checks import within
 from sim.cohort.ordered import as_numbers
+from sim.lazy import pd
 from sim.random import key, scatter, uniform
 from sim.shift.base import NewColumns, ShiftDials, SiteDraws, Values, column, moments, numbers, recoded, refuse_repeats
 

@@ -1,14 +1,16 @@
 """Outcome shift: labels and events misread, deaths not linked, follow-up that ends or is lost."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 
 from sim.checks import Refused, one_of
 from sim.cohort.outcomes import DAYS_PER_YEAR, Binary, Outcome, Survival
+from sim.lazy import pd
 from sim.shift.base import NewColumns, ShiftDials, SiteDraws, event_outcomes
 
 

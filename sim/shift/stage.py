@@ -1,12 +1,14 @@
 """Stage migration: more thorough diagnostics record the same disease at a higher stage (Will Rogers phenomenon)."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 
+from sim.lazy import pd
 from sim.shift.base import ShiftDials, SiteDraws, column, recoded
 
 

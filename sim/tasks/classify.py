@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from sim.arrays import Bools, Floats, Ints
 from sim.cohort.outcomes import Binary
+from sim.lazy import Tensor, torch
 from sim.metrics.calibration import brier, citl
 from sim.metrics.discrimination import accuracy, auroc
 from sim.tasks.closed import Loss, closed_form
@@ -30,7 +28,7 @@ class Classification(Task):
     @closed_form(Loss.logistic)
     def row_loss(self, output: Tensor, y: dict[str, Tensor]) -> Tensor:
         """Cross-entropy of every row; [B, 1] -> [B]."""
-        return binary_cross_entropy_with_logits(output[:, 0], y["label"], reduction="none")
+        return torch.nn.functional.binary_cross_entropy_with_logits(output[:, 0], y["label"], reduction="none")
 
     def score(self, output: Tensor) -> Tensor:
         """Probability of the event; [N, 1] -> [N]."""

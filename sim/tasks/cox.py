@@ -5,16 +5,17 @@ exactly without sending event times: each site sends the gradient of its own par
 sum over rows, so a site trains on all of its rows at each local step (`local.batch=0`).
 """
 
+from __future__ import annotations
+
 from copy import deepcopy
 from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from sim.arrays import Bools, Floats, Ints
 from sim.cohort.outcomes import Survival
+from sim.lazy import Tensor, torch
 from sim.metrics.partial import partial_loss
 from sim.metrics.survival import harrell_c
 from sim.tasks.layout import call
@@ -35,7 +36,7 @@ class Cox(Task):
     outputs = 1
     whole_sites = True
 
-    def __init__(self, module: nn.Module, ties: Ties) -> None:
+    def __init__(self, module: torch.nn.Module, ties: Ties) -> None:
         super().__init__(module)
         self.ties = ties
 
@@ -114,10 +115,10 @@ def tied_runs(time: Tensor) -> tuple[Tensor, Tensor]:
     return first, last
 
 
-def without_intercept(module: nn.Module) -> nn.Module:
+def without_intercept(module: torch.nn.Module) -> torch.nn.Module:
     """A copy of the module less the bias of its last layer, on which a partial likelihood does not depend."""
     module = deepcopy(module)
-    linear = [part for part in module.modules() if isinstance(part, nn.Linear)]
+    linear = [part for part in module.modules() if isinstance(part, torch.nn.Linear)]
     if linear:
         linear[-1].register_parameter("bias", None)
     return module

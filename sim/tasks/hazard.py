@@ -5,20 +5,20 @@ Andreux et al., arXiv 2006.08997. All sites have the same bins, and the loss is 
 without risk sets.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.nn.functional import softplus
 
 from sim.arrays import Bools, Floats, Ints
 from sim.checks import Refused, within
 from sim.cohort.outcomes import Survival
 from sim.federation.federation import Federation
+from sim.lazy import Tensor, torch
 from sim.metrics.survival import harrell_c
 from sim.tasks.closed import Loss, closed_form
-from sim.tasks.nets import Net, Proportional
+from sim.tasks.nets import Net
 from sim.tasks.task import Constants, OutcomeColumns, Task, TaskSettings
 
 GRID = 512  # cells of the histogram of event times that the sites sum to place the bins
@@ -30,13 +30,15 @@ class Hazard(Task):
     edges   float64 [bins + 1], days: bin b is (edges[b], edges[b + 1]]; the last edge is the horizon
     """
 
-    def __init__(self, module: nn.Module, edges: Floats) -> None:
+    def __init__(self, module: torch.nn.Module, edges: Floats) -> None:
         super().__init__(module)
         self.edges = edges
         self.outputs = len(edges) - 1
 
     def init(self, seed: int) -> Tensor:
         """As for any task, but the intercepts of the bins start at -2, a hazard of 12 % instead of 50 %; [P]."""
+        from sim.tasks.proportional import Proportional
+
         v = super().init(seed)
         if isinstance(self.module, Proportional):
             self.layout.unpack(v)["baseline.weight"].fill_(-2.0)
@@ -63,11 +65,11 @@ class Hazard(Task):
         bins = torch.arange(output.shape[1], dtype=output.dtype)
         survived = (bins < y["survived"][:, None]).to(output.dtype)
         died = (bins == y["survived"][:, None]).to(output.dtype) * y["failed"][:, None]
-        return (softplus(output) * survived + softplus(-output) * died).sum(1)
+        return (torch.nn.functional.softplus(output) * survived + torch.nn.functional.softplus(-output) * died).sum(1)
 
     def score(self, output: Tensor) -> Tensor:
         """Risk: cumulative hazard up to the horizon, `-log S`; [N, bins] -> [N]."""
-        return softplus(output).sum(1)
+        return torch.nn.functional.softplus(output).sum(1)
 
     def events(self, y: OutcomeColumns) -> Bools:
         """Whether the event was seen; bool [R]."""
@@ -124,6 +126,8 @@ class HazardSettings(TaskSettings):
 
     def restore(self, net: Net, features: int, levels: tuple[str, ...], constants: Constants) -> Task:
         """Hazards on these bins."""
+        from sim.tasks.proportional import Proportional
+
         edges = np.array(constants["edges"])
         if self.proportional:
             return Hazard(Proportional(net.module(features, 1), self.bins), edges)

@@ -1,15 +1,13 @@
 """Models as vectors: the layout of the trained parameters of an ordinary nn.Module in one flat tensor."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-import torch
-from torch import Tensor, nn
-from torch.func import functional_call
-from torch.nn.parameter import is_lazy
-
 from sim.checks import Refused
+from sim.lazy import Tensor, torch
 
 
 @dataclass(frozen=True)
@@ -20,7 +18,7 @@ class Layout:
     shapes: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def of(cls, module: nn.Module) -> "Layout":
+    def of(cls, module: torch.nn.Module) -> Layout:
         """Layout of a module: a parameter that is used twice counts once, one that needs no gradient stays out.
 
         Refuses a module with buffers, which would be averaged as if they were weights, with parameters that are no
@@ -34,7 +32,7 @@ class Layout:
                 "for BatchNorm, and constants as plain attributes."
             )
         for name, parameter in module.named_parameters():
-            if is_lazy(parameter):
+            if torch.nn.parameter.is_lazy(parameter):
                 raise Refused(f"{kind}.{name} has no shape yet: call the module once, or give its size.")
             if not parameter.is_floating_point():
                 raise Refused(f"{kind}.{name} is {parameter.dtype}: parameters must be real floating-point numbers.")
@@ -67,13 +65,13 @@ class Layout:
         return torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
 
 
-def frozen(module: nn.Module) -> dict[str, Tensor]:
+def frozen(module: torch.nn.Module) -> dict[str, Tensor]:
     """Parameters that keep the values the module came with, by name."""
     return {name: p.detach() for name, p in module.named_parameters() if not p.requires_grad}
 
 
-def call(module: nn.Module, layout: Layout, v: Tensor, x: Tensor) -> Tensor:
+def call(module: torch.nn.Module, layout: Layout, v: Tensor, x: Tensor) -> Tensor:
     """Output of the module with the parameters in `v`, frozen ones in its precision; [P], [B, D] -> [B, ...]."""
     kept = {name: part.to(v.dtype) for name, part in frozen(module).items()}
-    output: Tensor = functional_call(module, {**kept, **layout.unpack(v)}, (x,))
+    output: Tensor = torch.func.functional_call(module, {**kept, **layout.unpack(v)}, (x,))
     return output

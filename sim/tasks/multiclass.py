@@ -1,14 +1,14 @@
 """Multi-class classification: softmax; metrics are macro AUROC, Brier score, accuracy and balanced accuracy."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from sim.arrays import Bools, Floats, Ints
 from sim.cohort.outcomes import Categorical
+from sim.lazy import Tensor, torch
 from sim.metrics.classes import accuracy_classes, auroc_macro, balanced_accuracy, brier_classes
 from sim.tasks.closed import Loss, closed_form
 from sim.tasks.nets import Net
@@ -20,7 +20,7 @@ class Multiclass(Task):
 
     predicts = "probability"
 
-    def __init__(self, module: nn.Module, classes: int) -> None:
+    def __init__(self, module: torch.nn.Module, classes: int) -> None:
         super().__init__(module)
         self.outputs, self.scores, self.classes = classes, (classes,), classes
 
@@ -31,7 +31,7 @@ class Multiclass(Task):
     @closed_form(Loss.softmax)
     def row_loss(self, output: Tensor, y: dict[str, Tensor]) -> Tensor:
         """Cross-entropy of every row, whose mean is the log loss; [B, K] -> [B]."""
-        return cross_entropy(output, y["label"].long(), reduction="none")
+        return torch.nn.functional.cross_entropy(output, y["label"].long(), reduction="none")
 
     def score(self, output: Tensor) -> Tensor:
         """Probability of every class; [N, K] -> [N, K]."""

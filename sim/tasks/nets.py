@@ -1,12 +1,13 @@
 """Networks: settings that build an nn.Module once the number of features is known."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import pairwise
 
-from torch import Tensor, nn
-
 from sim.checks import within
+from sim.lazy import torch
 from sim.random import key
 from sim.tasks.start import keyed
 
@@ -22,14 +23,14 @@ class Activation(Enum):
 class Net:
     """One entry of the `net` config group."""
 
-    def build(self, features: int, outputs: int) -> nn.Module:
+    def build(self, features: int, outputs: int) -> torch.nn.Module:
         """Module that maps [B, features] to [B, outputs], without buffers.
 
         Training starts from its values; on torch's `meta` device it has none, and they are drawn by the run's seed.
         """
         raise NotImplementedError
 
-    def module(self, features: int, outputs: int) -> nn.Module:
+    def module(self, features: int, outputs: int) -> torch.nn.Module:
         """What `build` gives; whatever it draws from torch's generator is the same in every process."""
         with keyed(key(0, "net") % 2**63):
             return self.build(features, outputs)
@@ -39,9 +40,9 @@ class Net:
 class Linear(Net):
     """One affine map: logistic regression, or a linear hazard."""
 
-    def build(self, features: int, outputs: int) -> nn.Module:
+    def build(self, features: int, outputs: int) -> torch.nn.Module:
         """Module that maps [B, features] to [B, outputs]."""
-        return nn.Linear(features, outputs, device="meta")
+        return torch.nn.Linear(features, outputs, device="meta")
 
 
 @dataclass
@@ -55,28 +56,14 @@ class MLP(Net):
         for layer, units in enumerate(self.hidden):
             within(f"net.hidden[{layer}]", units, 1)
 
-    def build(self, features: int, outputs: int) -> nn.Module:
+    def build(self, features: int, outputs: int) -> torch.nn.Module:
         """Module that maps [B, features] to [B, outputs]."""
         widths = [features, *self.hidden]
-        layers: list[nn.Module] = []
+        layers: list[torch.nn.Module] = []
         for fan_in, fan_out in pairwise(widths):
-            layers.append(nn.Linear(fan_in, fan_out, device="meta"))
-            layers.append(nn.ReLU() if self.activation is Activation.relu else nn.Tanh())
-        return nn.Sequential(*layers, nn.Linear(widths[-1], outputs, device="meta"))
-
-
-class Proportional(nn.Module):
-    """One score per patient and one intercept per time bin: `logit h_b(x) = a_b + f(x)`."""
-
-    def __init__(self, net: nn.Module, bins: int) -> None:
-        super().__init__()
-        self.net = net
-        self.baseline = nn.Linear(1, bins, bias=False, device="meta")
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits of the hazards, [B, D] -> [B, bins]."""
-        score: Tensor = self.net(x)
-        return score + self.baseline.weight[:, 0]
+            layers.append(torch.nn.Linear(fan_in, fan_out, device="meta"))
+            layers.append(torch.nn.ReLU() if self.activation is Activation.relu else torch.nn.Tanh())
+        return torch.nn.Sequential(*layers, torch.nn.Linear(widths[-1], outputs, device="meta"))
 
 
 NETS: dict[str, type[Net]] = {"linear": Linear, "mlp": MLP}

@@ -4,38 +4,39 @@ A parameter on torch's `meta` device has a shape and no values. The networks of 
 whoever passes a module with values, such as weights trained elsewhere, starts from these.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from sim.checks import Refused
+from sim.lazy import Tensor, torch
 from sim.random import key, stream
 from sim.tasks.layout import Layout
 
 
-def brings_start(module: nn.Module, layout: Layout) -> bool:
+def brings_start(module: torch.nn.Module, layout: Layout) -> bool:
     """Whether some parameter that is trained has values already."""
     return any(not module.get_parameter(name).is_meta for name in layout.names)
 
 
-def start(module: nn.Module, layout: Layout, seed: int) -> Tensor:
+def start(module: torch.nn.Module, layout: Layout, seed: int) -> Tensor:
     """Initial parameters in double precision, [P]: those with values as they are, the others drawn.
 
     A linear layer is drawn from `U(-b, b)` with `b = 1 / sqrt(fan_in)`, torch's default; any other by its own
     `reset_parameters`.
     """
-    rng, drawn = stream(seed, "init"), dict[str, nn.Module]()
+    rng, drawn = stream(seed, "init"), dict[str, torch.nn.Module]()
     parts = []
     for name in layout.names:
         of, _, kind = name.rpartition(".")
         owner, parameter = module.get_submodule(of), module.get_parameter(name)
         if not parameter.is_meta:
             parts.append(parameter.detach())
-        elif isinstance(owner, nn.Linear):
+        elif isinstance(owner, torch.nn.Linear):
             parts.append(linear(owner, parameter, rng))
         else:
             if of not in drawn:
@@ -44,13 +45,13 @@ def start(module: nn.Module, layout: Layout, seed: int) -> Tensor:
     return layout.pack([part.double() for part in parts])
 
 
-def linear(layer: nn.Linear, parameter: Tensor, rng: np.random.Generator) -> Tensor:
+def linear(layer: torch.nn.Linear, parameter: Tensor, rng: np.random.Generator) -> Tensor:
     """A weight or bias of a linear layer."""
     bound = max(layer.in_features, 1) ** -0.5
     return torch.from_numpy(rng.uniform(-bound, bound, tuple(parameter.shape)))
 
 
-def redrawn(layer: nn.Module, name: str, word: int) -> nn.Module:
+def redrawn(layer: torch.nn.Module, name: str, word: int) -> torch.nn.Module:
     """Copy of a layer whose own parameters have the values of its `reset_parameters`."""
     reset = getattr(layer, "reset_parameters", None)
     if reset is None:

@@ -1,14 +1,14 @@
 """A task: what is learned. Written for one site and one parameter vector; the engine applies it to all sites."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from sim.arrays import Bools, Floats, Ints
 from sim.checks import Refused, one_of
@@ -16,9 +16,10 @@ from sim.cohort.clinical.unlearnable import varies
 from sim.cohort.outcomes import Kind
 from sim.cohort.table import Cohort
 from sim.federation.federation import Federation
+from sim.lazy import Tensor, torch
 from sim.metrics.segments import segment_mean
 from sim.tasks.layout import Layout, call
-from sim.tasks.nets import Net, Proportional
+from sim.tasks.nets import Net
 from sim.tasks.outcome import choose_outcome
 from sim.tasks.start import brings_start, start
 
@@ -58,7 +59,7 @@ class Task:
     predicts: ClassVar[str] = "risk"
     whole_sites: ClassVar[bool] = False
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: torch.nn.Module) -> None:
         self.module = deepcopy(module).eval()  # the caller's stays as it is
         self.layout = Layout.of(self.module)
 
@@ -93,7 +94,9 @@ class Task:
     @property
     def convex(self) -> bool:
         """Whether the loss is convex in the parameters: the module has no hidden layer."""
-        return all(isinstance(part, nn.Linear | Proportional) for part in self.module.modules())
+        from sim.tasks.proportional import Proportional
+
+        return all(isinstance(part, torch.nn.Linear | Proportional) for part in self.module.modules())
 
     @property
     def brings_start(self) -> bool:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from sim.checks import Refused
-from sim.cli.run import show
+from sim.cli.run_table import show
 from sim.config.compose import experiment
 from sim.engine.executors import InProcess, OnRay, crew
 from sim.engine.rounds import rounds

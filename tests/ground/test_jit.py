@@ -1,16 +1,19 @@
 """Where machine code is kept, and by what it is known."""
 
 import os
+import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numba
 import pytest
 
 from sim import jit
+from sim.local.shuffle import each
 
-PROGRAM = "from sim.jit import KEPT, numba; print(KEPT, numba.config.CACHE_DIR)"
+PROGRAM = "from sim.jit import kept, numba; print(kept(), numba.config.CACHE_DIR)"
 
 
 def chosen(**environment: str) -> subprocess.CompletedProcess[str]:
@@ -61,4 +64,25 @@ def test_a_switched_off_compiler_is_refused_in_words() -> None:
 
 
 def test_machine_code_is_where_numba_looks() -> None:
+    assert jit.kept() is bool(numba.config.CACHE_DIR)
     assert Path(numba.config.CACHE_DIR).name == jit.key()
+
+
+@jit.exact
+def successor(number: int) -> int:
+    return number + 1
+
+
+@jit.exact
+def twice_removed(number: int) -> int:
+    return successor(successor(number))
+
+
+def test_a_loop_calls_another_and_is_compiled_once_whoever_asks_first() -> None:
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(twice_removed, range(8))) == list(range(2, 10))
+    assert len(twice_removed.dispatcher.signatures) == len(successor.dispatcher.signatures) == 1
+
+
+def test_a_loop_travels_by_its_name() -> None:
+    assert pickle.loads(pickle.dumps(each)) is each

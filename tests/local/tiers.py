@@ -19,7 +19,8 @@ from sim.methods.contract import Local, Phase
 from sim.tasks.classify import Classification
 from sim.tasks.closed import Loss, closed_form
 from sim.tasks.hazard import Hazard
-from sim.tasks.nets import MLP, Activation, Proportional
+from sim.tasks.nets import MLP, Activation
+from sim.tasks.proportional import Proportional
 from sim.tasks.task import Task
 from sim.verify.quadratic import LeastSquares
 

@@ -28,7 +28,8 @@ from sim.methods.roles import Roles
 from sim.methods.systems.sync import Sync
 from sim.tasks.classify import Classification
 from sim.tasks.hazard import Hazard
-from sim.tasks.nets import MLP, Activation, Linear, Proportional
+from sim.tasks.nets import MLP, Activation, Linear
+from sim.tasks.proportional import Proportional
 from sim.tasks.task import Batch
 from sim.verify.paths import fedavg
 from sim.verify.properties import scalar

@@ -224,14 +224,14 @@ def test_a_block_of_sites_has_the_bits_it_has_among_all() -> None:
 def test_any_layout_of_the_columns_is_one_compiled_form() -> None:
     score, days, label, segment = federation_like(2_000, 50)
     expected = every_metric(score, days, label, segment, 50)
-    forms = [len(loop.signatures) for loop in (radix_sorted, case_pairs, exit_pairs)]
+    forms = [len(loop.dispatcher.signatures) for loop in (radix_sorted, case_pairs, exit_pairs)]
     spread = [np.repeat(column, 2)[::2] for column in (score.astype(np.float32), days.astype(np.int32), label, segment)]
     frozen = [column.copy() for column in (score, days, label.astype(np.uint8), segment.astype(np.int32))]
     for column in frozen:
         column.flags.writeable = False
     for columns in (spread, frozen):
         np.testing.assert_array_equal(every_metric(*columns, 50)[[0, 4]], expected[[0, 4]])
-    assert forms == [len(loop.signatures) for loop in (radix_sorted, case_pairs, exit_pairs)] == [1, 1, 1]
+    assert forms == [len(loop.dispatcher.signatures) for loop in (radix_sorted, case_pairs, exit_pairs)] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("segment", [[0, 3], [-1, 2]])

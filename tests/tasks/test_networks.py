@@ -17,7 +17,8 @@ from sim.tasks.classify import Classification
 from sim.tasks.cox import without_intercept
 from sim.tasks.hazard import Hazard
 from sim.tasks.layout import call
-from sim.tasks.nets import MLP, Linear, Proportional
+from sim.tasks.nets import MLP, Linear
+from sim.tasks.proportional import Proportional
 from sim.tasks.task import Task
 
 FEATURES = 6

@@ -15,7 +15,8 @@ from sim.methods.roles import Roles
 from sim.random import stream
 from sim.tasks.classify import Classification
 from sim.tasks.hazard import Hazard, bin_edges
-from sim.tasks.nets import MLP, Linear, Proportional
+from sim.tasks.nets import MLP, Linear
+from sim.tasks.proportional import Proportional
 
 
 def test_hazard_loss_is_the_person_period_likelihood() -> None:

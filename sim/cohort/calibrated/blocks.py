@@ -1,10 +1,13 @@
 """Columns of many rows, filled block by block and then turned into a table."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
+
+from sim.lazy import pd
 
 BLOCK = 8192  # rows drawn at a time, so that intermediate arrays fit the cache
 

@@ -1,14 +1,16 @@
 """True effects, prognostic features and trends of a calibrated cohort: truths that are not per patient."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 
 import numpy as np
-import pandas as pd
 import scipy
 
 from sim.cohort.calibrated import genes
 from sim.cohort.calibrated.published import OLDEST, STAGES, YOUNGEST, Law, population, stage_shares
 from sim.cohort.calibrated.world import Hard, World
+from sim.lazy import pd
 
 Term = tuple[str, str, float, float]
 

@@ -1,13 +1,15 @@
 """Outcomes of the calibrated cohort, and the predictors of each that do not leak it."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 
 from sim.cohort.calibrated.published import Law
 from sim.cohort.clinical.mortality import YEARS, dead_by
 from sim.cohort.outcomes import DAYS_PER_YEAR, Binary, Categorical, Outcome, Survival, Unlearnable
+from sim.lazy import pd
 
 KNOWN = ("cancer", "age_years", "male", "race", "insurance", "stage", "frail", "marker_1", "marker_2", "score_z")
 TREATMENT = ("treated", "treated_marker")

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 
 import numpy as np
-import pandas as pd
 
 from sim.checks import Refused, one_of, within
 from sim.cohort.calibrated import genes, published
@@ -22,6 +21,7 @@ from sim.cohort.calibrated.world import Hard, World
 from sim.cohort.outcomes import Categorical, Kind
 from sim.cohort.table import Cohort, Source
 from sim.files import fingerprint
+from sim.lazy import pd
 
 CAUSES = ("other", "cancer")
 MOST_PATIENTS = 10**8  # some 50 GB

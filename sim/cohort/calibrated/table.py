@@ -1,9 +1,10 @@
 """Columns of the calibrated cohort: what hospitals record of a patient, and what only the simulator knows."""
 
+from __future__ import annotations
+
 from functools import partial
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from sim.cohort.calibrated import genes, published
@@ -15,6 +16,7 @@ from sim.cohort.calibrated.draws import Draws, sequence_starts
 from sim.cohort.calibrated.patients import TruePatients, draw_patients
 from sim.cohort.calibrated.published import Law
 from sim.cohort.calibrated.world import World
+from sim.lazy import pd
 
 
 def draw_table(

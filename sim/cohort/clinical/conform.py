@@ -1,29 +1,21 @@
 """Conversion of a table to the clinical schema: columns typed, values checked, refusals with row and column."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as arrow_parquet
 from numpy.typing import NDArray
-from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from sim.checks import Refused, brief, did_you_mean
 from sim.cohort.clinical.mortality import YEARS, could_be_followed, dead_by
 from sim.cohort.clinical.schema import KEY, LIFETIMES, TREATMENTS, Column, columns
 from sim.cohort.tabular.unreadable import unreadable
+from sim.lazy import arrow_parquet, pa, pd
 
-ARROW = {
-    "text": pa.string(),
-    "choice": pa.string(),
-    "number": pa.float64(),
-    "whole": pa.int8(),
-    "flag": pa.bool_(),
-    "date": pa.date32(),
-}
+ARROW = {"text": "string", "choice": "string", "number": "float64", "whole": "int8", "flag": "bool", "date": "date32"}
 NUMBERS = (int, float, Decimal, np.number)
 ZONE = r"([T ].*?)\s*(?:Z|[+-]\d{2}:?(?:\d{2})?)$"  # of a moment as text, after its time of day
 PANDAS = {"text": "str", "number": "float64", "whole": "Int8", "flag": "boolean"}
@@ -93,7 +85,7 @@ def days_as_written(raw: pd.Series) -> pd.Series:
 
 def valid_numbers(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
     """Which values are finite numbers in the range, bool [R]; text and booleans are not."""
-    if is_bool_dtype(raw) or not is_numeric_dtype(raw):
+    if pd.api.types.is_bool_dtype(raw) or not pd.api.types.is_numeric_dtype(raw):
         plain = [isinstance(value, NUMBERS) and not isinstance(value, bool) for value in raw]
         raw = raw.where(np.array(plain, dtype=bool), np.nan)
     value = raw.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -117,12 +109,12 @@ def valid_flags(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
 
 def valid_days(raw: pd.Series, column: Column) -> NDArray[np.bool_]:
     """Which values are days, bool [R]: dates, or text such as 2019-05-31."""
-    if is_numeric_dtype(raw):
+    if pd.api.types.is_numeric_dtype(raw):
         return np.zeros(len(raw), dtype=bool)
     return np.asarray(days_as_written(raw).dt.year.between(*LIFETIMES), dtype=bool)
 
 
-VALID: Mapping[str, Callable[[pd.Series, Column], NDArray[np.bool_]]] = {
+VALID: Mapping[str, Callable[..., NDArray[np.bool_]]] = {
     "text": valid_texts,
     "choice": valid_texts,
     "number": valid_numbers,
@@ -167,7 +159,7 @@ def check_rows(table: pd.DataFrame, where: str) -> None:
 
 def write(table: pd.DataFrame, path: Path) -> None:
     """Write a table that conforms to the schema as Parquet."""
-    fields = pa.schema([pa.field(name, ARROW[column.kind]) for name, column in columns().items()])
+    fields = pa.schema([pa.field(name, pa.type_for_alias(ARROW[column.kind])) for name, column in columns().items()])
     plain = table.astype({name: object for name, column in columns().items() if column.kind == "choice"})
     arrow_parquet.write_table(pa.Table.from_pandas(plain, schema=fields, preserve_index=False), path)
 

@@ -5,11 +5,13 @@ calibrated patients with breast cancer, 20 % of whom die within five years, 51 %
 patient, dead or alive, counts only if follow-up could have reached the horizon; those lost before it are NA.
 """
 
+from __future__ import annotations
+
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from sim.cohort.outcomes import DAYS_PER_YEAR
+from sim.lazy import pd
 
 YEARS = 5  # horizon of `mortality_5y`
 

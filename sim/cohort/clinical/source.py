@@ -1,12 +1,13 @@
 """A cohort from a file of the clinical table, which `fedtrial cohort import` writes."""
 
+from __future__ import annotations
+
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from sim.assets import locate
@@ -20,6 +21,7 @@ from sim.cohort.outcomes import DAYS_PER_YEAR, Binary, Categorical, Outcome, Sur
 from sim.cohort.table import Cohort, Source
 from sim.cohort.tabular.files import existing
 from sim.files import fingerprint
+from sim.lazy import pd
 
 STAGES = ("I", "II", "III", "IV")
 LABELS = ("mortality_5y", "response", "stage_late", "recurrence")  # yes-or-no outcomes, where both answers occur

@@ -4,14 +4,16 @@ How a Synthea module draws an outcome is a fact of the data that no setting chan
 what a plain model learns from the patients at hand; this file says what to expect, and why.
 """
 
+from __future__ import annotations
+
 from collections.abc import Collection, Mapping
 from functools import cache
 
-import pandas as pd
 import yaml
 
 from sim import assets
 from sim.cohort.outcomes import Unlearnable
+from sim.lazy import pd
 
 SYNTHEA = {"engine", "java_csv"}  # values of `source` whose rows were simulated by Synthea's modules
 RARE = 0.02  # least share of rows that differ from the most frequent value, for a column to be informative

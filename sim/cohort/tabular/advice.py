@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 
 import numpy as np
-import pandas as pd
 
 from sim.checks import MAX_WORDS, brief
 from sim.cohort.tabular.columns import ISO_DAY, unread
 from sim.cohort.tabular.sheet import COMMA_NUMBER, Sheet
+from sim.lazy import pd
 
 CODES = 20  # words up to which a column of a large table is taken for codes
 COMMA = "The comma is a decimal mark? Set 'cohort.decimal=\",\"' (and another cohort.separator)."

@@ -1,15 +1,17 @@
 """Typed columns from the text of a sheet: numbers, days, categories, booleans."""
 
+from __future__ import annotations
+
 import re
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from sim.checks import brief
 from sim.cohort.encode import HUGE
 from sim.cohort.tabular.rule import GRAMMAR, Rule
 from sim.cohort.tabular.sheet import Sheet, with_points
+from sim.lazy import pd
 
 # Not "01": a code with a leading zero is a name. Not 16 digits: above 2**53 two codes could become one number.
 PLAIN_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,6})?")

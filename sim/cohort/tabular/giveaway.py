@@ -1,14 +1,16 @@
 """Predictors that should not predict: a column that numbers the patients, or all but gives the outcome away."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from sim.checks import Refused
 from sim.cohort.outcomes import Binary, Categorical, Outcome, Survival
+from sim.lazy import pd
 
 FEWEST = 20  # patients; in fewer, different values in all of them say little
 MOST_SHOWN = 10

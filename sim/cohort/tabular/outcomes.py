@@ -1,15 +1,17 @@
 """Outcome columns of a sheet: a yes-or-no label, one of several classes, a time with its event."""
 
+from __future__ import annotations
+
 from enum import Enum
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from sim.cohort.outcomes import DAYS_PER_YEAR
 from sim.cohort.tabular.columns import boolean, category, number, read_numbers
 from sim.cohort.tabular.rule import parse
 from sim.cohort.tabular.sheet import Sheet
+from sim.lazy import pd
 
 MAX_DAYS = 120 * DAYS_PER_YEAR  # a life: nobody is followed for longer
 SAME_DAY = 0.5  # days

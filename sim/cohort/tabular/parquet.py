@@ -1,13 +1,12 @@
 """A Parquet file as text: every cell as its own type writes it, so that no code or number becomes another."""
 
-from pathlib import Path
+from __future__ import annotations
 
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as arrow_parquet
+from pathlib import Path
 
 from sim.cohort.tabular.form import refuse_repeated
 from sim.cohort.tabular.room import refuse_too_large
+from sim.lazy import arrow_parquet, pa, pd
 from sim.memory import free_bytes
 
 LEAST = 9  # bytes of a cell as text: one letter, and where it ends

@@ -1,20 +1,20 @@
 """One file as text: every cell as written, CSV or Parquet; refuses a file that cannot be read, with line or byte."""
 
+from __future__ import annotations
+
 import csv
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.csv as arrow_csv
 
 from sim.checks import Refused, brief
 from sim.cohort.tabular.form import Form, column_names, head, records
 from sim.cohort.tabular.parquet import read_parquet
 from sim.cohort.tabular.room import refuse_too_large
-from sim.cohort.tabular.unreadable import NUL_REMEDY, READ_ERRORS, ragged, unreadable
+from sim.cohort.tabular.unreadable import NUL_REMEDY, ragged, read_errors, unreadable
+from sim.lazy import arrow_csv, pa, pd
 from sim.memory import free_bytes
 
 PARQUET = (".parquet", ".pq")
@@ -53,7 +53,7 @@ def read(path: Path, form: Form, decimal: str = ".") -> TextFile:
     """Cells of one file as text: Parquet by its suffix, anything else as CSV, .gz unpacked."""
     try:
         text = read_parquet(path, decimal) if path.suffix in PARQUET else read_csv(path, form)
-    except READ_ERRORS as error:
+    except read_errors() as error:
         raise Refused(refusal(path, form, error)) from error
     if text.empty:
         raise Refused(f"{path}: no rows. Give a file with at least one patient.")
@@ -82,7 +82,7 @@ def refusal(path: Path, form: Form, error: BaseException) -> str:
 
 
 def read_csv(path: Path, form: Form) -> pd.DataFrame:
-    """Cells of a CSV; refuses a bad header, raises one of READ_ERRORS for a line with too many or too few cells."""
+    """Cells of a CSV; refuses a bad header, raises one of `read_errors` for a line with too many or too few cells."""
     top = head(path, form)
     names = column_names(path, form, top)
     batches, size, rows, free = [], 0, 0, free_bytes()

@@ -3,16 +3,18 @@
 The caller refuses cells that a rule cannot judge: reading a misspelt word as false would lose an event.
 """
 
+from __future__ import annotations
+
 import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from sim.checks import Refused
+from sim.lazy import pd
 
 Comparison = Callable[[NDArray[np.float64], float], NDArray[np.bool_]]
 

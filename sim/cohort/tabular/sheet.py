@@ -1,15 +1,17 @@
 """Rows of all sites as text, each with its site and its row in the site's file."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from sim.checks import Refused, brief, one_of
 from sim.cohort.tabular.read import TextFile
+from sim.lazy import pd
 
 COMMA_NUMBER = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
 
@@ -37,7 +39,7 @@ class Sheet:
         """Cells of a column, numbers with a decimal point; text [R]."""
         return with_points(self.cells[column], self.decimal)
 
-    def filter(self, chosen: NDArray[np.bool_]) -> "Sheet":
+    def filter(self, chosen: NDArray[np.bool_]) -> Sheet:
         """The rows where `chosen`, bool [R], is true; they keep their row numbers."""
         cells = self.cells[chosen].reset_index(drop=True)
         return replace(self, cells=cells, site=self.site[chosen], row=self.row[chosen], read=self.read[chosen])

@@ -1,5 +1,7 @@
 """A cohort from the user's own tables, described in config alone: one file per hospital, or one with a site column."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +10,6 @@ from enum import Enum
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from sim.assets import locate
@@ -28,6 +29,7 @@ from sim.cohort.tabular.read import TextFile, read
 from sim.cohort.tabular.rule import parse
 from sim.cohort.tabular.sheet import Sheet, concatenate, join_side_file, split_by_column, without_marks
 from sim.files import fingerprint
+from sim.lazy import pd
 
 TAB = "\\t"  # as it is written in a setting
 GIVEAWAY = "may give the outcome away"  # key of the notes

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-import pyarrow as pa
+from sim.lazy import pa
 
-READ_ERRORS = (pa.ArrowException, UnicodeDecodeError, OSError, EOFError, zlib.error, csv.Error)
 MAGIC_BYTES = {  # first bytes of a file -> its kind, and what to do
     b"PAR1": "It is a Parquet file: give it a name that ends in .parquet where Parquet is read, or save it as CSV.",
     b"\x1f\x8b": "It is packed by gzip: give it a name that ends in .gz, or unpack it.",
@@ -47,6 +46,11 @@ class Ragged:
             f"{path}, line {line}: {cells} cells where the others have {self.expected}. Correct it: a cell that "
             "holds the separator or a quote must be in quotes, and every quote closed."
         )
+
+
+def read_errors() -> tuple[type[Exception], ...]:
+    """What reading a file may raise: errors of the system, of text, of packed files and of Arrow."""
+    return pa.ArrowException, UnicodeDecodeError, OSError, EOFError, zlib.error, csv.Error
 
 
 def ragged(error: BaseException) -> Ragged | None:
@@ -98,7 +102,7 @@ def not_text(path: Path) -> str:
                     byte = f"byte {before + wrong} is 0x{text[wrong]:02x}"
                     return f"{path}, line {line}: {byte}, which is not UTF-8 text. {remedy}"
                 before += len(text)
-    except READ_ERRORS as error:
+    except read_errors() as error:
         return unreadable(path, error)
     return f"{path}: not UTF-8 text. Convert the file (iconv -f latin1 -t utf-8), then try again."
 

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
-from torch import Tensor
-
+from sim.lazy import Tensor
 from sim.methods.contract import Draw, Message, Role, State
 
 

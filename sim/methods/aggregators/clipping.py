@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from sim.checks import within
+from sim.lazy import Tensor, torch
 from sim.methods.aggregators.base import Aggregator, Combined, weighted
 from sim.methods.aggregators.median import median
 from sim.methods.contract import Draw, Message, State

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from sim.checks import within
+from sim.lazy import Tensor
 from sim.methods.aggregators.base import Aggregator, weighted
 from sim.methods.contract import Message
 from sim.methods.distances import lengths, vectors

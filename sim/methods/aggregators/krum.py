@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from sim.checks import within
+from sim.lazy import Tensor, torch
 from sim.methods.aggregators.base import Aggregator, Combined
 from sim.methods.contract import Draw, Message, State
 from sim.methods.distances import refuse_many, squared_distances, vectors

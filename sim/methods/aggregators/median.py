@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from sim.lazy import Tensor, torch
 from sim.methods.aggregators.base import Aggregator
 from sim.methods.aggregators.order import ascending, columns, middle
 from sim.methods.contract import Message

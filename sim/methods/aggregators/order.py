@@ -1,9 +1,9 @@
 """Order statistics of every coordinate over the uploads."""
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+from sim.lazy import Tensor, torch
 
 
 def columns(part: Tensor) -> NDArray[np.floating]:

@@ -3,9 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from sim.checks import within
+from sim.lazy import Tensor
 from sim.methods.aggregators.base import Aggregator
 from sim.methods.aggregators.order import ascending, mean_of
 from sim.methods.contract import Message

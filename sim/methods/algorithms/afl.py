@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from sim.checks import within
+from sim.lazy import Tensor, torch
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.algorithms.simplex import KEPT, keep, kept_weights, nearest
 from sim.methods.contract import Heard, Local, Message, State

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor
-
 from sim.arrays import Ints
+from sim.lazy import Tensor
 from sim.methods.contract import Correction, Gradient, Heard, Local, Message, Role, State
 from sim.tasks.task import Batch, Task
 

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from sim.checks import within
+from sim.lazy import Tensor, torch
 from sim.methods.algorithms.grouped import LOSS, ROWS, Grouped
 from sim.methods.contract import Heard, Local, Message, State
 from sim.tasks.layout import call

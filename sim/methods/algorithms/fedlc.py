@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from sim.checks import Refused, within
+from sim.lazy import Tensor, torch
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import Local
 from sim.tasks.layout import call

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
+from sim.lazy import Tensor
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import Heard, Local, Message, State
 

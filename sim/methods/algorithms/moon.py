@@ -2,11 +2,8 @@
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-from torch.nn.functional import softplus
-
 from sim.checks import Refused, within
+from sim.lazy import Tensor, torch
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import Local, Message, State
 from sim.tasks.representation import body, represent
@@ -51,7 +48,7 @@ class Moon(Algorithm):
             return task.loss(v, batch)
         previous = torch.where(at.site["trained"] > 0, at.site["previous"], at.x)
         z, shared, own = (represent(task, model, batch.x) for model in (v, at.x, previous))
-        contrast = softplus((cosine(z, own) - cosine(z, shared)) / self.temperature)
+        contrast = torch.nn.functional.softplus((cosine(z, own) - cosine(z, shared)) / self.temperature)
         return task.loss(v, batch) + self.mu * mean_over(contrast, batch.valid)
 
     def upload(self, w: Tensor, at: Local) -> tuple[Message, State]:

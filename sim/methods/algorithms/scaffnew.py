@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor
 
 from sim.arrays import Ints
 from sim.checks import within
+from sim.lazy import Tensor
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import Correction, Local, Message, State
 from sim.random import stream

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from torch import Tensor
-
+from sim.lazy import Tensor
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import Correction, Heard, Local, Message, State
 

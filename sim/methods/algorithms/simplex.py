@@ -1,11 +1,10 @@
 """Weights of sites as points of the simplex: where they are kept, and the nearest points under bounds."""
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from sim.arrays import Floats
+from sim.lazy import Tensor, torch
 from sim.methods.contract import Heard, State
 
 KEPT = "weight"  # name under which the server keeps the weight of each site, shape "S"

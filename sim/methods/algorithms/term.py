@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from sim.checks import within
+from sim.lazy import Tensor
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import Heard, Local, Message, State
 

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from sim.checks import within
+from sim.lazy import Tensor, torch
 from sim.methods.contract import Message, Role
 from sim.random import key, scatter
 

@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from enum import Enum
 from statistics import NormalDist
 
-import torch
-from torch import Tensor
-
 from sim.checks import within
+from sim.lazy import Tensor, torch
 from sim.methods.attacks.base import Faulty, honest, replaced
 from sim.methods.contract import Message
 from sim.methods.distances import refuse_many, squared_distances, vectors

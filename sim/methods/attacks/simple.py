@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from sim.checks import within
+from sim.lazy import Tensor, torch
 from sim.methods.attacks.base import Faulty, replaced
 from sim.methods.contract import Message
 

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
 
-import torch
-from torch import Tensor
-
+from sim.lazy import Tensor, torch
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import Local, Phase, Role
 from sim.tasks.layout import Layout

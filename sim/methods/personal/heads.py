@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-import torch
-from torch import Tensor
-
 from sim.checks import Refused, within
+from sim.lazy import Tensor, torch
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import Correction, Local, Phase
 from sim.methods.personal.base import Adapted, Private

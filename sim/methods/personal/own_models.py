@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from sim.checks import within
+from sim.lazy import Tensor
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import Correction, Local, Phase
 from sim.methods.personal.base import OwnModel

@@ -6,10 +6,8 @@ The step is the direction towards the new model, so signs are opposite to an opt
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-from torch import Tensor
-
 from sim.checks import within
+from sim.lazy import Tensor, torch
 from sim.methods.contract import Message, State
 
 

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
-from torch import Tensor
-
+from sim.lazy import Tensor
 from sim.methods.contract import Draw, Heard, Local, Message, Role, State
 
 VALUES, SPARSE, LEVELS, FIELD = "as it was", "sparse", "coded", "in a field"  # forms of a vector on its way

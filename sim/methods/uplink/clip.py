@@ -3,10 +3,8 @@
 import math
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from sim.checks import within
+from sim.lazy import Tensor, torch
 from sim.methods.contract import Draw, Local, Message, State
 from sim.methods.uplink.base import SPARSE, VALUES, Encoded, Transform
 from sim.random import gaussian

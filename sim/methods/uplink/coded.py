@@ -3,10 +3,8 @@
 import math
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from sim.checks import within
+from sim.lazy import Tensor, torch
 from sim.methods.contract import Draw, Local, State
 from sim.methods.uplink.base import LEVELS, SPARSE, VALUES, Encoded, Transform, Wire
 from sim.methods.uplink.topk import index_bits, share

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from sim.checks import within
+from sim.lazy import Tensor, torch
 from sim.methods.contract import Draw, Message, State
 from sim.methods.uplink.base import FIELD, LEVELS, SPARSE, VALUES, Arrived, Transform
 from sim.methods.uplink.clip import normal

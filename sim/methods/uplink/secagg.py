@@ -3,9 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from sim.checks import within
+from sim.lazy import Tensor
 from sim.methods.contract import Draw, Local, State
 from sim.methods.uplink.base import FIELD, VALUES, Encoded, Transform, Wire
 

@@ -1,12 +1,12 @@
 """Sparsification: some entries of a vector are sent, the largest or random ones, and the rest waits at the site."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from sim.checks import within
+from sim.lazy import Tensor, torch
 from sim.methods.contract import Draw, Local, State
 from sim.methods.uplink.base import SPARSE, VALUES, Encoded, Transform, Wire
 
