@@ -4,7 +4,6 @@ Hydra composes, OmegaConf checks types, `__post_init__` checks ranges. Nothing i
 group is looked up in the tables below, and a config that holds `_target_` is refused.
 """
 
-import os
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -13,9 +12,11 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
-from sim.checks import Refused, brief, within
+from sim.checks import Refused, within
 from sim.cohort import COHORTS
 from sim.cohort.table import Source
+from sim.config.limits import refuse_endless
+from sim.config.results import Results
 from sim.engine.exact import EXACT
 from sim.engine.executors import EXECUTORS, Executor
 from sim.engine.loops import OwnLoop
@@ -23,7 +24,6 @@ from sim.engine.own_loops import OWN_LOOPS
 from sim.engine.references import REFERENCES, Reference
 from sim.engine.simulation import Evaluation
 from sim.federation.split import Split
-from sim.files import expanded
 from sim.local.optimisers import refuse_optimiser
 from sim.local.settings import OptimizerState, Sampling, Training
 from sim.methods.aggregators import AGGREGATORS
@@ -50,8 +50,6 @@ from sim.tasks.task import TaskSettings
 
 Json = dict[str, Any]
 
-LONGEST_PART, LONGEST_PATH = 255, 3500  # bytes of a file name, and of a path to which ours are added (PATH_MAX 4096)
-MOST_STEPS = 10**12  # local steps of all rounds and sites; a core takes some 10^5 to 10^6 a second, so weeks
 
 GROUPS: dict[str, dict[str, type]] = {
     "cohort": dict(COHORTS),
@@ -71,24 +69,6 @@ GROUPS: dict[str, dict[str, type]] = {
 
 CHAINS = ("uplink",)  # groups of which several entries may be taken, in the order given
 VOLATILE = ("executor", "results", "scenario")  # by whom a run is computed, and the name of its settings: no identity
-
-
-@dataclass
-class Results:
-    """Where run folders are written."""
-
-    dir: str = "results/runs"
-
-    def __post_init__(self) -> None:
-        if not self.dir:
-            raise Refused("results.dir is empty: name a folder.")
-        self.dir = str(expanded(self.dir))
-        longest = max(len(os.fsencode(part)) for part in self.dir.split("/"))
-        if longest > LONGEST_PART or len(os.fsencode(self.dir)) > LONGEST_PATH:
-            raise Refused(
-                f"results.dir={brief(self.dir)}: {len(os.fsencode(self.dir))} bytes, {longest} in one name; allowed "
-                f"{LONGEST_PATH} and {LONGEST_PART}. Choose a shorter folder."
-            )
 
 
 @dataclass
@@ -208,17 +188,6 @@ class Experiment:
                     f"uplink={link}: sites of algorithm={settings(method)['is']} tell more than a sum, without noise. "
                     "Take another algorithm, such as fedavg."
                 )
-
-
-def refuse_endless(rounds: int, local: Training, each: float, where: str = "a site") -> None:
-    """Refuse more local steps than will ever be taken; `each` = epochs' steps at all sites, one at least."""
-    name, count = ("steps", local.steps) if local.steps else ("epochs", local.epochs)
-    total = rounds * count * each
-    if total > MOST_STEPS:
-        raise Refused(
-            f"rounds={rounds} x local.{name}={count} x {each:.3g} ({where}) = {total:.3g} local steps: allowed "
-            f"{MOST_STEPS:.0e}. Lower one of them."
-        )
 
 
 _registered: set[tuple[str | None, str, type]] = set()

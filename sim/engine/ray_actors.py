@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from sim.arrays import Floats, Ints
 from sim.checks import Refused
 from sim.engine.evaluation import Metrics, join
+from sim.engine.job import Job
 from sim.engine.messages import Broadcast, Candidates, Order, Upload
-from sim.engine.worker import Job, Worker
+from sim.engine.worker import Worker
 from sim.exact.sums import Message as Sums
 from sim.exact.sums import State as Seen
 from sim.exact.sums import SumProtocol

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sim.arrays import Floats, Ints
 from sim.checks import within
 from sim.engine.evaluation import Metrics
-from sim.engine.worker import Job
+from sim.engine.job import Job
 from sim.federation.federation import Federation
 from sim.lazy import Tensor, torch
 from sim.local.settings import Training

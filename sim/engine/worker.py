@@ -14,6 +14,7 @@ from sim.arrays import Floats, Ints
 from sim.checks import Refused
 from sim.engine.attackers import trained_on
 from sim.engine.evaluation import Held, Metrics, Rated, measure, rate, rate_own
+from sim.engine.job import Job
 from sim.engine.messages import Broadcast, Candidates, Order, Upload
 from sim.engine.mixture import rate_mixture
 from sim.engine.site_state import SiteState
@@ -21,7 +22,6 @@ from sim.engine.uplink import Draws, encoded, squeezed
 from sim.exact.sums import Message as Sums
 from sim.exact.sums import State as Seen
 from sim.exact.sums import SumProtocol
-from sim.federation.federation import Federation
 from sim.lazy import Tensor, torch
 from sim.local import optimisers
 from sim.local.cells import cells
@@ -29,13 +29,11 @@ from sim.local.fused import Fused, weighted
 from sim.local.losses import gradients, losses, row_losses
 from sim.local.plan import Sites
 from sim.local.rows import Rows, view
-from sim.local.settings import Training
-from sim.local.tier import Choice, Trainer, choose, trainer
-from sim.memory import machine_bytes
+from sim.local.tier import Trainer, choose, trainer
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import OWN, Local, Phase, State, ungrouped
 from sim.methods.personal.base import Personal
-from sim.methods.roles import REPORTED, UP, Roles
+from sim.methods.roles import REPORTED, UP
 from sim.profiling import stage
 from sim.tasks.task import Task
 
@@ -53,53 +51,6 @@ def refused_loss(v: Tensor) -> Tensor:
 def refused_rows(v: Tensor) -> tuple[Tensor, Tensor]:
     """`refused_loss` for the losses of single rows."""
     return refused_loss(v), v
-
-
-@dataclass(frozen=True)
-class Job:
-    """What every process of a run must know."""
-
-    federation: Federation
-    task: Task
-    roles: Roles
-    training: Training
-    choice: Choice
-    private: Tensor  # bool [P]
-    splits: tuple[str, ...]
-    seed: int
-    codes: NDArray[np.int8] | None = None  # [R] group of every row where the algorithm knows of groups
-
-    @property
-    def keeps(self) -> dict[str, int]:
-        """Numbers that each site keeps, by name."""
-        size = len(self.private)
-        return self.roles.site_state(size, int((~self.private).sum())) | optimisers.site_state(self.training, size)
-
-    @property
-    def state_bytes(self) -> int:
-        """Size of what sites keep."""
-        return 2 * sum(self.keeps.values()) * len(self.federation.sites) * self.federation.x.itemsize
-
-    @property
-    def shared_bytes(self) -> int:
-        """Size of the features and of what sites keep."""
-        return self.state_bytes + self.federation.x.nbytes
-
-    def refuse_too_large(self) -> None:
-        """Refuse state of the sites that this machine's memory cannot hold, with the arithmetic."""
-        room = machine_bytes()
-        if self.state_bytes > room:
-            kept = ", ".join(f"{name} {size:,}" for name, size in self.keeps.items() if size > 1)
-            itemsize, sites = self.federation.x.itemsize, len(self.federation.sites)
-            raise Refused(
-                f"Sites would keep {self.state_bytes / 2**30:,.1f} GiB ({sites:,} sites, 2 rows of {kept} numbers, "
-                f"{itemsize} bytes a number); the machine has {room / 2**30:,.1f}. Take a smaller network, fewer sites "
-                "or roles that keep less (aggregator=mean, uplink=[], personal=none)."
-            )
-
-    def memory(self, folder: Path | None) -> SiteState:
-        """What sites keep; in files of `folder` if other processes must reach it."""
-        return SiteState.zeros(self.keeps, len(self.federation.sites), self.federation.x.dtype, folder)
 
 
 class Own(threading.local):

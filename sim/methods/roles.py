@@ -154,26 +154,6 @@ class Roles:
         """Bytes of what one site sends before its local steps, and as many of the mean that it gets back."""
         return itemsize * sum(width(shape, shared) for shape in self.algorithm.prelude.values())
 
-    def told(self, shared: int, parameters: int, itemsize: int, members: int) -> dict[str, str]:
-        """What each role does in this federation, for the record of the run; roles at their neutral value are left out.
-
-        `shared` of the network's parameters travel, in numbers of so many bytes; so many sites train.
-        """
-        asked = self.system.uploads(members)
-        dense, sent = Roles(self.algorithm).bytes_up(shared, itemsize), self.bytes_up(shared, itemsize, asked)
-        sent_as = ", ".join(named(one) for one in self.uplink)
-        said = {"uplink": f"{sent_as}: {sent} of {dense} bytes per upload"} if self.uplink else {}
-        if self.aggregator.whole:
-            counts = "counts every site the same" if self.aggregator.equal else "weighs uploads"
-            said["aggregator"] = f"{named(self.aggregator)}: sees single uploads and {counts}"
-        if self.system.holds:
-            said["system"] = f"{named(self.system)}: {self.system.uploads(members)} uploads in an update"
-        if self.personal.on:
-            kept = parameters if self.personal.adapted else parameters - shared or parameters
-            role = self.algorithm if type(self.personal) is OwnModel else self.personal
-            said["personal"] = f"{named(role)}: {kept} parameters of its own at every site"
-        return said
-
     def check(self) -> None:
         """Refuse axes that do not go together."""
         refuse_order(self.uplink)

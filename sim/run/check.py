@@ -8,7 +8,8 @@ import numpy as np
 from sim.checks import Refused
 from sim.cohort.tabular.giveaway import giveaways, in_words
 from sim.cohort.tabular.source import GIVEAWAY
-from sim.config.experiment import Experiment, refuse_endless
+from sim.config.experiment import Experiment
+from sim.config.limits import refuse_endless
 from sim.engine.loops import OwnLoop
 from sim.progress import bar
 from sim.run.room import refuse_records

@@ -28,7 +28,6 @@ from sim.federation.split import Leak
 from sim.federation.standardise import Scaling
 from sim.local.settings import Optimizer
 from sim.local.steady import refuse_unsteady
-from sim.methods.roles import named
 from sim.partition.base import digest as partition_digest
 from sim.profiling import stage
 from sim.progress import Watch
@@ -40,6 +39,7 @@ from sim.run.predictions import predictions
 from sim.run.prepare import gather
 from sim.run.privacy import spent
 from sim.run.tables import rounds_frame, sites_frame
+from sim.run.told import told
 from sim.run.uploads import uploads
 from sim.tasks.task import Task
 
@@ -208,18 +208,6 @@ def stopped(done: Sequence[Round], plan: Simulation, kept: Kept) -> Json | None:
         return None
     best = kept.best.round if kept.best else 0
     return {"round": done[-1].number, "best": best, "patience": plan.evaluation.stop}
-
-
-def told(plan: Simulation) -> dict[str, str]:
-    """What each role of a simulation did, in words."""
-    members, itemsize = plan.federation.members, plan.federation.x.itemsize
-    said = plan.roles.told(plan.shared, plan.task.layout.size, itemsize, len(members))
-    if plan.roles.attack.on:
-        bad = attackers(plan.roles.attack, plan.federation, plan.seed)
-        said["attack"] = f"{named(plan.roles.attack)}: {', '.join(plan.federation.sites[site] for site in bad)}"
-        if more := plan.roles.attack.told(plan.roles.system.uploads(len(members)), len(bad)):
-            said["attack"] += f"; {more}"
-    return said
 
 
 def holdings(federation: Federation, events: NDArray[np.bool_]) -> Json:

@@ -21,6 +21,7 @@ from sim.methods.systems.sync import Sync
 from sim.methods.uplink.clip import AdaptiveClip, Clip
 from sim.methods.uplink.topk import TopK
 from sim.run.run import prepare, rehearse, simulation
+from sim.run.told import in_words
 from sim.tasks.layout import Layout
 from tests.refusals import refused
 from tests.toy import SMALL
@@ -60,7 +61,7 @@ def test_two_rules_of_aggregation_are_refused(aggregator: Median | Krum) -> None
 def test_an_algorithm_with_own_models_brings_their_role_and_takes_no_other(name: str) -> None:
     roles = experiment([*SMALL, f"algorithm={name}"]).roles
     assert roles.personal.on
-    assert roles.told(5, 5, 4, 7)["personal"] == f"algorithm={name}: 5 parameters of its own at every site"
+    assert in_words(roles, 5, 5, 4, 7)["personal"] == f"algorithm={name}: 5 parameters of its own at every site"
     refused(f"algorithm={name}", "personal=ditto", says=[f"algorithm={name}", "personal=ditto", "algorithm=fedavg"])
     refused(f"algorithm={name}", "local.momentum=0.5", says=["local.momentum=0.5", f"algorithm={name}"])
 
@@ -70,7 +71,7 @@ def test_per_fedavg_is_judged_after_a_step_of_adaptation_unless_told_otherwise()
     asked = experiment([*SMALL, "algorithm=perfedavg", "personal=finetune", "personal.steps=3"]).roles.personal
     assert asked == FineTune(3)
     assert Roles() == Roles(FedAvg(), personal=Personal())
-    told = experiment([*SMALL, "personal=fedbabu", "net=mlp"]).roles.told(4, 6, 4, 7)["personal"]
+    told = in_words(experiment([*SMALL, "personal=fedbabu", "net=mlp"]).roles, 4, 6, 4, 7)["personal"]
     assert told == "personal=fedbabu: 6 parameters of its own at every site"
 
 
@@ -275,6 +276,6 @@ def test_state_that_cannot_fit_is_refused_with_the_arithmetic(monkeypatch: pytes
     plan = simulation(wanted, prepare(wanted))
     size = plan.task.layout.size
     assert plan.job.state_bytes == 2 * 7 * size * 4
-    monkeypatch.setattr("sim.engine.worker.machine_bytes", lambda: 7 * 4 * size)
+    monkeypatch.setattr("sim.engine.job.machine_bytes", lambda: 7 * 4 * size)
     with pytest.raises(Refused, match=rf"7 sites, 2 rows of control {size} numbers, 4 bytes a number"):
         _ = plan.job
