@@ -41,10 +41,11 @@ def costs(entry: Entry) -> Costs | None:
     """From the roles' description of the wire; None for a method with a loop of its own."""
     if issubclass(entry.kind, OwnLoop):
         return None
-    roles = with_entries(entry)
+    roles, model = with_entries(entry), P * NUMBER
+    early = roles.bytes_prelude(P, NUMBER)
     return Costs(
-        roles.bytes_down(P, NUMBER) / (P * NUMBER),
-        roles.bytes_up(P, NUMBER) / (P * NUMBER),
+        (roles.bytes_down(P, NUMBER) + early) / model,
+        (roles.bytes_up(P, NUMBER) + early) / model,
         tuple(sorted(roles.site_state(P, P))),
         tuple(sorted({*roles.server_state(P, P, 1), *roles.server.start(torch.empty(0))})),
     )
@@ -78,5 +79,8 @@ def tier(entry: Entry) -> str:
     """Tier of its local steps for logistic regression; a dash where it does not decide that."""
     if not issubclass(entry.kind, Algorithm):
         return "–"
-    task = Classification(nn.Linear(3, 1, device="meta"))
-    return choose(task, entry.kind(), Training()).tier.value
+    logistic = Classification(nn.Linear(3, 1, device="meta"))
+    try:
+        return choose(logistic, entry.kind(), Training()).tier.value
+    except Refused:
+        return "–"  # a method that logistic regression does not suit

@@ -15,6 +15,20 @@ HEADINGS = ("Source", "Rule", "Values", "Pitfalls")
 AXES: dict[str, Mapping[str, type]] = {**TABLES, "algorithm": {**TABLES["algorithm"], **REFERENCES}}
 
 
+EXAMPLES = {  # of entries that the defaults of all else do not suit
+    "moon": ["algorithm=moon", "net=mlp"],
+    "fairfed": ["algorithm=fairfed", "algorithm.group=race", "algorithm.level=black"],
+    "fedfb": ["algorithm=fedfb", "algorithm.group=race", "algorithm.level=black"],
+    "cox_webdisco": ["algorithm=cox_webdisco", "cohort=lung", "task=cox", "partition=natural"],
+    "gaussian": ["uplink=[clip,gaussian]", "weighting=sites"],
+    "treenoise": ["uplink=[clip,treenoise]", "weighting=sites"],
+    "bulyan": ["aggregator=bulyan", "scenario=rare24"],
+    "krum": ["aggregator=krum", "scenario=rare24"],
+    "multikrum": ["aggregator=multikrum", "scenario=rare24"],
+    "powerofchoice": ["system=powerofchoice", "scenario=rare24", "system.candidates=12", "system.sites=6"],
+} | {name: [f"personal={name}", "net=mlp"] for name in ("fedper", "fedrep", "lgfedavg", "fedbabu")}
+
+
 @dataclass(frozen=True)
 class Setting:
     """One field of an entry."""
@@ -58,7 +72,12 @@ class Entry:
     def settings(self) -> list[Setting]:
         """Its fields, those of the axis's base class among them."""
         notes = comments(self.kind)
-        return [Setting(one.name, default(one), notes.get(one.name, "")) for one in fields(self.kind)]
+        return [Setting(one.name, default(one), notes.get(one.name, "") or choices(one)) for one in fields(self.kind)]
+
+    @property
+    def example(self) -> list[str]:
+        """Settings of a run that shows it, with the company that it needs."""
+        return EXAMPLES.get(self.name, [self.key])
 
     @property
     def path(self) -> str:
@@ -84,6 +103,15 @@ def default(one: "Field[Any]") -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else '""' if value == "" else str(value)
+
+
+def choices(one: "Field[Any]") -> str:
+    """What each value of a field that takes words means, from the comments beside them."""
+    if not isinstance(one.default, Enum):
+        return ""
+    kind = type(one.default)
+    words = dict(re.findall(r'^    \w+ = "(\w+)"(?:  # (.+))?$', inspect.getsource(kind), re.MULTILINE))
+    return "; ".join(f"{word.value}: {words[word.value]}" if words.get(word.value) else word.value for word in kind)
 
 
 def comments(kind: type[Any]) -> dict[str, str]:

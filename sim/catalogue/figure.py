@@ -13,10 +13,12 @@ from sim.engine.executors import InProcess, crew
 from sim.engine.loops import OwnLoop
 from sim.engine.references import Reference
 from sim.engine.rounds import rounds
+from sim.engine.simulation import Diverged, Round
 from sim.local.settings import Training
 from sim.methods.attacks import SignFlip
-from sim.methods.contract import OWN
+from sim.methods.contract import OWN, Weighting
 from sim.methods.roles import Roles
+from sim.methods.uplink.clip import Clip
 from sim.random import stream
 from sim.report.style import COLOURS, GREY, WIDTH, readable
 from sim.verify.quadratic import Array, Quadratic, two_sites
@@ -39,35 +41,52 @@ def twelve() -> Trial:
 
 
 def draw(entry: Entry) -> Figure | None:
-    """The entry's path; None for references, and for entries that a quadratic of these sites is refused to."""
+    """The entry's path; None for references, and for entries that these quadratics are refused to, or diverge on."""
     if issubclass(entry.kind, Reference):
         return None
     along = entry.axis in ALONG
     trial = pair() if along else twelve()
     try:
         ours, beside = path(entry, trial)
-    except Refused:
+    except (Refused, Diverged):
         return None
     return values(entry, trial, ours, beside) if along else distances(entry, trial, ours, beside)
 
 
 def path(entry: Entry, trial: Trial) -> tuple[Array, Array]:
-    """Server models of rounds 0 to T with the entry and with FedAvg; [T + 1, J, D] each."""
+    """Models of rounds 0 to T with the entry, the server's or those that sites use, and with FedAvg; [T + 1, J, D]."""
     if issubclass(entry.kind, OwnLoop):
         method = entry.kind()
-        ours = trial.loop(method)
-        trial = replace(trial, first=tuple(float(part) for part in ours[0].reshape(-1, ours.shape[-1])[0]))
-        return ours.reshape(len(ours), -1, ours.shape[-1]), trial.path(Roles())[:, None]
+        method.fits(trial.plan(method.roles(Roles())))
+        ours = together(trial.each(method, models))
+        trial = replace(trial, first=tuple(float(part) for part in ours[0, 0]))
+        return ours, trial.path(Roles())[:, None]
     roles = with_entries(entry)
     hostile = Roles(attack=roles.attack if entry.axis == "attack" else SignFlip(sites=1, scale=3.0))
     if entry.axis == "aggregator":
         return trial.path(replace(roles, attack=hostile.attack))[:, None], trial.path(hostile)[:, None]
+    if any(one.noises for one in roles.uplink):
+        trial, bound = replace(trial, weighting=Weighting.sites), Clip()
+        noised = replace(roles, uplink=(bound, *roles.uplink))
+        return trial.path(noised)[:, None], trial.path(Roles(uplink=(bound,)))[:, None]
     if roles.personal.on:
         return own(trial, roles), trial.path(Roles())[:, None]
     if entry.axis == "system":
         trial = replace(trial, system=roles.system)
         return trial.path(Roles())[:, None], pair().path(Roles())[:, None]
     return trial.path(roles)[:, None], trial.path(Roles())[:, None]
+
+
+def models(here: Round) -> Array:
+    """Models that sites use after a round, or mix; [J, D]."""
+    some = here.model if here.deployed is None or here.mixture is not None else here.deployed()
+    return np.atleast_2d(np.asarray(some, dtype=np.float64))
+
+
+def together(rounds: list[Array]) -> Array:
+    """One axis for all rounds, a round with one model repeating it; [T + 1, J, D]."""
+    most = max(map(len, rounds))
+    return np.stack([np.broadcast_to(some, (most, some.shape[1])) for some in rounds])
 
 
 def own(trial: Trial, roles: Roles) -> Array:
@@ -91,14 +110,14 @@ def values(entry: Entry, trial: Trial, ours: Array, beside: Array) -> Figure:
         for at in range(ours.shape[1]):
             label = f"{entry.name}, model {at + 1}" if several else entry.name
             axes.plot(ours[:, at, 0], color=COLOURS[at % 2], linewidth=1.8, label=label)
-        axes.set(xlabel="round", ylabel="server model", xlim=(0, ROUNDS))
+        axes.set(xlabel="round", ylabel="model", xlim=(0, ROUNDS))
         axes.legend(frameon=False, loc="center right")
     return figure
 
 
 def distances(entry: Entry, trial: Trial, ours: Array, beside: Array) -> Figure:
     """Distance to the pooled optimum by round."""
-    words = {"aggregator": "mean, one of 12 sites flips signs", "attack": "nobody attacks", "uplink": "uncompressed"}
+    words = {"aggregator": "mean, one of 12 sites flips signs", "attack": "nobody attacks", "uplink": "without it"}
     with readable():
         figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
         axes = figure.subplots()

@@ -1,5 +1,6 @@
 """docs/methods: one page for each entry, and the table of all; made from the code alone."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def body(entry: Entry, drawn: bool) -> Iterator[str]:
         yield "\n".join(f"- {words}" for words in proved) + "\n"
     if drawn:
         yield f"## On a problem whose answer is known\n![{entry.name} beside FedAvg]({entry.name}.svg)\n"
-    yield f"## Try it\n```sh\nfedtrial run cohort=synthetic {entry.key}\n```"
+    yield f"## Try it\n```sh\nfedtrial run {shlex.join(entry.example)}\n```"
 
 
 def company(entry: Entry) -> str:

@@ -9,6 +9,7 @@ from sim.catalogue.entry import Entry, entries
 from sim.catalogue.figure import draw
 from sim.catalogue.pages import index, page
 from sim.checks import Refused
+from sim.config.compose import experiment
 
 PAGES = Path(__file__).parents[2] / "docs" / "methods"
 ALL = list(entries())
@@ -67,3 +68,13 @@ def test_references_have_no_figure() -> None:
 def test_a_name_that_no_axis_has_is_refused() -> None:
     with pytest.raises(Refused, match="Did you mean"):
         list(entries("scafold"))
+
+
+@pytest.mark.parametrize("entry", ALL, ids=lambda entry: entry.key)
+def test_the_command_of_a_page_is_one_that_can_be_typed(entry: Entry) -> None:
+    experiment(entry.example)
+
+
+def test_words_of_a_setting_say_what_they_mean() -> None:
+    (graph,) = (one for one in the("gossip").settings if one.name == "graph")
+    assert "ring: each site with the two beside it" in graph.note

@@ -39,7 +39,7 @@ def test_all_other_algorithms_train_under_a_buffered_server() -> None:
         Roles(ALGORITHMS[name](), system=Buffered()).check()
     assert {name for name, entry in ALGORITHMS.items() if entry.in_time} == {
         *("scaffold", "feddyn", "qfedavg", "afl", "term", "feddgga", "lossparity", "fairfed", "fedfb"),
-        *("scaffnew", "mimelite", "mime", "feddc", "adaptiveprox"),
+        *("scaffnew", "mimelite", "mime", "feddc", "adaptiveprox", "mifa"),
     }
 
 
@@ -235,7 +235,7 @@ def test_every_link_of_the_chain_has_its_own_settings() -> None:
         (["aggregator=mediam"], ["aggregator=mediam", "Did you mean aggregator=median?"]),
         (["attack=flip"], ["attack=flip", "allowed alie, ipm, labelflip"]),
         (["personal=dito"], ["personal=dito", "ditto"]),
-        (["system=async"], ["system=async", "allowed buffered, sync"]),
+        (["system=async"], ["system=async", "allowed buffered, cyclic, powerofchoice, sync"]),
         (["weighting=rows"], ["weighting", "patients, sites"]),
         (["algorithm.weighting=sites"], ["algorithm.weighting"]),
     ],

@@ -32,7 +32,7 @@ class Scaffold(Algorithm):
     sends = {"delta": "P", "control": "P"}
     in_time = True
 
-    option: Option = Option.II
+    option: Option = Option.II  # of the new variate: I takes a full gradient, II the mean of the local ones
 
     def correction(self, at: Local) -> Correction:
         """c - c_i (line 10)."""

@@ -68,7 +68,7 @@ class Sign(Transform):
     gives = LEVELS
     site_state = {"error": "P"}
 
-    feedback: bool = True
+    feedback: bool = True  # whether what is lost in coding waits at the site for the next round
 
     def encode(self, u: Tensor, at: Local, draw: Draw) -> Encoded:
         """Scaled signs."""
@@ -106,7 +106,7 @@ class STC(Transform):
     server_state = {"down": "P"}
 
     ratio: float = 0.01  # (0, 1], share of the entries that are sent; at least one
-    downlink: bool = False
+    downlink: bool = False  # whether the server codes its steps likewise
 
     def __post_init__(self) -> None:
         within("uplink.stc.ratio", self.ratio, 0, 1, open_low=True)

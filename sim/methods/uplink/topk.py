@@ -42,7 +42,7 @@ class TopK(Transform):
     site_state = {"error": "P"}
 
     ratio: float = 0.1  # (0, 1], share of the entries that are sent; at least one
-    feedback: bool = True
+    feedback: bool = True  # whether what is not sent waits at the site for the next round
 
     def __post_init__(self) -> None:
         within("uplink.topk.ratio", self.ratio, 0, 1, open_low=True)
@@ -87,7 +87,7 @@ class RandomK(Transform):
     site_state = {"error": "P"}
 
     ratio: float = 0.1  # (0, 1], share of the entries that are sent; at least one
-    feedback: bool = False
+    feedback: bool = False  # whether what is not sent waits at the site for the next round
 
     def __post_init__(self) -> None:
         within("uplink.randomk.ratio", self.ratio, 0, 1, open_low=True)
