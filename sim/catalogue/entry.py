@@ -66,7 +66,7 @@ class Entry:
         """Its docstring by heading; "" is what stands before the first."""
         text = re.split(rf"^({'|'.join(HEADINGS)}): ", inspect.cleandoc(self.kind.__doc__ or ""), flags=re.MULTILINE)
         found = {"": text[0].strip()}
-        return found | {heading: part.strip() for heading, part in zip(text[1::2], text[2::2], strict=True)}
+        return found | {heading: plain(part) for heading, part in zip(text[1::2], text[2::2], strict=True)}
 
     @property
     def settings(self) -> list[Setting]:
@@ -93,6 +93,12 @@ def entries(only: str = "") -> Iterator[Entry]:
         for name, kind in table.items():
             if only in ("", name):
                 yield Entry(axis, name, kind)
+
+
+def plain(part: str) -> str:
+    """A paragraph without the indent of its later lines, beginning with a capital."""
+    text = re.sub(r"\n[ ]+", "\n", part.strip())
+    return text[:1].upper() + text[1:]
 
 
 def default(one: "Field[Any]") -> str:

@@ -37,6 +37,8 @@ class MethodRow:
     reached: int  # runs that reached their own seed's target and did not diverge
     mb_total: float  # of a whole run, all sites, both directions
     mb_visit: float  # of one site in one round, both directions
+    epsilon_sites: float  # the largest of a run, for a whole site; NaN without noise at the server
+    epsilon_records: float  # the largest of a run, for one record; NaN without noise at the sites
     published: float  # value of the metric in the literature; NaN if none
     published_se: float  # (mean - published) / standard error over seeds
 
@@ -44,6 +46,12 @@ class MethodRow:
     def runs(self) -> int:
         """Runs that finished or diverged."""
         return self.seeds + self.diverged
+
+    @property
+    def privacy(self) -> str:
+        """Its epsilons in a few words, empty without noise."""
+        known = ((self.epsilon_sites, "per site"), (self.epsilon_records, "per patient row"))
+        return ", ".join(f"{value:.3g} {whose}" for value, whose in known if value == value)
 
     @property
     def rests_on(self) -> str:

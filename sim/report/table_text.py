@@ -55,6 +55,8 @@ def summary_text(frame: pd.DataFrame) -> pd.DataFrame:
         text["Sites losing"] = [sites_text(row.losing, row.compared, row.losing_significantly) for row in rows]
     if not all(math.isnan(row.target) for row in rows):
         text[f"{size.name} to target"] = [to_target(row, size) for row in rows]
+    if any(row.privacy for row in rows):
+        text["Epsilon"] = [row.privacy or NOT_KNOWN for row in rows]
     text[f"{size.name} in all"] = [size.text(row.mb_total) for row in rows]
     text["Diverged"] = [f"{row.diverged} of {row.runs}" for row in rows]
     if not all(math.isnan(row.published) for row in rows):
@@ -81,6 +83,8 @@ def terminal_text(frame: pd.DataFrame) -> pd.DataFrame:
     }
     if any(row.runs < row.asked for row in rows):
         text["Runs"] = [f"{row.seeds}/{row.asked}" for row in rows]
+    if any(row.privacy for row in rows):
+        text["Epsilon"] = [row.privacy or NOT_KNOWN for row in rows]
     if any(row.diverged for row in rows):
         text["Diverged"] = [f"{row.diverged}/{row.runs}" for row in rows]
     if not all(math.isnan(row.published) for row in rows):

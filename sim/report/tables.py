@@ -63,10 +63,22 @@ def summary(records: StudyRecords, scored: Scores | None = None, gains: pd.DataF
         gain_high=np.clip(table["gain"] + gain_half, -metric.top, metric.top),
         sites=table["scenario"].map(count).fillna(0).astype(int),
         target=metric.from_merit(table["scenario"].map(target).to_numpy(float)),
+        **worst_epsilons(records, table),
         published=published,
         published_se=np.divide(mean - published, error, out=np.full(len(table), np.nan), where=error > 0),
     )
     return table[[column.name for column in fields(MethodRow)]]
+
+
+def worst_epsilons(records: StudyRecords, table: pd.DataFrame) -> dict[str, pd.Series]:
+    """Largest epsilon of the runs of each (scenario, method), for whole sites and for records; NaN without noise."""
+    runs, cell = records.runs, ["scenario", "method"]
+    found = {}
+    for whose in ("sites", "records"):
+        value = runs["run"].map({run: known.get(whose, np.nan) for run, known in records.epsilons.items()})
+        largest = runs.assign(epsilon=value.astype(float)).groupby(cell)["epsilon"].max().rename("epsilon")
+        found[f"epsilon_{whose}"] = table[cell].join(largest, on=cell)["epsilon"]
+    return found
 
 
 def over_seeds(end: pd.DataFrame) -> pd.DataFrame:

@@ -52,6 +52,9 @@ class StudyRecords:
     absent: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame(columns=list(ABSENT))
     )  # cells that have no records: they failed, or are not there yet
+    epsilons: Mapping[str, Mapping[str, float]] = field(
+        default_factory=dict
+    )  # run id -> "sites" or "records" -> epsilon of the worst site, of runs with noise
     why: Mapping[str, str] = field(default_factory=dict)  # run id -> why it diverged or failed
 
     def __post_init__(self) -> None:
@@ -121,9 +124,16 @@ def read_study(folder: Path) -> StudyRecords:
         resamples={run: found for run, found in resampled.items() if found is not None},
         stopped={run.id: run.info["stopped"]["round"] for run in runs if run.info.get("stopped")},
         convex=all(run.info["convex"] for run in runs),
+        epsilons={run.id: known for run in runs if (known := epsilons(run))},
         absent=without(every, listing),
         why=failed | {run.id: run.info["status"] for run in runs if run.info["status"] != "done"},
     )
+
+
+def epsilons(run: Run) -> dict[str, float]:
+    """Epsilon at the worst site, of whole sites and of records; empty for a run without noise, inf without a bound."""
+    found = {whose: cost["epsilon"]["max"] for whose, cost in run.info.get("privacy", {}).items()}
+    return {whose: np.inf if value is None else float(value) for whose, value in found.items()}
 
 
 def index_digest(content: Json) -> str:
