@@ -23,15 +23,21 @@ from sim.study.study import Study, load, with_overrides
 from tests.toy import FED_HEART, SMALL
 
 NAMES = sorted(path.stem for path in (root() / "experiments").glob("*.yaml"))
+MANY = 20  # methods
 NEEDS = {"fed_heart": [f"cohort.dir={FED_HEART}"]}
 
 
 def small(name: str, folder: Path) -> Path:
-    """Two seeds, two rounds, two scenarios, two dials with two values each; returns the study's folder."""
+    """Two seeds, two rounds, two scenarios, two dials with two values each; returns the study's folder.
+
+    A study of very many methods has one of each, and tries one value.
+    """
     if name in NEEDS and not FED_HEART.is_dir():
         pytest.skip(f"the files of {name} are not here")
     plan = load(name)
-    plan = replace(plan, seeds=2, scenarios=dict(list(plan.scenarios.items())[:2]))
+    few = 2 if len(plan.methods) < MANY else 1
+    tried = {key: values[:2] for key, values in plan.tune.items()} if few > 1 else {}
+    plan = replace(plan, seeds=few, scenarios=dict(list(plan.scenarios.items())[:few]), tune=tried)
     plan = replace(plan, dials=[replace(dial, steps=dial.steps[:2]) for dial in plan.dials[:2]])
     cells = study_cells(plan, ["rounds=2", f"results.dir={folder}", *NEEDS.get(name, [])])
     homes = run_all([cell.experiment for cell in cells], folder / name, 1, lambda done: None)
