@@ -44,6 +44,8 @@ def show(run: Run, home: Path) -> None:
             console.print(f"The {model} model instead, mean over sites: {values}.")
     if run.info["estimates"]:
         console.print(coefficients(run))
+        for note in run.info["estimates"]["notes"]:
+            console.print(f"{note}.", markup=False)
     if len(run.rounds):
         down, up = run.rounds["bytes_down"].sum(), run.rounds["bytes_up"].sum()
         sent = f"{filesize.decimal(int(down))} down, {filesize.decimal(int(up))} up"
@@ -76,6 +78,8 @@ def coefficients(run: Run) -> Table:
         interval = f"{limit(row['low'])} to {limit(row['high'])}"
         fitted = [f"{part:.4g}" for part in (row["coefficient"], *errors)] + [limit(row["exp"])]
         table.add_row(Text(row["name"]), *fitted, interval, f"{row['p']:.1g}")
+    if found["interval_from"] == "robust_se":
+        table.caption = "interval and p from the robust standard error"
     if found["left_out"]:
         table.caption = f"left out, for they are the same in all training rows: {', '.join(found['left_out'])}"
     return table

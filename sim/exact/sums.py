@@ -45,6 +45,10 @@ class SumProtocol:
         """What the sites are sent: the broadcast part of the state, as far as it is there yet."""
         return {name: state[name] for name in self.broadcast if name in state}
 
+    def asked(self, state: State) -> Ints | None:
+        """Numbers of the sites that are asked next, ascending; None = all."""
+        return None
+
     def statistics(self, rows: Rows, seen: State) -> Message:
         """Sums over the patients of one site; `seen` holds the broadcast part of the state."""
         raise NotImplementedError
@@ -85,17 +89,22 @@ class OnColumns(SumProtocol):
         """That of the analysis."""
         return self.inner.sent(state)
 
+    def asked(self, state: State) -> Ints | None:
+        """Those of the analysis."""
+        return self.inner.asked(state)
+
 
 class Exchange(NamedTuple):
     """Where an analysis stands after a round."""
 
     state: State
     done: bool
-    bytes_up: tuple[int, ...]  # of each site
-    bytes_down: int  # to each
+    bytes_up: tuple[int, ...]  # of each site that was asked
+    bytes_down: int  # to each of them
 
 
-Ask = Callable[[State], list[Message]]  # the sites' answers to what they are sent, in the order of the sites
+# Answers to what sites are sent, in the order of the sites: of those with these numbers, or of all.
+Ask = Callable[[State, Ints | None], list[Message]]
 
 
 def exchanges(analysis: SumProtocol, ask: Ask, most: int) -> Iterator[Exchange]:
@@ -103,7 +112,7 @@ def exchanges(analysis: SumProtocol, ask: Ask, most: int) -> Iterator[Exchange]:
     state = analysis.start()
     for _ in range(most):
         seen = analysis.sent(state)
-        answers = ask(seen)
+        answers = ask(seen, analysis.asked(state))
         state, done = analysis.update(analysis.total(answers), state)
         yield Exchange(state, done, tuple(map(message_bytes, answers)), message_bytes(seen))
         if done:
@@ -116,8 +125,13 @@ def exchanges(analysis: SumProtocol, ask: Ask, most: int) -> Iterator[Exchange]:
 
 def solve(analysis: SumProtocol, sites: Sequence[Rows]) -> tuple[State, Traffic]:
     """State at the end of an analysis and what one site exchanged; raises Refused if MAX_ROUNDS are not enough."""
+
+    def ask(seen: State, asked: Ints | None) -> list[Message]:
+        some = sites if asked is None else [sites[at] for at in asked]
+        return [analysis.statistics(rows, seen) for rows in some]
+
     traffic = Traffic()
-    for here in exchanges(analysis, lambda seen: [analysis.statistics(rows, seen) for rows in sites], MAX_ROUNDS):
+    for here in exchanges(analysis, ask, MAX_ROUNDS):
         traffic = traffic.then(Traffic(1, here.bytes_up[0], here.bytes_down))
     return here.state, traffic
 

@@ -7,7 +7,9 @@ from scipy.optimize import approx_fprime, minimize
 from torch import nn
 
 from sim.arrays import Floats, Ints
-from sim.engine.exact import CoxWebDISCO, Exact, Newton
+from sim.engine.exact.base import Exact
+from sim.engine.exact.cox import CoxWebDISCO
+from sim.engine.exact.newton import Newton
 from sim.engine.executors import InProcess, crew
 from sim.engine.simulation import Estimates, Evaluation, Simulation
 from sim.federation.federation import from_arrays

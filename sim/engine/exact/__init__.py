@@ -1,0 +1,8 @@
+"""Analyses by sums: entries of the `algorithm` config group."""
+
+from sim.engine.exact.base import Exact
+from sim.engine.exact.cox import CoxWebDISCO
+from sim.engine.exact.iptw import CoxIPTW
+from sim.engine.exact.newton import Newton
+
+EXACT: dict[str, type[Exact]] = {"newton": Newton, "cox_webdisco": CoxWebDISCO, "cox_iptw": CoxIPTW}
