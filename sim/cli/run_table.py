@@ -70,19 +70,29 @@ def coefficients(run: Run) -> Table:
     if found["unit"] != "recorded":
         title = title.replace(" unit", "")
     robust = any(row["robust_se"] is not None for row in found["rows"])
+    differ = any("i2" in row for row in found["rows"])
     head = ["log ratio", "se", *(["robust"] if robust else []), "ratio", f"{found['level']:.0%} interval", "p"]
+    head += ["I2", "p of Q"] if differ else []
     numbers = (Column(name, justify="right", no_wrap=True) for name in head)
     table = Table(Column("feature", min_width=18), *numbers, title=title)
     for row in found["rows"]:
         errors = [row["se"], row["robust_se"]] if robust else [row["se"]]
         interval = f"{limit(row['low'])} to {limit(row['high'])}"
         fitted = [f"{part:.4g}" for part in (row["coefficient"], *errors)] + [limit(row["exp"])]
-        table.add_row(Text(row["name"]), *fitted, interval, f"{row['p']:.1g}")
+        sites = [blank(row["i2"], ".0%"), blank(row["q_p"], ".1g")] if differ else []
+        table.add_row(Text(row["name"]), *fitted, interval, f"{row['p']:.1g}", *sites)
     if found["interval_from"] == "robust_se":
         table.caption = "interval and p from the robust standard error"
+    if differ:
+        table.caption = "I2: share of the spread between sites that is not chance; p of Q: that they have one effect"
     if found["left_out"]:
         table.caption = f"left out, for they are the same in all training rows: {', '.join(found['left_out'])}"
     return table
+
+
+def blank(value: float | None, form: str) -> str:
+    """A number in a format; a dash where there is none."""
+    return "–" if value is None else format(value, form)
 
 
 def limit(value: float | None) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from sim.arrays import Bools, Floats, Ints
 from sim.checks import Refused
 from sim.exact.cox import WebDISCO, partial_likelihood
-from sim.exact.meta import meta
+from sim.exact.meta import Meta, meta
 from sim.exact.newton import CONVERGED, MAX_STEPS, NotEstimable, inverse
 from sim.exact.sums import Message, Rows, State, SumProtocol, pack, solve, unpack
 
@@ -50,8 +50,8 @@ def fitted(beta: Floats, names: Sequence[str]) -> Bools:
 class MetaAnalysis(SumProtocol):
     """Estimates of the sites combined, each sent once with its covariance.
 
-    fixed: `(sum V_k^-1)^-1 sum V_k^-1 b_k`. random: every coefficient by itself, weights `1 / (v_k + tau2)` with tau2 of
-    DerSimonian and Laird 1986; the covariance is that of these weighted means.
+    fixed: `(sum V_k^-1)^-1 sum V_k^-1 b_k`. random: every coefficient by itself, with weights `1 / (v_k + tau2)`, tau2
+    of DerSimonian and Laird 1986; the covariance is that of these weighted means.
     """
 
     own: SumProtocol  # fit of one site
@@ -84,7 +84,7 @@ def fixed_effect(beta: Floats, covariance: Floats, names: Sequence[str]) -> tupl
     return joint @ np.sum([one @ own for one, own in zip(information, beta, strict=True)], axis=0), joint
 
 
-def random_effects(beta: Floats, covariance: Floats, each: Sequence) -> tuple[Floats, Floats]:
+def random_effects(beta: Floats, covariance: Floats, each: Sequence[Meta]) -> tuple[Floats, Floats]:
     """Weighted mean of each coefficient; [K, P], [K, P, P] -> [P], [P, P]."""
     tau2 = np.nan_to_num([one.tau2 for one in each])
     weight = 1 / (np.diagonal(covariance, axis1=1, axis2=2) + tau2)
@@ -102,8 +102,8 @@ def stacked(messages: Sequence[Message]) -> Message:
 class Surrogate(SumProtocol):
     """A lead site's likelihood, its derivatives at the sites' mean estimate set right to those of all patients.
 
-    Three exchanges: every site sends its own estimate, whose mean by inverse variance is `b0`, coefficient by coefficient;
-    every site sends gradient and curvature of its log-likelihood at b0; the lead site maximises
+    Three exchanges: every site sends its own estimate, whose mean by inverse variance, coefficient by coefficient, is
+    `b0`; every site sends gradient and curvature of its log-likelihood at b0; the lead site maximises
     `L_1(b) + (L'(b0) - L_1'(b0)) (b - b0) + (b - b0)' (L''(b0) - L_1''(b0)) (b - b0) / 2`, all of them means over
     patients, and sends the result. Jordan, Lee and Yang, JASA 2019; Duan et al., JAMIA 2020 (ODAL, ODAC).
     """
@@ -156,9 +156,7 @@ class Surrogate(SumProtocol):
         return {name: part for name, part in state.items() if name != "times"} | sent, False
 
 
-def maximum(
-    own: SumProtocol, rows: Rows, seen: State, names: Sequence[str], second: bool
-) -> tuple[Floats, Floats]:
+def maximum(own: SumProtocol, rows: Rows, seen: State, names: Sequence[str], second: bool) -> tuple[Floats, Floats]:
     """Maximum of the surrogate likelihood and the inverse of its curvature there, per patient; [P], [P, P].
 
     Newton's method from the centre, a step halved where the surrogate got worse.
@@ -176,14 +174,21 @@ def maximum(
     for _ in range(MAX_STEPS):
         loglik, gradient, curvature = derivatives(at)
         away = at - centre
-        value = loglik + drift @ away - away @ bend @ away / 2
+        value = loglik + float(drift @ away - away @ bend @ away / 2)
         if value < best - 1e-9 * abs(best):
             at, step = at - step / 2, step / 2
             continue
-        covariance = inverse(curvature + bend, names)
+        try:
+            covariance = inverse(curvature + bend, names)
+        except NotEstimable:
+            break
         slope = gradient + drift - bend @ away
         step, best = covariance @ slope, value
         at = at + step
         if size * (slope @ step) <= CONVERGED:
             return at, covariance
-    raise NotEstimable("the lead site's surrogate likelihood has no maximum. Name another by algorithm.lead.")
+    raise NotEstimable(
+        f"the lead site's surrogate likelihood has no maximum: its {size} patients are too few for "
+        f"{len(names)} coefficients, or too unlike the others. Name another by algorithm.lead, or take newton or "
+        "cox_webdisco."
+    )

@@ -63,19 +63,14 @@ class SumProtocol:
 
 
 @dataclass
-class OnColumns(SumProtocol):
-    """Another analysis, on some columns of "x" alone."""
+class Within(SumProtocol):
+    """Another analysis on other columns than the sites hold; a subclass says which in `statistics`."""
 
     inner: SumProtocol
-    columns: Ints  # [p] of those that the sites hold
 
     def start(self) -> State:
         """That of the analysis."""
         return self.inner.start()
-
-    def statistics(self, rows: Rows, seen: State) -> Message:
-        """Those of the analysis."""
-        return self.inner.statistics({**rows, "x": rows["x"][:, self.columns]}, seen)
 
     def total(self, messages: Sequence[Message]) -> Message:
         """That of the analysis."""
@@ -92,6 +87,29 @@ class OnColumns(SumProtocol):
     def asked(self, state: State) -> Ints | None:
         """Those of the analysis."""
         return self.inner.asked(state)
+
+
+@dataclass
+class OnColumns(Within):
+    """Another analysis, on some columns of "x" alone."""
+
+    columns: Ints  # [p] of those that the sites hold
+
+    def statistics(self, rows: Rows, seen: State) -> Message:
+        """Those of the analysis."""
+        return self.inner.statistics({**rows, "x": rows["x"][:, self.columns]}, seen)
+
+
+@dataclass
+class Intercepted(Within):
+    """Another analysis with a column of ones at the end of "x", and one of the sites' columns as "y"."""
+
+    outcome: str
+
+    def statistics(self, rows: Rows, seen: State) -> Message:
+        """Those of the analysis."""
+        wide = np.hstack([rows["x"], np.ones((len(rows["x"]), 1))])
+        return self.inner.statistics({"x": wide, "y": rows[self.outcome]}, seen)
 
 
 class Exchange(NamedTuple):

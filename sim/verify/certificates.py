@@ -12,7 +12,7 @@ from sim.methods.personal import PERSONAL
 from sim.methods.servers import SERVERS
 from sim.methods.systems import SYSTEMS
 from sim.methods.uplink import UPLINK
-from sim.verify import aggregators, algorithms, exact, personal, servers, systems, uplink
+from sim.verify import aggregators, algorithms, exact_list, personal, servers, systems, uplink
 from sim.verify.check import Certificate, Check, certify
 
 Checks = Mapping[str, Callable[[], Iterator[Check[Any]]]]
@@ -27,7 +27,7 @@ TABLES: dict[str, Mapping[str, type]] = {
     "system": SYSTEMS,
 }
 CHECKS: dict[str, Checks] = {
-    "algorithm": {**algorithms.CHECKS, **systems.LOOPS, **exact.CHECKS},
+    "algorithm": {**algorithms.CHECKS, **systems.LOOPS, **exact_list.CHECKS},
     "uplink": uplink.CHECKS,
     "attack": aggregators.ATTACKS,
     "aggregator": aggregators.CHECKS,

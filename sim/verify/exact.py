@@ -33,10 +33,11 @@ def x() -> Floats:
     return np.asarray(stream(0, "exact", "x").standard_normal((PATIENTS, FEATURES)))
 
 
-def fit(method: Exact, task: Task, y: dict[str, Floats]) -> Estimates:
-    """What the engine finds from three sites."""
+def fit(method: Exact, task: Task, y: dict[str, Floats], features: Floats | None = None) -> Estimates:
+    """What the engine finds from three sites; features [n, P], those of `x` if none are given."""
+    held = x() if features is None else features
     sites = {
-        f"site {site}": (x()[site == ASSIGNED], {name: part[site == ASSIGNED] for name, part in y.items()})
+        f"site {site}": (held[site == ASSIGNED], {name: part[site == ASSIGNED] for name, part in y.items()})
         for site in range(3)
     }
     plan = Simulation(from_arrays(sites), task, method.roles(Roles()), Training(batch=0), Evaluation(), 50, 0)
@@ -59,11 +60,16 @@ def survival() -> tuple[Floats, Floats]:
     return time, (draw.random(PATIENTS) < 0.7).astype(np.float64)
 
 
-def reweighted(ridge: float) -> Floats:
-    """Logistic regression of the pooled rows by iteratively reweighted least squares, intercept last; [P + 1]."""
-    wide, y = np.hstack([x(), np.ones((PATIENTS, 1))]), labels()
-    leash = ridge * np.diag([1.0] * FEATURES + [0.0])
-    beta: Floats = np.zeros(FEATURES + 1)
+def reweighted(ridge: float, some: Ints | slice = slice(None)) -> Floats:
+    """Logistic regression of some rows by iteratively reweighted least squares, intercept last; [P + 1]."""
+    return logistic(x()[some], labels()[some], ridge)
+
+
+def logistic(features: Floats, y: Floats, ridge: float = 0.0) -> Floats:
+    """Logistic regression by iteratively reweighted least squares, intercept last; [n, P], [n] -> [P + 1]."""
+    wide = np.hstack([features, np.ones((len(y), 1))])
+    leash = ridge * np.diag([1.0] * features.shape[1] + [0.0])
+    beta: Floats = np.zeros(wide.shape[1])
     for _ in range(30):
         eta = wide @ beta
         mu = 1 / (1 + np.exp(-eta))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sim.arrays import Floats, Ints
-from sim.checks import Refused, within
+from sim.checks import Refused
 from sim.engine.executors import Crew
 from sim.engine.loops import OwnLoop
 from sim.engine.scoring import scored

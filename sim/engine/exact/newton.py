@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from sim.checks import Refused, within
 from sim.engine.exact.base import INTERCEPT, Exact
 from sim.engine.simulation import Simulation
 from sim.exact.newton import Logistic
-from sim.exact.sums import Message, Rows, State, SumProtocol
+from sim.exact.sums import Intercepted, SumProtocol
 from sim.tasks.classify import Classification
+from sim.tasks.task import Task
 
 
 @dataclass
@@ -28,20 +27,18 @@ class Newton(Exact):
         within("algorithm.ridge", self.ridge, 0)
 
     def protocol(self, plan: Simulation, names: tuple[str, ...]) -> SumProtocol:
-        """Logistic regression with one intercept."""
-        if not isinstance(plan.task, Classification):
-            raise Refused(
-                f"algorithm=newton fits a yes-or-no outcome, and the task is {type(plan.task).__name__}. "
-                "Take a task such as response or mortality, or algorithm=cox_webdisco for a survival time."
-            )
-        return Intercepted((*names, INTERCEPT), site_intercepts=False, ridge=self.ridge)
+        """Regression with one intercept, by the kind of the task."""
+        return regression(plan.task, names, self.ridge, "newton")
 
 
-@dataclass
-class Intercepted(Logistic):
-    """Logistic regression on the training rows as the engine holds them, with a column of ones at the end."""
+def regression(task: Task, names: tuple[str, ...], ridge: float, method: str) -> SumProtocol:
+    """Logistic regression of a task on the training rows as the engine holds them, an intercept last.
 
-    def statistics(self, rows: Rows, seen: State) -> Message:
-        """Those of `Logistic`."""
-        ones = np.ones((len(rows["x"]), 1))
-        return super().statistics({"x": np.hstack([rows["x"], ones]), "y": rows["label"]}, seen)
+    Refuses a task of another kind in the name of a method.
+    """
+    if not isinstance(task, Classification):
+        raise Refused(
+            f"algorithm={method} fits a yes-or-no outcome, and the task is {type(task).__name__}. "
+            "Take a task such as response or mortality, or algorithm=cox_webdisco for a survival time."
+        )
+    return Intercepted(Logistic((*names, INTERCEPT), site_intercepts=False, ridge=ridge), "label")

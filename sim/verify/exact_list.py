@@ -1,0 +1,7 @@
+"""Certificates of all analyses by sums."""
+
+from collections.abc import Callable
+
+from sim.verify import exact, exact_one_shot, exact_treatment
+
+CHECKS: dict[str, Callable[[], exact.Checks]] = {**exact.CHECKS, **exact_one_shot.CHECKS, **exact_treatment.CHECKS}
