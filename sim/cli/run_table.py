@@ -65,20 +65,22 @@ def show(run: Run, home: Path) -> None:
 
 def coefficients(run: Run) -> Table:
     """Coefficients of an exact analysis with their intervals, in the units of the recorded columns."""
-    found, hazards = run.info["estimates"], "cindex" in set(run.sites["metric"])
-    title = f"{'Hazard' if hazards else 'Odds'} ratios, per {found['unit']} unit, from the training rows of all sites"
-    if found["unit"] != "recorded":
-        title = title.replace(" unit", "")
+    found = run.info["estimates"]
+    named = f"{found['ratio'].capitalize()} ratios" if found["ratio"] else "Coefficients"
+    unit = "recorded unit" if found["unit"] == "recorded" else found["unit"]
+    title = f"{named}, per {unit}, from the training rows of all sites"
     robust = any(row["robust_se"] is not None for row in found["rows"])
     differ = any("i2" in row for row in found["rows"])
-    head = ["log ratio", "se", *(["robust"] if robust else []), "ratio", f"{found['level']:.0%} interval", "p"]
+    head = ["log ratio" if found["ratio"] else "coefficient", "se", *(["robust"] if robust else [])]
+    head += [*(["ratio"] if found["ratio"] else []), f"{found['level']:.0%} interval", "p"]
     head += ["I2", "p of Q"] if differ else []
     numbers = (Column(name, justify="right", no_wrap=True) for name in head)
     table = Table(Column("feature", min_width=18), *numbers, title=title)
     for row in found["rows"]:
         errors = [row["se"], row["robust_se"]] if robust else [row["se"]]
         interval = f"{limit(row['low'])} to {limit(row['high'])}"
-        fitted = [f"{part:.4g}" for part in (row["coefficient"], *errors)] + [limit(row["exp"])]
+        fitted = [f"{part:.4g}" for part in (row["coefficient"], *errors)]
+        fitted += [limit(row["exp"])] if found["ratio"] else []
         sites = [blank(row["i2"], ".0%"), blank(row["q_p"], ".1g")] if differ else []
         table.add_row(Text(row["name"]), *fitted, interval, f"{row['p']:.1g}", *sites)
     if found["interval_from"] == "robust_se":

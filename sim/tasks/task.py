@@ -48,12 +48,14 @@ class Task:
     outputs      numbers that the module gives for a row; None = any
     scores       shape of a row's prediction: () for one number, (K,) for one a class
     predicts     what these numbers are
+    ratio        what exp of a linear coefficient is a ratio of; None where it is none
     whole_sites  the loss is of all training rows of a site together, and no sum over rows
     """
 
     outputs: int | None = None
     scores: tuple[int, ...] = ()
     predicts: ClassVar[str] = "risk"
+    ratio: ClassVar[str | None] = "odds"
     whole_sites: ClassVar[bool] = False
 
     def __init__(self, module: nn.Module) -> None:

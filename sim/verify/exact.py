@@ -18,6 +18,8 @@ from sim.methods.roles import Roles
 from sim.random import stream
 from sim.tasks.classify import Classification
 from sim.tasks.cox import Cox, Ties
+from sim.tasks.poisson import Poisson
+from sim.tasks.regress import Regression
 from sim.tasks.task import Task
 from sim.verify.check import Check
 from sim.verify.trial import gap, narrow
@@ -58,6 +60,11 @@ def survival() -> tuple[Floats, Floats]:
     draw = stream(0, "exact", "time")
     time = np.ceil(10 * draw.exponential(np.exp(-x() @ EFFECT)))
     return time, (draw.random(PATIENTS) < 0.7).astype(np.float64)
+
+
+def counts() -> Floats:
+    """Counts that depend on the features; [n]."""
+    return np.asarray(stream(0, "exact", "count").poisson(np.exp(0.4 + x() @ EFFECT)), dtype=np.float64)
 
 
 def reweighted(ridge: float, some: Ints | slice = slice(None)) -> Floats:
@@ -111,6 +118,30 @@ def of_newton() -> Checks:
         return gap(found.covariance @ ((wide.T * (mu * (1 - mu))) @ wide), np.eye(FEATURES + 1))
 
     yield Check("covariance is the inverse information of the pooled rows", spread, 1e-10)
+
+    def rates(entry: type[Exact]) -> float:
+        found = fit(narrow(entry, Newton)(), Poisson(nn.Linear(FEATURES, 1, device="meta")), {"value": counts()})
+        wide, beta = np.hstack([x(), np.ones((PATIENTS, 1))]), np.zeros(FEATURES + 1)
+        for _ in range(30):
+            mu = np.exp(wide @ beta)
+            beta = np.linalg.solve((wide.T * mu) @ wide, (wide.T * mu) @ (wide @ beta + counts() / mu - 1))
+        return max(gap(found.beta, beta), gap(found.covariance @ ((wide.T * mu) @ wide), np.eye(FEATURES + 1)))
+
+    yield Check("a count: Poisson regression of the pooled rows by reweighted least squares", rates, 1e-8)
+
+    def numbers(entry: type[Exact]) -> float:
+        found = fit(
+            narrow(entry, Newton)(), Regression(nn.Linear(FEATURES, 1, device="meta")), {"value": survival()[0]}
+        )
+        wide = np.hstack([x(), np.ones((PATIENTS, 1))])
+        beta, residual, *_ = np.linalg.lstsq(wide, survival()[0])
+        spread = float(residual[0]) / (PATIENTS - FEATURES - 1)
+        return max(
+            gap(found.beta, np.asarray(beta, dtype=np.float64)),
+            gap(found.covariance @ (wide.T @ wide) / spread, np.eye(FEATURES + 1)),
+        )
+
+    yield Check("a number: least squares of the pooled rows", numbers, 1e-10)
 
 
 def of_cox() -> Checks:

@@ -14,6 +14,7 @@ from sim.exact.cox import StratifiedCox, WebDISCO
 from sim.exact.one_shot import MetaAnalysis, Surrogate
 from sim.exact.sums import State, SumProtocol
 from sim.federation.federation import Federation
+from sim.tasks.classify import Classification
 from sim.tasks.cox import Cox, Ties
 
 
@@ -127,8 +128,8 @@ class ODAL(LeadSite):
         within("algorithm.order", self.order, 1, 2)
 
     def own(self, plan: Simulation, names: tuple[str, ...]) -> tuple[SumProtocol, tuple[str, ...]]:
-        """The regression of the task."""
-        return regression(plan.task, names, 0.0, "odal"), (*names, INTERCEPT)
+        """Logistic regression."""
+        return regression(plan.task, names, 0.0, "odal", (Classification,)), (*names, INTERCEPT)
 
     def protocol(self, plan: Simulation, names: tuple[str, ...]) -> SumProtocol:
         """The surrogate likelihood."""
