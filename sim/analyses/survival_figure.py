@@ -38,6 +38,7 @@ def survival_figure(found: SurvivalFound) -> Figure:
         lower.set_ylim(len(found.groups) - 0.4, -0.6)
         lower.set_yticks(range(len(found.groups)), found.groups, fontsize=8)
         lower.tick_params(length=0)
+        lower.tick_params(axis="y", pad=18)
         for side in ("left", "bottom"):
             lower.spines[side].set_visible(False)
         lower.set_title("at risk", loc="left", fontsize=8, color=GREY)

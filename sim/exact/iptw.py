@@ -15,7 +15,7 @@ from scipy.special import expit
 from sim.arrays import Bools, Floats
 from sim.checks import Refused
 from sim.exact.cox import WebDISCO
-from sim.exact.newton import Logistic
+from sim.exact.newton import RUNAWAY, Logistic, NotEstimable
 from sim.exact.sums import Message, Rows, State, SumProtocol
 
 
@@ -89,7 +89,7 @@ class WeightedCox(SumProtocol):
     def update(self, total: Message, state: State) -> tuple[State, bool]:
         """A step of the part that is under way, or the start of the next."""
         if "propensity" not in state:
-            new, done = self.score.update(total, state)
+            new, done = self.propensity(total, state)
             return ({"propensity": new["beta"]} if done else new), False
         if "arms" not in total:
             return self.cox.update(total, state)
@@ -98,6 +98,24 @@ class WeightedCox(SumProtocol):
             raise Refused("No event at any site: an effect on survival needs some. Take more patients.")
         begun = self.cox.start() | state | {"share": rows / rows.sum(), "column": np.array([self.treatment])}
         return self.cox.update({"times": total["times"]}, begun | {name: total[name] for name in ARMS})
+
+    def propensity(self, total: Message, state: State) -> tuple[State, bool]:
+        """A step of the propensity score; refuses a column that decides the treatment, by name.
+
+        Its coefficient then has no limit: some chances are 0 or 1, and no patient of the other arm is comparable.
+        """
+        head = f"propensity score of {self.names[self.treatment]!r}: "
+        tail = " A product with the treatment, or what follows from it, is no confounder: name it in task.without."
+        try:
+            new, done = self.score.update(total, state)
+        except NotEstimable as refusal:
+            raise NotEstimable(f"{head}{refusal}{tail}") from refusal
+        steps = np.abs(new["step"])
+        if done and steps.max() > RUNAWAY:
+            column = self.score.names[int(np.argmax(steps))]
+            why = f"column {column!r} decides the arm of some patients, who have no like in the other arm."
+            raise NotEstimable(f"{head}{why}{tail}")
+        return new, done
 
 
 ARMS = ("arms", "means", "weighted_means", "squares")

@@ -13,10 +13,8 @@ from sim.arrays import Bools, Floats, Ints
 from sim.checks import Refused
 from sim.exact.cox import WebDISCO, partial_likelihood
 from sim.exact.meta import Meta, meta
-from sim.exact.newton import CONVERGED, MAX_STEPS, NotEstimable, inverse
+from sim.exact.newton import CONVERGED, MAX_STEPS, RUNAWAY, NotEstimable, inverse
 from sim.exact.sums import Message, Rows, State, SumProtocol, pack, solve, unpack
-
-RUNAWAY = 1e-3  # last step of a coefficient, per unit of its feature, of a fit that has no maximum and goes on
 
 
 def own_fit(analysis: SumProtocol, rows: Rows, width: int) -> Message:

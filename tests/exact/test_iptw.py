@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from sim.checks import Refused
 from sim.exact.iptw import Target, WeightedCox, effective, imbalance
+from sim.exact.newton import NotEstimable
 from sim.exact.sums import Rows, solve
 
 
@@ -77,6 +78,15 @@ def test_what_the_arms_hold_is_counted() -> None:
         weighted = [np.average(x[treated == arm], weights=weight[treated == arm]) for arm in (0, 1)]
         assert after[at] == pytest.approx((weighted[1] - weighted[0]) / x.std())
     assert abs(after).max() < abs(before).max() / 3
+
+
+def test_a_product_with_the_treatment_is_refused() -> None:
+    frame = patients()
+    rows = [
+        {**one, "x": np.column_stack([one["x"], one["x"][:, 1] * (one["x"][:, 0] > 0.5)])} for one in sites(frame, 2)
+    ]
+    with pytest.raises(NotEstimable, match=r"propensity score of 'treated': column 'product'.* task\.without"):
+        solve(WeightedCox(("a", "treated", "b", "product"), 1, (0.0, 1.0)), rows)
 
 
 def test_no_event_is_refused() -> None:
