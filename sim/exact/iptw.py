@@ -104,18 +104,25 @@ class WeightedCox(SumProtocol):
 
         Its coefficient then has no limit: some chances are 0 or 1, and no patient of the other arm is comparable.
         """
-        head = f"propensity score of {self.names[self.treatment]!r}: "
-        tail = " A product with the treatment, or what follows from it, is no confounder: name it in task.without."
         try:
             new, done = self.score.update(total, state)
         except NotEstimable as refusal:
-            raise NotEstimable(f"{head}{refusal}{tail}") from refusal
-        steps = np.abs(new["step"])
-        if done and steps.max() > RUNAWAY:
-            column = self.score.names[int(np.argmax(steps))]
-            why = f"column {column!r} decides the arm of some patients, who have no like in the other arm."
-            raise NotEstimable(f"{head}{why}{tail}")
+            self.refuse_runaway(state["step"])
+            raise NotEstimable(f"propensity score of {self.names[self.treatment]!r}: {refusal}") from refusal
+        if done:
+            self.refuse_runaway(new["step"])
         return new, done
+
+    def refuse_runaway(self, step: Floats) -> None:
+        """Refuse a last step [P + 1] of the propensity score that is long, by the name of its longest entry."""
+        steps = np.abs(step[:-1])  # without the intercept, which follows the others
+        if steps.max(initial=0.0) > RUNAWAY:
+            column = self.score.names[int(np.argmax(steps))]
+            raise NotEstimable(
+                f"propensity score of {self.names[self.treatment]!r}: column {column!r} "
+                "decides the arm of some patients, who have no like in the other arm. A product with the treatment, or "
+                "what follows from it, is no confounder: name it in task.without."
+            )
 
 
 ARMS = ("arms", "means", "weighted_means", "squares")

@@ -37,6 +37,11 @@ class SumProtocol:
 
     broadcast: ClassVar[tuple[str, ...]] = ()  # entries of the state that are sent to the sites
 
+    @property
+    def title(self) -> str:
+        """What refusals call it."""
+        return type(self).__name__
+
     def start(self) -> State:
         """State before the first round."""
         return {}
@@ -67,6 +72,11 @@ class Within(SumProtocol):
     """Another analysis on other columns than the sites hold; a subclass says which in `statistics`."""
 
     inner: SumProtocol
+
+    @property
+    def title(self) -> str:
+        """That of the analysis."""
+        return self.inner.title
 
     def start(self) -> State:
         """That of the analysis."""
@@ -136,8 +146,9 @@ def exchanges(analysis: SumProtocol, ask: Ask, most: int) -> Iterator[Exchange]:
         if done:
             return
     raise Refused(
-        f"{type(analysis).__name__} did not converge in {most} rounds: some effect is without limit, because the "
-        "patients with it all had one outcome. Merge rare categories, or take more patients."
+        f"{analysis.title} did not converge in {most} rounds. Five to eleven are usual, so allow 30; where these are "
+        "too few, some effect is without limit, because the patients with it all had one outcome: merge rare "
+        "categories, or take more patients."
     )
 
 
