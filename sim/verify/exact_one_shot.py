@@ -144,7 +144,7 @@ def of_odal() -> Checks:
     def near(entry: type[Exact]) -> float:
         return gap(binary(narrow(entry, ODAL)()).beta, reweighted(0.0))
 
-    yield Check("nearer to the pooled fit than a tenth of a standard error", near, 0.02)
+    yield Check("nearer to the pooled fit than a tenth of a standard error", near, 0.01)
 
 
 def of_cox(kind: type[ODAC] | type[ODACH], groups: list[Ints]) -> Checks:
@@ -160,7 +160,7 @@ def of_cox(kind: type[ODAC] | type[ODACH], groups: list[Ints]) -> Checks:
         best = minimize(lambda beta: -log_efron(beta, groups), np.zeros(FEATURES), tol=1e-9).x
         return gap(timed(narrow(entry, kind)()).beta, best)
 
-    yield Check("nearer to the fit that it stands for than a tenth of a standard error", near, 0.02)
+    yield Check("nearer to the fit that it stands for than a tenth of a standard error", near, 0.01)
 
 
 CHECKS: dict[str, Callable[[], Checks]] = {

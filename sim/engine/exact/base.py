@@ -99,7 +99,7 @@ def placed(beta: Floats, columns: Ints, x: Tensor) -> Tensor:
 
     A model [P] as long as x.
     """
-    new, given = torch.zeros_like(x), torch.from_numpy(beta).to(x.dtype)
+    new, given = torch.zeros_like(x), torch.tensor(beta, dtype=x.dtype)
     new[torch.from_numpy(columns)] = given[: len(columns)]
     if len(beta) > len(columns):
         new[-1] = given[-1]

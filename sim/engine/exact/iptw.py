@@ -36,7 +36,7 @@ class CoxIPTW(Exact):
     """
 
     treatment: str = ""  # name of the 0/1 feature whose effect is meant
-    target: Target = Target.ate
+    target: Target = Target.ate  # ate: effect in all patients; att: in the treated
     stabilised: bool = False  # whether the weights of ate are stabilised
 
     def __post_init__(self) -> None:

@@ -69,7 +69,7 @@ class Meta(OwnFits):
     fit does not exist counts for nothing, and is named. Random effects combine the intercept in standardised units.
     """
 
-    effects: Effects = Effects.fixed
+    effects: Effects = Effects.fixed  # fixed: the same at all sites; random: draws about a mean
 
     def own(self, plan: Simulation, names: tuple[str, ...]) -> tuple[SumProtocol, tuple[str, ...]]:
         """Cox regression or the regression of the task."""
