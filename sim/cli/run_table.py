@@ -71,18 +71,23 @@ def coefficients(run: Run) -> Table:
     title = f"{named}, per {unit}, from the training rows of all sites"
     robust = any(row["robust_se"] is not None for row in found["rows"])
     differ = any("i2" in row for row in found["rows"])
-    head = ["log ratio" if found["ratio"] else "coefficient", "se", *(["robust"] if robust else [])]
-    head += [*(["ratio"] if found["ratio"] else []), f"{found['level']:.0%} interval", "p"]
+    known = all(row["se"] is not None for row in found["rows"])  # a penalised fit has no errors
+    head = [
+        "log ratio" if found["ratio"] else "coefficient",
+        *(["se"] if known else []),
+        *(["robust"] if robust else []),
+    ]
+    head += [*(["ratio"] if found["ratio"] else []), *([f"{found['level']:.0%} interval", "p"] if known else [])]
     head += ["I2", "p of Q"] if differ else []
     numbers = (Column(name, justify="right", no_wrap=True) for name in head)
     table = Table(Column("feature", min_width=18), *numbers, title=title)
     for row in found["rows"]:
-        errors = [row["se"], row["robust_se"]] if robust else [row["se"]]
-        interval = f"{limit(row['low'])} to {limit(row['high'])}"
+        errors = [row["se"]] * known + [row["robust_se"]] * robust
+        tested = [f"{limit(row['low'])} to {limit(row['high'])}", f"{row['p']:.1g}"] if known else []
         fitted = [f"{part:.4g}" for part in (row["coefficient"], *errors)]
         fitted += [limit(row["exp"])] if found["ratio"] else []
         sites = [blank(row["i2"], ".0%"), blank(row["q_p"], ".1g")] if differ else []
-        table.add_row(Text(row["name"]), *fitted, interval, f"{row['p']:.1g}", *sites)
+        table.add_row(Text(row["name"]), *fitted, *tested, *sites)
     if found["interval_from"] == "robust_se":
         table.caption = "interval and p from the robust standard error"
     if differ:

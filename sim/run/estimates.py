@@ -34,7 +34,7 @@ def in_recorded_units(found: Estimates, federation: Federation, ratio: str | Non
     robust = None if found.robust is None else spread(way, found.robust)
     trusted = robust if robust is not None and found.trusts_robust else se
     half = stats.norm.ppf((1 + LEVEL) / 2) * trusted
-    bounds = beta + np.outer((0, -1, 1), half)
+    bounds = np.stack([beta, beta - half, beta + half])
     if ratio is not None:
         with np.errstate(over="ignore"):
             bounds = np.exp(bounds)

@@ -462,6 +462,7 @@ COX = [*FEW, "task=cox", "local.batch=0"]
 ASKED = {  # what analyses by sums need: few features, exchanges enough, their own task
     **dict.fromkeys(("newton", "meta", "odal"), FEW),
     **dict.fromkeys(("cox_webdisco", "odac", "odach"), COX),
+    "lasso": [*FEW, "rounds=80"],
     "cox_iptw": [*COX, "algorithm.treatment=treated"],
 }
 

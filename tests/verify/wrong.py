@@ -40,7 +40,9 @@ def coefficients(method: str, entry: type) -> np.ndarray:
     """Coefficients that an analysis by sums finds in the data of its certificates."""
     if method == "cox_iptw":
         return exact_treatment.found(entry, Target.ate, stabilised=False).beta
-    return (exact_one_shot.binary if method in ("newton", "meta", "odal") else exact_one_shot.timed)(entry()).beta
+    return (exact_one_shot.binary if method in ("newton", "meta", "odal", "lasso") else exact_one_shot.timed)(
+        entry()
+    ).beta
 
 
 def path(method: str, entry: type) -> np.ndarray:

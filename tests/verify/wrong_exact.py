@@ -6,11 +6,13 @@ import numpy as np
 
 from sim.engine.exact.cox import CoxWebDISCO
 from sim.engine.exact.iptw import CoxIPTW
+from sim.engine.exact.lasso import LassoPath
 from sim.engine.exact.newton import Newton
 from sim.engine.exact.one_shot import ODAC, ODACH, ODAL, Meta
 from sim.exact import one_shot
 from sim.exact.cox import StratifiedCox, WebDISCO
 from sim.exact.iptw import WeightedCox
+from sim.exact.lasso import Lasso
 from sim.exact.newton import Logistic
 from sim.exact.one_shot import MetaAnalysis, Surrogate
 from sim.exact.sums import Intercepted, pack
@@ -182,3 +184,32 @@ class TooFewPatientsOfTimes(ODACH):
 
     def protocol(self, plan, names):
         return Others(**vars(super().protocol(plan, names)))
+
+
+class PathOf(LassoPath):
+    """The protocol of a class of its own."""
+
+    kind = Lasso
+
+    def protocol(self, plan, names):
+        return self.kind(**vars(super().protocol(plan, names)))
+
+
+@wrong("lasso")
+class LastOfThePath(PathOf):
+    """The least penalty is taken, whatever the criterion says."""
+
+    class kind(Lasso):
+        def onwards(self, total, state):
+            new, done = super().onwards(total, state)
+            return (new | {"beta": state["base"]} if done else new), done
+
+
+@wrong("lasso")
+class PenaltyOfTheSum(PathOf):
+    """The penalty is of the sum over patients where that of the mean is meant."""
+
+    class kind(Lasso):
+        def statistics(self, rows, seen):
+            sent = super().statistics(rows, seen)
+            return sent | {"rows": np.asarray(1.0)}

@@ -3,6 +3,7 @@
 from sim.engine.exact.base import Exact
 from sim.engine.exact.cox import CoxWebDISCO
 from sim.engine.exact.iptw import CoxIPTW
+from sim.engine.exact.lasso import LassoPath
 from sim.engine.exact.newton import Newton
 from sim.engine.exact.one_shot import ODAC, ODACH, ODAL, Meta
 
@@ -14,4 +15,5 @@ EXACT: dict[str, type[Exact]] = {
     "odal": ODAL,
     "odac": ODAC,
     "odach": ODACH,
+    "lasso": LassoPath,
 }
