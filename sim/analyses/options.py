@@ -16,6 +16,7 @@ class Options:
     halves: int = 20  # 0, or >= 2; random halves that stability is judged by
     year: str = ""  # column; empty = the usual names
     group: str = ""  # column whose values have trends of their own; empty = the cancer
+    by: str = ""  # column whose values have survival curves of their own; empty = one curve
     threshold: int = 11  # >= 1; cells below it are hidden. CMS Cell Size Suppression Policy: 11
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from sim.analyses.answer_benefit import summarise_benefit
 from sim.analyses.answer_discovery import summarise_discovery
+from sim.analyses.answer_survival import summarise_survival
 from sim.analyses.answer_trends import summarise_trends
 from sim.analyses.benefit import Benefit, benefit
 from sim.analyses.compatible import refuse_incompatible
@@ -19,6 +20,8 @@ from sim.analyses.figures import discovery_figure, trends_figure
 from sim.analyses.forest import forest
 from sim.analyses.options import Options
 from sim.analyses.sites import CohortBySite, group_by_site
+from sim.analyses.survival import SurvivalFound, survival
+from sim.analyses.survival_figure import survival_figure
 from sim.analyses.tables import Answer, AnswerTable, over_seeds
 from sim.analyses.trends import Trends, trends
 from sim.analyses.truth import annual_changes
@@ -59,6 +62,16 @@ def compute_trends(data: CohortBySite, outcome: str, seed: int, options: Options
     return trends(data, options.year, options.group, options.threshold, annual_changes(data.cohort))
 
 
+def compute_survival(data: CohortBySite, outcome: str, seed: int, options: Options) -> SurvivalFound:
+    """Curves of the groups."""
+    return survival(data, outcome, options.by)
+
+
+def first_survival(found: Sequence[SurvivalFound]) -> Figure:
+    """Curves of the first seed."""
+    return survival_figure(found[0])
+
+
 def first_forest(found: Sequence[Benefit]) -> Figure:
     """Forest plot of the first seed."""
     return forest(found[0])
@@ -72,6 +85,7 @@ def first_trends(found: Sequence[Trends]) -> Figure:
 ANALYSES: dict[str, Analysis] = {  # type: ignore[type-arg]
     "benefit": Analysis("Who benefits", compute_benefit, summarise_benefit, first_forest, within_sites=True),
     "discovery": Analysis("Biomarker discovery", compute_discovery, summarise_discovery, discovery_figure),
+    "survival": Analysis("Survival", compute_survival, summarise_survival, first_survival),
     "trends": Analysis("Trends of rare cancers", compute_trends, summarise_trends, first_trends, of_outcome=False),
 }
 

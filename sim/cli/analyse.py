@@ -1,4 +1,4 @@
-"""`fedtrial analyse benefit | discovery | trends`: the options of each, and how an answer is printed."""
+"""`fedtrial analyse benefit | discovery | survival | trends`: the options of each, and how an answer is printed."""
 
 import json
 from pathlib import Path
@@ -49,6 +49,18 @@ def discovery(
     carry_out(
         "discovery", context.args, {"features": features, "rate": rate, "halves": halves}, seeds, json_file, figure
     )
+
+
+@app.command(cls=SettingsCommand, context_settings=OPEN)
+def survival(
+    context: typer.Context,
+    by: Annotated[str, typer.Option(help="Column whose values have curves of their own, such as the arm.")] = "",
+    seeds: Seeds = 0,
+    json_file: Json = None,
+    figure: Drawn = None,
+) -> None:
+    """Survival curves and the log-rank test, with task=cox; then key=value overrides of the config."""
+    carry_out("survival", context.args, {"by": by}, seeds, json_file, figure)
 
 
 @app.command(cls=SettingsCommand, context_settings=OPEN)

@@ -47,6 +47,8 @@ def show(run: Run, home: Path) -> None:
             console.print(f"The {model} model instead, mean over sites: {values}.")
     if run.info["estimates"]:
         console.print(coefficients(run))
+        for note in run.info["estimates"]["notes"]:
+            console.print(f"{note}.", markup=False)
     if len(run.rounds):
         down, up = run.rounds["bytes_down"].sum(), run.rounds["bytes_up"].sum()
         sent = f"{filesize.decimal(int(down))} down, {filesize.decimal(int(up))} up"
@@ -72,22 +74,41 @@ def show(run: Run, home: Path) -> None:
 
 def coefficients(run: Run) -> Table:
     """Coefficients of an exact analysis with their intervals, in the units of the recorded columns."""
-    found, hazards = run.info["estimates"], "cindex" in set(run.sites["metric"])
-    title = f"{'Hazard' if hazards else 'Odds'} ratios, per {found['unit']} unit, from the training rows of all sites"
-    if found["unit"] != "recorded":
-        title = title.replace(" unit", "")
+    found = run.info["estimates"]
+    named = f"{found['ratio'].capitalize()} ratios" if found["ratio"] else "Coefficients"
+    unit = "recorded unit" if found["unit"] == "recorded" else found["unit"]
+    title = f"{named}, per {unit}, from the training rows of all sites"
     robust = any(row["robust_se"] is not None for row in found["rows"])
-    head = ["log ratio", "se", *(["robust"] if robust else []), "ratio", f"{found['level']:.0%} interval", "p"]
+    differ = any("i2" in row for row in found["rows"])
+    known = all(row["se"] is not None for row in found["rows"])  # a penalised fit has no errors
+    head = [
+        "log ratio" if found["ratio"] else "coefficient",
+        *(["se"] if known else []),
+        *(["robust"] if robust else []),
+    ]
+    head += [*(["ratio"] if found["ratio"] else []), *([f"{found['level']:.0%} interval", "p"] if known else [])]
+    head += ["I2", "p of Q"] if differ else []
     numbers = (Column(name, justify="right", no_wrap=True) for name in head)
     table = Table(Column("feature", min_width=18), *numbers, title=title)
     for row in found["rows"]:
-        errors = [row["se"], row["robust_se"]] if robust else [row["se"]]
-        interval = f"{limit(row['low'])} to {limit(row['high'])}"
-        fitted = [f"{part:.4g}" for part in (row["coefficient"], *errors)] + [limit(row["exp"])]
-        table.add_row(Text(row["name"]), *fitted, interval, f"{row['p']:.1g}")
+        errors = [row["se"]] * known + [row["robust_se"]] * robust
+        tested = [f"{limit(row['low'])} to {limit(row['high'])}", f"{row['p']:.1g}"] if known else []
+        fitted = [f"{part:.4g}" for part in (row["coefficient"], *errors)]
+        fitted += [limit(row["exp"])] if found["ratio"] else []
+        sites = [blank(row["i2"], ".0%"), blank(row["q_p"], ".1g")] if differ else []
+        table.add_row(Text(row["name"]), *fitted, *tested, *sites)
+    if found["interval_from"] == "robust_se":
+        table.caption = "interval and p from the robust standard error"
+    if differ:
+        table.caption = "I2: share of the spread between sites that is not chance; p of Q: that they have one effect"
     if found["left_out"]:
         table.caption = f"left out, for they are the same in all training rows: {', '.join(found['left_out'])}"
     return table
+
+
+def blank(value: float | None, form: str) -> str:
+    """A number in a format; a dash where there is none."""
+    return "–" if value is None else format(value, form)
 
 
 def limit(value: float | None) -> str:

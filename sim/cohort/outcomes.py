@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from sim.arrays import Bools, Floats
+
 
 @dataclass(frozen=True)
 class Binary:
@@ -26,6 +30,18 @@ class Categorical:
 
 
 @dataclass(frozen=True)
+class Numeric:
+    """A measurement."""
+
+    value: str  # float column; NaN = not known of this patient
+
+
+@dataclass(frozen=True)
+class Count(Numeric):
+    """How often something happened: whole numbers from 0."""
+
+
+@dataclass(frozen=True)
 class Unlearnable:
     """Why an outcome cannot be learned, unless one of `columns` is among the predictors and varies.
 
@@ -37,7 +53,12 @@ class Unlearnable:
     why: str  # the reason, and what to do instead
 
 
-Outcome = Binary | Categorical | Survival
-Kind = type[Binary] | type[Categorical] | type[Survival]
+Outcome = Binary | Categorical | Survival | Numeric
+Kind = type[Binary] | type[Categorical] | type[Survival] | type[Numeric]
 SPLITS = ("train", "valid", "test")  # the side of the split that a patient is on
 DAYS_PER_YEAR = 365.25  # times are recorded in days; a year is a mean Julian year
+
+
+def above(value: Floats, counts: bool) -> Bools:
+    """Which rows of a numeric outcome stand for its event: counts above 0, else numbers above the median; bool [R]."""
+    return np.asarray(value > (0.0 if counts else float(np.nanmedian(value))))

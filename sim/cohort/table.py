@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.checks import Refused, one_of
-from sim.cohort.outcomes import Binary, Categorical, Kind, Outcome, Survival, Unlearnable
+from sim.cohort.outcomes import Binary, Categorical, Count, Kind, Numeric, Outcome, Survival, Unlearnable, above
 from sim.cohort.patients import Patients
 from sim.cohort.validate import validate
 from sim.lazy import pd
@@ -63,11 +63,15 @@ class Cohort:
     def classes(self, name: str) -> NDArray[np.int64]:
         """Class of every row, int [R]: the level of a Categorical from 0, else 1 if the event happened and 0 if not.
 
-        0 where it is not known; `where_known` leaves such rows out.
+        The event of a Numeric is `above`. 0 where it is not known; `where_known` leaves such rows out.
         """
         outcome = self.outcome(name)
         if isinstance(outcome, Categorical):
             return np.maximum(self.table[outcome.label].cat.codes.to_numpy(dtype=np.int64), 0)
+        if isinstance(outcome, Numeric):
+            return above(self.table[outcome.value].to_numpy(dtype=np.float64), isinstance(outcome, Count)).astype(
+                np.int64
+            )
         column = outcome.label if isinstance(outcome, Binary) else outcome.event
         return self.table[column].to_numpy(dtype=bool, na_value=False).astype(np.int64)
 
@@ -85,7 +89,8 @@ class Cohort:
         outcome = self.outcome(name)
         if isinstance(outcome, Survival):
             return np.ones(len(self.table), dtype=bool)
-        return self.table[outcome.label].notna().to_numpy()
+        column = outcome.value if isinstance(outcome, Numeric) else outcome.label
+        return self.table[column].notna().to_numpy()
 
     def where_known(self, name: str) -> Cohort:
         """The cohort restricted to rows whose outcome is known, with this outcome alone."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.checks import MAX_WORDS, Refused, brief, did_you_mean, one_of
-from sim.cohort.outcomes import SPLITS, Binary, Categorical, Outcome, Survival
+from sim.cohort.outcomes import SPLITS, Binary, Categorical, Count, Numeric, Outcome, Survival
 from sim.factorize import at_several_places
 from sim.lazy import pd
 
@@ -60,6 +60,8 @@ def validate(cohort: CohortFields) -> None:
                 check_flag(cohort, outcome.label, "label")
         elif isinstance(outcome, Categorical):
             check_levels(cohort, name, outcome)
+        elif isinstance(outcome, Numeric):
+            check_numbers(cohort, name, outcome)
         else:
             check_survival(cohort, outcome)
         check_classes(cohort, name)
@@ -82,7 +84,7 @@ def check_columns(cohort: CohortFields) -> None:
         require_column(cohort, column, "every row names its patient and its site")
         refuse_first(cohort, column, table[column].isna().to_numpy(), "allowed any name", "Fill it in or drop the row.")
     for name, outcome in cohort.outcomes.items():
-        parts = (outcome.time_days, outcome.event) if isinstance(outcome, Survival) else (outcome.label,)
+        parts = columns_of(outcome)
         for column in parts:
             require_column(cohort, column, f"it is part of outcome {name!r}")
         predictors = cohort.predictors.get(name, ())
@@ -96,6 +98,13 @@ def check_columns(cohort: CohortFields) -> None:
                 )
     if cohort.split is not None:
         require_column(cohort, cohort.split, "it holds the split")
+
+
+def columns_of(outcome: Outcome) -> tuple[str, ...]:
+    """Columns that hold an outcome."""
+    if isinstance(outcome, Survival):
+        return (outcome.time_days, outcome.event)
+    return (outcome.value,) if isinstance(outcome, Numeric) else (outcome.label,)
 
 
 def require_column(cohort: CohortFields, column: str, why: str) -> None:
@@ -161,6 +170,24 @@ def check_levels(cohort: CohortFields, name: str, outcome: Categorical) -> None:
         )
 
 
+def check_numbers(cohort: CohortFields, name: str, outcome: Numeric) -> None:
+    """Known values are finite numbers that differ, and of a count whole ones from 0."""
+    series = cohort.table[outcome.value]
+    if not pd.api.types.is_numeric_dtype(series) or pd.api.types.is_bool_dtype(series):
+        raise Refused(f"Cohort {cohort.name!r}, column {outcome.value!r}: {series.dtype}; allowed numbers.")
+    value = series.to_numpy(dtype=np.float64, na_value=np.nan)
+    refuse_first(cohort, outcome.value, np.isinf(value), "allowed finite numbers", "Correct it or leave it empty.")
+    if isinstance(outcome, Count):
+        wrong = (value < 0) | (value != np.round(value))
+        refuse_first(
+            cohort, outcome.value, wrong & ~np.isnan(value), "a count is a whole number from 0", "Name it as a value."
+        )
+    if series.nunique() < 2:
+        raise Refused(
+            f"Cohort {cohort.name!r}: outcome {name!r} has no two values in {len(series)} rows. Leave it out."
+        )
+
+
 def check_survival(cohort: CohortFields, outcome: Survival) -> None:
     """Every row has a positive, finite time and says whether the event happened then."""
     series = cohort.table[outcome.time_days]
@@ -176,7 +203,7 @@ def check_survival(cohort: CohortFields, outcome: Survival) -> None:
 
 def check_classes(cohort: CohortFields, name: str) -> None:
     """Both classes of a label occur, and at least one event."""
-    if isinstance(cohort.outcomes[name], Categorical):
+    if isinstance(cohort.outcomes[name], Categorical | Numeric):
         return
     events = cohort.events(name)[cohort.known(name)]
     binary = isinstance(cohort.outcomes[name], Binary)
@@ -207,7 +234,7 @@ def check_predictor(cohort: CohortFields, column: str) -> None:
 
 
 def check_truth(cohort: CohortFields) -> None:
-    """The truth has as many rows as the table, and a finite score for every Binary and Survival outcome."""
+    """The truth has as many rows as the table, and a finite score for every outcome but those of several classes."""
     if cohort.truth is None:
         return
     if len(cohort.truth) != len(cohort.table):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,12 +69,16 @@ class Standing:
 
 
 class Estimates(NamedTuple):
-    """Coefficients of an exact analysis, per standardised feature."""
+    """Coefficients of an analysis by sums, per standardised feature."""
 
     names: tuple[str, ...]  # [P], the features and then the intercept where there is one
     beta: Floats  # [P]
     covariance: Floats  # [P, P] inverse of the information
     robust: Floats | None  # [P, P] of the sandwich, where the analysis gives it
+    trusts_robust: bool = False  # whether intervals and p are from `robust`
+    beside: Mapping[str, Floats] = MappingProxyType({})  # further numbers of each coefficient, each [P], without a unit
+    notes: tuple[str, ...] = ()  # what else the analysis tells, in sentences
+    left_out: tuple[str, ...] = ()  # features that are the same in all training rows
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ class StratifiedCox(SumProtocol):
         step = covariance @ total["gradient"]
         new = state | {"loglik": total["loglik"], "covariance": covariance}
         if total["gradient"] @ step <= CONVERGED:
-            return new | {"final": np.ones(1)}, False
+            return new | {"final": np.ones(1), "step": step}, False
         return new | {"base": state["beta"], "beta": state["beta"] + step, "step": step}, False
 
 

@@ -13,6 +13,7 @@ from sim.checks import Refused
 from sim.exact.sums import Message, Rows, State, SumProtocol, Traffic, pack, solve, unpack
 
 CONVERGED = 1e-12  # Newton decrement g' H^-1 g, in squared standard errors: the last step leaves an error of its square
+RUNAWAY = 1e-3  # last step of a coefficient, per unit of its feature, of a fit that has no maximum and goes on
 MAX_STEPS = 60  # of the search for an intercept; five or six are usual, halving alone needs 50
 COLLINEAR = 1e-9  # share of a column's information that the columns before it leave, below which it depends on them
 

@@ -37,6 +37,11 @@ class SumProtocol:
 
     broadcast: ClassVar[tuple[str, ...]] = ()  # entries of the state that are sent to the sites
 
+    @property
+    def title(self) -> str:
+        """What refusals call it."""
+        return type(self).__name__
+
     def start(self) -> State:
         """State before the first round."""
         return {}
@@ -44,6 +49,10 @@ class SumProtocol:
     def sent(self, state: State) -> State:
         """What the sites are sent: the broadcast part of the state, as far as it is there yet."""
         return {name: state[name] for name in self.broadcast if name in state}
+
+    def asked(self, state: State) -> Ints | None:
+        """Numbers of the sites that are asked next, ascending; None = all."""
+        return None
 
     def statistics(self, rows: Rows, seen: State) -> Message:
         """Sums over the patients of one site; `seen` holds the broadcast part of the state."""
@@ -59,19 +68,19 @@ class SumProtocol:
 
 
 @dataclass
-class OnColumns(SumProtocol):
-    """Another analysis, on some columns of "x" alone."""
+class Within(SumProtocol):
+    """Another analysis on other columns than the sites hold; a subclass says which in `statistics`."""
 
     inner: SumProtocol
-    columns: Ints  # [p] of those that the sites hold
+
+    @property
+    def title(self) -> str:
+        """That of the analysis."""
+        return self.inner.title
 
     def start(self) -> State:
         """That of the analysis."""
         return self.inner.start()
-
-    def statistics(self, rows: Rows, seen: State) -> Message:
-        """Those of the analysis."""
-        return self.inner.statistics({**rows, "x": rows["x"][:, self.columns]}, seen)
 
     def total(self, messages: Sequence[Message]) -> Message:
         """That of the analysis."""
@@ -85,17 +94,45 @@ class OnColumns(SumProtocol):
         """That of the analysis."""
         return self.inner.sent(state)
 
+    def asked(self, state: State) -> Ints | None:
+        """Those of the analysis."""
+        return self.inner.asked(state)
+
+
+@dataclass
+class OnColumns(Within):
+    """Another analysis, on some columns of "x" alone."""
+
+    columns: Ints  # [p] of those that the sites hold
+
+    def statistics(self, rows: Rows, seen: State) -> Message:
+        """Those of the analysis."""
+        return self.inner.statistics({**rows, "x": rows["x"][:, self.columns]}, seen)
+
+
+@dataclass
+class Intercepted(Within):
+    """Another analysis with a column of ones at the end of "x", and one of the sites' columns as "y"."""
+
+    outcome: str
+
+    def statistics(self, rows: Rows, seen: State) -> Message:
+        """Those of the analysis."""
+        wide = np.hstack([rows["x"], np.ones((len(rows["x"]), 1))])
+        return self.inner.statistics({"x": wide, "y": rows[self.outcome]}, seen)
+
 
 class Exchange(NamedTuple):
     """Where an analysis stands after a round."""
 
     state: State
     done: bool
-    bytes_up: tuple[int, ...]  # of each site
-    bytes_down: int  # to each
+    bytes_up: tuple[int, ...]  # of each site that was asked
+    bytes_down: int  # to each of them
 
 
-Ask = Callable[[State], list[Message]]  # the sites' answers to what they are sent, in the order of the sites
+# Answers to what sites are sent, in the order of the sites: of those with these numbers, or of all.
+Ask = Callable[[State, Ints | None], list[Message]]
 
 
 def exchanges(analysis: SumProtocol, ask: Ask, most: int) -> Iterator[Exchange]:
@@ -103,21 +140,27 @@ def exchanges(analysis: SumProtocol, ask: Ask, most: int) -> Iterator[Exchange]:
     state = analysis.start()
     for _ in range(most):
         seen = analysis.sent(state)
-        answers = ask(seen)
+        answers = ask(seen, analysis.asked(state))
         state, done = analysis.update(analysis.total(answers), state)
         yield Exchange(state, done, tuple(map(message_bytes, answers)), message_bytes(seen))
         if done:
             return
     raise Refused(
-        f"{type(analysis).__name__} did not converge in {most} rounds: some effect is without limit, because the "
-        "patients with it all had one outcome. Merge rare categories, or take more patients."
+        f"{analysis.title} did not converge in {most} rounds. Five to eleven are usual, some forty for a path of "
+        "penalties, so allow more; where that does not help, some effect is without limit, because the patients with "
+        "it all had one outcome: merge rare categories, or take more patients."
     )
 
 
 def solve(analysis: SumProtocol, sites: Sequence[Rows]) -> tuple[State, Traffic]:
     """State at the end of an analysis and what one site exchanged; raises Refused if MAX_ROUNDS are not enough."""
+
+    def ask(seen: State, asked: Ints | None) -> list[Message]:
+        some = sites if asked is None else [sites[at] for at in asked]
+        return [analysis.statistics(rows, seen) for rows in some]
+
     traffic = Traffic()
-    for here in exchanges(analysis, lambda seen: [analysis.statistics(rows, seen) for rows in sites], MAX_ROUNDS):
+    for here in exchanges(analysis, ask, MAX_ROUNDS):
         traffic = traffic.then(Traffic(1, here.bytes_up[0], here.bytes_down))
     return here.state, traffic
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sim.arrays import Floats, Ints, Words
 from sim.checks import Refused
-from sim.cohort.outcomes import SPLITS, Survival
+from sim.cohort.outcomes import SPLITS, Numeric, Survival
 from sim.cohort.table import Cohort
 from sim.federation.groups import Group, groups
 from sim.federation.split import RowSplit, grouped
@@ -128,10 +128,15 @@ def build(cohort: Cohort, outcome: str, split: RowSplit, scaling: Scaling, named
 
 
 def outcome_columns(cohort: Cohort, name: str) -> dict[str, NDArray[np.generic]]:
-    """Columns of an outcome, [R] each: `time_days` and `event` of a survival, or `label`, a flag or a class number."""
+    """Columns of an outcome, [R] each: `time_days` and `event` of a survival, `value` of a number, or `label`.
+
+    A label is a flag or a class number.
+    """
     outcome = cohort.outcome(name)
     if isinstance(outcome, Survival):
         return {"time_days": cohort.table[outcome.time_days].to_numpy(dtype=np.float64), "event": cohort.events(name)}
+    if isinstance(outcome, Numeric):
+        return {"value": cohort.table[outcome.value].to_numpy(dtype=np.float64)}
     return {"label": cohort.classes(name) if cohort.levels(name) else cohort.events(name)}
 
 

@@ -15,7 +15,8 @@ class Metric:
     name: str  # for humans
     better: Literal["higher", "lower", "zero"]  # "zero": the sign says in which direction the model errs
     meaning: str  # scale and reading, one clause
-    top: float = 1.0  # largest value; the smallest is 0, or -top where the sign is a direction
+    top: float = 1.0  # largest value; the smallest is `bottom`, or -top where the sign is a direction
+    bottom: float = 0.0  # smallest value where more is better
     both: bool = False  # whether it compares patients with the event with those without, so that it needs both
 
     def merit(self, values: Floats) -> Floats:
@@ -30,7 +31,7 @@ class Metric:
 
     def merit_within(self, merit: Floats) -> Floats:
         """Merit cut to the range of the metric, for the ends of intervals; any shape."""
-        low, high = (0.0, self.top) if self.better == "higher" else (-self.top, 0.0)
+        low, high = (self.bottom, self.top) if self.better == "higher" else (-self.top, 0.0)
         return np.clip(merit, low, high)
 
 
@@ -65,6 +66,17 @@ METRICS: dict[str, Metric] = {
         "Brier score", "lower", "mean squared distance of probability and outcome; 0 = perfect, 0.25 = always one half"
     ),
     "citl": Metric("calibration in the large", "zero", "observed event rate less mean predicted risk; 0 = calibrated"),
+    "rmse": Metric("RMSE", "lower", "root of the mean squared error, in the unit of the outcome; 0 = exact", np.inf),
+    "mae": Metric("MAE", "lower", "mean absolute error, in the unit of the outcome; 0 = exact", np.inf),
+    "r2": Metric(
+        "R2", "higher", "share of the variance explained; 1 = all, below 0 = worse than the mean", bottom=-np.inf
+    ),
+    "d2": Metric(
+        "D2",
+        "higher",
+        "share of the Poisson deviance explained; 1 = all, below 0 = worse than the mean",
+        bottom=-np.inf,
+    ),
     "cindex": Metric(
         "C-index", "higher", "chance that of two patients the one at higher risk has the event first; 0.5 = a coin"
     ),

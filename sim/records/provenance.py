@@ -29,6 +29,7 @@ STAGES = (
     "methods",
     "local",
     "engine",
+    "exact",
     "metrics",
     "stats",
     "privacy",

@@ -13,11 +13,12 @@ from sim.federation.standardise import Scaling
 from sim.stats.intervals import LEVEL
 
 
-def in_recorded_units(found: Estimates, federation: Federation) -> Json:
+def in_recorded_units(found: Estimates, federation: Federation, ratio: str | None) -> Json:
     """One entry per coefficient: estimate, standard errors, `exp` of it with its interval, p of the Wald test.
 
-    None is infinity.
-    A feature that every site scaled by itself has no common unit, and stays per standard deviation.
+    The exp is a `ratio` of odds, hazards or rates; where there is none the interval is of the coefficient itself.
+    None is infinity, or what cannot be computed. A feature that every site scaled by itself has no common unit, and
+    stays per standard deviation.
     """
     recipe = federation.recipe
     known = {name: at for at, name in enumerate(federation.features)}
@@ -31,26 +32,35 @@ def in_recorded_units(found: Estimates, federation: Federation) -> Json:
     beta = way @ found.beta
     se = spread(way, found.covariance)
     robust = None if found.robust is None else spread(way, found.robust)
-    half = stats.norm.ppf((1 + LEVEL) / 2) * se
-    with np.errstate(over="ignore"):
-        bounds = np.exp(beta + np.outer((0, -1, 1), half))
+    trusted = robust if robust is not None and found.trusts_robust else se
+    half = stats.norm.ppf((1 + LEVEL) / 2) * trusted
+    bounds = np.stack([beta, beta - half, beta + half])
+    if ratio is not None:
+        with np.errstate(over="ignore"):
+            bounds = np.exp(bounds)
     rows = [
         {
             "name": name,
             "coefficient": beta[at],
             "se": se[at],
             "robust_se": None if robust is None else robust[at],
-            **{key: bound[at] for key, bound in zip(("exp", "low", "high"), bounds, strict=True)},
-            "p": 2 * stats.norm.sf(abs(beta[at] / se[at])),
+            **dict(zip(("exp", "low", "high"), bounds[:, at], strict=True)),
+            "p": 2 * stats.norm.sf(abs(beta[at] / trusted[at])),
+            **{key: part[at] for key, part in found.beside.items()},
         }
         for at, name in enumerate(found.names)
     ]
     plain = [{key: plain_number(part) for key, part in row.items()} for row in rows]
+    if ratio is None:
+        plain = [row | {"exp": None} for row in plain]
     return {
         "level": LEVEL,
+        "ratio": ratio,
         "unit": "recorded" if common else "site's standard deviation",
+        "interval_from": "robust_se" if found.trusts_robust else "se",
         "rows": plain,
-        "left_out": [name for name in federation.features if name not in found.names],
+        "left_out": list(found.left_out),
+        "notes": list(found.notes),
     }
 
 

@@ -130,7 +130,7 @@ def rehearse(experiment: Experiment, prepared: Prepared | None = None, watch: Wa
                 losses[here.number] = validation_loss(here, prepared.federation)
                 kept = kept.after(here)
                 if here.estimates is not None:
-                    estimates = in_recorded_units(here.estimates, prepared.federation)
+                    estimates = in_recorded_units(here.estimates, prepared.federation, prepared.task.ratio)
                 if method.exchanges:
                     done.append(bare(here))
                 watch(here.number)

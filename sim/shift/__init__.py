@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 
 from sim.arrays import Bools, Names
 from sim.checks import within
-from sim.cohort.outcomes import Survival
 from sim.cohort.table import Cohort
+from sim.cohort.validate import columns_of
 from sim.lazy import pd
 from sim.shift.assay import Assay
 from sim.shift.base import SiteDraws
@@ -86,7 +86,7 @@ class Shift:
     def changers(self, cohort: Cohort, outcome: str, sites: Names, seed: int, rows: Bools) -> list[str]:
         """Settings that changed the label, or the event, in some of these rows, bool [R]; sites [R]."""
         kind = cohort.outcome(outcome)
-        column = kind.event if isinstance(kind, Survival) else kind.label
+        column = columns_of(kind)[-1]
         before, found = cohort.table[column].astype(str), list[str]()
         for dials, _, table in self.steps(cohort, outcome, SiteDraws.of(cohort, sites, seed)):
             after = table[column].astype(str)

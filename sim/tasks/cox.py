@@ -34,6 +34,7 @@ class Cox(Task):
     """Cox regression by a module with one output per patient, the log hazard ratio."""
 
     outputs = 1
+    ratio = "hazard"
     whole_sites = True
 
     def __init__(self, module: torch.nn.Module, ties: Ties) -> None:

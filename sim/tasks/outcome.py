@@ -1,13 +1,15 @@
 """The outcome that a task learns: the one in the settings, or the only one of the right kind."""
 
 from sim.checks import Refused
-from sim.cohort.outcomes import Binary, Categorical, Kind, Survival
+from sim.cohort.outcomes import Binary, Categorical, Count, Kind, Numeric, Survival
 from sim.cohort.table import Cohort
 
 WORDS: dict[Kind, str] = {
     Binary: "a yes-or-no label",
     Categorical: "a label of several classes",
     Survival: "a time and an event",
+    Numeric: "a number",
+    Count: "a count",
 }
 OVERALL = "survival"  # the outcome that is taken where a cohort has several of survival
 

@@ -49,6 +49,7 @@ class Task:
     outputs      numbers that the module gives for a row; None = any
     scores       shape of a row's prediction: () for one number, (K,) for one a class
     predicts     what these numbers are
+    ratio        what exp of a linear coefficient is a ratio of; None where it is none
     whole_sites  the loss is of all training rows of a site together, and no sum over rows
     classes      number of classes of the target `label`; 0 = the task has no classes
     """
@@ -57,6 +58,7 @@ class Task:
     classes: int = 0
     scores: tuple[int, ...] = ()
     predicts: ClassVar[str] = "risk"
+    ratio: ClassVar[str | None] = "odds"
     whole_sites: ClassVar[bool] = False
 
     def __init__(self, module: torch.nn.Module) -> None:

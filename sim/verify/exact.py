@@ -7,7 +7,9 @@ from scipy.optimize import approx_fprime, minimize
 from torch import nn
 
 from sim.arrays import Floats, Ints
-from sim.engine.exact import CoxWebDISCO, Exact, Newton
+from sim.engine.exact.base import Exact
+from sim.engine.exact.cox import CoxWebDISCO
+from sim.engine.exact.newton import Newton
 from sim.engine.executors import InProcess, crew
 from sim.engine.simulation import Estimates, Evaluation, Simulation
 from sim.federation.federation import from_arrays
@@ -16,6 +18,8 @@ from sim.methods.roles import Roles
 from sim.random import stream
 from sim.tasks.classify import Classification
 from sim.tasks.cox import Cox, Ties
+from sim.tasks.poisson import Poisson
+from sim.tasks.regress import Regression
 from sim.tasks.task import Task
 from sim.verify.check import Check
 from sim.verify.trial import gap, narrow
@@ -31,10 +35,11 @@ def x() -> Floats:
     return np.asarray(stream(0, "exact", "x").standard_normal((PATIENTS, FEATURES)))
 
 
-def fit(method: Exact, task: Task, y: dict[str, Floats]) -> Estimates:
-    """What the engine finds from three sites."""
+def fit(method: Exact, task: Task, y: dict[str, Floats], features: Floats | None = None) -> Estimates:
+    """What the engine finds from three sites; features [n, P], those of `x` if none are given."""
+    held = x() if features is None else features
     sites = {
-        f"site {site}": (x()[site == ASSIGNED], {name: part[site == ASSIGNED] for name, part in y.items()})
+        f"site {site}": (held[site == ASSIGNED], {name: part[site == ASSIGNED] for name, part in y.items()})
         for site in range(3)
     }
     plan = Simulation(from_arrays(sites), task, method.roles(Roles()), Training(batch=0), Evaluation(), 50, 0)
@@ -57,11 +62,21 @@ def survival() -> tuple[Floats, Floats]:
     return time, (draw.random(PATIENTS) < 0.7).astype(np.float64)
 
 
-def reweighted(ridge: float) -> Floats:
-    """Logistic regression of the pooled rows by iteratively reweighted least squares, intercept last; [P + 1]."""
-    wide, y = np.hstack([x(), np.ones((PATIENTS, 1))]), labels()
-    leash = ridge * np.diag([1.0] * FEATURES + [0.0])
-    beta: Floats = np.zeros(FEATURES + 1)
+def counts() -> Floats:
+    """Counts that depend on the features; [n]."""
+    return np.asarray(stream(0, "exact", "count").poisson(np.exp(0.4 + x() @ EFFECT)), dtype=np.float64)
+
+
+def reweighted(ridge: float, some: Ints | slice = slice(None)) -> Floats:
+    """Logistic regression of some rows by iteratively reweighted least squares, intercept last; [P + 1]."""
+    return logistic(x()[some], labels()[some], ridge)
+
+
+def logistic(features: Floats, y: Floats, ridge: float = 0.0) -> Floats:
+    """Logistic regression by iteratively reweighted least squares, intercept last; [n, P], [n] -> [P + 1]."""
+    wide = np.hstack([features, np.ones((len(y), 1))])
+    leash = ridge * np.diag([1.0] * features.shape[1] + [0.0])
+    beta: Floats = np.zeros(wide.shape[1])
     for _ in range(30):
         eta = wide @ beta
         mu = 1 / (1 + np.exp(-eta))
@@ -103,6 +118,30 @@ def of_newton() -> Checks:
         return gap(found.covariance @ ((wide.T * (mu * (1 - mu))) @ wide), np.eye(FEATURES + 1))
 
     yield Check("covariance is the inverse information of the pooled rows", spread, 1e-10)
+
+    def rates(entry: type[Exact]) -> float:
+        found = fit(narrow(entry, Newton)(), Poisson(nn.Linear(FEATURES, 1, device="meta")), {"value": counts()})
+        wide, beta = np.hstack([x(), np.ones((PATIENTS, 1))]), np.zeros(FEATURES + 1)
+        for _ in range(30):
+            mu = np.exp(wide @ beta)
+            beta = np.linalg.solve((wide.T * mu) @ wide, (wide.T * mu) @ (wide @ beta + counts() / mu - 1))
+        return max(gap(found.beta, beta), gap(found.covariance @ ((wide.T * mu) @ wide), np.eye(FEATURES + 1)))
+
+    yield Check("a count: Poisson regression of the pooled rows by reweighted least squares", rates, 1e-8)
+
+    def numbers(entry: type[Exact]) -> float:
+        found = fit(
+            narrow(entry, Newton)(), Regression(nn.Linear(FEATURES, 1, device="meta")), {"value": survival()[0]}
+        )
+        wide = np.hstack([x(), np.ones((PATIENTS, 1))])
+        beta, residual, *_ = np.linalg.lstsq(wide, survival()[0])
+        spread = float(residual[0]) / (PATIENTS - FEATURES - 1)
+        return max(
+            gap(found.beta, np.asarray(beta, dtype=np.float64)),
+            gap(found.covariance @ (wide.T @ wide) / spread, np.eye(FEATURES + 1)),
+        )
+
+    yield Check("a number: least squares of the pooled rows", numbers, 1e-10)
 
 
 def of_cox() -> Checks:

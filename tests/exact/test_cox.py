@@ -4,32 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from lifelines import CoxPHFitter
-from lifelines.datasets import load_lung, load_rossi
+from lifelines.datasets import load_rossi
 
 from sim.arrays import Floats
 from sim.exact.cox import StratifiedCox, WebDISCO
 from sim.exact.sums import Rows, State, solve
+from tests.exact.lung import lung, split
 
 ROSSI = ("fin", "age", "race", "wexp", "mar", "paro", "prio")
 # scikit-survival's and R's values, which lifelines gives as well.
 EFRON = (-0.379422166, -0.057437743, 0.313899788, -0.149795698, -0.433703878, -0.084871083, 0.091497081)
 BRESLOW = (-0.37902189, -0.05724593, 0.31412977, -0.15111460, -0.43278257, -0.08498284, 0.09111154)
-SITES_OF_LUNG = (  # Penncil/pda, data/lung2
-    "1111222133112223311313112321223322221122331122222321232221113121113311212221212311322311232111112312132112113232"
-    "21311133122323321121232222232322322112213122223321212111322211322331321332311121323111112333111233132323311132133111"
-)
-
-
-def split(table: pd.DataFrame, columns: tuple[str, ...], time: str, event: str, site: np.ndarray) -> list[Rows]:
-    """Rows of every site."""
-    return [
-        {
-            "x": part[list(columns)].to_numpy(float),
-            "time_days": part[time].to_numpy(float),
-            "event": part[event].to_numpy(float),
-        }
-        for _, part in table.groupby(site)
-    ]
 
 
 def fitted(analysis: WebDISCO | StratifiedCox, sites: list[Rows]) -> State:
@@ -70,12 +55,6 @@ def test_the_weighted_fit_and_its_robust_variance_are_lifelines() -> None:
     model = CoxPHFitter().fit(frame.assign(w=weight), "time", "event", weights_col="w", robust=True)
     np.testing.assert_allclose(found["beta"], model.params_, atol=1e-7)
     np.testing.assert_allclose(np.sqrt(np.diag(found["robust"])), model.standard_errors_, atol=1e-7)
-
-
-def lung() -> tuple[pd.DataFrame, np.ndarray]:
-    """The lung2 table of Penncil/pda: age, sex 0 or 1, and the site of every row."""
-    table = load_lung().assign(sex=lambda rows: rows["sex"] - 1)
-    return table[["time", "status", "age", "sex"]], np.array(list(SITES_OF_LUNG))
 
 
 @pytest.mark.parametrize(("efron", "known"), [(True, (0.01704533, -0.51321852)), (False, (0.01701289, -0.51256479))])

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from lifelines import CoxPHFitter
+from sklearn.linear_model import LogisticRegression
 
 from sim.checks import Refused
 from sim.config.compose import experiment
@@ -46,6 +47,56 @@ def test_bytes_are_those_of_the_sums() -> None:
     }
 
 
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Settings of a table of three hospitals; at the smallest, everyone is treated."""
+    rng = np.random.default_rng(2)
+    age, hospital = rng.normal(60, 9, 320).round(), np.repeat(["north", "south", "west"], (180, 110, 30))
+    treated = (rng.random(320) < 1 / (1 + np.exp(-(age - 60) / 12))) | (hospital == "west")
+    days = rng.exponential(300 * np.exp(-(age - 60) / 40 + 0.5 * treated)).round(3) + 0.5
+    table = pd.DataFrame({"hospital": hospital, "age": age, "treated": treated.astype(int), "days": days})
+    path = tmp_path_factory.mktemp("trial") / "trial.csv"
+    table.assign(died=(rng.random(320) < 0.8).astype(int)).to_csv(path, index=False)
+    return [
+        f"cohort.path={path}",
+        *("cohort=tabular", "cohort.site=hospital", "cohort.time=days", "cohort.event=died", "partition=natural"),
+        *("task=cox", "rounds=30"),
+    ]
+
+
+def test_a_treatments_effect_in_a_table_of_ones_own_is_lifelines(trial: list[str]) -> None:
+    asked = experiment([*trial, "algorithm=cox_iptw", "algorithm.treatment=treated"])
+    prepared = prepare(asked)
+    run, frame = rehearse(asked, prepared), pooled(prepared)
+    model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-13, max_iter=200)
+    treated = frame["treated"].round().to_numpy()
+    chance = model.fit(frame[["age"]] - 60, treated).predict_proba(frame[["age"]] - 60)[:, 1]
+    weight = np.where(treated > 0, 1 / chance, 1 / (1 - chance))
+    columns = frame[["treated", "time_days", "event"]].assign(treated=treated, w=weight)
+    pool = CoxPHFitter().fit(columns, "time_days", "event", weights_col="w", robust=True)
+    found = run.info["estimates"]
+    (row,) = found["rows"]
+    assert row["coefficient"] == pytest.approx(pool.params_["treated"], abs=1e-6)
+    assert row["robust_se"] == pytest.approx(pool.standard_errors_["treated"], abs=1e-6)
+    assert (row["low"], row["high"]) == pytest.approx(np.exp(pool.confidence_intervals_.iloc[0]), rel=1e-5)
+    assert found["interval_from"] == "robust_se"
+    assert found["left_out"] == []
+
+
+def test_a_site_without_a_fit_of_its_own_is_named(trial: list[str]) -> None:
+    run = rehearse(experiment([*trial, "algorithm=meta", "algorithm.effects=random"]))
+    assert "1 of 3 sites" in run.info["estimates"]["notes"][0]
+    assert run.info["estimates"]["notes"][0].endswith("west")
+    assert set(run.rounds["bytes_up"]) == {0, 3 * 8 * (2 + 3)}
+    assert all(0 <= row["i2"] <= 1 for row in run.info["estimates"]["rows"])
+
+
+def test_the_lead_site_alone_answers_in_the_end(trial: list[str]) -> None:
+    run = rehearse(experiment([*trial, "algorithm=odach", "algorithm.lead=south"]))
+    assert run.rounds["sites"].tolist() == [0, 3, 3, 1]
+    assert run.info["estimates"]["notes"][0] == "Lead site: south"
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -55,6 +106,11 @@ def test_bytes_are_those_of_the_sums() -> None:
         (["algorithm=newton", "cohort.patients=600", "system.dropout=0.1"], "system.dropout=0"),
         (["algorithm=newton", "cohort.patients=600", "rounds=2"], "converge in 2 rounds"),
         (["algorithm=newton", "cohort.patients=600", "aggregator=median"], "aggregator"),
+        (["algorithm=cox_iptw", "cohort=lung", "task=cox"], "algorithm.treatment='': allowed"),
+        (["algorithm=cox_iptw", "cohort=lung", "task=cox", "algorithm.treatment=age_years"], "allowed both 0 and 1"),
+        (["algorithm=odal", "cohort.patients=600", "algorithm.lead=nowhere"], "algorithm.lead='nowhere': allowed"),
+        (["algorithm=odac", "cohort.patients=600"], "task=cox"),
+        (["algorithm=cox_iptw", "algorithm.target=att", "algorithm.stabilised=true"], "no such form"),
     ],
 )
 def test_what_is_no_exact_fit_is_refused(settings: list[str], words: str) -> None:

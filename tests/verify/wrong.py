@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sim.engine.exact.base import Exact
 from sim.engine.loops import OwnLoop
+from sim.exact.iptw import Target
 from sim.local.settings import Training
 from sim.methods.algorithms.grouped import Grouped
 from sim.methods.roles import Roles
-from sim.verify import algorithms_labels, groups
+from sim.verify import algorithms_labels, exact_one_shot, exact_treatment, groups
 from sim.verify.certificates import CHECKS, TABLES
 from sim.verify.check import Check
 from sim.verify.labelled import Labelled
@@ -36,12 +38,23 @@ def checks(method: str) -> list[Check]:
     return list(CHECKS[AXIS[method]][method]())
 
 
+def coefficients(method: str, entry: type) -> np.ndarray:
+    """Coefficients that an analysis by sums finds in the data of its certificates."""
+    if method == "cox_iptw":
+        return exact_treatment.found(entry, Target.ate, stabilised=False).beta
+    return (exact_one_shot.binary if method in ("newton", "meta", "odal", "lasso") else exact_one_shot.timed)(
+        entry()
+    ).beta
+
+
 def path(method: str, entry: type) -> np.ndarray:
     """Server models of two rounds on six sites, with the settings that the class has by default."""
     trial = replace(spatial(2), training=Training(lr=0.05, batch=0, steps=2, chunk=2))
     axis = AXIS[method]
     if issubclass(entry, Grouped):
         return groups.path(entry(group="arm"), rounds=2)
+    if issubclass(entry, Exact):
+        return coefficients(method, entry)
     if issubclass(entry, OwnLoop):
         return np.concatenate([part.ravel() for part in trial.each(entry(), lambda here: here.model.numpy())])
     if axis == "system":

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.checks import Refused
-from sim.cohort.outcomes import Binary, Categorical, Outcome, Survival
+from sim.cohort.outcomes import Binary, Categorical, Numeric, Outcome, Survival
 from sim.lazy import pd
 
 FEWEST = 20  # patients; in fewer, different values in all of them say little
 MOST_SHOWN = 10
-ANSWERS = ("label", "time_days", "event")
+ANSWERS = ("label", "time_days", "event", "outcome_value", "outcome_count")
 AUROC, RANK = 0.98, 0.9  # from which a column is told: alone it ranks events, or times, as hardly a predictor does
 ID_WORDS = "id|pid|mrn|uid|uuid|nr|no|num|number|row_?names?|row|index|patient|subject|case|record"
 NAMED_ID = re.compile(rf"(.*[_. -])?({ID_WORDS})(_?id)?|unnamed.*", re.IGNORECASE)
@@ -85,8 +85,11 @@ def tells(series: pd.Series, table: pd.DataFrame, outcome: Outcome) -> str:
 
     if isinstance(outcome, Categorical):
         return ""
+    categorical = isinstance(series.dtype, pd.CategoricalDtype)
+    if isinstance(outcome, Numeric):
+        return "" if categorical else ranks_as(series, table[outcome.value], "outcome")
     event = table[outcome.label if isinstance(outcome, Binary) else outcome.event].to_numpy(dtype=bool)
-    if isinstance(series.dtype, pd.CategoricalDtype):
+    if categorical:
         if series.nunique() * FEWEST > len(series):
             return ""  # with few patients to a level their own outcomes would be told
         value = pd.Series(event, series.index).groupby(series, observed=True).transform("mean").to_numpy()
@@ -95,7 +98,15 @@ def tells(series: pd.Series, table: pd.DataFrame, outcome: Outcome) -> str:
     score = float(auroc(value, event, np.zeros(len(value), dtype=np.int64), 1)[0])  # NaN if all or none are events
     if abs(score - 0.5) >= AUROC - 0.5:
         return f"AUROC {max(score, 1 - score):.3f}"
-    if isinstance(outcome, Survival) and not isinstance(series.dtype, pd.CategoricalDtype) and np.ptp(value) > 0:
-        order = np.corrcoef(pd.Series(value).rank(), table[outcome.time_days].rank())[0, 1]
-        return f"rank correlation with the time {order:.3f}" if abs(order) >= RANK else ""
+    if isinstance(outcome, Survival) and not categorical:
+        return ranks_as(series, table[outcome.time_days], "time")
     return ""
+
+
+def ranks_as(series: pd.Series, answer: pd.Series, word: str) -> str:
+    """How well a column of numbers ranks the patients as an outcome does, in words; "" if not nearly."""
+    value = series.to_numpy(dtype=np.float64)
+    if not np.ptp(value) > 0 or not np.ptp(answer) > 0:
+        return ""
+    order = np.corrcoef(pd.Series(value).rank(), answer.rank())[0, 1]
+    return f"rank correlation with the {word} {order:.3f}" if abs(order) >= RANK else ""

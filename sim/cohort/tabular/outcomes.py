@@ -1,4 +1,4 @@
-"""Outcome columns of a sheet: a yes-or-no label, one of several classes, a time with its event."""
+"""Outcome columns of a sheet: a yes-or-no label, one of several classes, a number, a time with its event."""
 
 from __future__ import annotations
 
@@ -47,6 +47,17 @@ def classes(sheet: Sheet, column: str) -> pd.Categorical:
     remedy = "Fill it in, or set cohort.unlabelled=drop to leave such rows out."
     sheet.refuse_first(column, sheet.missing([column]), "is not recorded, and an outcome must be", remedy)
     return category(sheet, column)
+
+
+def measured(sheet: Sheet, column: str, role: str) -> NDArray[np.float64]:
+    """Number of every row, float [R]; refuses one that is not recorded, and of a count what is not whole from 0 on."""
+    remedy = "Fill it in, or set cohort.unlabelled=drop to leave such rows out."
+    sheet.refuse_first(column, sheet.missing([column]), "is not recorded, and an outcome must be", remedy)
+    values = number(sheet, column, "Correct it, or add its mark of a gap to cohort.missing_marks.")
+    if role == "count":
+        wrong = (values < 0) | (values != np.round(values))
+        sheet.refuse_first(column, wrong, "is no whole number from 0 on, as a count is", "Name it by cohort.value.")
+    return values
 
 
 def zero_times(sheet: Sheet, column: str) -> NDArray[np.bool_]:

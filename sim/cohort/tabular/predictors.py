@@ -6,7 +6,8 @@ from collections.abc import Set as AbstractSet
 from sim.checks import Refused, one_of
 from sim.cohort.tabular.form import ROW_NAMES
 
-RESERVED = ("patient", "site", "split", "label", "classes", "time_days", "event")  # columns of the cohort's own table
+# Columns of the cohort's own table.
+RESERVED = ("patient", "site", "split", "label", "classes", "time_days", "event", "outcome_value", "outcome_count")
 
 
 def choose_predictors(

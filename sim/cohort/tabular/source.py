@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from sim.assets import locate
 from sim.checks import Refused, within
 from sim.cohort.new_rows import MARKS
-from sim.cohort.outcomes import Binary, Categorical, Outcome, Survival
+from sim.cohort.outcomes import Binary, Categorical, Count, Numeric, Outcome, Survival
 from sim.cohort.table import Cohort, Source
 from sim.cohort.tabular.advice import refuse_text
 from sim.cohort.tabular.columns import category, date_days, number
 from sim.cohort.tabular.files import existing, matching_files
 from sim.cohort.tabular.form import ROW_NAMES, Form
 from sim.cohort.tabular.giveaway import giveaways, in_words, refuse_ids
-from sim.cohort.tabular.outcomes import Unit, ZeroTime, classes, event, label, time_days, zero_times
+from sim.cohort.tabular.outcomes import Unit, ZeroTime, classes, event, label, measured, time_days, zero_times
 from sim.cohort.tabular.patients import NAMELESS, counts, name_patients
 from sim.cohort.tabular.predictors import choose_predictors
 from sim.cohort.tabular.read import TextFile, read
@@ -51,7 +51,10 @@ class Unlabelled(Enum):
 
 @dataclass
 class Tabular(Source):
-    """CSV (also .gz) or Parquet. Outcomes are `label` (yes or no), `classes` (several), `survival` (time and event)."""
+    """CSV (also .gz) or Parquet.
+
+    Outcomes are `label` (yes or no), `classes` (several), `value` (a number), `count`, and `survival` (time and event).
+    """
 
     places = ("dir", "files", "path", "extra")
 
@@ -71,6 +74,8 @@ class Tabular(Source):
     label: str = ""  # column of a yes-or-no outcome
     positive: str = ""  # rule of a true label: "== yes", "!= 0", "> 0", "in [2, 3]"; empty = 0/1 or true/false
     classes: str = ""  # column of an outcome of several classes, its words the classes
+    value: str = ""  # column of an outcome that is a number
+    count: str = ""  # column of an outcome that counts, in whole numbers from 0
     time: str = ""  # column of the time to event or end of follow-up
     unit: Unit = Unit.days  # of `time`; a month is 365.25 / 12 days
     zero_time: ZeroTime = ZeroTime.refuse  # what becomes of a row whose time is 0
@@ -94,8 +99,11 @@ class Tabular(Source):
             )
         if self.site and (self.files or "*" in self.path):
             raise Refused(f"cohort.site={self.site!r}: the files name the sites already. Leave cohort.site empty.")
-        if not self.label and not self.classes and not self.time:
-            raise Refused("No outcome: name cohort.label, or cohort.classes, or cohort.time and cohort.event.")
+        if not any((self.label, self.classes, self.value, self.count, self.time)):
+            raise Refused(
+                "No outcome: name cohort.label, or cohort.classes, or cohort.value, or cohort.count, "
+                "or cohort.time and cohort.event."
+            )
         if bool(self.time) != bool(self.event):
             raise Refused(f"cohort.time={self.time!r}, cohort.event={self.event!r}: a survival outcome needs both.")
         self.separator = "\t" if self.separator == TAB else self.separator
@@ -130,6 +138,11 @@ class Tabular(Source):
             if self.classes:
                 table["classes"] = classes(kept, self.classes)
                 outcomes["classes"] = Categorical("classes")
+        for name, column, kind in (("value", self.value, Numeric), ("count", self.count, Count)):
+            with collecting(told):
+                if column:
+                    table[f"outcome_{name}"] = measured(kept, column, name)
+                    outcomes[name] = kind(f"outcome_{name}")
         with collecting(told):
             if self.time:
                 table["time_days"] = time_days(kept, self.time, self.unit, self.zero_time)
@@ -200,8 +213,14 @@ class Tabular(Source):
 
     def used(self, column: str) -> bool:
         """Whether a column of a file is used."""
-        roles = (self.label, self.classes, self.time, self.event, self.patient, self.split, *self.groups)
+        roles = (*self.answers, self.patient, self.split, *self.groups)
         return column in (*self.features, *roles) or not (self.features or column in self.drop or column == ROW_NAMES)
+
+    @property
+    def answers(self) -> list[str]:
+        """Columns that hold outcomes."""
+        every = (self.label, self.classes, self.value, self.count, self.time, self.event)
+        return [column for column in every if column]
 
     def file(self, name: str) -> Path:
         """Path of a file of `files` or `path`; refuses one that does not exist."""
@@ -210,6 +229,7 @@ class Tabular(Source):
     def predictors(self, sheet: Sheet) -> list[str]:
         """Columns that predict, in the order of `features` or else of the files."""
         roles = {"site": self.site, "label": self.label, "classes": self.classes, "time": self.time}
+        roles |= {"value": self.value, "count": self.count}
         roles |= {"event": self.event, "patient": self.patient, "split": self.split}
         columns = list(sheet.cells.columns)
         return choose_predictors(columns, roles, self.features, self.categorical, self.groups, self.drop, self.dates)
@@ -220,7 +240,7 @@ class Tabular(Source):
         if self.incomplete is Incomplete.drop:
             keep &= ~sheet.missing(predictors)
         if self.unlabelled is Unlabelled.drop:
-            keep &= ~sheet.missing([column for column in (self.label, self.classes, self.time, self.event) if column])
+            keep &= ~sheet.missing(self.answers)
         if self.time and self.zero_time is ZeroTime.drop:
             keep &= ~zero_times(sheet, self.time)
         if not keep.any():

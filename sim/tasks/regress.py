@@ -1,0 +1,58 @@
+"""Regression of a number: squared error; metrics are RMSE, MAE and R2."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.arrays import Bools, Floats, Ints
+from sim.cohort.outcomes import Numeric, above
+from sim.lazy import Tensor, torch
+from sim.metrics.regression import mae, r2, rmse
+from sim.tasks.closed import Loss, closed_form
+from sim.tasks.nets import Net
+from sim.tasks.task import Constants, OutcomeColumns, Task, TaskSettings
+
+
+class Regression(Task):
+    """Regression by a module with one output per row, the expected outcome."""
+
+    outputs = 1
+    predicts = "value"
+    ratio = None
+
+    def targets(self, y: OutcomeColumns) -> dict[str, Tensor]:
+        """The outcome; [R]."""
+        return {"value": torch.from_numpy(y["value"].astype(np.float32))}
+
+    @closed_form(Loss.squared)
+    def row_loss(self, output: Tensor, y: dict[str, Tensor]) -> Tensor:
+        """Half the squared error of every row; [B, 1] -> [B]."""
+        return 0.5 * (output[:, 0] - y["value"]) ** 2
+
+    def score(self, output: Tensor) -> Tensor:
+        """Expected outcome; [N, 1] -> [N]."""
+        return output[:, 0]
+
+    def events(self, y: OutcomeColumns) -> Bools:
+        """Whether the outcome is above the median of all rows; bool [R]."""
+        return above(y["value"].astype(np.float64), counts=False)
+
+    def metrics(self, score: Floats, y: OutcomeColumns, segment: Ints, segments: int) -> dict[str, Floats]:
+        """RMSE, MAE and R2; each [G]."""
+        value = y["value"].astype(np.float64)
+        return {name: metric(score, value, segment, segments) for name, metric in METRICS.items()}
+
+
+METRICS = {"rmse": rmse, "mae": mae, "r2": r2}
+
+
+@dataclass
+class Regress(TaskSettings):
+    """Predict a number by squared error; the outcome keeps its unit."""
+
+    kind = Numeric
+    judged_by = ("loss", *METRICS)
+
+    def restore(self, net: Net, features: int, levels: tuple[str, ...], constants: Constants) -> Task:
+        """Regression with one output."""
+        return Regression(net.module(features, 1))
