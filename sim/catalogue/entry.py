@@ -19,7 +19,12 @@ EXAMPLES = {  # of entries that the defaults of all else do not suit
     "moon": ["algorithm=moon", "net=mlp"],
     "fairfed": ["algorithm=fairfed", "algorithm.group=race", "algorithm.level=black"],
     "fedfb": ["algorithm=fedfb", "algorithm.group=race", "algorithm.level=black"],
-    "cox_webdisco": ["algorithm=cox_webdisco", "cohort=lung", "task=cox", "partition=natural"],
+    **{
+        name: [f"algorithm={name}", "cohort=lung", "task=cox", "partition=natural"] for name in ("cox_webdisco", "odac")
+    },
+    "odach": ["algorithm=odach", "task=cox"],
+    "cox_iptw": ["algorithm=cox_iptw", "algorithm.treatment=treated", "task=cox"],
+    "lasso": ["algorithm=lasso", "rounds=80"],
     "gaussian": ["uplink=[clip,gaussian]", "weighting=sites"],
     "treenoise": ["uplink=[clip,treenoise]", "weighting=sites"],
     "bulyan": ["aggregator=bulyan", "scenario=rare24"],
