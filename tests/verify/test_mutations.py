@@ -24,7 +24,7 @@ from sim.methods.roles import Roles
 from sim.methods.servers import Adagrad, Adam, Momentum, Server, Yogi
 from sim.verify.certificates import TABLES
 from sim.verify.properties import scalar
-from tests.verify import wrong_algorithms, wrong_fair, wrong_groups, wrong_loops, wrong_robust, wrong_roles
+from tests.verify import wrong_algorithms, wrong_fair, wrong_groups, wrong_loops, wrong_robust, wrong_roles, wrong_trees
 from tests.verify.wrong import RIGHT, WRONG, checks, path, wrong
 
 
@@ -609,7 +609,7 @@ def test_a_wrong_implementation_fails_for_its_error_and_not_for_a_slip_of_ours(e
 
 
 def test_every_entry_has_wrong_implementations():
-    parts = (wrong_algorithms, wrong_fair, wrong_groups, wrong_loops, wrong_robust, wrong_roles)
+    parts = (wrong_algorithms, wrong_fair, wrong_groups, wrong_loops, wrong_robust, wrong_roles, wrong_trees)
     assert {part.__name__ for part in parts} < {mutant.__module__ for _, mutant in WRONG}
     assert {method for method, _ in WRONG} == {name for table in TABLES.values() for name in table} - {"none"}
 
