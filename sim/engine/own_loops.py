@@ -7,6 +7,7 @@ from sim.engine.gossip import Gossip
 from sim.engine.histboost import HistBoost
 from sim.engine.loops import OwnLoop
 from sim.engine.oneshot import OneShot
+from sim.engine.survivalforest import SurvivalForest
 
 OWN_LOOPS: dict[str, type[OwnLoop]] = {
     "ifca": IFCA,
@@ -15,4 +16,5 @@ OWN_LOOPS: dict[str, type[OwnLoop]] = {
     "gossip": Gossip,
     "oneshot": OneShot,
     "histboost": HistBoost,
+    "survivalforest": SurvivalForest,
 }

@@ -45,6 +45,10 @@ class SumProtocol:
         """What the sites are sent: the broadcast part of the state, as far as it is there yet."""
         return {name: state[name] for name in self.broadcast if name in state}
 
+    def at(self, site: int) -> "SumProtocol":
+        """The analysis as the site of this number carries it out: the same everywhere, unless it draws at random."""
+        return self
+
     def statistics(self, rows: Rows, seen: State) -> Message:
         """Sums over the patients of one site; `seen` holds the broadcast part of the state."""
         raise NotImplementedError

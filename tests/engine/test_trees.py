@@ -15,6 +15,7 @@ from sim.run.run import rehearse
 from sim.run.sweep import keep
 from tests.toy import SMALL
 
+FOREST = [*SMALL, "algorithm=survivalforest", "task=cox", "evaluation.predictions=last"]
 BOOST = [*SMALL, "algorithm=histboost", "evaluation.predictions=last"]
 
 
@@ -61,3 +62,28 @@ def test_every_round_is_a_tree_and_the_start_pays_for_the_bins() -> None:
 def test_what_trees_do_not_go_with_is_refused(settings: list[str], words: str) -> None:
     with pytest.raises(Refused, match=words):
         rehearse(experiment([*BOOST, *settings]))
+
+
+@pytest.mark.parametrize("task", ["cox", "hazard"])
+def test_a_forest_is_judged_by_c_alone(task: str) -> None:
+    run = rehearse(experiment([*FOREST, f"task={task}", "cohort.patients=2000", "cohort.cancers=[lung]"]))
+    assert run.info["status"] == "done"
+    assert set(run.sites["metric"]) == {"cindex"}
+    assert run.sites["value"].mean() > 0.6
+    assert run.rounds["bytes_up"].tolist()[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["task=response"], "histboost"),
+        (["task=hazard", "net=mlp"], "net=linear"),
+        (["system.deadline=9"], "system.deadline=0"),
+        (["algorithm.drawn=701"], "have 700 trees"),
+        (["algorithm.features=99"], "algorithm.features"),
+        (["algorithm.min_leaf=0"], "algorithm.min_leaf"),
+    ],
+)
+def test_what_a_forest_does_not_go_with_is_refused(settings: list[str], words: str) -> None:
+    with pytest.raises(Refused, match=words):
+        rehearse(experiment([*FOREST, *settings]))

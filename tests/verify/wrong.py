@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sim.engine.histboost import HistBoost
 from sim.engine.loops import OwnLoop
-from sim.engine.trees import Trees
+from sim.engine.survivalforest import SurvivalForest
 from sim.local.settings import Training
 from sim.methods.algorithms.grouped import Grouped
 from sim.methods.roles import Roles
-from sim.verify import algorithms_labels, groups, trees
+from sim.verify import algorithms_labels, forests, groups, trees
 from sim.verify.certificates import CHECKS, TABLES
 from sim.verify.check import Check
 from sim.verify.labelled import Labelled
@@ -43,8 +44,10 @@ def path(method: str, entry: type) -> np.ndarray:
     axis = AXIS[method]
     if issubclass(entry, Grouped):
         return groups.path(entry(group="arm"), rounds=2)
-    if issubclass(entry, Trees):
+    if issubclass(entry, HistBoost):
         return np.stack(trees.scores(entry()))
+    if issubclass(entry, SurvivalForest):
+        return forests.scores(entry())
     if issubclass(entry, OwnLoop):
         return np.concatenate([part.ravel() for part in trial.each(entry(), lambda here: here.model.numpy())])
     if axis == "system":

@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sim.engine.histboost import HistBoost
+from sim.engine.survivalforest import SurvivalForest
 from sim.exact.boosting import Boosting, borders
+from sim.exact.survival_forest import Growing, counts
 from tests.verify.wrong import wrong
 
 
@@ -90,3 +92,54 @@ class FreeDecisions(HistBoost):
     def rounds(self, plan, crew):
         for here in super().rounds(plan, crew):
             yield replace(here, bytes_down=0)
+
+
+@wrong("survivalforest")
+class EqualDraws(SurvivalForest):
+    """Every site gives as many trees, whatever its patients."""
+
+    def growing(self, plan):
+        even = (plan.federation.rows > 0).astype(float)
+        return replace(super().growing(plan), wanted=counts(even, self.drawn, self.trees, plan.seed))
+
+
+@wrong("survivalforest")
+class ExcessLost(SurvivalForest):
+    """What a site lacks is drawn from nobody."""
+
+    def growing(self, plan):
+        wanted = counts(plan.weights({}), self.drawn, 10**9, plan.seed)
+        return replace(super().growing(plan), wanted=np.minimum(wanted, self.trees))
+
+
+@wrong("survivalforest")
+class AllFeatures(SurvivalForest):
+    """Every node looks at all features: bagging, and no random forest."""
+
+    def growing(self, plan):
+        return replace(super().growing(plan), tries=len(plan.federation.features))
+
+
+@wrong("survivalforest")
+class CensoringIsDeath(SurvivalForest):
+    """Censored times count as events."""
+
+    def growing(self, plan):
+        return Deadly(**vars(super().growing(plan)))
+
+
+@dataclass
+class Deadly(Growing):
+    """Trees on times alone."""
+
+    def tree(self, rows, number):
+        return super().tree({**rows, "event": np.ones_like(rows["event"])}, number)
+
+
+@wrong("survivalforest")
+class FreeDownload(SurvivalForest):
+    """The download of the forest is not counted."""
+
+    def rounds(self, plan, crew):
+        for here in super().rounds(plan, crew):
+            yield replace(here, bytes_down=min(here.bytes_down, 8 * here.sites))
