@@ -49,6 +49,7 @@ class Task:
     scores       shape of a row's prediction: () for one number, (K,) for one a class
     predicts     what these numbers are
     whole_sites  the loss is of all training rows of a site together, and no sum over rows
+    batched      a loss of whole sites is taken of mini-batches all the same, each as if it were a site
     classes      number of classes of the target `label`; 0 = the task has no classes
     """
 
@@ -57,6 +58,7 @@ class Task:
     scores: tuple[int, ...] = ()
     predicts: ClassVar[str] = "risk"
     whole_sites: ClassVar[bool] = False
+    batched: bool = False
 
     def __init__(self, module: nn.Module) -> None:
         self.module = deepcopy(module).eval()  # the caller's stays as it is
