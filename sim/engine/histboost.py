@@ -16,6 +16,7 @@ from sim.engine.simulation import SCORED, Round, Simulation
 from sim.engine.trees import Trees
 from sim.exact.boosting import Boosting, grown, margins
 from sim.exact.sums import exchanges, message_bytes
+from sim.methods.contract import Weighting
 from sim.profiling import stage
 from sim.tasks.classify import Classification
 
@@ -69,6 +70,11 @@ class HistBoost(Trees):
                 f"algorithm=histboost boosts the log loss of a yes-or-no outcome, and the task is "
                 f"{type(plan.task).__name__}. Take task=response, mortality or classify; for a survival time "
                 "algorithm=survivalforest."
+            )
+        if plan.roles.weighting is Weighting.sites:
+            raise Refused(
+                "weighting=sites: algorithm=histboost adds up patients, so that every patient counts the same. Set "
+                "weighting=patients."
             )
         self.refuse(plan, "histboost")
 

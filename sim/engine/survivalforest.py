@@ -27,14 +27,15 @@ class SurvivalForest(Trees):
     Source: Archetti and Matteucci, Federated Survival Forests, IJCNN 2023; trees: Ishwaran et al., Random survival
     forests, Annals of Applied Statistics 2008.
     Rule: every site has `trees` trees on bootstrap samples, each split the one with the largest log-rank statistic
-    among the square root of all features. The server draws `drawn` times a site with chance `n_k / n`; what a site
-    lacks is drawn from the others; a site takes its number of trees with replacement. `S(t | x)` is the mean of the
-    drawn trees' Kaplan-Meier curves, and the risk is minus the area under it up to the last event.
+    among the square root of all features. The server draws `drawn` times a site with chance `n_k / n` (alike with
+    weighting=sites); what a site lacks is drawn from the others; a site takes its trees with replacement. `S(t | x)` is
+    the mean of the drawn trees' Kaplan-Meier curves, and the risk is minus the area under it up to the last event.
     Values: trees = 100, drawn = 100 to 500, min_split = 20, min_leaf = 3 and no depth limit, as in the authors' runs on
     GBSG2 (C .686 federated, .645 isolated).
     Pitfalls: no tree sees patients of two sites, so that small sites grow small trees: this is bagging, not the pooled
     forest. Curves in leaves of few patients hold their event times, which leave the site. There is no loss; judge it by
     C. The paper's other rule, to draw by a site's Brier score, and its choice of `drawn` by validation are not here.
+    A tree takes time with the square of a site's patients, for all thresholds are tried.
     """
 
     trees: int = 100  # >= 1 trees that a site can give

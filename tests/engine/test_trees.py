@@ -54,6 +54,7 @@ def test_every_round_is_a_tree_and_the_start_pays_for_the_bins() -> None:
         (["system.dropout=0.1"], "system.dropout=0"),
         (["system.sites=3"], "system.sites=0"),
         (["uplink=[clip]"], "uplink"),
+        (["weighting=sites"], "weighting=patients"),
         (["personal=ditto"], "personal"),
         (["algorithm.bins=256"], "algorithm.bins"),
         (["algorithm.learning_rate=0"], "algorithm.learning_rate"),
