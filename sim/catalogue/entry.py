@@ -24,6 +24,7 @@ EXAMPLES = {  # of entries that the defaults of all else do not suit
     },
     "odach": ["algorithm=odach", "task=cox"],
     "cox_iptw": ["algorithm=cox_iptw", "algorithm.treatment=treated", "task=cox"],
+    "survivalforest": ["algorithm=survivalforest", "task=cox", "cohort=lung", "partition=natural"],
     "lasso": ["algorithm=lasso", "rounds=80"],
     "gaussian": ["uplink=[clip,gaussian]", "weighting=sites"],
     "treenoise": ["uplink=[clip,treenoise]", "weighting=sites"],

@@ -52,7 +52,8 @@ def show(run: Run, home: Path) -> None:
     if len(run.rounds):
         down, up = run.rounds["bytes_down"].sum(), run.rounds["bytes_up"].sum()
         sent = f"{filesize.decimal(int(down))} down, {filesize.decimal(int(up))} up"
-        console.print(f"Sent: {sent}, all sites and rounds together; {run.info['parameters']} parameters.")
+        size = f"; {run.info['parameters']} parameters" if run.info["parameters"] else ""
+        console.print(f"Sent: {sent}, all sites and rounds together{size}.")
     if run.info["settings"]["system"]["dropout"] and len(run.rounds) > 1:
         answered = run.rounds["sites"].iloc[1:]
         console.print(f"Answered: {answered.mean():.1f} sites a round, {answered.min()} at least.")

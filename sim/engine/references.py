@@ -241,7 +241,7 @@ class Oracle(Reference):
         score = best[held.row]
         judged = measure(plan.task, held, Rated(score, np.zeros_like(score)))
         metrics = {name: values for name, values in judged.items() if name != "loss"}
-        yield Round(plan.rounds, torch.empty(0), metrics={"oracle": metrics})
+        yield Round(plan.rounds, torch.empty(0), metrics={"oracle": metrics}, scores=score)
 
 
 REFERENCES: dict[str, type[Reference]] = {"local": LocalOnly, "pooled": Pooled, "oracle": Oracle}

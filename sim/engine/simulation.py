@@ -86,7 +86,7 @@ class Round:
     """What is known after a server update; round 0 is the start."""
 
     number: int
-    model: Tensor  # [P]; [J, P] where there are several server models
+    model: Tensor  # [P]; [J, P] where there are several server models; [0] where none is a vector of parameters
     seconds: float = 0.0  # simulated, since the start
     bytes_down: int = 0
     bytes_up: int = 0
@@ -104,6 +104,7 @@ class Round:
     # asked for before the next round begins; None = all use `model`
     estimates: Estimates | None = None  # of an exact analysis, after its last exchange
     mixture: Floats | None = None  # [S, J], or [1, J] for all: weights of the models whose predictions sites mix
+    scores: Floats | None = None  # [N, *scores] of all held-out rows, where no vector of parameters gives them
 
 
 @dataclass(frozen=True)

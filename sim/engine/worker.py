@@ -202,8 +202,8 @@ class Worker:
     def answers(self, analysis: SumProtocol, seen: Seen, sites: Ints) -> list[Sums]:
         """Answers of some sites in an analysis by sums, each from its training rows in double precision."""
         return [
-            analysis.statistics(self.recorded(slice(low, low + size)), seen)
-            for low, size in zip(*self.training_rows(sites), strict=True)
+            analysis.at(int(site)).statistics(self.recorded(slice(low, low + size)), seen)
+            for site, low, size in zip(sites, *self.training_rows(sites), strict=True)
         ]
 
     def recorded(self, some: slice) -> dict[str, Floats]:

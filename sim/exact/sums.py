@@ -54,6 +54,10 @@ class SumProtocol:
         """Numbers of the sites that are asked next, ascending; None = all."""
         return None
 
+    def at(self, site: int) -> "SumProtocol":
+        """The analysis as the site of this number carries it out: the same everywhere, unless it draws at random."""
+        return self
+
     def statistics(self, rows: Rows, seen: State) -> Message:
         """Sums over the patients of one site; `seen` holds the broadcast part of the state."""
         raise NotImplementedError

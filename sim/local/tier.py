@@ -50,10 +50,11 @@ def choose(task: Task, algorithm: Algorithm, training: Training) -> Choice:
             f"local.momentum={training.momentum:g}: algorithm={type(algorithm).__name__.lower()} is made of plain "
             "steps, and momentum would move its fixed point. Set local.momentum=0, or take algorithm=scaffold."
         )
-    if task.whole_sites and training.batch:
+    if task.whole_sites and training.batch and not task.batched:
         raise Refused(
             f"local.batch={training.batch}: the loss of {type(task).__name__} is of all rows of a site together, for "
-            "each event is compared with all who are at risk. Set local.batch=0."
+            "each event is compared with all who are at risk. Set local.batch=0; or task.risk_sets=batch, which "
+            "compares it with those of its batch alone."
         )
     if task.whole_sites and training.clip:
         raise Refused(

@@ -52,8 +52,9 @@ def read(home: Path, which: str) -> tuple[dict[str, Any], Weights]:
     one_of("--model", which, FILES)
     if not (home / ABOUT).is_file():
         raise Refused(
-            f"{home}: this run keeps no model: the oracle has none, sites that mix the predictions of several (fedem, "
-            "oneshot with how=ensemble) have no single one, nor has a run that diverged. Take another."
+            f"{home}: this run keeps no model: the oracle has none, trees (histboost, survivalforest) are not written, "
+            "sites that mix the predictions of several (fedem, oneshot with how=ensemble) have no single one, nor has "
+            "a run that diverged. Take another."
         )
     about = json.loads((home / ABOUT).read_text())
     if about["format"] != FORMAT:

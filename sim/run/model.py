@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sim.arrays import Floats
 from sim.config.experiment import Experiment, Json, settings
 from sim.engine.simulation import Round
 from sim.federation.federation import Federation
@@ -32,11 +33,12 @@ class Kept:
     final: Chosen | None = None
     best: Chosen | None = None
     lowest: float = np.inf  # validation loss of `best`
+    scores: Floats | None = None  # of the held-out rows after the last scored round, where no model is kept (trees)
 
     def after(self, here: Round) -> "Kept":
         """The same once another round is over; a round that was not scored has no loss and is never the best."""
-        if not here.model.numel():  # the oracle has none
-            return self
+        if not here.model.numel():  # trees and the oracle are no vector of parameters
+            return replace(self, scores=here.scores)
         vector = here.model.numpy() if here.deployed is None else here.deployed()
         now = Chosen(here.number, vector, here.mixture)
         return Kept(now, now, here.loss) if here.loss < self.lowest else replace(self, final=now)
@@ -44,13 +46,13 @@ class Kept:
 
 def bare(here: Round) -> Round:
     """What the tables need of a round: no model, no metrics, no way back to them."""
-    return replace(here, model=torch.empty(0), metrics={}, deployed=None, mixture=None)
+    return replace(here, model=torch.empty(0), metrics={}, deployed=None, mixture=None, scores=None)
 
 
 def described(
     experiment: Experiment, federation: Federation, task: Task, outcome: str, kept: Kept, run: str
 ) -> Model | None:
-    """The model of a run as it is written; None where there is not one (the oracle, a mixture, a run that diverged)."""
+    """The model of a run as it is written; None where there is not one (trees, a mixture, a run that diverged)."""
     chosen = {which: one for which, one in (("final", kept.final), ("best", kept.best)) if one is not None}
     if kept.final is None or kept.final.mixture is not None or federation.recipe is None:
         return None

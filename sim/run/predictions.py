@@ -20,8 +20,9 @@ def predictions(
     held: Held,
     models: NDArray[np.floating] | None,
     mixture: Floats | None = None,
+    given: Floats | None = None,
 ) -> Predictions:
-    """Every held-out row with its score; models [P] or [S, P], None = the truth of a synthetic cohort.
+    """Every held-out row with its score; models [P] or [S, P], None = the scores are `given` [N, *scores].
 
     With a `mixture` [S, J] sites mix the predictions of models [J, P]. The number of the patient is kept where some
     have several rows, which a bootstrap must draw together.
@@ -34,17 +35,17 @@ def predictions(
         values["patient"] = federation.patient[held.row]
     if federation.levels:
         words["label"] = (values.pop("label").astype(np.int64), federation.levels)
-    score = scores(task, federation, held, models, mixture).reshape(len(held.row), -1)
+    if given is None:
+        assert models is not None
+        given = scores(task, federation, held, models, mixture)
+    score = given.reshape(len(held.row), -1)
     return Predictions(words, values | dict(zip(score_names(task, federation.levels), score.T, strict=True)))
 
 
 def scores(
-    task: Task, federation: Federation, held: Held, models: NDArray[np.floating] | None, mixture: Floats | None
+    task: Task, federation: Federation, held: Held, models: NDArray[np.floating], mixture: Floats | None
 ) -> Floats:
     """Score of every held-out row, [N, *scores]; as many rows at a time as are judged at once."""
-    if models is None:
-        assert federation.best is not None
-        return federation.best[held.row]
     rows = Rows.of(federation, task)
     if mixture is not None:
         parts = [(part, mixture if len(mixture) == 1 else mixture[slice(*part.sites)]) for part in held.parts()]

@@ -92,8 +92,12 @@ def run_id(experiment: Experiment) -> str:
 
 def simulation(experiment: Experiment, prepared: Prepared) -> Simulation:
     """The engine's view of an experiment. Refuses a learning rate that features without scaling do not bear."""
-    steps_by_lr = experiment.local.optimizer is Optimizer.sgd and not isinstance(experiment.algorithm, Pooled | Oracle)
-    if experiment.split.scaling is Scaling.none and steps_by_lr:
+    steps_by_lr = experiment.local.optimizer is Optimizer.sgd and experiment.algorithm.trains
+    if (
+        experiment.split.scaling is Scaling.none
+        and steps_by_lr
+        and not isinstance(experiment.algorithm, Pooled | Oracle)
+    ):
         refuse_unsteady(prepared.task, prepared.federation, experiment.local.lr)
     return Simulation(
         federation=prepared.federation,
@@ -145,7 +149,7 @@ def rehearse(experiment: Experiment, prepared: Prepared | None = None, watch: Wa
         "scenario": experiment.scenario,
         "outcome": prepared.outcome,
         "features": list(prepared.federation.features),
-        "parameters": prepared.task.layout.size,
+        "parameters": prepared.task.layout.size if kept.scores is None else 0,
         "convex": prepared.task.convex,
         "tier": {"is": plan.choice.tier.value, "why": plan.choice.why},
         "roles": told(plan),
@@ -177,8 +181,8 @@ def rehearse(experiment: Experiment, prepared: Prepared | None = None, watch: Wa
     scores = None
     if experiment.evaluation.predictions is KeepPredictions.last and status == "done":
         last = kept.final
-        models = (last.vector, last.mixture) if last else (None, None)
-        scores = predictions(prepared.task, prepared.federation, held, *models)
+        models, mixture = (last.vector, last.mixture) if last else (None, None)
+        scores = predictions(prepared.task, prepared.federation, held, models, mixture, kept.scores)
     return Run(run, rounds_frame(run, done), frame, info, model, scores)
 
 

@@ -2,7 +2,7 @@
 
 Cox, JRSS B 1972; ties by Breslow, or by Efron, JASA 1977. Risk sets never cross sites, so a federation computes this
 exactly without sending event times: each site sends the gradient of its own partial likelihood. The likelihood is not a
-sum over rows, so a site trains on all of its rows at each local step (`local.batch=0`).
+sum over rows, so a site trains on all of its rows at each local step (`local.batch=0`), unless `risk_sets=batch`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,20 @@ class Ties(Enum):
     breslow = "breslow"  # all of them are at risk at each of the events
 
 
+class RiskSets(Enum):
+    """With whom the patient of an event is compared in a local step.
+
+    With `batch` a step takes a mini-batch and its own partial likelihood, as FLamby (Ogier du Terrail et al., NeurIPS
+    2022 Datasets and Benchmarks) trains on TCGA-BRCA. Its expectation is not the site's likelihood, for a risk set of
+    few patients has another logarithm, so that training settles near the stratified model and not at it; the smaller
+    the batches, the farther. A batch without an event has no gradient. Neither is the pooled Cox model, whose risk sets
+    cross sites. Losses that are reported, and whatever an algorithm asks of a site as a whole, keep the site's sets.
+    """
+
+    site = "site"  # all of the site's training rows that are at risk then; needs local.batch=0
+    batch = "batch"  # those of them that are in the mini-batch
+
+
 class Cox(Task):
     """Cox regression by a module with one output per patient, the log hazard ratio."""
 
@@ -37,9 +51,10 @@ class Cox(Task):
     ratio = "hazard"
     whole_sites = True
 
-    def __init__(self, module: torch.nn.Module, ties: Ties) -> None:
+    def __init__(self, module: torch.nn.Module, ties: Ties, risk_sets: RiskSets = RiskSets.site) -> None:
         super().__init__(module)
         self.ties = ties
+        self.batched = risk_sets is RiskSets.batch
 
     def targets(self, y: OutcomeColumns) -> dict[str, Tensor]:
         """Days, and whether the event happened then; each [R].
@@ -52,7 +67,7 @@ class Cox(Task):
         }
 
     def loss(self, v: Tensor, batch: Batch) -> Tensor:
-        """Negative log partial likelihood of one site, divided by its rows; [P] -> scalar."""
+        """Negative log partial likelihood of the rows of one site, or of a batch, divided by them; [P] -> scalar."""
         log_risk = call(self.module, self.layout, v, batch.x)[:, 0]
         events = partial_terms(log_risk, batch.y["time_days"], batch.y["event"], batch.valid, self.ties is Ties.efron)
         return events.sum() / batch.valid.sum().clamp_min(1)
@@ -133,7 +148,8 @@ class CoxSettings(TaskSettings):
     judged_by = ("loss", "cindex")
 
     ties: Ties = Ties.efron
+    risk_sets: RiskSets = RiskSets.site  # batch: a local step of local.batch rows compares these with each other alone
 
     def restore(self, net: Net, features: int, levels: tuple[str, ...], constants: Constants) -> Task:
         """Cox with one output."""
-        return Cox(without_intercept(net.module(features, 1)), self.ties)
+        return Cox(without_intercept(net.module(features, 1)), self.ties, self.risk_sets)

@@ -51,6 +51,7 @@ class Task:
     predicts     what these numbers are
     ratio        what exp of a linear coefficient is a ratio of; None where it is none
     whole_sites  the loss is of all training rows of a site together, and no sum over rows
+    batched      a loss of whole sites is taken of mini-batches all the same, each as if it were a site
     classes      number of classes of the target `label`; 0 = the task has no classes
     """
 
@@ -60,6 +61,7 @@ class Task:
     predicts: ClassVar[str] = "risk"
     ratio: ClassVar[str | None] = "odds"
     whole_sites: ClassVar[bool] = False
+    batched: bool = False
 
     def __init__(self, module: torch.nn.Module) -> None:
         self.module = deepcopy(module).eval()  # the caller's stays as it is

@@ -59,6 +59,8 @@ CASES = {
     "fedem": ["algorithm=fedem"],
     "gossip": ["algorithm=gossip", "algorithm.graph=erdos", "system.dropout=0.2"],
     "oneshot ensemble": ["algorithm=oneshot", "algorithm.how=ensemble", "evaluation.predictions=last"],
+    "boosted trees": ["algorithm=histboost", "algorithm.depth=2", "evaluation.predictions=last"],
+    "survival forest": ["algorithm=survivalforest", "task=cox", "evaluation.predictions=last"],
     "power of choice": ["system=powerofchoice", "system.candidates=4", "system.sites=2", "system.dropout=0.2"],
     "cyclic": ["system=cyclic", "rounds=8"],
 }

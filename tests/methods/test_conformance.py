@@ -510,7 +510,7 @@ ASKED = {  # two groups; a hidden layer; what analyses by sums need: few feature
 }
 
 
-@pytest.mark.parametrize("name", GROUPS["algorithm"])
+@pytest.mark.parametrize("name", [name for name in GROUPS["algorithm"] if name != "survivalforest"])
 def test_every_method_runs(name: str) -> None:
     more = ASKED.get(name, [])
     run = rehearse(experiment([*SMALL, f"algorithm={name}", *more]))

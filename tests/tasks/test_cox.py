@@ -17,10 +17,11 @@ from sim.engine.evaluation import Held, measure, rate
 from sim.engine.executors import InProcess
 from sim.engine.references import stratified
 from sim.engine.rounds import simulate
+from sim.local.plan import Sites, steps
 from sim.local.rows import Rows
 from sim.metrics.partial import partial_loss
 from sim.run.run import prepare, rehearse, simulation
-from sim.tasks.cox import Cox, Ties, partial_terms, without_intercept
+from sim.tasks.cox import Cox, CoxSettings, Ties, partial_terms, without_intercept
 from sim.tasks.nets import MLP, Linear
 from sim.tasks.task import Batch
 from tests.toy import SMALL
@@ -221,3 +222,47 @@ def test_an_external_site_is_in_no_pooled_risk_set() -> None:
     run = rehearse(experiment([*words, "partition.external.sites=[centre-1,centre-5]"]))
     assert run.info["status"] == "done"
     assert np.isfinite(run.sites.query("metric == 'loss'")["value"]).all()
+
+
+BATCHES = [*SMALL, "task=cox", "task.risk_sets=batch", "algorithm=fedavg", "rounds=1"]
+
+
+def test_steps_on_batches_descend_the_likelihood_of_each_batch() -> None:
+    """A round of one site, replayed batch by batch from the definition."""
+    wanted = experiment([*BATCHES, "cohort.sites=1", "cohort.patients=300", "local.lr=0.3"])
+    made = prepare(wanted)
+    plan, federation = simulation(wanted, made), made.federation
+    start, end = (here.model.double() for here in simulate(plan, InProcess()))
+    sites = Sites(federation.bounds[:, 0], federation.rows, plan.training.site_steps(federation.rows), federation.keys)
+    w = start
+    for step in steps(sites, plan.training, plan.seed, 1):
+        row = step.row[0][step.valid[0]]
+        assert len(row) <= 16
+        x = torch.from_numpy(federation.x[row]).double()
+        time, event = federation.y["time_days"][row].astype(float), federation.y["event"][row].astype(bool)
+        v = w.clone().requires_grad_()
+        loss = by_definition(x @ v, time, event, efron=True) / len(row)
+        w = w - 0.3 * torch.autograd.grad(loss, v)[0] if event.any() else w
+    assert float((w - start).norm()) > 0.1
+    torch.testing.assert_close(end, w, atol=1e-5, rtol=1e-4)
+
+
+def test_without_batches_their_risk_sets_are_those_of_the_site_bit_for_bit() -> None:
+    whole, other = (
+        rehearse(experiment([*SMALL, *COX, f"task.risk_sets={kind}"])).sites["value"] for kind in ("site", "batch")
+    )
+    np.testing.assert_array_equal(whole, other)
+    assert CoxSettings().risk_sets.value == "site"
+
+
+def test_the_pooled_reference_is_the_stratified_model_whatever_the_batches() -> None:
+    whole, other = (
+        rehearse(experiment([*SMALL, *words, "algorithm=pooled"])).sites["value"]
+        for words in (COX, ["task=cox", "task.risk_sets=batch"])
+    )
+    np.testing.assert_array_equal(whole, other)
+
+
+def test_rows_of_a_batch_are_not_clipped() -> None:
+    with pytest.raises(Refused, match=r"local\.clip=1: .*local\.clip=0"):
+        rehearse(experiment([*BATCHES, "local.clip=1"]))

@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sim.engine.exact.base import Exact
+from sim.engine.histboost import HistBoost
 from sim.engine.loops import OwnLoop
+from sim.engine.survivalforest import SurvivalForest
 from sim.exact.iptw import Target
 from sim.local.settings import Training
 from sim.methods.algorithms.grouped import Grouped
 from sim.methods.roles import Roles
-from sim.verify import algorithms_labels, exact_one_shot, exact_treatment, groups
+from sim.verify import algorithms_labels, exact_one_shot, exact_treatment, forests, groups, trees
 from sim.verify.certificates import CHECKS, TABLES
 from sim.verify.check import Check
 from sim.verify.labelled import Labelled
@@ -55,6 +57,10 @@ def path(method: str, entry: type) -> np.ndarray:
         return groups.path(entry(group="arm"), rounds=2)
     if issubclass(entry, Exact):
         return coefficients(method, entry)
+    if issubclass(entry, HistBoost):
+        return np.stack(trees.scores(entry()))
+    if issubclass(entry, SurvivalForest):
+        return forests.scores(entry())
     if issubclass(entry, OwnLoop):
         return np.concatenate([part.ravel() for part in trial.each(entry(), lambda here: here.model.numpy())])
     if axis == "system":

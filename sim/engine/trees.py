@@ -1,0 +1,38 @@
+"""Methods whose model is trees: what their entries share."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sim.checks import Refused
+from sim.engine.loops import OwnLoop
+from sim.engine.simulation import Simulation
+from sim.methods.roles import Roles
+from sim.methods.systems.sync import Sync
+
+
+@dataclass
+class Trees(OwnLoop):
+    """A method whose model is trees, grown in exchanges that all sites answer; a run keeps scores of it, no model."""
+
+    trains = False
+    axes: ClassVar[frozenset[str]] = frozenset({"system"})  # its links and latency
+
+    def roles(self, beside: Roles) -> Roles:
+        """The clock alone: no parameters are trained."""
+        return Roles(system=beside.system, weighting=beside.weighting)
+
+    def refuse(self, plan: Simulation, name: str) -> None:
+        """Refuse a network, which trees have none of, and sites that do not all answer."""
+        if not plan.task.convex:
+            raise Refused(f"algorithm={name} grows trees, and a network would do nothing. Set net=linear.")
+        system = plan.roles.system
+        if not isinstance(system, Sync) or system.uploads(1) > 1 or system.dropout or system.deadline:
+            raise Refused(
+                f"algorithm={name}: all sites answer every exchange. Set system=sync with system.sites=0, "
+                "system.dropout=0 and system.deadline=0."
+            )
+
+    def travel(self, plan: Simulation, bytes_up: int, bytes_down: int) -> float:
+        """Simulated seconds of an exchange, from the bytes of the site that takes longest."""
+        system = plan.roles.system
+        return 2 * system.latency_seconds + 8e-6 * (bytes_up + bytes_down) / system.mbps
