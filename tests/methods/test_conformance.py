@@ -26,7 +26,7 @@ from sim.methods.systems.base import Losses, Profile, Tick
 from sim.methods.systems.buffered import Buffered
 from sim.methods.systems.sync import Sync
 from sim.methods.uplink.base import Encoded, Transform, Wire
-from sim.methods.uplink.clip import Clip
+from sim.methods.uplink.clip import AdaptiveClip, Clip
 from sim.run.run import footing, rehearse
 from sim.tasks.task import Batch, Task
 from sim.verify.conformance import Broken, conform
@@ -308,7 +308,7 @@ class TooSmall(Transform):
 
 
 @wrong("declared are ['within']")
-class Unsaid(Clip):
+class Unsaid(AdaptiveClip):
     """Leaves out a scalar that it declared."""
 
     def encode(self, u: Tensor, at: Local, draw: Draw) -> Encoded:

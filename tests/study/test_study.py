@@ -39,7 +39,8 @@ def small(name: str, folder: Path) -> Path:
     tried = {key: values[:2] for key, values in plan.tune.items()} if few > 1 else {}
     plan = replace(plan, seeds=few, scenarios=dict(list(plan.scenarios.items())[:few]), tune=tried)
     plan = replace(plan, dials=[replace(dial, steps=dial.steps[:2]) for dial in plan.dials[:2]])
-    cells = study_cells(plan, ["rounds=2", f"results.dir={folder}", *NEEDS.get(name, [])])
+    rounds = 2 if few > 1 else 12  # exchanges that an exact fit needs
+    cells = study_cells(plan, [f"rounds={rounds}", f"results.dir={folder}", *NEEDS.get(name, [])])
     homes = run_all([cell.experiment for cell in cells], folder / name, 1, lambda done: None)
     (folder / name / "study.json").write_text(index(plan, cells, [home.name for home in homes], "test"))
     return folder / name

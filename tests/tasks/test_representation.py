@@ -6,7 +6,8 @@ from torch import nn
 
 from sim.tasks.hazard import Hazard
 from sim.tasks.layout import call
-from sim.tasks.nets import MLP, Linear, Proportional
+from sim.tasks.nets import MLP, Linear
+from sim.tasks.proportional import Proportional
 from sim.tasks.representation import body, represent
 from sim.verify.quadratic import LeastSquares
 

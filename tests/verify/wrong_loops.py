@@ -1,5 +1,6 @@
 """Known wrong implementations of methods that depend on who takes part, and of those with a loop of their own."""
 
+from contextlib import contextmanager
 from dataclasses import replace
 from unittest.mock import patch
 
@@ -14,11 +15,21 @@ from sim.engine.cfl import CFL
 from sim.engine.fedem import FedEM
 from sim.engine.gossip import Gossip
 from sim.engine.oneshot import How, OneShot
+from sim.local import stacked
 from sim.methods.algorithms.mifa import MIFA
 from sim.methods.systems.cyclic import Cyclic
 from sim.methods.systems.powerofchoice import PowerOfChoice
 from sim.random import stream
 from tests.verify.wrong import wrong
+
+
+@contextmanager
+def traced_anew():
+    """Inside, objectives are traced with what is patched; outside, nobody sees those traces."""
+    stacked._traced.clear()
+    yield
+    stacked._traced.clear()
+
 
 # --- cyclic transfer
 
@@ -191,7 +202,7 @@ class Hard(FedEM):
             q = share.log() - loss
             return (q == q.max(0, keepdim=True).values).to(q.dtype)
 
-        with patch.object(fedem, "responsibilities", responsibilities):
+        with traced_anew(), patch.object(fedem, "responsibilities", responsibilities):
             yield from super().rounds(plan, crew)
 
 
@@ -221,7 +232,7 @@ class WeightsOfMeanOne(FedEM):
             return self.components * whole(rows, valid)
 
         whole = fedem.mean_over
-        with patch.object(fedem, "mean_over", mean_over):
+        with traced_anew(), patch.object(fedem, "mean_over", mean_over):
             yield from super().rounds(plan, crew)
 
 
