@@ -77,7 +77,7 @@ CHECKS: dict[str, Checks] = {
 
 
 def certificates(tables: Mapping[str, Mapping[str, type]] = TABLES, only: str = "") -> Iterator[Certificate]:
-    """Certificates of every entry of some axes' tables, one by one as they are found; some 25 s of CPU for all.
+    """Certificates of every entry of some axes' tables, one by one as they are found; some 40 s of CPU for all.
 
     A class that is wrong fails at least one of its own. So does one whose run diverges, raises or is not a number, and
     one that nobody has proved anything about. only: the name of one entry; empty = all.
