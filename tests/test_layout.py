@@ -61,3 +61,10 @@ def test_slow_tests_are_named_as_they_are() -> None:
     for line in lines:
         file, _, function = line.partition("::")
         assert f"def {function}(" in (ROOT / "tests" / file).read_text() or not function, line
+
+
+@pytest.mark.xdist_group("probe")
+def test_tests_that_share_a_fixture_stay_in_one_process(request: pytest.FixtureRequest) -> None:
+    """Some versions of pytest lose the groups of pytest-xdist, and every process would start a Ray of its own."""
+    if request.config.getoption("loadgroup", False):
+        assert request.node.nodeid.endswith("@probe")
