@@ -10,6 +10,7 @@ from collections.abc import Sequence
 NOT_KNOWN = "–"
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # all but line feed and tab
 MINUS = "\N{MINUS SIGN}"
+MOST_NAMES = 10  # that a sentence lists
 
 
 def number(value: float, decimals: int = 3) -> str:
@@ -51,3 +52,10 @@ def visible(text: str) -> str:
 def listed(names: Sequence[str]) -> str:
     """Names in a sentence: `A`, `A and B`, `A, B and C`; `names` is not empty."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def first_few(names: Sequence[str]) -> str:
+    """`listed`; of more names than a sentence bears, the first and how many more there are."""
+    if len(names) <= MOST_NAMES:
+        return listed(names)
+    return listed([*names[: MOST_NAMES // 2], f"{len(names) - MOST_NAMES // 2} more"])

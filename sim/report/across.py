@@ -7,7 +7,7 @@ import pandas as pd
 from sim.report.answer import some_sites
 from sim.report.decision import Decision, Verdict
 from sim.report.table_text import brackets
-from sim.text import NOT_KNOWN, listed, number, signed
+from sim.text import NOT_KNOWN, first_few, listed, number, signed
 
 Decisions = Sequence[tuple[str, Decision | None]]
 
@@ -56,7 +56,7 @@ def holding(known: Sequence[tuple[str, Decision]]) -> str:
         return "no method is among the best in all of them"
     if len(always) == 1:
         return f"{always[0]} is among the best in all of them"
-    return f"{listed(always)} are among the best in all of them, and equally good"
+    return f"{first_few(always)} are among the best in all of them, and equally good"
 
 
 def text(decided: Decisions) -> pd.DataFrame:
@@ -78,7 +78,7 @@ def text(decided: Decisions) -> pd.DataFrame:
             losing = f"{some_sites(decision.losing)}" if decision.losing else "none"
             line |= {
                 "Joining": ADVICE[decision.verdict],
-                "Best methods": ", ".join(decision.methods),
+                "Best methods": first_few(decision.methods),
                 "Mean [95\u00a0%]": number(best.mean) + brackets(best.low, best.high) + best.fewer,
                 "Gain over local [95\u00a0%]": signed(best.gain) + brackets(best.gain_low, best.gain_high, signed),
                 "Sites losing significantly": losing if decision.verdict is not Verdict.not_asked else NOT_KNOWN,

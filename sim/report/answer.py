@@ -12,7 +12,7 @@ from sim.report.data_size import data_size
 from sim.report.decision import Decision, Verdict
 from sim.report.rows import MethodRow, method_rows
 from sim.stats.intervals import FEWEST
-from sim.text import listed, number, signed
+from sim.text import first_few, listed, number, signed
 
 NAMED = 6  # sites up to which a sentence names them; of more, it says how many
 
@@ -88,9 +88,9 @@ def equal_words(decision: Decision) -> str:
     """Which methods are equally good."""
     if decision.equal:
         every = not decision.worse and not decision.unclear and len(decision.methods) > 2
-        return f"{f'all {len(decision.methods)} methods' if every else listed(decision.methods)} are equally good"
+        return f"{f'all {len(decision.methods)} methods' if every else first_few(decision.methods)} are equally good"
     if decision.unclear:
-        return f"{decision.best.method} has the best mean, not significantly better than {listed(decision.unclear)}"
+        return f"{decision.best.method} has the best mean, not significantly better than {first_few(decision.unclear)}"
     return f"{decision.best.method} is the {'best' if decision.worse else 'only'} method"
 
 
@@ -118,7 +118,7 @@ def other_methods(decision: Decision) -> list[str]:
     if decision.unclear:
         said.append(
             f"Further behind than the margin, yet not significantly with {decision.best.seeds} "
-            f"seed{'' if decision.best.seeds == 1 else 's'}: {listed(decision.unclear)}."
+            f"seed{'' if decision.best.seeds == 1 else 's'}: {first_few(decision.unclear)}."
         )
     return said
 

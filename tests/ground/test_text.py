@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sim.text import count, listed, number, percent, setting_value, signed
+from sim.text import count, first_few, listed, number, percent, setting_value, signed
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,8 @@ def test_numbers_are_rounded_as_python_formats_them() -> None:
     """numpy's own rounding multiplies first, and so misses some halves."""
     for value in np.random.default_rng(0).normal(size=1000):
         assert number(value, 2).replace("−", "-").lstrip("-") == f"{abs(value):.2f}"
+
+
+def test_a_sentence_names_a_few_of_many() -> None:
+    assert first_few([str(at) for at in range(10)]) == "0, 1, 2, 3, 4, 5, 6, 7, 8 and 9"
+    assert first_few([str(at) for at in range(62)]) == "0, 1, 2, 3, 4 and 57 more"
