@@ -39,7 +39,10 @@ def settings(entry: Entry | None, options: argparse.Namespace) -> list[str]:
         f"rounds={options.rounds + SKIPPED}",
         f"evaluation.every={options.rounds + SKIPPED}",
     ]
-    return fixed if entry is None else [*fixed, entry.key]
+    if entry is None:
+        return fixed
+    elsewhere = any(word.startswith("scenario=") for word in entry.example)  # there are sites enough here
+    return [*fixed, *([entry.key] if elsewhere else entry.example)]
 
 
 def seconds(asked: Experiment, prepared: Prepared) -> float:
