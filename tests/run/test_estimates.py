@@ -106,6 +106,7 @@ def test_the_lead_site_alone_answers_in_the_end(trial: list[str]) -> None:
         (["algorithm=newton", "cohort.patients=600", "system.dropout=0.1"], "system.dropout=0"),
         (["algorithm=newton", "cohort.patients=600", "rounds=2"], "converge in 2 rounds"),
         (["algorithm=newton", "cohort.patients=600", "aggregator=median"], "aggregator"),
+        (["algorithm=newton", "cohort.patients=600", "weighting=sites"], "weighting=patients"),
         (["algorithm=cox_iptw", "cohort=lung", "task=cox"], "algorithm.treatment='': allowed"),
         (["algorithm=cox_iptw", "cohort=lung", "task=cox", "algorithm.treatment=age_years"], "allowed both 0 and 1"),
         (["algorithm=odal", "cohort.patients=600", "algorithm.lead=nowhere"], "algorithm.lead='nowhere': allowed"),

@@ -15,6 +15,7 @@ from sim.engine.simulation import Estimates, Round, Simulation
 from sim.exact.sums import Message, OnColumns, State, SumProtocol, exchanges
 from sim.federation.federation import Federation
 from sim.lazy import Tensor, torch
+from sim.methods.contract import Weighting
 from sim.methods.roles import Roles
 
 INTERCEPT = "(intercept)"
@@ -36,11 +37,13 @@ class Exact(OwnLoop):
         raise NotImplementedError
 
     def fits(self, plan: Simulation) -> None:
-        """Refuse a task or network that the fit is not for, and sites that do not all answer."""
+        """Refuse a task, network or weighting that the fit is not for, and sites that do not all answer."""
         self.protocol(plan, plan.federation.features)
         shapes = [list(shape) for shape in plan.task.layout.shapes]
         if shapes[0] != [1, len(plan.federation.features)] or len(shapes) > 2:
             raise Refused("An exact analysis fits one coefficient per feature. Set net=linear.")
+        if plan.roles.weighting is Weighting.sites:
+            raise Refused("weighting=sites: an exact analysis counts every patient the same. Set weighting=patients.")
         system = plan.roles.system
         if system.dropout or system.sites not in (0, len(plan.federation.members)):
             raise Refused("An exact analysis needs the sums of all sites. Set system.dropout=0 and system.sites=0.")
