@@ -1,13 +1,14 @@
 """Decentralised training: every site owns a model and mixes it with those of its neighbours on a graph; no server."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import connected_components
+import scipy
 
 from sim.arrays import Floats, Ints
 from sim.checks import Refused, within
@@ -90,7 +91,7 @@ class Gossip(OwnLoop):
             return pairs
         for draw in range(DRAWS):
             drawn = pairs[stream(seed, "graph", draw).random(len(pairs)) < self.chance]
-            if connected_components(metropolis(drawn, sites), directed=False)[0] == 1:
+            if scipy.sparse.csgraph.connected_components(metropolis(drawn, sites), directed=False)[0] == 1:
                 return drawn
         raise Refused(
             f"algorithm.chance={self.chance:g}: none of {DRAWS} random graphs over {sites} sites was connected; take "
@@ -137,7 +138,9 @@ def metropolis(links: Ints, sites: int) -> Any:
     rest = 1 - np.bincount(links.ravel(), np.repeat(weight, 2), minlength=sites)
     every = np.arange(sites)
     row, column = np.concatenate([one, two, every]), np.concatenate([two, one, every])
-    w = csr_array(coo_array((np.concatenate([weight, weight, rest]), (row, column)), shape=(sites, sites)))
+    w = scipy.sparse.csr_array(
+        scipy.sparse.coo_array((np.concatenate([weight, weight, rest]), (row, column)), shape=(sites, sites))
+    )
     assert np.allclose(w.sum(0), 1), "columns of W must sum to 1"
     assert np.allclose(w.sum(1), 1), "rows of W must sum to 1"
     return w

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import expit
+import scipy
 
 from sim.arrays import Bools, Floats
 from sim.checks import Refused
@@ -63,7 +63,7 @@ class WeightedCox(SumProtocol):
         wide = np.hstack([others, np.ones((len(others), 1))])
         if "propensity" not in seen:
             return self.score.statistics({"x": wide, "y": treated.astype(np.float64)}, seen)
-        weight = self.weight(treated, expit(wide @ seen["propensity"]))
+        weight = self.weight(treated, scipy.special.expit(wide @ seen["propensity"]))
         if "times" not in seen:
             return arms(treated, weight, others, rows["event"]) | self.cox.statistics(rows, {})
         if self.stabilised:

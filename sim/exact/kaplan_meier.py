@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from sim.arrays import Floats
 from sim.exact.sums import Message, Rows, State, SumProtocol
@@ -67,7 +67,7 @@ def kaplan_meier(deaths: Floats, at_risk: Floats) -> Curve:
     survival = np.asarray(np.cumprod(1 - deaths / risk), dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = np.sqrt(np.cumsum(deaths / (risk * (risk - deaths)))) / np.log(survival)
-        half = stats.norm.ppf((1 + LEVEL) / 2) * spread
+        half = scipy.stats.norm.ppf((1 + LEVEL) / 2) * spread
         low, high = survival ** np.exp(-half), survival ** np.exp(half)
     certain = (survival == 1) | (survival == 0)
     return Curve(survival, np.where(certain, survival, low), np.where(certain, survival, high))
@@ -107,4 +107,4 @@ def log_rank(deaths: Floats, at_risk: Floats) -> LogRank:
         return LogRank(observed, expected, float("nan"), 0, float("nan"))
     apart = (observed - expected)[:-1]
     chi2 = float(apart @ np.linalg.pinv(covariance[:-1, :-1]) @ apart)
-    return LogRank(observed, expected, chi2, df, float(stats.chi2.sf(chi2, df)))
+    return LogRank(observed, expected, chi2, df, float(scipy.stats.chi2.sf(chi2, df)))

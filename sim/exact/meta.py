@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from sim.arrays import Floats
 from sim.stats.intervals import LEVEL
@@ -39,13 +39,13 @@ def meta(estimate: Floats, se: Floats) -> Meta:
     v = 1 / (se**2 + tau2)
     random, random_se = float(v @ estimate / v.sum()), float(v.sum() ** -0.5)
     nan = float("nan")
-    half = stats.t.ppf((1 + LEVEL) / 2, k - 2) * np.sqrt(tau2 + random_se**2) if k > 2 else nan
+    half = scipy.stats.t.ppf((1 + LEVEL) / 2, k - 2) * np.sqrt(tau2 + random_se**2) if k > 2 else nan
     return Meta(
         sites=k,
         fixed=fixed,
         fixed_se=float(w.sum() ** -0.5),
         q=q if df else nan,
-        p=float(stats.chi2.sf(q, df)) if df else nan,
+        p=float(scipy.stats.chi2.sf(q, df)) if df else nan,
         i2=max(0.0, (q - df) / q) if df and q > 0 else (0.0 if df else nan),
         tau2=float(tau2) if df else nan,
         random=random,

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf
-from scipy.special import expit, logit
+import scipy
 
 from sim.arrays import Floats
 from sim.checks import Refused
@@ -56,7 +55,7 @@ class Logistic(SumProtocol):
         eta, spread = here
         loglik = rows["y"] @ eta - np.logaddexp(0, eta).sum()
         inner = centred(x, spread) if self.site_intercepts else x
-        gradient = x.T @ (rows["y"] - expit(eta))
+        gradient = x.T @ (rows["y"] - scipy.special.expit(eta))
         return {
             "loglik": np.asarray(loglik),
             "gradient": gradient,
@@ -86,7 +85,7 @@ def fitted(rows: Rows, beta: Floats, site_intercept: bool) -> tuple[Floats, Floa
         if not 0 < share < 1:
             return None
         eta = eta + intercept(eta, share)
-    chance = expit(eta)
+    chance = scipy.special.expit(eta)
     return eta, chance * (1 - chance)
 
 
@@ -95,11 +94,11 @@ def intercept(eta: Floats, share: float) -> float:
 
     Newton's method within bounds that bracket the solution.
     """
-    middle = float(logit(share))
+    middle = float(scipy.special.logit(share))
     low, high = middle - float(eta.max()), middle - float(eta.min())
     at = middle - float(eta.mean())
     for _ in range(MAX_STEPS):
-        chance = expit(eta + at)
+        chance = scipy.special.expit(eta + at)
         excess = float(chance.mean()) - share
         low, high = (low, at) if excess > 0 else (at, high)
         slope = float((chance * (1 - chance)).mean())
@@ -123,7 +122,7 @@ def inverse(hessian: Floats, names: Sequence[str]) -> Floats:
         raise NotEstimable(
             f"column {names[int(np.argmin(scale))]!r} is the same in all patients of every site. Leave it out."
         )
-    factor, failed = dpotrf(hessian / np.outer(scale, scale), lower=1, clean=1)
+    factor, failed = scipy.linalg.lapack.dpotrf(hessian / np.outer(scale, scale), lower=1, clean=1)
     weak = np.diag(factor) ** 2 < COLLINEAR
     if failed or weak.any():
         at = failed - 1 if failed else int(np.argmax(weak))

@@ -1,7 +1,7 @@
 """Errors of predicted numbers: root mean square, mean absolute, and the share of variance or deviance explained."""
 
 import numpy as np
-from scipy.special import xlogy
+import scipy
 
 from sim.arrays import Floats, Ints
 from sim.metrics.segments import segment_mean
@@ -38,7 +38,7 @@ def d2(score: Floats, value: Floats, segment: Ints, segments: int) -> Floats:
 def deviance(mean: Floats, value: Floats) -> Floats:
     """Poisson deviance of every count, `2 (y log(y / mean) - y + mean)`; [R]."""
     floor = np.maximum(mean, np.finfo(float).tiny)
-    return np.asarray(2 * (xlogy(value, value / floor) - value + mean))
+    return np.asarray(2 * (scipy.special.xlogy(value, value / floor) - value + mean))
 
 
 def explained(left: Floats, whole: Floats, segment: Ints, segments: int) -> Floats:

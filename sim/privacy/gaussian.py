@@ -6,16 +6,15 @@ the sensitivity over the deviation (Dong, Roth, Su, JRSS B 2022, Corollary 3.3).
 
 import math
 
-from scipy.optimize import brentq
-from scipy.special import log_ndtr
+import scipy
 
 EXACT = "analytic Gaussian (Balle, Wang, ICML 2018)"
 
 
 def log_delta(epsilon: float, mu: float) -> float:
     """Logarithm of the least delta of a Gaussian mechanism at this epsilon; Balle and Wang 2018, Theorem 8."""
-    high = float(log_ndtr(mu / 2 - epsilon / mu))
-    low = epsilon + float(log_ndtr(-mu / 2 - epsilon / mu))
+    high = float(scipy.special.log_ndtr(mu / 2 - epsilon / mu))
+    low = epsilon + float(scipy.special.log_ndtr(-mu / 2 - epsilon / mu))
     return high + math.log(-math.expm1(min(low - high, -1e-300))) if low < high else -math.inf
 
 
@@ -28,4 +27,6 @@ def epsilon(mu: float, delta: float) -> float:
     above = 1.0
     while log_delta(above, mu) > math.log(delta):
         above *= 2
-    return float(brentq(lambda at: log_delta(at, mu) - math.log(delta), 0.0, above, xtol=1e-12, rtol=1e-12))
+    return float(
+        scipy.optimize.brentq(lambda at: log_delta(at, mu) - math.log(delta), 0.0, above, xtol=1e-12, rtol=1e-12)
+    )

@@ -7,8 +7,8 @@ is Poisson: every record is in a batch by a coin of its own. A shuffled order is
 import math
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import gammaln, log_ndtr, logsumexp
 
 from sim.arrays import Floats
 
@@ -32,7 +32,9 @@ def sampled(q: float, z: float, orders: NDArray[np.float64] = ORDERS) -> Floats:
 def whole(q: float, z: float, order: int) -> float:
     """Log of A(order), a binomial sum; section 3.3."""
     k = np.arange(order + 1)
-    return float(logsumexp(log_binomial(order, k) + k * math.log(q) + (order - k) * math.log1p(-q) + pair(k, z)))
+    return float(
+        scipy.special.logsumexp(log_binomial(order, k) + k * math.log(q) + (order - k) * math.log1p(-q) + pair(k, z))
+    )
 
 
 def pair(k: NDArray[np.number], z: float) -> Floats:
@@ -47,14 +49,16 @@ def between(q: float, z: float, order: float) -> float:
     i = np.arange(TERMS)
     j = order - i
     size, sign = log_binomial(order, i), binomial_sign(order, i)
-    left = size + i * math.log(q) + j * math.log1p(-q) + pair(i, z) + log_ndtr((middle - i) / z)
-    right = size + j * math.log(q) + i * math.log1p(-q) + pair(j, z) + log_ndtr((j - middle) / z)
-    return float(logsumexp(np.concatenate([left, right]), b=np.concatenate([sign, sign])))
+    left = size + i * math.log(q) + j * math.log1p(-q) + pair(i, z) + scipy.special.log_ndtr((middle - i) / z)
+    right = size + j * math.log(q) + i * math.log1p(-q) + pair(j, z) + scipy.special.log_ndtr((j - middle) / z)
+    return float(scipy.special.logsumexp(np.concatenate([left, right]), b=np.concatenate([sign, sign])))
 
 
 def log_binomial(order: float, k: NDArray[np.int64]) -> Floats:
     """Log of the size of a generalised binomial coefficient."""
-    return np.asarray(gammaln(order + 1) - gammaln(k + 1) - gammaln(order - k + 1))
+    return np.asarray(
+        scipy.special.gammaln(order + 1) - scipy.special.gammaln(k + 1) - scipy.special.gammaln(order - k + 1)
+    )
 
 
 def binomial_sign(order: float, k: NDArray[np.int64]) -> Floats:

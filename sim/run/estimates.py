@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from sim.arrays import Floats
 from sim.config.experiment import Json
@@ -33,7 +33,7 @@ def in_recorded_units(found: Estimates, federation: Federation, ratio: str | Non
     se = spread(way, found.covariance)
     robust = None if found.robust is None else spread(way, found.robust)
     trusted = robust if robust is not None and found.trusts_robust else se
-    half = stats.norm.ppf((1 + LEVEL) / 2) * trusted
+    half = scipy.stats.norm.ppf((1 + LEVEL) / 2) * trusted
     bounds = np.stack([beta, beta - half, beta + half])
     if ratio is not None:
         with np.errstate(over="ignore"):
@@ -45,7 +45,7 @@ def in_recorded_units(found: Estimates, federation: Federation, ratio: str | Non
             "se": se[at],
             "robust_se": None if robust is None else robust[at],
             **dict(zip(("exp", "low", "high"), bounds[:, at], strict=True)),
-            "p": 2 * stats.norm.sf(abs(beta[at] / trusted[at])),
+            "p": 2 * scipy.stats.norm.sf(abs(beta[at] / trusted[at])),
             **{key: part[at] for key, part in found.beside.items()},
         }
         for at, name in enumerate(found.names)

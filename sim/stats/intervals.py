@@ -5,10 +5,11 @@ sets. The variance of the mean is then not s^2/n but (1/n + test/rest) s^2: Nade
 Generalization Error, Machine Learning 2003, the corrected resampled t test. All functions take test/rest as `overlap`.
 """
 
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from sim.arrays import Floats, Ints
 from sim.checks import Refused, within
@@ -19,7 +20,7 @@ FEWEST = 3  # values below which there is no interval: of two, the t quantile is
 
 def z_of(level: float) -> float:
     """Standard errors on either side of an estimate at a level."""
-    return float(stats.norm.ppf((1 + level) / 2))
+    return NormalDist().inv_cdf((1 + level) / 2)
 
 
 class Interval(NamedTuple):
@@ -53,7 +54,7 @@ def half_width(sd: Floats, count: Ints, level: float = LEVEL, overlap: Floats | 
     """
     within("level", level, 0, 1, open_low=True, open_high=True)
     enough = count >= FEWEST
-    quantile = stats.t.ppf((1 + level) / 2, np.where(enough, count - 1, 1))
+    quantile = scipy.stats.t.ppf((1 + level) / 2, np.where(enough, count - 1, 1))
     half = quantile * sd / np.sqrt(np.maximum(count, 1)) * np.sqrt(1 + count * np.asarray(overlap, dtype=np.float64))
     return np.where(enough, half, np.nan)
 

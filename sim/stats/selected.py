@@ -3,7 +3,7 @@
 from functools import lru_cache
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from sim.random import stream
 from sim.stats.intervals import FEWEST, LEVEL
@@ -29,7 +29,7 @@ def level_with_best(methods: int, seeds: int) -> float:
         ahead = np.take_along_axis(values, best[:, None, None], 2) - values  # [part, seeds, methods]; 0 for the best
         error = np.maximum(ahead.std(1, ddof=1), np.finfo(float).tiny) / np.sqrt(seeds)
         largest[part] = (ahead.mean(1) / error).max(1)
-    return float(2 * stats.t.cdf(np.quantile(largest, LEVEL), seeds - 1) - 1)
+    return float(2 * scipy.stats.t.cdf(np.quantile(largest, LEVEL), seeds - 1) - 1)
 
 
 def level_of_chosen(methods: int) -> float:

@@ -8,6 +8,7 @@ PROGRAM = """
 import importlib, json, sys, traceback
 
 heavy = {"torch", "numba", "pandas", "pyarrow", "ray", "lifelines", "seaborn", "matplotlib"}
+heavy |= {"scipy.stats", "scipy.special", "scipy.optimize", "scipy.sparse", "scipy.linalg"}
 codes, loads = [], []
 
 
