@@ -81,7 +81,9 @@ def twice_removed(number: int) -> int:
 def test_a_loop_calls_another_and_is_compiled_once_whoever_asks_first() -> None:
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(twice_removed, range(8))) == list(range(2, 10))
-    assert len(twice_removed.dispatcher.signatures) == len(successor.dispatcher.signatures) == 1
+    assert len(twice_removed.dispatcher.signatures) == 1
+    # Machine code that was kept from an earlier run has no need of the inner loop.
+    assert successor.dispatcher is None or len(successor.dispatcher.signatures) == 1
 
 
 def test_a_loop_travels_by_its_name() -> None:
