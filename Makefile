@@ -11,7 +11,7 @@ quickstart: .venv/run
 test: .venv/dev
 	$(BIN)/python -m pytest -n auto --dist loadgroup
 
-# What most changes break, in under a minute on two idle cores.
+# What most changes break, in about a minute on two idle cores.
 quick: .venv/dev
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not slow and not ray"
 
