@@ -1,6 +1,7 @@
 """What an entry costs and what it does not go with, found by asking the code that counts and refuses."""
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import torch
@@ -51,6 +52,7 @@ def costs(entry: Entry) -> Costs | None:
     )
 
 
+@cache
 def needs(entry: Entry) -> str:
     """Why the entry alone, at its defaults, is refused; empty where it is not."""
     try:
@@ -65,9 +67,11 @@ def forbids(entry: Entry) -> list[str]:
     if issubclass(entry.kind, OwnLoop):
         axes = {other.axis for other in entries() if other.axis != "algorithm"}
         return [f"{axis}=*" for axis in sorted(axes - entry.kind.axes)]
+    if needs(entry):
+        return []
     found = []
     for other in entries():
-        if other.axis != entry.axis and not needs(entry) and not needs(other):
+        if other.axis != entry.axis and not needs(other):
             try:
                 with_entries(entry, other).check()
             except Refused:

@@ -34,5 +34,4 @@ class Trees(OwnLoop):
 
     def travel(self, plan: Simulation, bytes_up: int, bytes_down: int) -> float:
         """Simulated seconds of an exchange, from the bytes of the site that takes longest."""
-        system = plan.roles.system
-        return 2 * system.latency_seconds + 8e-6 * (bytes_up + bytes_down) / system.mbps
+        return plan.roles.system.exchange_seconds(bytes_up + bytes_down)

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from sim.arrays import Floats, Ints
-from sim.exact.newton import CONVERGED, inverse
+from sim.exact.newton import CONVERGED, halved, inverse, worse
 from sim.exact.sums import Message, Rows, State, SumProtocol, pack, unpack
 
 
@@ -56,10 +56,8 @@ class WebDISCO(SumProtocol):
             bread = state["covariance"]
             return state | {"robust": bread @ unpack(total["meat"]) @ bread}, True
         loglik, gradient, information = partial_likelihood(total, state["beta"], self.efron)
-        before = float(state["loglik"])
-        if loglik < before - 1e-9 * abs(before):
-            step = state["step"] / 2
-            return state | {"beta": state["base"] + step, "step": step}, False
+        if worse(loglik, state):
+            return halved(state), False
         covariance = inverse(information, self.names)
         step = covariance @ gradient
         new = state | {"loglik": np.asarray(loglik), "covariance": covariance}
@@ -99,10 +97,8 @@ class StratifiedCox(SumProtocol):
         if "meat" in total:
             bread = state["covariance"]
             return state | {"robust": bread @ unpack(total["meat"]) @ bread}, True
-        before = float(state["loglik"])
-        if total["loglik"] < before - 1e-9 * abs(before):
-            step = state["step"] / 2
-            return state | {"beta": state["base"] + step, "step": step}, False
+        if worse(float(total["loglik"]), state):
+            return halved(state), False
         covariance = inverse(unpack(total["information"]), self.names)
         step = covariance @ total["gradient"]
         new = state | {"loglik": total["loglik"], "covariance": covariance}

@@ -67,15 +67,26 @@ class Logistic(SumProtocol):
         leash = np.full(len(self.names), self.ridge)
         if not self.site_intercepts:
             leash[-1] = 0.0
-        before, loglik = float(state["loglik"]), total["loglik"] - leash @ state["beta"] ** 2 / 2
-        if loglik < before - 1e-9 * abs(before):
-            step = state["step"] / 2
-            return state | {"beta": state["base"] + step, "step": step}, False
+        loglik = total["loglik"] - leash @ state["beta"] ** 2 / 2
+        if worse(float(loglik), state):
+            return halved(state), False
         gradient = total["gradient"] - leash * state["beta"]
         covariance = inverse(unpack(total["hessian"]) + np.diag(leash), self.names)
         step = covariance @ gradient
         new = {"base": state["beta"], "beta": state["beta"] + step, "step": step, "loglik": np.asarray(loglik)}
         return new | {"covariance": covariance}, bool(gradient @ step <= CONVERGED)
+
+
+def worse(loglik: float, state: State) -> bool:
+    """Whether the likelihood is below that of the step before, by more than rounding."""
+    before = float(state["loglik"])
+    return loglik < before - 1e-9 * abs(before)
+
+
+def halved(state: State) -> State:
+    """The state with half the last step, from where that began."""
+    step = state["step"] / 2
+    return state | {"beta": state["base"] + step, "step": step}
 
 
 def fitted(rows: Rows, beta: Floats, site_intercept: bool) -> tuple[Floats, Floats] | None:

@@ -92,12 +92,9 @@ def run_id(experiment: Experiment) -> str:
 
 def simulation(experiment: Experiment, prepared: Prepared) -> Simulation:
     """The engine's view of an experiment. Refuses a learning rate that features without scaling do not bear."""
-    steps_by_lr = experiment.local.optimizer is Optimizer.sgd and experiment.algorithm.trains
-    if (
-        experiment.split.scaling is Scaling.none
-        and steps_by_lr
-        and not isinstance(experiment.algorithm, Pooled | Oracle)
-    ):
+    method, unscaled = experiment.algorithm, experiment.split.scaling is Scaling.none
+    by_lr = method.trains and not isinstance(method, Pooled | Oracle) and experiment.local.optimizer is Optimizer.sgd
+    if unscaled and by_lr:
         refuse_unsteady(prepared.task, prepared.federation, experiment.local.lr)
     return Simulation(
         federation=prepared.federation,

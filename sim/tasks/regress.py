@@ -4,25 +4,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.arrays import Bools, Floats, Ints
+from sim.arrays import Bools
 from sim.cohort.outcomes import Numeric, above
-from sim.lazy import Tensor, torch
+from sim.lazy import Tensor
 from sim.metrics.regression import mae, r2, rmse
 from sim.tasks.closed import Loss, closed_form
 from sim.tasks.nets import Net
+from sim.tasks.numbers import NumberTask
 from sim.tasks.task import Constants, OutcomeColumns, Task, TaskSettings
 
+METRICS = {"rmse": rmse, "mae": mae, "r2": r2}
 
-class Regression(Task):
+
+class Regression(NumberTask):
     """Regression by a module with one output per row, the expected outcome."""
 
-    outputs = 1
+    measures = METRICS
     predicts = "value"
     ratio = None
-
-    def targets(self, y: OutcomeColumns) -> dict[str, Tensor]:
-        """The outcome; [R]."""
-        return {"value": torch.from_numpy(y["value"].astype(np.float32))}
 
     @closed_form(Loss.squared)
     def row_loss(self, output: Tensor, y: dict[str, Tensor]) -> Tensor:
@@ -36,14 +35,6 @@ class Regression(Task):
     def events(self, y: OutcomeColumns) -> Bools:
         """Whether the outcome is above the median of all rows; bool [R]."""
         return above(y["value"].astype(np.float64), counts=False)
-
-    def metrics(self, score: Floats, y: OutcomeColumns, segment: Ints, segments: int) -> dict[str, Floats]:
-        """RMSE, MAE and R2; each [G]."""
-        value = y["value"].astype(np.float64)
-        return {name: metric(score, value, segment, segments) for name, metric in METRICS.items()}
-
-
-METRICS = {"rmse": rmse, "mae": mae, "r2": r2}
 
 
 @dataclass

@@ -64,7 +64,7 @@ class Exact(OwnLoop):
         for number, here in enumerate(exchanges(analysis, ask, plan.rounds), 1):
             new = self.model(here.state, columns, x)
             slowest = max(here.bytes_up, default=0) + here.bytes_down
-            seconds += 2 * system.latency_seconds + 8e-6 * slowest / system.mbps
+            seconds += system.exchange_seconds(slowest)
             done = Round(
                 number,
                 new,

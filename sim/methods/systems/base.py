@@ -118,9 +118,13 @@ class System(Role):
         normal = gaussian(*(uniform(scatter(int(k), word)) for k in (1, 2)))
         return np.asarray(self.step_seconds * np.exp(self.spread * normal))
 
+    def exchange_seconds(self, both_ways: int) -> float:
+        """Seconds of a message down and one up, of so many bytes together."""
+        return 2 * self.latency_seconds + 8e-6 * both_ways / self.mbps
+
     def travel(self, profile: Profile) -> float:
         """Seconds of a download and an upload, and of the exchange before local training where there is one."""
-        seconds = 2 * self.latency_seconds + 8e-6 * (profile.bytes_down + profile.bytes_up) / self.mbps
+        seconds = self.exchange_seconds(profile.bytes_down + profile.bytes_up)
         if profile.bytes_prelude:
-            seconds += 2 * self.latency_seconds + 8e-6 * 2 * profile.bytes_prelude / self.mbps
+            seconds += self.exchange_seconds(2 * profile.bytes_prelude)
         return seconds
