@@ -93,7 +93,7 @@ class RanksOnce(Bulyan):
 
     f: int = 0
 
-    def selected(self, sent):
+    def chosen(self, sent):
         rows = len(next(iter(sent.values())))
         return MultiKrum(f=self.f, q=rows - 2 * self.f).chosen(sent)
 
@@ -104,7 +104,7 @@ class TrimsInstead(Bulyan):
 
     f: int = 0
 
-    def near(self, sent, chosen):
+    def blend(self, sent, chosen):
         kept = slice(self.f, len(chosen) - self.f)
         return {name: part[chosen].sort(dim=0).values[kept].mean(0) for name, part in sent.items()}
 
@@ -115,7 +115,7 @@ class SkipsSelection(Bulyan):
 
     f: int = 0
 
-    def selected(self, sent):
+    def chosen(self, sent):
         return torch.arange(len(next(iter(sent.values()))))
 
 

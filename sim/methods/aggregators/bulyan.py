@@ -5,18 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.checks import within
 from sim.lazy import Tensor, torch
-from sim.methods.aggregators.base import Aggregator, Combined
-from sim.methods.aggregators.krum import used
+from sim.methods.aggregators.krum import Krum
 from sim.methods.aggregators.order import ascending, mean_of, middle
 from sim.methods.aggregators.selection import selected
-from sim.methods.contract import Draw, Message, State
-from sim.methods.distances import refuse_many, squared_distances, vectors
+from sim.methods.contract import Message
+from sim.methods.distances import squared_distances, vectors
 
 
 @dataclass
-class Bulyan(Aggregator):
+class Bulyan(Krum):
     """Krum selects M - 2 f uploads one by one; of these, each coordinate's mean is taken near its median.
 
     Source: El Mhamdi, Guerraoui, Rouault, The Hidden Vulnerability of Distributed Learning in Byzantium, ICML 2018.
@@ -29,37 +27,17 @@ class Bulyan(Aggregator):
     differs from the rest is left out in the first stage: `run.json` counts in how many rounds.
     """
 
-    equal = True
-
-    f: int = 1  # >= 0 attackers that are withstood
-
-    def __post_init__(self) -> None:
-        within("aggregator.f", self.f, 0)
-
     @property
     def least(self) -> int:
         """4 f + 3 uploads, for which the paper's proof holds."""
         return 4 * self.f + 3
 
-    def fits(self, uploads: int) -> None:
-        """All pairs are compared."""
-        refuse_many("aggregator=bulyan", uploads)
-
-    def combine(self, sent: Message, p: Tensor) -> Message:
-        """Both stages."""
-        return self.near(sent, self.selected(sent))
-
-    def aggregate(self, sent: Message, p: Tensor, state: State, draw: Draw) -> Combined:
-        """Both stages; sites that were not selected are left out."""
-        chosen = self.selected(sent)
-        return Combined(self.near(sent, chosen), used(chosen, len(p)))
-
-    def selected(self, sent: Message) -> Tensor:
+    def chosen(self, sent: Message) -> Tensor:
         """First stage: numbers of the uploads that Krum selects, ascending; [theta]."""
         distance = squared_distances(vectors(sent))
         return torch.from_numpy(selected(distance, self.f, len(distance) - 2 * self.f))
 
-    def near(self, sent: Message, chosen: Tensor) -> Message:
+    def blend(self, sent: Message, chosen: Tensor) -> Message:
         """Second stage: for each coordinate the mean of the values closest to the median of those selected."""
         found = {}
         for name, part in sent.items():

@@ -43,17 +43,21 @@ class Krum(Aggregator):
         refuse_many(f"{self.axis}={type(self).__name__.lower()}", uploads)
 
     def combine(self, sent: Message, p: Tensor) -> Message:
-        """The chosen site's message."""
-        return taken(sent, self.chosen(sent))
+        """The message of those chosen."""
+        return self.blend(sent, self.chosen(sent))
 
     def aggregate(self, sent: Message, p: Tensor, state: State, draw: Draw) -> Combined:
-        """The chosen message; all other sites are left out."""
+        """The message of those chosen; all other sites are left out."""
         chosen = self.chosen(sent)
-        return Combined(taken(sent, chosen), used(chosen, len(p)))
+        return Combined(self.blend(sent, chosen), used(chosen, len(p)))
 
     def chosen(self, sent: Message) -> Tensor:
         """Numbers of the uploads that are taken, ascending."""
         return torch.from_numpy(self.ranked(sent)[:1])
+
+    def blend(self, sent: Message, chosen: Tensor) -> Message:
+        """One message from those that were chosen: their mean."""
+        return taken(sent, chosen)
 
     def ranked(self, sent: Message) -> NDArray[np.int64]:
         """The uploads from the least score to the largest, over all vectors of the message end to end; [M]."""
