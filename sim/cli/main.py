@@ -1,4 +1,4 @@
-"""The command line: run | study | predict | report | methods | verify | cohort | partition | analyse."""
+"""The command line: run | study | gate | predict | report | methods | verify | cohort | partition | analyse."""
 
 import json
 import math
@@ -15,6 +15,7 @@ from sim.checks import Refused, one_of, print_refusal
 from sim.cli.analyse import app as analyses
 from sim.cli.cohort_import import imports
 from sim.cli.completion import SettingsCommand
+from sim.cli.gate import gate
 from sim.files import expanded, make_folder, writable_file
 from sim.profiling import profiled, stage
 from sim.terminal import Terminal, output
@@ -88,6 +89,9 @@ def study(
 
         ended = carry_out(console, context.args, name, seeds, metric, workers)
     raise typer.Exit(ended)
+
+
+app.command()(gate)
 
 
 @app.command()
