@@ -30,8 +30,8 @@ def quality(family: Sequence[Pairs], margins: Mapping[str, float], looks: int) -
     """A finding for every member of the family; each look has an equal part of ERROR (Bonferroni).
 
     A pass takes no correction for the family, as the gate passes only if all do (Berger, Technometrics 1982); a failure
-    takes Holm's. What is the same for every seed passes without a test, and counts in no correction: the same code gives
-    the same values, so that chance has no part in it.
+    takes Holm's. What is the same for every seed passes without a test and counts in no correction: where the same code
+    gives the same values, chance has no part.
     """
     level = 1 - ERROR / looks
     results = [result(pairs.difference, margins[pairs.metric], level) for pairs in family]

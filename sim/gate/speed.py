@@ -27,7 +27,7 @@ TRIES = 3  # what else the machine does is not to be taken for a slower method, 
 
 
 class Speed(NamedTuple):
-    """Seconds of a round, the least of several, as what else the machine does can only add to them."""
+    """Seconds of the processor for a round, the least of several, as what else a machine does can only add to them."""
 
     ours: float
     by_hand: float
@@ -65,24 +65,25 @@ def speed(asked: Experiment) -> Speed | None:
 def measured(asked: Experiment, prepared: Prepared) -> Speed | None:
     """Speeds on what was prepared."""
     plan, method = simulation(asked, prepared), asked.algorithm
-    ours, theirs = [], []
+    ours: list[float] = []
+    theirs: list[float] = []
     with crew(InProcess(threads=1), plan.job) as opened:
         mine = method.rounds(plan, opened) if isinstance(method, OwnLoop) else rounds(plan, opened, plan.standing())
         hand = by_hand(plan)
-        began = time.perf_counter()
+        began = time.process_time()
         with suppress(StopIteration, Diverged):
             next(mine)
-            while len(theirs) < TURNS and (len(theirs) <= FEWEST or time.perf_counter() - began < SECONDS):
+            while len(theirs) < TURNS and (len(theirs) <= FEWEST or time.process_time() - began < SECONDS):
                 theirs.append(clocked(hand))
                 ours += [clocked(mine) for _ in range(OWN)]
     return Speed(min(ours[OWN:]), min(theirs[1:])) if len(ours) > FEWEST * OWN else None
 
 
 def clocked(going: Iterator[object]) -> float:
-    """Seconds that the next round takes."""
-    began = time.perf_counter()
+    """Seconds of the processor that the next round takes."""
+    began = time.process_time()
     next(going)
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 def by_hand(plan: Simulation) -> Iterator[None]:
