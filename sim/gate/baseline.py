@@ -1,5 +1,6 @@
 """The baseline of a gate: one JSON file with a line of facts for every cell and seed, and where they came from."""
 
+import functools
 import hashlib
 import json
 import os
@@ -46,6 +47,7 @@ def environment() -> dict[str, Any]:
     return {"versions": provenance.versions(), "machine": provenance.machine(), "packages": packages()}
 
 
+@functools.cache
 def packages() -> str:
     """Digest of the names and versions of all packages of this environment."""
     every = sorted(f"{one.metadata['Name']}=={one.version}" for one in distributions())

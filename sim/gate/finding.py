@@ -62,9 +62,12 @@ def gravest(findings: Sequence[Finding]) -> list[Finding]:
 def split(findings: Sequence[Finding]) -> tuple[list[tuple[Finding, Numbers]], str]:
     """The metrics that moved or are not well, and a sentence about the others; "" if there are none."""
     tested = [(one, one.numbers) for one in findings if one.numbers]
-    moved = [(one, them) for one, them in tested if one.outcome is not Outcome.ok or them.mean]
+    moved = [
+        (one, them) for one, them in tested if one.outcome is not Outcome.ok or abs(them.mean) > 0.01 * them.margin
+    ]
     still = len(tested) - len(moved)
-    return moved, f"The same values as in the baseline: {still} of {len(tested)} metrics." if still else ""
+    sentence = f"Within a hundredth of the margin: {still} of {len(tested)} metrics of cells."
+    return moved, sentence if still else ""
 
 
 def exit_code(findings: Sequence[Finding], warn: bool) -> int:

@@ -76,7 +76,11 @@ def judge(gate: Gate, cells: Sequence[GateCell], baseline: Baseline, asked: Aske
         for key, further in compute(gate, more, range(first, most), asked.workers).items():
             found[key] += further
         findings = compared(gate, there, baseline, found, asked.strict, looks)
-    return [*alone, *findings, *slower(there, baseline, asked.slower)]
+    broken = {
+        (one.scenario, one.method) for one in findings if one.tier == "validity" and one.outcome is not Outcome.ok
+    }
+    whole = [cell for cell in there if cell.key not in broken]
+    return [*alone, *findings, *slower(whole, baseline, asked.slower)]
 
 
 def open_cells(cells: Sequence[GateCell], findings: Sequence[Finding]) -> list[GateCell]:
