@@ -1,5 +1,9 @@
 """Where a run was computed: a changed line, a file that git does not know and another package each show."""
 
+import getpass
+import json
+import platform
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -65,3 +69,10 @@ def test_a_checkout_around_the_code_is_not_its_own(checkout: Path, monkeypatch: 
     monkeypatch.setattr(environment, "ROOT", checkout / "inside")
     assert commit() == "unknown"
     assert packages()["lock"] == ""
+
+
+def test_facts_name_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_OF_MINE", "hunter2")
+    told = json.dumps(environment.facts())
+    for word in filter(None, ("hunter2", "SECRET_OF_MINE", platform.node(), getpass.getuser(), str(Path.home()))):
+        assert not re.search(rf"\b{re.escape(word)}\b", told), word
