@@ -14,7 +14,7 @@ from rich.text import Text
 
 from sim.checks import Refused, one_of, within
 from sim.files import writable, writable_file
-from sim.gate.baseline import Baseline, environment, read, unlike, write
+from sim.gate.baseline import Baseline, read, surroundings, unlike, write
 from sim.gate.definition import Gate, GateCell, gate_cells, load, located
 from sim.gate.finding import Finding, Numbers, Outcome, exit_code, gravest, split
 from sim.gate.github import annotations, changes, summary
@@ -58,14 +58,15 @@ def decide(
             return ended or NO_BASELINE
         baseline = read(path)
         findings = judge(gate, cells, baseline, asked)
+    now = surroundings()
     report = Report(
         gate.name,
         tuple(findings),
         {cell.key: command(cell) for cell in cells},
         inconclusive == "warn",
         baseline.made,
-        tuple(unlike(baseline.environment, environment())),
-        environment(),
+        tuple(unlike(baseline.environment, now)),
+        now,
     )
     if json_file:
         write_json(report, json_file)

@@ -1,13 +1,11 @@
 """The baseline of a gate: one JSON file with a line of facts for every cell and seed, and where they came from."""
 
 import functools
-import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +14,10 @@ from sim.files import replace_whole
 from sim.gate.definition import Gate, GateCell, Key
 from sim.gate.facts import Facts
 from sim.gate.speed import timed
-from sim.records import provenance
+from sim.records import environment
 from sim.study.results import index_digest
 
+PARTS = ("versions", "machine", "packages")  # of what a run was computed with
 FORMAT = 1  # of the file; another number is refused
 
 
@@ -42,32 +41,25 @@ class Baseline:
     made: dict[str, str]  # date, commit and reason
 
 
-def environment() -> dict[str, Any]:
-    """What bits may depend on beside our own code."""
-    return {"versions": provenance.versions(), "machine": provenance.machine(), "packages": packages()}
-
-
 @functools.cache
-def packages() -> str:
-    """Digest of the names and versions of all packages of this environment."""
-    every = sorted(f"{one.metadata['Name']}=={one.version}" for one in distributions())
-    return hashlib.blake2b("\n".join(every).encode(), digest_size=8).hexdigest()
+def surroundings() -> dict[str, Any]:
+    """What bits may depend on beside our own code: versions, machine and fingerprints of all packages."""
+    return {part: known for part, known in environment.facts().items() if part in PARTS}
 
 
 def unlike(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What differs between two environments, in words; empty where bits should agree."""
     found = []
-    for part in ("versions", "machine"):
+    for part in PARTS:
         for name in sorted({*before[part], *now[part]}):
             old, new = before[part].get(name, "none"), now[part].get(name, "none")
             found += [f"{name} {old} → {new}"] if old != new else []
-    return found or (["other packages"] if before["packages"] != now["packages"] else [])
+    return found
 
 
 def config_digest(cell: GateCell) -> str:
     """BLAKE2 of all settings of all seeds of a cell."""
-    whole = json.dumps(cell.resolved, sort_keys=True)
-    return hashlib.blake2b(whole.encode(), digest_size=8).hexdigest()
+    return environment.fingerprint([json.dumps(one, sort_keys=True).encode() for one in cell.resolved])
 
 
 def made_of(gate: Gate, cells: Sequence[GateCell], found: Mapping[Key, Sequence[Facts]], reason: str) -> Baseline:
@@ -79,11 +71,11 @@ def made_of(gate: Gate, cells: Sequence[GateCell], found: Mapping[Key, Sequence[
             cell.key: Held(cell.words, config_digest(cell), tuple(found[cell.key]), one and round(one.ratio, 2))
             for cell, one in zip(cells, speeds, strict=True)
         },
-        environment=environment(),
+        environment=surroundings(),
         made={
             "reason": reason,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "commit": provenance.commit(),
+            "commit": environment.commit(),
         },
     )
 

@@ -82,7 +82,7 @@ def annotations(report: Report) -> list[str]:
 
 def of_message(text: str) -> str:
     """Text as the message of a workflow command."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return visible(text).replace("%", "%25").replace("\n", "%0A")
 
 
 def of_property(text: str) -> str:

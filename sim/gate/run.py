@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sim.gate.baseline import Baseline, environment, made_of, unlike
+from sim.gate.baseline import Baseline, made_of, surroundings, unlike
 from sim.gate.compare import exact, paired, refuse_terms, trouble, unmatched, validity
 from sim.gate.definition import Gate, GateCell, Key
 from sim.gate.facts import Facts, facts
@@ -76,10 +76,8 @@ def judge(gate: Gate, cells: Sequence[GateCell], baseline: Baseline, asked: Aske
         for key, further in compute(gate, more, range(first, most), asked.workers).items():
             found[key] += further
         findings = compared(gate, there, baseline, found, asked.strict, looks)
-    broken = {
-        (one.scenario, one.method) for one in findings if one.tier == "validity" and one.outcome is not Outcome.ok
-    }
-    whole = [cell for cell in there if cell.key not in broken]
+    well = {(one.scenario, one.method) for one in findings if (one.tier, one.outcome) == ("validity", Outcome.ok)}
+    whole = [cell for cell in there if cell.key in well]
     return [*alone, *findings, *slower(whole, baseline, asked.slower)]
 
 
@@ -96,7 +94,7 @@ def compared(
     gate: Gate, cells: Sequence[GateCell], baseline: Baseline, found: Results, strict: bool, looks: int
 ) -> list[Finding]:
     """Findings of all tiers but speed, cell by cell."""
-    same_bits = not unlike(baseline.environment, environment())
+    same_bits = not unlike(baseline.environment, surroundings())
     findings, family = [], []
     for cell in cells:
         before, now = baseline.cells[cell.key], found[cell.key]

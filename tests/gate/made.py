@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from sim.gate.baseline import Baseline, Held, config_digest, environment
+from sim.gate.baseline import Baseline, Held, config_digest, surroundings
 from sim.gate.definition import Gate, GateCell, gate_cells
 from sim.gate.facts import Facts
 
@@ -48,4 +48,4 @@ def baseline(of: Gate, cells: list[GateCell] | None = None) -> Baseline:
         for cell in cells or gate_cells(of)
     }
     made = {"reason": "first baseline", "date": "2026-01-01T00:00:00+00:00", "commit": "0123456789ab"}
-    return Baseline(of.terms, held, environment(), made)
+    return Baseline(of.terms, held, surroundings(), made)

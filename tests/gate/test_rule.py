@@ -83,7 +83,7 @@ def test_other_bits_are_a_note_unless_asked_and_nothing_on_another_machine(monke
     now = [fact(seed, records="s") for seed in range(5)]
     assert outcomes(*now) == {"bits records": "note"}
     assert outcomes(*now, strict=True) == {"bits records": "fail"}
-    monkeypatch.setattr(run, "environment", lambda: {"versions": {}, "machine": {"vector": "NEON"}, "packages": ""})
+    monkeypatch.setattr(run, "surroundings", lambda: {"versions": {}, "machine": {"vector": "NEON"}, "packages": {}})
     assert outcomes(*[fact(seed, records="s", data="e") for seed in range(5)], strict=True) == {}
 
 
