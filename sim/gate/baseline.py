@@ -48,10 +48,13 @@ def surroundings() -> dict[str, Any]:
 
 
 def unlike(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs between two environments, in words; empty where bits should agree."""
+    """What differs between two environments, in words; empty where bits should agree.
+
+    Packages beside those that numbers depend on are recorded and not compared: pip itself is one of them.
+    """
     found = []
     for part in PARTS:
-        for name in sorted({*before[part], *now[part]}):
+        for name in sorted({*before[part], *now[part]} - {"installed"}):
             old, new = before[part].get(name, "none"), now[part].get(name, "none")
             found += [f"{name} {old} → {new}"] if old != new else []
     return found

@@ -9,7 +9,7 @@ from sim.gate.compare import exact, paired, refuse_terms, trouble, unmatched, va
 from sim.gate.definition import Gate, GateCell, Key
 from sim.gate.facts import Facts, facts
 from sim.gate.finding import Finding, Outcome
-from sim.gate.quality import quality
+from sim.gate.quality import Pairs, quality
 from sim.gate.speed import timed
 from sim.progress import bar
 from sim.records.store import read
@@ -94,17 +94,22 @@ def compared(
     gate: Gate, cells: Sequence[GateCell], baseline: Baseline, found: Results, strict: bool, looks: int
 ) -> list[Finding]:
     """Findings of all tiers but speed, cell by cell."""
-    same_bits = not unlike(baseline.environment, surroundings())
-    findings, family = [], []
+    other = unlike(baseline.environment, surroundings())
+    findings: list[Finding] = []
+    family: list[Pairs] = []
     for cell in cells:
         before, now = baseline.cells[cell.key], found[cell.key]
-        findings += [*validity(cell, before, now), *exact(cell, before, now, same_bits, strict)]
+        findings += [*validity(cell, before, now), *exact(cell, before, now, not other, strict)]
         pairs, lost = paired(cell, before, now)
         family += pairs
         findings += lost
     findings += quality(family, gate.margins, looks)
     place = {cell.key: number for number, cell in enumerate(cells)}
-    return sorted(findings, key=lambda one: place[one.scenario, one.method])
+    findings.sort(key=lambda one: place[one.scenario, one.method])
+    if strict and other:
+        told = f"bits cannot be compared ({'; '.join(other)}). Leave out --exact, or make a baseline here."
+        findings.insert(0, Finding("", "", "bits", "records", Outcome.incomparable, told))
+    return findings
 
 
 def slower(cells: Sequence[GateCell], baseline: Baseline, most: float) -> list[Finding]:

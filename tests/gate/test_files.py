@@ -90,10 +90,10 @@ def test_a_file_that_is_no_gate_is_refused(content: str, says: str, tmp_path: Pa
 
 
 def test_what_differs_between_machines_is_named() -> None:
-    one = {"versions": {"torch": "2"}, "machine": {"vector": "AVX512"}, "packages": {"installed": "a"}}
+    one = {"versions": {"torch": "2"}, "machine": {"vector": "AVX512"}, "packages": {"lock": "a", "installed": "b"}}
     assert unlike(one, one) == []
     assert unlike(one, one | {"machine": {"vector": "NEON"}}) == ["vector AVX512 → NEON"]
-    assert unlike(one, one | {"packages": {"installed": "b"}}) == ["installed a → b"]
+    assert unlike(one, one | {"packages": {"lock": "c", "installed": "d"}}) == ["lock a → c"]
 
 
 def test_json_holds_everything_and_is_strict(tmp_path: Path) -> None:

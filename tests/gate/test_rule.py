@@ -84,7 +84,8 @@ def test_other_bits_are_a_note_unless_asked_and_nothing_on_another_machine(monke
     assert outcomes(*now) == {"bits records": "note"}
     assert outcomes(*now, strict=True) == {"bits records": "fail"}
     monkeypatch.setattr(run, "surroundings", lambda: {"versions": {}, "machine": {"vector": "NEON"}, "packages": {}})
-    assert outcomes(*[fact(seed, records="s", data="e") for seed in range(5)], strict=True) == {}
+    assert outcomes(*[fact(seed, records="s", data="e") for seed in range(5)]) == {}
+    assert outcomes(*map(fact, range(5)), strict=True) == {"bits records": "not comparable"}
 
 
 def test_runs_that_diverged_or_have_no_value_fail_and_failed_ones_are_errors() -> None:
