@@ -1,6 +1,5 @@
 """Presets of a user's own: FOLDER/GROUP/NAME.yaml, checked like ours, then known by their names in all commands."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,12 @@ from omegaconf import OmegaConf
 
 from sim.assets import root
 from sim.checks import Refused, brief, one_of
-from sim.config.experiment import GROUPS
+from sim.config.groups import GROUPS
+from sim.config.plugins import NAME, brought
 from sim.config.resolvers import refuse_resolvers
 from sim.config.yaml_words import read_yaml
 
 OWN: dict[str, set[str]] = {}  # group -> names of presets of the user's own
-
-NAME = re.compile(r"\w[\w-]*")
 
 
 def add_presets(folder: Path) -> list[str]:
@@ -36,6 +34,8 @@ def add(path: Path, folder: Path) -> str:
     one_of(f"{path}: group", group, GROUPS, "Presets are called GROUP/NAME.yaml.")
     if path.suffix != ".yaml" or not NAME.fullmatch(name):
         raise Refused(f"{path}: allowed a name of letters, digits, _ and - that ends in .yaml.")
+    if name in brought(group):
+        raise Refused(f"{path}: {group}={name} comes from a plugin, see `fedtrial methods`. Choose another name.")
     if name in GROUPS[group] or (root() / "configs" / group / path.name).is_file():
         raise Refused(f"{path}: {group}={name} is one of fedtrial's own. Choose another name.")
     try:
