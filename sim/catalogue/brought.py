@@ -35,7 +35,7 @@ def sources() -> dict[tuple[str, str], str]:
     return {(one.group, one.name): one.source for one in plugins() if one.group}
 
 
-def proofs() -> dict[str, Checks]:
+def proofs() -> Mapping[str, Checks]:
     """The checks of every axis, those of plugins among them."""
     whole: dict[str, dict[str, Callable[[], Iterator[Check[Any]]]]] = {axis: dict(own) for axis, own in CHECKS.items()}
     for axis, name, plugin in proven():
