@@ -12,13 +12,12 @@ from sim.methods.contract import Correction, Gradient, Heard, Local, Message, St
 class FedCM(Algorithm):
     """Momentum lives at the server and enters every local step, so that sites drift less and keep nothing.
 
-    Source: Xu, Wang, Wang, Yao, FedCM: Federated Learning with Client-level Momentum, arXiv 2106.10874, 2021,
-        Algorithm 2.
+    Source: Xu, Wang, Wang, Yao, FedCM: Federated Learning with Client-level Momentum, arXiv 2106.10874, 2021.
     Rule: `y <- y - lr (alpha g_k(y) + (1 - alpha) d)`; `d <- mean (x - y_k) / (K_k lr)`, zero at first;
         `x <- x + mean (y_k - x)`.
-    Values: alpha 0.1; the paper tries 0.03 to 0.3.
-    Pitfalls: with alpha 1 it is FedAvg. Every site's direction is divided by its own steps, so that a site with many
-        steps does not outweigh the others in d; it sends two vectors for that.
+    Values: alpha 0.1.
+    Pitfalls: with alpha 1 it is FedAvg. The paper has as many steps at every site; here a site's direction is divided
+        by its own steps, so that one with many does not outweigh the others in d, and is sent as a second vector.
     """
 
     server_state = {"direction": "P"}

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+
+from fedtrial_fedcm.algorithm import FedCM
 from sim.methods.contract import Weighting
 from sim.verify.properties import Build, Checks, averages, follows, spatial
 from sim.verify.quadratic import Array
 from sim.verify.trial import Trial, narrow
-
-from fedtrial_fedcm.algorithm import FedCM
 
 
 def with_alpha(alpha: float) -> Build:
@@ -18,7 +18,7 @@ def with_alpha(alpha: float) -> Build:
 
 
 def recursion(alpha: float) -> Callable[[Trial], Array]:
-    """Server models of Xu et al. 2021, Algorithm 2; [T + 1, D]."""
+    """Server models of Xu et al. 2021; [T + 1, D]."""
 
     def closed(trial: Trial) -> Array:
         x, path, d, decay = trial.start, [trial.start], np.zeros_like(trial.start), trial.training.weight_decay

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-import fedtrial
 import pytest
-from sim.methods.contract import Heard, State
-from sim.verify.conformance import conform
-from torch import Tensor
-
 from fedtrial_fedcm.algorithm import FedCM
 from fedtrial_fedcm.certificate import of_fedcm
+from torch import Tensor
+
+import fedtrial
+from sim.methods.contract import Heard, State
+from sim.verify.conformance import conform
 
 
 def test_it_keeps_the_contract() -> None:
