@@ -13,7 +13,9 @@ def wrong_sim() -> str:
     if found is not None and found.resolve() == OURS and "fedtrial" in OURS.read_text(encoding="utf-8"):
         return ""
     if found is not None and found.resolve() == OURS:
-        return f"{OURS}: another distribution has put its package `sim` over fedtrial's. Uninstall it, then reinstall fedtrial."
+        return (
+            f"{OURS}: another distribution has put its own `sim` over this one. Uninstall it, then reinstall fedtrial."
+        )
     if found is None:
         return f"fedtrial needs its package `sim` at {OURS.parent}, and it is not there. Reinstall fedtrial."
     return (

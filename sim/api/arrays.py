@@ -69,11 +69,8 @@ def features(X: ArrayLike | pd.DataFrame) -> pd.DataFrame:
             raise Refused(f"X has shape {array.shape}: allowed [rows, features]. For one feature take X[:, None].")
         X = pd.DataFrame(array, columns=[f"x{number}" for number in range(array.shape[1])])
     made = X.reset_index(drop=True).set_axis([str(one) for one in X.columns], axis=1)
-    text = [
-        str(one) for one in made if pd.api.types.is_object_dtype(made[one]) or pd.api.types.is_string_dtype(made[one])
-    ]
-    plain = [one for one in text if not isinstance(made[one].dtype, pd.CategoricalDtype)]
-    return made.assign(**{one: categories(made[one]) for one in plain})
+    text = made.select_dtypes(["object", "string"])
+    return made.assign(**{str(name): categories(values) for name, values in text.items()})
 
 
 def column(name: str, values: ArrayLike, rows: int) -> NDArray[Any]:
