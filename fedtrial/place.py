@@ -10,18 +10,16 @@ OURS = Path(__file__).resolve().parents[1] / "sim" / "__init__.py"
 def wrong_sim() -> str:
     """What is wrong, where, and what to do; empty if `sim` is fedtrial's own."""
     found = place()
-    if found is not None and found.resolve() == OURS and "fedtrial" in OURS.read_text(encoding="utf-8"):
-        return ""
-    if found is not None and found.resolve() == OURS:
-        return (
-            f"{OURS}: another distribution has put its own `sim` over this one. Uninstall it, then reinstall fedtrial."
-        )
     if found is None:
         return f"fedtrial needs its package `sim` at {OURS.parent}, and it is not there. Reinstall fedtrial."
-    return (
-        f"{found}: Python finds this as `sim` before fedtrial's own package of that name, {OURS.parent}. Rename it, or "
-        f"keep {home(found)} out of PYTHONPATH and start Python somewhere else."
-    )
+    if found.resolve() != OURS:
+        return (
+            f"{found}: Python finds this as `sim` before fedtrial's own package of that name, {OURS.parent}. Rename or "
+            f"uninstall it, or keep {home(found)} out of PYTHONPATH and start Python somewhere else."
+        )
+    if "fedtrial" not in OURS.read_text(encoding="utf-8"):
+        return f"{OURS}: another distribution put its own `sim` over this one. Uninstall it, then reinstall fedtrial."
+    return ""
 
 
 def place() -> Path | None:
