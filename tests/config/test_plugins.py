@@ -18,6 +18,7 @@ from sim.config.plugins import KINDS, POINTS, entry_name
 from sim.config.presets import OWN, add_presets
 from sim.config.refusals import options
 from sim.records import provenance
+from sim.run.predict import entry as read_back
 from sim.run.run import run_id
 from sim.verify import certificates
 from sim.verify.certificates import TABLES
@@ -57,7 +58,10 @@ def test_every_group_takes_entries_of_plugins(group: str, tmp_path: Path) -> Non
     with on_path(tmp_path):
         made = experiment([f"{group}=[mine]" if group == "uplink" else f"{group}=mine"])
         value = getattr(made, group)
-        assert type(value["mine"] if group == "uplink" else value).__module__ == "mine_module"
+        value = value["mine"] if group == "uplink" else value
+        assert type(value).__module__ == "mine_module"
+        del GROUPS[group]["mine"]
+        assert read_back(group, {"is": "mine", "share": 0.75}).share == 0.75  # what `fedtrial predict` does
 
 
 FAULTS = {  # what is wrong -> entry points, text of the module, what the refusal says
@@ -137,16 +141,26 @@ def test_the_code_of_a_plugin_is_part_of_the_name_of_its_runs_alone(site: Path) 
     provenance.read.cache_clear()
 
 
-def test_a_preset_may_name_a_plugin_and_may_not_take_its_name(site: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "presets" / "algorithm"
+@pytest.mark.parametrize("group", ["algorithm", "scenario"])
+def test_a_preset_may_name_a_plugin_and_may_not_take_its_name(group: str, tmp_path: Path) -> None:
+    name = f"in{group}"  # another in each case: what Hydra has been told it keeps
+    text = algorithm(name.capitalize())
+    point = f"[fedtrial.algorithms]\n{name} = {name}_module:{name.capitalize()}\n"
+    install(tmp_path / "site", "named-plugin", point, {f"{name}_module": text})
+    folder = tmp_path / "presets" / group
     folder.mkdir(parents=True)
-    (folder / "quarter.yaml").write_text("defaults: [mine, _self_]\nshare: 0.25\n")
+    whole = f"defaults:\n- override /algorithm: {name}\n- _self_\nalgorithm:\n  share: 0.25\n"
+    single = f"defaults: [{name}, _self_]\nshare: 0.25\n"
+    (folder / f"{group}_quarter.yaml").write_text(whole if group == "scenario" else single)
     try:
-        add_presets(folder.parent)
-        assert settings(experiment(["algorithm=quarter"]).algorithm)["share"] == 0.25
-        (folder / "mine.yaml").write_text("share: 0.25\n")
-        with pytest.raises(Refused, match="comes from a plugin"):
+        with on_path(tmp_path / "site"):
             add_presets(folder.parent)
+            made = experiment([f"{group}={group}_quarter"])
+            assert settings(made.algorithm) == {"is": name, "mu": 0.01, "share": 0.25}
+            if group == "algorithm":
+                (folder / f"{name}.yaml").write_text("share: 0.25\n")
+                with pytest.raises(Refused, match="comes from a plugin"):
+                    add_presets(folder.parent)
     finally:
         OWN.clear()
 
