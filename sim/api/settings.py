@@ -32,6 +32,9 @@ def experiment(settings: Mapping[str, Any] | None = None, /, **keywords: Any) ->
     twice = sorted(set(settings or {}) & set(keywords))
     if twice:
         raise Refused(f"{twice[0]}: given twice, in the mapping and as a keyword. Leave one out.")
+    placed = [key for key in given if key.split(".")[0] == "results"]
+    if placed:
+        raise Refused(f"{placed[0]}: say where a run goes when you run it: fedtrial.run(experiment, dir=FOLDER).")
     objects = {key: value for key, value in given.items() if is_entry(key, value)}
     plain = {key: value for key, value in given.items() if key not in objects}
     for key in plain:

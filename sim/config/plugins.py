@@ -134,7 +134,7 @@ def load(plugin: Plugin) -> type:
         )
     if "__dataclass_fields__" not in vars(kind):
         raise plugin.refusal("its fields are its settings. Write @dataclass above the class.")
-    if issubclass(kind, Role) and kind.__name__.lower() != plugin.name:
+    if issubclass(kind, (Role, Server)) and kind.__name__.lower() != plugin.name:
         raise plugin.refusal(f"messages call it {kind.__name__.lower()}, after its class. Give both one name.")
     refuse_fields(plugin, kind)
     return kind

@@ -79,6 +79,7 @@ def test_words_arrive_as_they_are() -> None:
         ({}, {"uplink": FedProx}, "no value of a setting"),
         ({"algorithm.mu": 1}, {"algorithm": FedProx(mu=0.2)}, "algorithm.mu: algorithm is an object already"),
         ({}, {"algorithm": {"_target_": "os.system"}}, "_target_"),
+        ({"results.dir": "x"}, {}, "dir=FOLDER"),
         ({}, {"hydra": {"sweeper": 1}}, "Hydra's own"),
     ],
 )

@@ -61,6 +61,7 @@ def test_the_wheel_holds_both_packages_and_the_command_checks_first() -> None:
 
 
 def test_a_name_that_is_none_is_told() -> None:
+    assert fedtrial.__version__[0].isdigit()
     assert set(dir(fedtrial)) == set(fedtrial.__all__)
     with pytest.raises(AttributeError, match="it has Experiment"):
         fedtrial.experimant  # noqa: B018

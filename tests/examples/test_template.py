@@ -42,6 +42,14 @@ def test_methods_lists_it_with_its_distribution(installed: Path) -> None:
     assert re.search(r"fedtrial.certificates\s+. fedcm\s+. fedtrial-fedcm 0.1.0\s+. can be used", done.stdout)
 
 
+def test_composing_a_config_with_it_loads_nothing_that_takes_long(installed: Path) -> None:
+    text = (
+        "import sys; from sim.config.compose import experiment; print(type(experiment(['algorithm=fedcm']).algorithm))"
+    )
+    done = python(installed, "-c", f"{text}; print({{'torch', 'numba', 'pandas', 'ray'}} & set(sys.modules))")
+    assert done.stdout.split("\n")[:2] == ["<class 'fedtrial_fedcm.algorithm.FedCM'>", "set()"], done.stderr
+
+
 def test_verify_proves_it(installed: Path) -> None:
     done = python(installed, "-m", "fedtrial", "verify", "--only", "fedcm")
     assert done.returncode == 0, done.stderr
