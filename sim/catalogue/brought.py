@@ -66,17 +66,24 @@ def checks_of(plugin: Plugin) -> Callable[[], Iterator[Check[Any]]]:
 
 
 def broken(axes: Tables, only: str = "") -> Iterator[Certificate]:
-    """A certificate that fails for every entry of a plugin in an axis that cannot be used."""
+    """A certificate that fails for every entry of a plugin that cannot be used; only: those of one name.
+
+    A name that stands in the axes belongs to the entry there, whatever a plugin calls its own.
+    """
+    taken = {name for table in axes.values() for name in table}
     for plugin, kind in found():
-        if plugin.group in axes and only in ("", plugin.name) and isinstance(kind, Refused):
+        asked = only in ("", plugin.name) and not (only and only in taken)
+        if plugin.group in axes and asked and isinstance(kind, Refused):
             yield Certificate(plugin.group, plugin.name, f"cannot be used: {kind}", math.inf, 0.0)
 
 
-def refuse_broken(name: str) -> None:
-    """Refuse the name of an entry of a plugin that cannot be used, with the reason."""
-    kinds = {plugin.name: kind for plugin, kind in found()}
-    if isinstance(reason := kinds.get(name), Refused):
-        raise reason
+def refuse_broken(name: str, axes: Tables) -> None:
+    """Refuse a name that stands in no axis and is that of a plugin's entry that cannot be used, with the reason."""
+    if any(name in table for table in axes.values()):
+        return
+    for plugin, kind in found():
+        if plugin.name == name and isinstance(kind, Refused):
+            raise kind
 
 
 def told() -> Iterator[Told]:

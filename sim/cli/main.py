@@ -222,7 +222,7 @@ def verify(
 
     tables = joined(TABLES)
     if only:
-        refuse_broken(only)
+        refuse_broken(only, tables)
         one_of("--only", only, {name for entries in tables.values() for name in entries})
     table = Table("axis", "entry", "property", "error", "tolerance", "", title="Correctness certificates")
     if json_file:

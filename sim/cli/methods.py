@@ -18,8 +18,9 @@ def print_methods(console: Console, name: str, folder: Path | None) -> None:
     if folder is not None:
         console.print(f"{write_pages(folder)} pages in {folder}.")
     elif name:
-        refuse_broken(name)
-        for entry in entries(name, joined(AXES)):
+        axes = joined(AXES)
+        refuse_broken(name, axes)
+        for entry in entries(name, axes):
             console.print(Markdown(page(entry, drawn=False, proofs=proofs())))
             if whose := sources().get((entry.axis, entry.name)):
                 console.print(f"From {whose}.", markup=False)

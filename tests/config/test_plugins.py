@@ -109,6 +109,9 @@ def test_a_name_that_is_taken_stays_with_its_owner(name: str, says: str, tmp_pat
         assert experiment(["algorithm=fedprox"]).algorithm.__class__.__module__ == "sim.methods.algorithms.fedprox"
         (row,) = told()
         assert says in row.wrong
+        assert [one.method for one in broken(joined(TABLES))] == [name]
+        refuse_broken("fedprox", joined(TABLES))  # ours can still be looked up and proved
+        assert not list(broken(joined(TABLES), "fedprox"))
 
 
 def test_two_distributions_with_one_name_are_both_refused(site: Path) -> None:
@@ -215,7 +218,7 @@ def test_an_entry_that_is_broken_fails_its_proof_and_has_no_page(tmp_path: Path)
         (only,) = broken(joined(TABLES))
         assert "cannot be used" in only.property
         with pytest.raises(Refused, match="bad-plugin"):
-            refuse_broken("mine")
+            refuse_broken("mine", joined(TABLES))
 
 
 def test_the_catalogue_lists_plugins_and_the_pages_of_our_own_do_not(site: Path) -> None:
