@@ -21,7 +21,7 @@ from sim.records import store
 from sim.run.check import PreparedCache, checked
 from sim.run.run import rehearse
 from sim.run.summary import mean_metrics
-from sim.run.sweep import attempt, keep, run_all, unfinished
+from sim.run.sweep import run_all
 
 
 @dataclass(frozen=True, repr=False)
@@ -47,7 +47,7 @@ class Run:
     @property
     def metrics(self) -> dict[str, float]:
         """Mean of each metric over sites, test patients of the last scored round, of the model that is deployed."""
-        return mean_metrics(store.Run(self.id, self.rounds, self.sites, self.info), self.info["deploys"])
+        return mean_metrics(self.sites, self.info["deploys"])
 
     def __repr__(self) -> str:
         told = ", ".join(f"{name} {value:.3f}" for name, value in self.metrics.items())
@@ -62,9 +62,8 @@ def run(experiment: Experiment, dir: str | Path | None = None) -> Run:
     """
     if dir is None:
         return plain(rehearse(experiment, checked([("", experiment)])(experiment)))
-    folder = expanded(str(dir))
-    left = unfinished([experiment], folder)
-    return read(keep(experiment, folder, preparing=checked([("", one) for one in left.values()])))
+    (home,) = run_all([experiment], expanded(str(dir)), 1, lambda number: None)
+    return read(home)
 
 
 def plain(made: store.Run) -> Run:
@@ -92,7 +91,8 @@ def sweep(
     """Runs of all combinations of the values in `over`, one row each: its values, the mean metrics, how it ended.
 
     `sweep({"local.lr": 0.1}, over={"algorithm": ["fedavg", "scaffold"], "seed": range(3)})`. All are checked before the
-    first begins. Of a run that fails, the row says why. dir: as in `run`; workers: processes, which need a dir.
+    first begins. Of a run that diverges, or is refused in training, the row says why; with a dir the refusal is raised once all others
+    are written. dir: as in `run`; workers: processes, which need a dir.
     """
     base = {**(settings or {}), **keywords}
     names, cells = list(over), list(product(*over.values()))
@@ -111,9 +111,11 @@ def sweep(
 
 
 def in_memory(wanted: Experiment, cache: PreparedCache) -> Run | str:
-    """The run, or why it failed."""
-    made = attempt(wanted, cache)
-    return made if isinstance(made, str) else plain(made)
+    """The run, or why it was refused while it went on."""
+    try:
+        return plain(rehearse(wanted, cache(wanted)))
+    except Refused as refusal:
+        return str(refusal)
 
 
 def row(names: Sequence[str], cell: Sequence[Any], made: Run | str) -> dict[str, Any]:

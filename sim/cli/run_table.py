@@ -44,7 +44,7 @@ def show(run: Run, home: Path) -> None:
     console.print(table)
     for model in scored["model"].unique():
         if model != run.info["deploys"]:
-            values = ", ".join(f"{name} {shown(value)}" for name, value in mean_metrics(run, model).items())
+            values = ", ".join(f"{name} {shown(value)}" for name, value in mean_metrics(run.sites, model).items())
             console.print(f"The {model} model instead, mean over sites: {values}.")
     if run.info["estimates"]:
         console.print(coefficients(run))
