@@ -91,8 +91,8 @@ def sweep(
     """Runs of all combinations of the values in `over`, one row each: its values, the mean metrics, how it ended.
 
     `sweep({"local.lr": 0.1}, over={"algorithm": ["fedavg", "scaffold"], "seed": range(3)})`. All are checked before the
-    first begins. Of a run that diverges, or is refused in training, the row says why; with a dir the refusal is raised once all others
-    are written. dir: as in `run`; workers: processes, which need a dir.
+    first begins. Of a run that diverges, or is refused in training, the row says why; with a dir such a refusal is
+    raised once all others are written. dir: as in `run`; workers: processes, which need a dir.
     """
     base = {**(settings or {}), **keywords}
     names, cells = list(over), list(product(*over.values()))
