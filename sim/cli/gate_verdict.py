@@ -85,8 +85,9 @@ def renewed(console: Console, gate: Gate, cells: list[GateCell], path: Path, rea
     """Write a new baseline and tell what it changes; a run that failed or diverged leaves the old one as it is."""
     made, troubles = renew(gate, cells, reason, workers)
     if made is None:
-        for one in gravest(troubles):
-            console.print(f"{one.outcome.value}: {one.cell}: {one.told}", markup=False, soft_wrap=True)
+        with harmless(console):
+            for one in gravest(troubles):
+                console.print(f"{one.outcome.value}: {one.cell}: {one.told}", markup=False, soft_wrap=True)
         console.print(f"Nothing was written to {path}: a baseline holds runs that ended well.", markup=False)
         return exit_code(troubles, warn=False)
     markdown = changes(gate.name, old(path), made)
@@ -165,10 +166,12 @@ def table(report: Report, moved: Sequence[tuple[Finding, Numbers]]) -> Table:
 @contextmanager
 def harmless(console: Console) -> Iterator[None]:
     """Inside, GitHub takes nothing that is printed for a workflow command, whatever a label looks like."""
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        yield
+        return
     token = secrets.token_hex(16)
-    there = os.environ.get("GITHUB_ACTIONS") == "true"
-    if there:
-        console.out(f"::stop-commands::{token}", highlight=False)
-    yield
-    if there:
+    console.out(f"::stop-commands::{token}", highlight=False)
+    try:
+        yield
+    finally:
         console.out(f"::{token}::", highlight=False)

@@ -95,7 +95,7 @@ def changes(gate: str, before: Baseline | None, now: Baseline) -> str:
     reason = escaped(now.made["reason"])
     lines = [f"### Baseline of gate {escaped(gate)} updated", "", f"Reason: {reason}", ""]
     if before is None:
-        return "\n".join([*lines, f"First baseline: {len(now.cells)} cells."]) + "\n"
+        return "\n".join([*lines, f"Cells in the first baseline: {len(now.cells)}."]) + "\n"
     rows = [row for key in now.cells for row in changed(key, before, now)]
     gone = [f"| {escaped(name(key))} | cell | there | gone |" for key in before.cells if key not in now.cells]
     terms = [

@@ -163,5 +163,5 @@ def test_an_update_tells_what_changed() -> None:
     assert "| SCAFFOLD | bytes\\_up (10 seeds) | 480 | 960 |" in told
     assert "| FedAvg |" not in told
     assert "same values and facts" in changes("mine", before, before)
-    assert "First baseline: 2 cells" in changes("mine", None, before)
+    assert "Cells in the first baseline: 2." in changes("mine", None, before)
     assert "| SCAFFOLD | cell | there | gone |" in changes("mine", before, baseline(gate()))

@@ -130,6 +130,9 @@ def test_a_harmless_edit_passes_and_a_wrong_sign_is_named(folder: Path, copied: 
     assert "pass" in gate(folder, "mine.yaml", "--exact", tree=copied, code=0).stdout
     file.write_text(right.replace(*SIGN))
     done = gate(folder, "mine.yaml", tree=copied, code=1, GITHUB_ACTIONS="true")
+    lines = done.stdout.splitlines()
+    token = lines[0].removeprefix("::stop-commands::")
+    assert lines.index(f"::{token}::") < min(lines.index(line) for line in lines if line.startswith("::error "))
     annotations = [line for line in done.stdout.splitlines() if line.startswith("::error ")]
     assert annotations
     assert all("::SCAFFOLD: " in line for line in annotations)
