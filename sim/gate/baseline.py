@@ -55,7 +55,7 @@ def unlike(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     found = []
     for part in PARTS:
         for name in sorted({*before[part], *now[part]} - {"installed"}):
-            old, new = before[part].get(name, "none"), now[part].get(name, "none")
+            old, new = (side[part].get(name) or "none" for side in (before, now))
             found += [f"{name} {old} → {new}"] if old != new else []
     return found
 

@@ -31,6 +31,7 @@ class Numbers(NamedTuple):
     mean: float  # of the differences
     low: float  # one-sided bounds; NaN where there are too few seeds
     high: float
+    level: float  # of each bound
     margin: float
     p: float  # of a loss beyond the margin, by Holm; NaN where there was no test
 

@@ -54,7 +54,7 @@ def finding(pairs: Pairs, result: Shown | None, margin: float, p: float, level: 
     mean = float(pairs.difference.mean()) if count else math.nan
     before, now = (float(side.mean()) if count else math.nan for side in (pairs.before, pairs.now))
     low, high = (result.low, result.high) if result else (math.nan, math.nan)
-    numbers = Numbers(count, before, now, mean, low, high, margin, p)
+    numbers = Numbers(count, before, now, mean, low, high, level, margin, p)
     if result is None:
         outcome, told = Outcome.inconclusive, f"{count} seeds: fewer than {FEWEST} decide nothing. Give more seeds."
     elif not np.any(pairs.difference):

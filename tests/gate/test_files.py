@@ -16,7 +16,7 @@ from sim.gate.github import SUMMARY_BYTES, annotations, changes, escaped, summar
 from sim.gate.report import Report, write_json, write_junit
 from tests.gate.made import baseline, fact, gate
 
-NUMBERS = Numbers(3, 0.7, 0.6, -0.1, math.nan, math.nan, 0.01, math.nan)
+NUMBERS = Numbers(3, 0.7, 0.6, -0.1, math.nan, math.nan, 0.975, 0.01, math.nan)
 HOSTILE = 'a|b <img src=x> ::error::x, "100%" & `c` \x1b[31m'
 
 

@@ -99,7 +99,7 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the package, beside links to what it reads."""
     made = tmp_path_factory.mktemp("tree")
     shutil.copytree(ROOT / "sim", made / "sim", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("configs", "datasets", "experiments"):
+    for name in ("configs", "datasets", "experiments", "constraints.txt"):
         (made / name).symlink_to(ROOT / name)
     return made
 
