@@ -22,6 +22,7 @@ from sim.local.settings import Training
 from sim.local.tier import Choice, choose
 from sim.methods.algorithms.grouped import Grouped
 from sim.methods.contract import State, Weighting
+from sim.methods.norms import refuse_norms
 from sim.methods.roles import Roles
 from sim.methods.systems.base import Losses, Profile, Tick
 from sim.tasks.task import Task
@@ -135,6 +136,7 @@ class Simulation:
         from sim.tasks.probe import probe, shapes
 
         found = choose(self.task, self.roles.algorithm, self.training)
+        refuse_norms(self.roles, self.training.clip > 0, self.task.layout, self.private)
         check = shapes if found.network else probe  # dense networks are known to do the rest right
         check(self.task, self.federation.x.shape[1], self.dtype)
         return found

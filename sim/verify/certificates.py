@@ -31,6 +31,7 @@ from sim.verify import (
     loops,
     personal,
     personal_heads,
+    personal_norms,
     personal_own,
     servers,
     systems,
@@ -71,7 +72,7 @@ CHECKS: dict[str, Checks] = {
     "attack": {**attacks.CHECKS, **attacks_collusion.CHECKS},
     "aggregator": {**aggregators.CHECKS, **aggregators_robust.CHECKS, **aggregators_bounded.CHECKS},
     "server": servers.CHECKS,
-    "personal": {**personal.CHECKS, **personal_heads.CHECKS, **personal_own.CHECKS},
+    "personal": {**personal.CHECKS, **personal_heads.CHECKS, **personal_own.CHECKS, **personal_norms.CHECKS},
     "system": {**systems.CHECKS, **systems_order.CHECKS},
 }
 

@@ -18,6 +18,7 @@ from sim.verify.certificates import CHECKS, TABLES
 from sim.verify.check import Check
 from sim.verify.labelled import Labelled
 from sim.verify.personal import halves
+from sim.verify.personal_norms import FIRST, normed
 from sim.verify.properties import spatial
 
 WRONG: list[tuple[str, type]] = []  # name of the right entry, the wrong class
@@ -67,6 +68,8 @@ def path(method: str, entry: type) -> np.ndarray:
         return replace(trial, system=entry()).path(Roles())
     if method in algorithms_labels.CHECKS:
         return Labelled(3, hidden=2, rounds=2).path(Roles(entry()))
-    if axis == "personal":
+    if method == "fedbn":
+        trial = replace(trial, module=normed, first=FIRST)
+    elif axis == "personal":
         trial = replace(trial, module=halves)
     return trial.path(Roles(**{axis: (entry(),) if axis == "uplink" else entry()}))
