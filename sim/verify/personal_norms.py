@@ -1,5 +1,6 @@
 """What is proved of batch norms at home: a federation of plain torch models with BatchNorm1d goes the same way."""
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -73,8 +74,10 @@ class Torch:
         return np.concatenate([state[name].numpy().ravel() for name in NAMES])
 
 
-def federated(trial: Trial, private: Array) -> tuple[Array, Array]:
-    """Server path [T + 1, P] and the sites' models [S, P] where some entries stay at home, bool [P]."""
+@functools.cache
+def federated(names: tuple[str, ...], sites: int = 3) -> tuple[Array, Array]:
+    """Server path [T + 1, P] and the sites' models [S, P] of `normed_trial` where these parameters stay at home."""
+    trial, private = normed_trial(sites), marks(names)
     copies = [Torch(trial, site) for site in range(len(trial.steps))]
     x, own, path = trial.start, np.tile(trial.start, (len(trial.steps), 1)), [trial.start]
     for tick in trial.ticks():
@@ -88,29 +91,24 @@ def federated(trial: Trial, private: Array) -> tuple[Array, Array]:
 
 def of_fedbn() -> Checks:
     """FedBN with each of its policies."""
-    for kept in Kept:
-        trial = normed_trial()
-        path, own = federated(trial, marks(STAY[kept]))
+    trial = normed_trial()
+    for kept, names in STAY.items():
 
-        def walks(
-            entry: type[Personal], kept: Kept = kept, trial: Trial = trial, path: Array = path, own: Array = own
-        ) -> float:
-            roles = Roles(personal=narrow(entry, FedBN)(keeps=kept))
+        def walks(entry: type[Personal], kept: Kept = kept, names: tuple[str, ...] = names) -> float:
+            roles, (path, own) = Roles(personal=narrow(entry, FedBN)(keeps=kept)), federated(names)
             return max(gap(trial.path(roles), path), gap(trial.own(roles), own))
 
         yield Check(f"server path and own models are those of torch's BatchNorm1d, keeps {kept.value}", walks)
 
-        def travels(entry: type[Personal], kept: Kept = kept, trial: Trial = trial) -> float:
+        def travels(entry: type[Personal], kept: Kept = kept, names: tuple[str, ...] = names) -> float:
             profile = trial.plan(Roles(personal=narrow(entry, FedBN)(keeps=kept))).profile
-            numbers = sum(SIZES) - int(marks(STAY[kept]).sum())
+            numbers = sum(SIZES) - int(marks(names).sum())
             return abs(profile.bytes_up - 8 * numbers) + abs(profile.bytes_down - 8 * numbers)
 
         yield Check(f"what stays costs no bytes, keeps {kept.value}", travels, 0.0)
-    trial = normed_trial()
-    path, own = federated(trial, marks(STAY[Kept.both]))
 
     def judged(entry: type[Personal]) -> float:
-        plan = trial.plan(Roles(personal=narrow(entry, FedBN)()))
+        plan, (path, own) = trial.plan(Roles(personal=narrow(entry, FedBN)())), federated(STAY[Kept.both])
         *_, last = simulate(plan, InProcess(), torch.from_numpy(trial.start))
         return gap(site_models(last), np.where(marks(STAY[Kept.both]), own, path[-1]))
 
@@ -118,14 +116,13 @@ def of_fedbn() -> Checks:
 
     def plain(entry: type[Personal]) -> float:
         narrow(entry, FedBN)
-        return gap(trial.path(Roles()), federated(trial, marks(()))[0])
+        return gap(trial.path(Roles()), federated(())[0])
 
     yield Check("beside it FedAvg averages weights and running statistics alike", plain)
 
     def alone(entry: type[Personal]) -> float:
         narrow(entry, FedBN)
-        every = normed_trial(sites=0)
-        return gap(every.own(Roles(personal=Private())), federated(every, marks(NAMES))[1])
+        return gap(normed_trial(sites=0).own(Roles(personal=Private())), federated(NAMES, sites=0)[1])
 
     yield Check("with everything private each site trains as torch does alone", alone)
 
