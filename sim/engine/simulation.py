@@ -121,7 +121,10 @@ class Simulation:
     seed: int
 
     def __post_init__(self) -> None:
-        """What the algorithm lays down of local training replaces what was set."""
+        """The uplink learns the shapes of what travels; what the algorithm lays down of local training is set."""
+        if self.roles.uplink:
+            uplink = tuple(one.over(self.shapes) for one in self.roles.uplink)
+            object.__setattr__(self, "roles", replace(self.roles, uplink=uplink))
         laid_down: dict[str, Any] = dict(self.roles.algorithm.local)
         if laid_down:
             object.__setattr__(self, "training", replace(self.training, **laid_down))
@@ -173,6 +176,13 @@ class Simulation:
     def private(self) -> Tensor:
         """Parameters that never leave a site, bool [P]."""
         return self.roles.personal.private(self.task.layout)
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of the parameters that travel, in order."""
+        layout = self.task.layout
+        marks = torch.split(self.private, layout.sizes)
+        return [shape for shape, stays in zip(layout.shapes, marks, strict=True) if not stays.any()]
 
     @property
     def shared(self) -> int:

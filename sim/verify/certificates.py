@@ -38,6 +38,7 @@ from sim.verify import (
     systems_order,
     uplink,
     uplink_coded,
+    uplink_factors,
     uplink_private,
 )
 from sim.verify.check import Certificate, Check, certify
@@ -68,7 +69,7 @@ CHECKS: dict[str, Checks] = {
         **loops.CHECKS,
         **exact_list.CHECKS,
     },
-    "uplink": {**uplink.CHECKS, **uplink_coded.CHECKS, **uplink_private.CHECKS},
+    "uplink": {**uplink.CHECKS, **uplink_coded.CHECKS, **uplink_factors.CHECKS, **uplink_private.CHECKS},
     "attack": {**attacks.CHECKS, **attacks_collusion.CHECKS},
     "aggregator": {**aggregators.CHECKS, **aggregators_robust.CHECKS, **aggregators_bounded.CHECKS},
     "server": servers.CHECKS,

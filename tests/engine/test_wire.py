@@ -1,5 +1,7 @@
 """Bytes that are counted before training are those of a message that is really packed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ from sim.methods.roles import UP
 from sim.methods.uplink.base import Transform, Wire
 from sim.methods.uplink.coded import QSGD, STC, Sign
 from sim.methods.uplink.pack import pack, unpack
+from sim.methods.uplink.powersgd import PowerSGD
 from sim.methods.uplink.secagg import SecAgg
 from sim.methods.uplink.topk import RandomK, TopK, share
 from sim.run.run import prepare, rehearse, simulation
@@ -82,6 +85,25 @@ def test_numbers_of_a_ring_are_packed_in_its_bits(field: int) -> None:
     packed = pack([made], vector, {})
     assert len(packed) == made.wire(Wire(37, 32)).bytes
     np.testing.assert_array_equal(unpack([made], packed, 37, vector.dtype, {}), vector)
+
+
+def test_factors_and_what_travels_beside_them_are_packed_in_their_bytes() -> None:
+    wanted = experiment([*SMALL, "uplink=[powersgd]", "net=mlp", "net.hidden=[6]"])
+    plan = simulation(wanted, prepare(wanted))
+    (made,) = plan.roles.uplink
+    assert isinstance(made, PowerSGD)
+    u = torch.from_numpy(np.random.default_rng(0).normal(size=(1, plan.shared)).astype(np.float32))
+    chance, local = torch.rand(1, plan.shared), example(1, plan.shared)
+    local = replace(local, site={"error": torch.zeros_like(u), "right": torch.zeros_like(u)})
+    vector, rest, packed = made.encode(u, local, lambda name, round=None: chance).vector[0], u[0].clone(), b""
+    for one, left, right in made.factors(u, local, lambda name, round=None: chance):
+        packed += left.numpy().tobytes() + right.numpy().tobytes()
+        part = slice(one.place, one.place + one.rows * one.columns)
+        torch.testing.assert_close((left[0] @ right[0].T).ravel(), vector[part])
+        rest[part] = torch.nan
+    sent = ~rest.isnan()
+    assert torch.equal(rest[sent], vector[sent])
+    assert len(packed + rest[sent].numpy().tobytes()) == plan.profile.bytes_up < 4 * plan.shared
 
 
 @pytest.mark.parametrize("entry", [TopK(), RandomK(), QSGD(), Sign(), STC(), SecAgg()])

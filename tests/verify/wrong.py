@@ -13,7 +13,7 @@ from sim.exact.iptw import Target
 from sim.local.settings import Training
 from sim.methods.algorithms.grouped import Grouped
 from sim.methods.roles import Roles
-from sim.verify import algorithms_labels, exact_one_shot, exact_treatment, forests, groups, trees
+from sim.verify import algorithms_labels, exact_one_shot, exact_treatment, forests, groups, trees, uplink_factors
 from sim.verify.certificates import CHECKS, TABLES
 from sim.verify.check import Check
 from sim.verify.labelled import Labelled
@@ -70,6 +70,8 @@ def path(method: str, entry: type) -> np.ndarray:
         return Labelled(3, hidden=2, rounds=2).path(Roles(entry()))
     if method == "fedbn":
         trial = replace(trial, module=normed, first=FIRST)
+    elif method == "powersgd":
+        trial = uplink_factors.two_layers()
     elif axis == "personal":
         trial = replace(trial, module=halves)
     return trial.path(Roles(**{axis: (entry(),) if axis == "uplink" else entry()}))
