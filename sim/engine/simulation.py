@@ -139,6 +139,7 @@ class Simulation:
         from sim.tasks.probe import probe, shapes
 
         found = choose(self.task, self.roles.algorithm, self.training)
+        self.roles.attack.suits(self.federation.features, self.task.classes)
         refuse_norms(self.roles, self.training.clip > 0, self.task.layout, self.private)
         check = shapes if found.network else probe  # dense networks are known to do the rest right
         check(self.task, self.federation.x.shape[1], self.dtype)

@@ -13,7 +13,16 @@ from sim.exact.iptw import Target
 from sim.local.settings import Training
 from sim.methods.algorithms.grouped import Grouped
 from sim.methods.roles import Roles
-from sim.verify import algorithms_labels, exact_one_shot, exact_treatment, forests, groups, trees, uplink_factors
+from sim.verify import (
+    algorithms_labels,
+    attacks_backdoor,
+    exact_one_shot,
+    exact_treatment,
+    forests,
+    groups,
+    trees,
+    uplink_factors,
+)
 from sim.verify.certificates import CHECKS, TABLES
 from sim.verify.check import Check
 from sim.verify.labelled import Labelled
@@ -64,6 +73,8 @@ def path(method: str, entry: type) -> np.ndarray:
         return forests.scores(entry())
     if issubclass(entry, OwnLoop):
         return np.concatenate([part.ravel() for part in trial.each(entry(), lambda here: here.model.numpy())])
+    if method == "backdoor":
+        return attacks_backdoor.models(attacks_backdoor.run(entry(), attacks_backdoor.four_sites()))
     if axis == "system":
         return replace(trial, system=entry()).path(Roles())
     if method in algorithms_labels.CHECKS:
