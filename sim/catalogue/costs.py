@@ -54,6 +54,16 @@ def costs(entry: Entry) -> Costs | None:
     )
 
 
+def messages(entry: Entry) -> tuple[str, str]:
+    """What a site receives and sends in a round: a number of models, or in words; a dash where nothing is exchanged."""
+    if issubclass(entry.kind, OwnLoop):
+        loop: OwnLoop = entry.kind()
+        return loop.messages
+    cost = costs(entry)
+    assert cost is not None
+    return f"{cost.down:.3g}", f"{cost.up:.3g}"
+
+
 @cache
 def needs(entry: Entry) -> str:
     """Why the entry alone, at its defaults, is refused; empty where it is not."""

@@ -91,6 +91,8 @@ class Round:
     seconds: float = 0.0  # simulated, since the start
     bytes_down: int = 0
     bytes_up: int = 0
+    bytes_control: int = 0  # orders to train, and of a scoring, beside both, see `sim.engine.traffic`
+    bytes_evaluation: int = 0
     sites: int = 0  # whose uploads were taken
     stale: float = 0.0  # mean over these of the updates that the server made since the download
     step_norm: float = 0.0
