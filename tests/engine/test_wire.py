@@ -142,7 +142,7 @@ SCORED = {
     "adapted after the last round": ["personal=finetune"],
     "sites that are asked, of which some do not answer": ["system.sites=4", "system.dropout=0.3"],
     "clusters": ["algorithm=ifca"],
-    "an external site": ["partition.external=[centre-1]"],
+    "an external site": ["partition.external.sites=[centre-1]"],
 }
 
 
