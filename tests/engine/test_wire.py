@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sim.catalogue.table import table
 from sim.config.compose import experiment
 from sim.engine.executors import InProcess, crew
+from sim.engine.own_loops import OWN_LOOPS
 from sim.engine.rounds import rounds
 from sim.engine.simulation import Simulation
 from sim.engine.traffic import order, report
@@ -178,5 +179,5 @@ LOOPS = ("ifca", "cfl", "fedem", "gossip")
 def test_messages_of_a_method_with_a_loop_of_its_own_are_the_models_that_it_says(name: str) -> None:
     run = rehearse(experiment([*SMALL, "rounds=1", f"algorithm={name}"]))
     last, size = run.rounds.iloc[-1], 4 * run.info["parameters"]
-    (row,) = table(name)
+    (row,) = table({"algorithm": {name: OWN_LOOPS[name]}})
     assert (last["bytes_down"] // (7 * size), last["bytes_up"] // (7 * size)) == (int(row.down), int(row.up))
