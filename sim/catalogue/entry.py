@@ -91,11 +91,11 @@ class Entry:
         return f"uplink.{self.name}" if self.axis == "uplink" else self.axis
 
 
-def entries(only: str = "") -> Iterator[Entry]:
+def entries(only: str = "", axes: Mapping[str, Mapping[str, type]] = AXES) -> Iterator[Entry]:
     """All entries in the order of the axes; only: those of one name. Refuses a name that no axis has."""
     if only:
-        one_of("NAME", only, {name for table in AXES.values() for name in table})
-    for axis, table in AXES.items():
+        one_of("NAME", only, {name for table in axes.values() for name in table})
+    for axis, table in axes.items():
         for name, kind in table.items():
             if only in ("", name):
                 yield Entry(axis, name, kind)

@@ -1,7 +1,7 @@
 """docs/methods: one page for each entry, and the table of all; made from the code alone."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from sim.catalogue.costs import costs, forbids, needs, tier
@@ -10,7 +10,7 @@ from sim.catalogue.figure import draw
 from sim.catalogue.table import table
 from sim.files import make_folder
 from sim.report.style import save_figure
-from sim.verify.certificates import properties
+from sim.verify.certificates import CHECKS, Checks, properties
 
 MADE = "<!-- Made by `fedtrial methods --markdown docs/methods`; change the class, not the page. -->\n"
 
@@ -30,12 +30,12 @@ def write_pages(folder: Path) -> int:
     return done
 
 
-def page(entry: Entry, drawn: bool) -> str:
+def page(entry: Entry, drawn: bool, proofs: Mapping[str, Checks] = CHECKS) -> str:
     """What a user reads of one entry."""
-    return "\n".join([MADE, *body(entry, drawn)]) + "\n"
+    return "\n".join([MADE, *body(entry, drawn, proofs)]) + "\n"
 
 
-def body(entry: Entry, drawn: bool) -> Iterator[str]:
+def body(entry: Entry, drawn: bool, proofs: Mapping[str, Checks]) -> Iterator[str]:
     """Paragraphs of a page."""
     parts = entry.parts
     yield f"# {entry.name}\n\n`{entry.key}` · {entry.does}\n"
@@ -55,7 +55,7 @@ def body(entry: Entry, drawn: bool) -> Iterator[str]:
     yield f"## Cost and company\n{company(entry)}\n"
     if "Pitfalls" in parts:
         yield f"## Pitfalls\n{parts['Pitfalls']}\n"
-    proved = list(properties(entry.axis, entry.name))
+    proved = list(properties(entry.axis, entry.name, proofs))
     if proved:
         yield f"## Proof\n`fedtrial verify --only {entry.name}` holds the engine against:\n"
         yield "\n".join(f"- {words}" for words in proved) + "\n"

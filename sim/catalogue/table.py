@@ -1,11 +1,11 @@
 """The table of all entries, as `fedtrial methods` prints it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from sim.catalogue.costs import costs, tier
-from sim.catalogue.entry import entries
-from sim.verify.certificates import properties
+from sim.catalogue.entry import AXES, entries
+from sim.verify.certificates import CHECKS, Checks, properties
 
 
 class Row(NamedTuple):
@@ -22,9 +22,9 @@ class Row(NamedTuple):
     proofs: int  # certificates
 
 
-def table(only: str = "") -> Iterator[Row]:
-    """Rows in the order of the axes; only: entries of one name."""
-    for entry in entries(only):
+def table(axes: Mapping[str, Mapping[str, type]] = AXES, proofs: Mapping[str, Checks] = CHECKS) -> Iterator[Row]:
+    """Rows in the order of the axes."""
+    for entry in entries(axes=axes):
         cost = costs(entry)
         yield Row(
             entry.axis,
@@ -35,5 +35,5 @@ def table(only: str = "") -> Iterator[Row]:
             "–" if cost is None else f"{cost.up:.3g}",
             () if cost is None else cost.site,
             tier(entry),
-            len(list(properties(entry.axis, entry.name))),
+            len(list(properties(entry.axis, entry.name, proofs))),
         )

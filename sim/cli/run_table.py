@@ -11,6 +11,7 @@ from rich.text import Text
 
 from sim.cohort.tabular.source import GIVEAWAY
 from sim.records.store import Run
+from sim.run.summary import mean_metrics as mean_metrics
 from sim.run.uploads import left_out
 from sim.terminal import output
 
@@ -43,7 +44,7 @@ def show(run: Run, home: Path) -> None:
     console.print(table)
     for model in scored["model"].unique():
         if model != run.info["deploys"]:
-            values = ", ".join(f"{name} {shown(value)}" for name, value in mean_metrics(run, model).items())
+            values = ", ".join(f"{name} {shown(value)}" for name, value in mean_metrics(run.sites, model).items())
             console.print(f"The {model} model instead, mean over sites: {values}.")
     if run.info["estimates"]:
         console.print(coefficients(run))
@@ -133,14 +134,6 @@ def epsilons(whose: str, cost: Mapping[str, Any]) -> str:
         f"Privacy of {whose}: epsilon {high} at the worst site (least {low}, median {middle}), delta {delta}; "
         f"{cost['accountant']}; {cost['of']}."
     )
-
-
-def mean_metrics(run: Run, model: str) -> dict[str, float]:
-    """Metric -> mean over the sites that can define it, of a kind of model, test patients, last scored round."""
-    sites = run.sites
-    last = (sites["round"] == sites["round"].max()) & (sites["split"] == "test") & (sites["model"] == model)
-    means = sites[last].groupby("metric", observed=True)["value"].mean()
-    return {str(metric): float(mean) for metric, mean in means.items()}
 
 
 def shown(value: float) -> str:
