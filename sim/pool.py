@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from sim.checks import Refused
-from sim.processes import ray_session
+TICK = 0.5  # seconds between looks at the terminal, at signals and at Ray itself
+SHORT = 1.0  # seconds of a job below which its process is given two at a time
 
-TICK = 0.5  # seconds between looks at the terminal and at signals
-SHORT = 1.0  # seconds of a job after which its process is given two at a time
-START = 120.0  # seconds for a process to begin, after which Ray is asked whether it lives
+
+class RayLost(RuntimeError):
+    """Ray itself is gone, and all processes of the pool with it."""
 
 
 class Body(Protocol):
@@ -25,7 +25,7 @@ class Body(Protocol):
         """Do a job; an exception here ends the pool."""
 
     def stop(self) -> None:
-        """Asked, beside a job, to end it early."""
+        """Asked while a job is done: end it early, and all that come after it."""
 
 
 @dataclass(frozen=True)
@@ -52,28 +52,30 @@ class Hand:
 
 
 class Pool:
-    """Open processes."""
+    """Processes of an open Ray session."""
 
     def __init__(self, body: type[Body], workers: int, retries: int) -> None:
         import ray
+        from ray._private import worker
 
         self.ray = ray
-        self.made: Any = ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0, concurrency_groups={"beside": 1})(
-            body
-        )
+        self.node = worker._global_node  # type: ignore[attr-defined]
+        options: dict[str, Any] = {"num_cpus": 1, "max_restarts": 0, "concurrency_groups": {"beside": 1}}
+        self.made: Any = ray.remote(**options)(body)
         self.retries = retries
         self.hands = [Hand(self.made.remote()) for _ in range(workers)]
         self.jobs: dict[str, Any] = {}  # that processes have
         self.again: deque[str] = deque()  # names of those whose process died
         self.deaths: Counter[str] = Counter()
+        self.stopped = False
 
     def run(
         self, next_job: Callable[[int], tuple[str, Any] | None], tick: Callable[[], None]
     ) -> Iterator[tuple[str, Any]]:
-        """Jobs by name with their results, or Died, in order of completion.
+        """Jobs by name with their results, or Died, in order of completion. Raises RayLost.
 
-        `next_job` is called with the number of a process that is free; None = nothing to do for it now. The iterator
-        ends once it says so of all while none is busy. `tick` is called every TICK.
+        `next_job` is called with the number of a process that is free; None = there is nothing to do. The iterator
+        ends when it says so of all while none is busy. `tick` is called between two results, and every TICK.
         """
         while True:
             for number, hand in enumerate(self.hands):
@@ -82,16 +84,17 @@ class Pool:
             heads = {hand.calls[0][0]: hand for hand in self.hands if hand.calls}
             if not heads:
                 return
-            with told_if_ray_died():
-                ready, _ = self.ray.wait(list(heads), num_returns=1, timeout=TICK)
-                self.refuse_dead()
+            ready, _ = self.ray.wait(list(heads), num_returns=1, timeout=TICK)
             for call in ready:
-                yield from self.take(heads[call])
+                if ended := self.result(heads[call]):
+                    yield ended
+            if not ready:
+                self.demand_ray()
             tick()
 
     def waiting(self) -> tuple[str, Any] | None:
         """A job that is to be done again."""
-        if not self.again:
+        if not self.again or self.stopped:
             return None
         name = self.again.popleft()
         return name, self.jobs[name]
@@ -103,25 +106,31 @@ class Pool:
             hand.since = time.monotonic()
         hand.calls.append((hand.actor.work.remote(job), name))
 
-    def take(self, hand: Hand) -> Iterator[tuple[str, Any]]:
-        """The result at the head of a process's calls; a process that died is replaced, and its jobs wait again."""
-        call, name = hand.calls[0]
-        with told_if_ray_died():
-            try:
-                result = self.ray.get(call)
-            except self.ray.exceptions.RayActorError as death:
-                result = self.replaced(hand, death)
-                if result is None:
-                    return
-            else:
-                hand.calls.popleft()
-                now = time.monotonic()
-                hand.short, hand.since = now - hand.since < SHORT, now
-        self.jobs.pop(name)
-        yield name, result
+    def result(self, hand: Hand) -> tuple[str, Any] | None:
+        """What the job at the head of a process came to; None where the process died, and the job waits again."""
+        import ray.exceptions as dead
 
-    def replaced(self, hand: Hand, death: Exception) -> Died | None:
-        """Put a fresh process in place of one that died; Died where the job at its head killed too many."""
+        call, name = hand.calls[0]
+        try:
+            result: Any = self.ray.get(call)
+        except dead.RayTaskError as error:
+            raise (error.cause if isinstance(error.cause, Exception) else error) from None
+        except dead.RayActorError as death:
+            self.demand_ray()
+            result = self.replace(hand, death)
+            if result is None:
+                return None
+        except dead.RayError as error:
+            raise RayLost(textwrap.shorten(str(error), 300)) from None
+        else:
+            hand.calls.popleft()
+            now = time.monotonic()
+            hand.short, hand.since = now - hand.since < SHORT, now
+        del self.jobs[name]
+        return name, result
+
+    def replace(self, hand: Hand, death: Exception) -> Died | None:
+        """Put a fresh process in place of one that died; Died where the job at its head saw too many die."""
         (_, first), *others = hand.calls
         self.again.extendleft(name for _, name in reversed(others))
         hand.calls.clear()
@@ -133,14 +142,12 @@ class Pool:
         return None
 
     def stop(self) -> None:
-        """Ask all processes to end their jobs early; their results come as ever."""
+        """Ask all processes to end their jobs early; their results come as ever, and lost ones are not done again."""
+        self.stopped = True
         for hand in self.hands:
             hand.actor.stop.options(concurrency_group="beside").remote()
 
-    def refuse_dead(self) -> None:
-        """Refuse to wait for a Ray whose own processes are gone."""
-
-
-def told_if_ray_died():
-    from contextlib import nullcontext
-    return nullcontext()
+    def demand_ray(self) -> None:
+        """Raise RayLost where a process of Ray's own has ended: nothing would ever come back."""
+        if gone := [str(kind) for kind, _ in self.node.dead_processes()]:
+            raise RayLost(f"its {' and '.join(gone)} ended")

@@ -10,6 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from sim.cohort.tabular.source import GIVEAWAY
+from sim.records.outcome import how_it_ended, mean_metrics
 from sim.records.store import Run
 from sim.run.uploads import left_out
 from sim.terminal import output
@@ -43,7 +44,7 @@ def show(run: Run, home: Path) -> None:
     console.print(table)
     for model in scored["model"].unique():
         if model != run.info["deploys"]:
-            values = ", ".join(f"{name} {shown(value)}" for name, value in mean_metrics(run, model).items())
+            values = ", ".join(f"{name} {shown(value)}" for name, value in mean_metrics(run.sites, model).items())
             console.print(f"The {model} model instead, mean over sites: {values}.")
     if run.info["estimates"]:
         console.print(coefficients(run))
@@ -67,7 +68,7 @@ def show(run: Run, home: Path) -> None:
         if run.info["notes"].get(note, "none") != "none":
             console.print(f"{note.capitalize()}: {run.info['notes'][note]}.", markup=False)
     if run.info.get("stopped"):
-        console.print(f"{ended(run)}: no lower validation loss in {run.info['stopped']['patience']} scorings.")
+        console.print(f"{how_it_ended(run.info)}: no lower validation loss in {run.info['stopped']['patience']} scorings.")
     if run.info["status"] != "done":
         console.print(f"[bold red]{run.info['status']}[/]")
     console.print(f"Records: {home}", markup=False)
@@ -117,12 +118,6 @@ def limit(value: float | None) -> str:
     return "∞" if value is None else f"{value:.4g}"
 
 
-def ended(run: Run) -> str:
-    """How a run ended, in a few words."""
-    stop = run.info.get("stopped")
-    return f"Stopped after round {stop['round']}, best in round {stop['best']}" if stop else str(run.info["status"])
-
-
 def epsilons(whose: str, cost: Mapping[str, Any]) -> str:
     """The epsilons of a run's sites or records in a line, with the accountant and what it assumes."""
     values = (cost["epsilon"][name] for name in ("min", "median", "max"))
@@ -133,14 +128,6 @@ def epsilons(whose: str, cost: Mapping[str, Any]) -> str:
         f"Privacy of {whose}: epsilon {high} at the worst site (least {low}, median {middle}), delta {delta}; "
         f"{cost['accountant']}; {cost['of']}."
     )
-
-
-def mean_metrics(run: Run, model: str) -> dict[str, float]:
-    """Metric -> mean over the sites that can define it, of a kind of model, test patients, last scored round."""
-    sites = run.sites
-    last = (sites["round"] == sites["round"].max()) & (sites["split"] == "test") & (sites["model"] == model)
-    means = sites[last].groupby("metric", observed=True)["value"].mean()
-    return {str(metric): float(mean) for metric, mean in means.items()}
 
 
 def shown(value: float) -> str:
