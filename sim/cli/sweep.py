@@ -15,8 +15,9 @@ from sim.config.experiment import Experiment
 from sim.progress import bar, compiling
 from sim.records.store import Run, read
 from sim.run.check import checked
+from sim.run.keep import keep
 from sim.run.run import run_id
-from sim.run.sweep import Named, ends, keep, unfinished
+from sim.run.sweep import Named, ends, unfinished
 from sim.terminal import Terminal, output
 
 

@@ -17,7 +17,7 @@ from sim.profiling import stage
 from sim.progress import Watch
 from sim.records.store import Run, finished, write
 from sim.run.check import PreparedCache, Preparing, checked
-from sim.run.run import footing, prepare, rehearse, run_id, simulation
+from sim.run.run import footing, rehearse, run_id, simulation
 
 Named = dict[str, Experiment]  # run id -> experiment
 
@@ -34,21 +34,6 @@ def unfinished(experiments: Sequence[Experiment], folder: Path) -> Named:
     """The experiments whose runs are not in the folder, each once; no patient is loaded to find out."""
     named = {run_id(experiment): experiment for experiment in experiments}
     return {name: experiment for name, experiment in named.items() if not finished(folder / name)}
-
-
-def keep(
-    experiment: Experiment,
-    folder: Path,
-    watch: Watch = lambda number: None,
-    preparing: Preparing = prepare,
-) -> Path:
-    """Folder of the finished run, computed only if it is not there yet."""
-    sweep_drafts(writable(folder))
-    for asked in unfinished([experiment], folder).values():
-        run = rehearse(asked, preparing(asked), watch)
-        with stage("records"):
-            write(run, folder)
-    return folder / run_id(experiment)
 
 
 def run_all(experiments: Sequence[Experiment], folder: Path, workers: int, watch: Watch) -> list[Path]:
