@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shlex
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +18,7 @@ from sim.cli.cohort_import import imports
 from sim.cli.completion import SettingsCommand
 from sim.files import expanded, make_folder, writable_file
 from sim.profiling import profiled, stage
+from sim.run.signals import Stopped, print_stop, stoppable
 from sim.terminal import Terminal, output
 
 app = typer.Typer(
@@ -52,10 +54,14 @@ def options(
 
 
 def main() -> None:
-    """Entry point: refusals are told in a few lines with exit code 2."""
+    """Entry point: refusals are told in a few lines with exit code 2, and so is a signal, with 130 or 143."""
     os.environ["MPLBACKEND"] = "agg"  # a notebook's shell hands on its own, which need not be installed here
     try:
-        app()
+        with stoppable():
+            app()
+    except Stopped as stopped:
+        print_stop(stopped, shlex.join(["fedtrial", *sys.argv[1:]]))
+        sys.exit(stopped.code)
     except Refused as refusal:
         print_refusal(refusal)
         sys.exit(2)

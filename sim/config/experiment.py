@@ -19,9 +19,9 @@ from sim.config.limits import refuse_endless
 from sim.config.results import Results
 from sim.engine.exact import EXACT
 from sim.engine.executors import EXECUTORS, Executor
-from sim.engine.loops import OwnLoop
+from sim.engine.loops import OwnLoop, Reference
 from sim.engine.own_loops import OWN_LOOPS
-from sim.engine.references import REFERENCES, Reference
+from sim.engine.references import REFERENCES
 from sim.engine.simulation import Evaluation
 from sim.federation.split import Split
 from sim.local.optimisers import refuse_optimiser
