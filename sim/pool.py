@@ -3,12 +3,15 @@
 A second call waits at every process whose jobs are short, so that none is idle while an answer travels.
 """
 
+import sys
 import textwrap
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from sim.text import visible
 
 TICK = 0.5  # seconds between looks at the terminal, at signals and at Ray itself
 SHORT = 1.0  # seconds of a job below which its process is given two at a time
@@ -151,3 +154,9 @@ class Pool:
         """Raise RayLost where a process of Ray's own has ended: nothing would ever come back."""
         if gone := [str(kind) for kind, _ in self.node.dead_processes()]:
             raise RayLost(f"its {' and '.join(gone)} ended")
+
+
+def print_lost(lost: RayLost, command: str) -> None:
+    """Print to standard error that Ray is gone, and the command that goes on with what is not finished."""
+    lines = [f"Ray died: {lost}. All runs that were finished are written.", "The same command goes on from there:"]
+    print(visible("\n".join([*lines, f"  {command}"])), file=sys.stderr)

@@ -17,6 +17,7 @@ from sim.cli.analyse import app as analyses
 from sim.cli.cohort_import import imports
 from sim.cli.completion import SettingsCommand
 from sim.files import expanded, make_folder, writable_file
+from sim.pool import RayLost, print_lost
 from sim.profiling import profiled, stage
 from sim.run.signals import Stopped, print_stop, stoppable
 from sim.terminal import Terminal, output
@@ -30,6 +31,11 @@ app.add_typer(cohorts, name="cohort")
 cohorts.add_typer(imports, name="import")
 app.add_typer(analyses, name="analyse")
 console = output()
+Workers = Annotated[
+    int, typer.Option(help="Processes; 0 = one per core, or this one alone where Ray's start would be longer.", min=0)
+]
+OnError = Annotated[str, typer.Option(help="After a run that failed: continue with the others, or stop.")]
+Retries = Annotated[int, typer.Option(help="Times that a run is begun again whose process died.", min=0)]
 Profiled = Annotated[bool, typer.Option("--profile", help="Print time and memory of every stage at the end.")]
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
@@ -62,6 +68,9 @@ def main() -> None:
     except Stopped as stopped:
         print_stop(stopped, shlex.join(["fedtrial", *sys.argv[1:]]))
         sys.exit(stopped.code)
+    except RayLost as lost:
+        print_lost(lost, shlex.join(["fedtrial", *sys.argv[1:]]))
+        sys.exit(1)
     except Refused as refusal:
         print_refusal(refusal)
         sys.exit(2)
@@ -84,16 +93,40 @@ def study(
     name: Annotated[str, typer.Argument(help="A file of experiments/, or a path to one; then key=value overrides.")],
     seeds: Annotated[int, typer.Option(help="Seeds 0 to N-1 in place of the study's own number.", min=0)] = 0,
     metric: Annotated[str, typer.Option(help="Primary metric in place of the study's own, such as cindex.")] = "",
-    workers: Annotated[int, typer.Option(help="Processes; 0 = one per core.", min=0)] = 0,
+    workers: Workers = 0,
+    on_error: OnError = "continue",
+    retries: Retries = 2,
     profile: Profiled = False,
 ) -> None:
     """Every cell of a study, then tables, figures and one HTML page. Finished runs are not computed again."""
     with profiled(profile, console):
         with stage("start"):
             from sim.cli.study import carry_out
+            from sim.run.sweep import Launch
 
-        ended = carry_out(console, context.args, name, seeds, metric, workers)
+        ended = carry_out(console, context.args, name, seeds, metric, Launch(workers, on_error, retries))
     raise typer.Exit(ended)
+
+
+@app.command()
+def resume(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            parser=expanded,
+            metavar="FOLDER",
+            help="Folder of a study, or that of sweeps and runs (results.dir); or a working folder in it.",
+        ),
+    ],
+    workers: Workers = 0,
+    on_error: OnError = "continue",
+    retries: Retries = 2,
+) -> None:
+    """Go on with what was begun in a folder: its study, or its sweeps and runs. The same bits, nothing done twice."""
+    from sim.cli.resume import resume as go_on
+    from sim.run.sweep import Launch
+
+    raise typer.Exit(go_on(console, folder, Launch(workers, on_error, retries)))
 
 
 @app.command()

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.table import Column, Table
 from rich.text import Text
@@ -29,9 +30,9 @@ from sim.terminal import Terminal, output
 NOT_BEGUN = "not begun"
 
 
-def one(wanted: Experiment, words: Sequence[str]) -> int:
-    """One run, from its overrides: compute it unless it is there, and say what came out."""
-    folder = Path(wanted.results.dir)
+def one(wanted: Experiment, words: Sequence[str], folder: Path | None = None) -> int:
+    """One run, from its overrides: compute it unless it is there, and say what came out; `folder` as in `sweep`."""
+    folder = folder or Path(wanted.results.dir)
     cache = checked([("", left) for left in unfinished([wanted], folder).values()])
     begun = Begun(False, list(words), command(), {run_id(wanted): ""})
     if cache.seconds:
@@ -49,13 +50,28 @@ def command() -> str:
     return shlex.join(["fedtrial", *sys.argv[1:]])
 
 
+class Swept(NamedTuple):
+    """What a sweep came to."""
+
+    runs: Sequence[str]  # run ids, in the order of the cells
+    folders: Mapping[str, Path]
+    done: Mapping[str, Outcome]  # by run id, diverged ones included
+    failed: Mapping[str, str]  # run id -> why
+
+    def why(self, run: str) -> str:
+        """Why a cell has no run."""
+        return self.failed.get(run, NOT_BEGUN)
+
+    @property
+    def code(self) -> int:
+        """Exit code: 0 if all are done."""
+        return int(any(run not in self.done or self.done[run].info["status"] != "done" for run in self.runs))
+
+
 def sweep(
     chosen: Sequence[Sequence[str]], launch: Launch, words: Sequence[str], folder: Path | None = None
-) -> dict[str, str]:
-    """Carry out all cells, given the overrides of each and those of the sweep; run id -> "done", or how it ended.
-
-    `folder` takes the place of results.dir.
-    """
+) -> Swept:
+    """Carry out all cells, given the overrides of each and those of the sweep; `folder` in place of results.dir."""
     wanted = experiments(chosen)
     if folder is not None:
         wanted = [replace(one, results=replace(one.results, dir=str(folder))) for one in wanted]
@@ -97,7 +113,7 @@ def sweep(
     if len(done) == len(folders):
         for place in set(folders.values()):
             begun.remove(place)
-    return {run: done[run].info["status"] if run in done else failed.get(run, NOT_BEGUN) for run in folders}
+    return Swept(runs, folders, done, failed)
 
 
 def still_left(runs: Sequence[str], wanted: Sequence[Experiment], folders: Mapping[str, Path]) -> Named:

@@ -12,10 +12,10 @@ class Schedule:
         self.seconds = seconds
         self.left = sum(seconds[run] for run in footings)
         self.cells: defaultdict[str, list[str]] = defaultdict(list)  # by footing, the longest last
-        for run in sorted(footings, key=lambda run: seconds[run]):
+        for run in sorted(reversed(footings), key=lambda run: seconds[run]):  # of equal ones the first is the last
             self.cells[footings[run]].append(run)
         self.work = {footing: sum(seconds[run] for run in runs) for footing, runs in self.cells.items()}
-        self.fresh = sorted(self.cells, key=lambda footing: self.work[footing])  # that no worker is at, longest last
+        self.fresh = sorted(reversed(dict.fromkeys(footings.values())), key=lambda footing: self.work[footing])  # that no worker is at, longest last
         self.at: dict[int, str] = {}  # worker -> footing
 
     def take(self, worker: int) -> str | None:
