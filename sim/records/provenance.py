@@ -176,6 +176,7 @@ def commit() -> str:
         return "unknown"
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Versions of what the numbers depend on."""
     names = ("fedtrial", "torch", "numpy", "numba", "pandas", "scipy", "ray", "hydra-core")

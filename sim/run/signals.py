@@ -2,15 +2,12 @@
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-from sim.text import visible
-
-ASKED = (signal.SIGINT, signal.SIGTERM)
+HEEDED = (signal.SIGINT, signal.SIGTERM)
 STDERR = 2
 
 Handler = Callable[[int, FrameType | None], None]
@@ -22,7 +19,7 @@ class Stopped(BaseException):
     def __init__(self, number: int, how_far: str = "") -> None:
         super().__init__(f"{signal.Signals(number).name} {how_far}")
         self.number = number
-        self.how_far = how_far  # of what was going on, in a sentence
+        self.how_far = how_far  # what is kept of the work, in a sentence
 
     @property
     def code(self) -> int:
@@ -31,37 +28,46 @@ class Stopped(BaseException):
 
 
 class Asked:
-    """Which signal has asked the loop to end; 0 = none has."""
+    """Which signal has asked for an end; 0 = none has."""
 
     number = 0
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
-    """Inside, SIGINT and SIGTERM raise Stopped at once."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        raise Stopped(number)
-
-    with handled(end):
-        yield
+def stoppable() -> Iterator[Asked]:
+    """Inside, SIGINT and SIGTERM end the work at once: outside it is Stopped."""
+    with heeded(patient=False) as asked:
+        yield asked
 
 
 @contextmanager
 def finishing() -> Iterator[Asked]:
-    """Inside, the first signal is noted for the loop, which ends when it can; a second one raises Stopped at once."""
+    """Inside, the first signal is noted for the loop, which ends when it can; a second one ends it at once."""
+    with heeded(patient=True) as asked:
+        yield asked
+
+
+@contextmanager
+def heeded(patient: bool) -> Iterator[Asked]:
+    """Inside, signals are noted, and raise KeyboardInterrupt, the first one only if not `patient`; outside, Stopped.
+
+    Ray lets no other exception of a handler through its own loops.
+    """
     asked = Asked()
 
     def end(number: int, frame: FrameType | None) -> None:
-        if asked.number:
-            raise Stopped(number)
-        asked.number = number
+        first, asked.number = not asked.number, number
+        if not (patient and first):
+            raise KeyboardInterrupt
         word = f"{signal.Signals(number).name}: ends after this round, with a checkpoint; once more ends at once.\n"
         with suppress(OSError):
             os.write(STDERR, word.encode())  # not `print`, which may be what the signal interrupts
 
     with handled(end):
-        yield asked
+        try:
+            yield asked
+        except KeyboardInterrupt:
+            raise Stopped(asked.number or signal.SIGINT) from None
 
 
 @contextmanager
@@ -70,16 +76,9 @@ def handled(handler: Handler) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, handler) for number in ASKED}
+    before = {number: signal.signal(number, handler) for number in HEEDED}
     try:
         yield
     finally:
         for number, old in before.items():
             signal.signal(number, signal.SIG_DFL if old is None else old)
-
-
-def print_stop(stopped: Stopped, command: str) -> None:
-    """Print to standard error what is kept of the work that a signal ended, and the command that goes on from there."""
-    name = signal.Signals(stopped.number).name
-    lines = [f"Stopped by {name}. {stopped.how_far}", f"The same command goes on from there:\n  {command}"]
-    print(visible("\n".join(lines) if stopped.how_far else f"Stopped by {name}."), file=sys.stderr)
