@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import shlex
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -16,13 +15,15 @@ from sim.checks import Refused, one_of, print_refusal
 from sim.cli.analyse import app as analyses
 from sim.cli.cohort_import import imports
 from sim.cli.completion import SettingsCommand
+from sim.cli.stopping import Commands, print_stop
 from sim.files import expanded, make_folder, writable_file
 from sim.pool import RayLost, print_lost
 from sim.profiling import profiled, stage
-from sim.run.signals import Stopped, print_stop, stoppable
+from sim.run.signals import Stopped
 from sim.terminal import Terminal, output
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -63,10 +64,9 @@ def main() -> None:
     """Entry point: refusals are told in a few lines with exit code 2, and so is a signal, with 130 or 143."""
     os.environ["MPLBACKEND"] = "agg"  # a notebook's shell hands on its own, which need not be installed here
     try:
-        with stoppable():
-            app()
+        app()
     except Stopped as stopped:
-        print_stop(stopped, shlex.join(["fedtrial", *sys.argv[1:]]))
+        print_stop(stopped)
         sys.exit(stopped.code)
     except RayLost as lost:
         print_lost(lost, shlex.join(["fedtrial", *sys.argv[1:]]))

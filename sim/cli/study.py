@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sim.cli.sweep import command
+from sim.cli.sweep import command, written
 from sim.config.words import refuse_twice
 from sim.files import replace_whole
 from sim.profiling import stage
@@ -15,6 +15,7 @@ from sim.records.unfinished import State, status
 from sim.report.page import write_report
 from sim.report.tables import print_summary, summary
 from sim.run.run import run_id
+from sim.run.signals import telling
 from sim.run.sweep import Launch, ends, unfinished
 from sim.study.cells import index, study_cells
 from sim.study.results import INDEX, read_study
@@ -50,8 +51,13 @@ def compute(console: Console, plan: Study, words: Sequence[str], folder: Path | 
     def note() -> None:
         replace_whole(folder / INDEX, index(plan, cells, runs, typed, failed, words))
 
-    with compiling(), bar(f"{plan.name}: {whole} runs", whole) as watch, stage("runs"):
-        done = whole - len(left)
+    done = whole - len(left)
+    with (
+        telling(lambda: written(done, whole)),
+        compiling(),
+        bar(f"{plan.name}: {whole} runs", whole) as watch,
+        stage("runs"),
+    ):
         watch(done)
         for ended in ends(left, dict.fromkeys(left, folder), launch, names, note, lambda: watch(done)):
             done += 1

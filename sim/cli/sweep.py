@@ -24,6 +24,7 @@ from sim.records.store import read
 from sim.run.check import checked
 from sim.run.keep import keep
 from sim.run.run import run_id
+from sim.run.signals import telling
 from sim.run.sweep import Launch, Named, ends, unfinished
 from sim.terminal import Terminal, output
 
@@ -98,7 +99,7 @@ def sweep(
         if run not in left:
             say(run, "read")
     number = 0
-    with compiling(), bar(f"{len(left)} runs", len(left)) as watch:
+    with telling(lambda: written(len(done), len(folders))), compiling(), bar(f"{len(left)} runs", len(left)) as watch:
         for number, ended in enumerate(ends(left, folders, launch, called, begin, lambda: watch(number)), 1):
             watch(number)
             if ended.failed:
@@ -114,6 +115,11 @@ def sweep(
         for place in set(folders.values()):
             begun.remove(place)
     return Swept(runs, folders, done, failed)
+
+
+def written(done: int, whole: int) -> str:
+    """How many runs of a sweep or a study a signal has left behind."""
+    return f"{done} of {whole} runs are written"
 
 
 def still_left(runs: Sequence[str], wanted: Sequence[Experiment], folders: Mapping[str, Path]) -> Named:

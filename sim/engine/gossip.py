@@ -176,10 +176,10 @@ def own(crew: Crew, members: Ints) -> Floats:
 
 
 def keep(crew: Crew, members: Ints, models: Floats) -> None:
-    """Put models [N, P] in the place of those that the members have."""
-    current = crew.memory.current[members]
-    held = crew.memory.arrays[OWN]
-    crew.memory.write(members, current, {OWN: models.astype(held.dtype)})
+    """Put models [N, P] in the place of those that the members have; all else that they keep stays."""
+    kept = crew.memory.read(members)
+    new = kept | {OWN: models.astype(kept[OWN].dtype)}
+    crew.memory.write(members, crew.memory.current[members], new)
     crew.memory.turn(members)
 
 

@@ -17,7 +17,7 @@ from sim.records.tensors import Array, Streamed
 from sim.records.unfinished import report_progress
 from sim.run.ledger import Ledger
 from sim.run.saved import Mark, add_part, kept_arrays, mark, part_since, read_kept
-from sim.run.signals import Stopped, finishing
+from sim.run.signals import Asked, Stopped, finishing
 from sim.terminal import Terminal
 
 TRAINING, SITES, KEPT = "training/", "sites/", "kept/"  # before the names of arrays in a checkpoint
@@ -61,19 +61,28 @@ class Attempt:
             for here in going:
                 note(here)
             return
-        with finishing() as signalled:
-            try:
-                for here in going:
-                    note(here)
-                    report_progress(home, here.number, self.work.rounds)
-                    if here.saved is not None and (signalled.number or self.due(here.number)):
-                        self.save(home, here.number, here.saved(), memory)
-                    if signalled.number:
-                        raise Stopped(signalled.number, self.how_far)
-            except Refused:  # the processes of a crew may have been ended by the same signal
+        try:
+            with finishing() as signalled:
+                self.go_on(going, note, memory, home, signalled)
+        except Stopped as stopped:
+            raise Stopped(stopped.number, self.how_far) from None
+
+    def go_on(
+        self, going: Iterator[Round], note: Callable[[Round], None], memory: SiteState, home: Path, signalled: Asked
+    ) -> None:
+        """`go` with a working folder."""
+        try:
+            for here in going:
+                note(here)
+                report_progress(home, here.number, self.work.rounds)
+                if here.saved is not None and (signalled.number or self.due(here.number)):
+                    self.save(home, here.number, here.saved(), memory)
                 if signalled.number:
-                    raise Stopped(signalled.number, self.how_far) from None
-                raise
+                    raise Stopped(signalled.number)
+        except Refused:  # the processes of a crew may have been ended by the same signal
+            if signalled.number:
+                raise Stopped(signalled.number) from None
+            raise
 
     @property
     def how_far(self) -> str:

@@ -2,15 +2,12 @@
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-from sim.text import visible
-
-ASKED = (signal.SIGINT, signal.SIGTERM)
+HEEDED = (signal.SIGINT, signal.SIGTERM)
 STDERR = 2
 
 Handler = Callable[[int, FrameType | None], None]
@@ -22,7 +19,7 @@ class Stopped(BaseException):
     def __init__(self, number: int, how_far: str = "") -> None:
         super().__init__(f"{signal.Signals(number).name} {how_far}")
         self.number = number
-        self.how_far = how_far  # of what was going on, in a sentence
+        self.how_far = how_far  # what is kept of the work, in a sentence
 
     @property
     def code(self) -> int:
@@ -31,7 +28,7 @@ class Stopped(BaseException):
 
 
 class Asked:
-    """Which signal has asked the loop to end; 0 = none has."""
+    """Which signal has asked for an end; 0 = none has."""
 
     number = 0
 
@@ -40,34 +37,46 @@ THREADS = Asked()  # what the loops of other threads than the first are asked, w
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
-    """Inside, SIGINT and SIGTERM raise Stopped at once."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        raise Stopped(number)
-
-    with handled(end):
-        yield
+def stoppable() -> Iterator[Asked]:
+    """Inside, SIGINT and SIGTERM end the work at once: outside it is Stopped."""
+    with heeded(patient=False) as asked:
+        yield asked
 
 
 @contextmanager
 def finishing() -> Iterator[Asked]:
-    """Inside, the first signal is noted for the loop, which ends when it can; a second one raises Stopped at once.
+    """Inside, the first signal is noted for the loop, which ends when it can; a second one ends it at once.
 
-    In a thread that gets no signals the loop is told of what THREADS is asked.
+    A loop in another thread than the first is told of what THREADS is asked.
     """
-    asked = Asked() if in_first_thread() else THREADS
+    if not in_first_thread():
+        yield THREADS
+        return
+    with heeded(patient=True) as asked:
+        yield asked
+
+
+@contextmanager
+def heeded(patient: bool) -> Iterator[Asked]:
+    """Inside, signals are noted, and raise KeyboardInterrupt, the first one only if not `patient`; outside, Stopped.
+
+    Ray lets no other exception of a handler through its own loops.
+    """
+    asked = Asked()
 
     def end(number: int, frame: FrameType | None) -> None:
-        if asked.number:
-            raise Stopped(number)
-        asked.number = number
+        first, asked.number = not asked.number, number
+        if not (patient and first):
+            raise KeyboardInterrupt
         word = f"{signal.Signals(number).name}: ends after this round, with a checkpoint; once more ends at once.\n"
         with suppress(OSError):
             os.write(STDERR, word.encode())  # not `print`, which may be what the signal interrupts
 
     with handled(end):
-        yield asked
+        try:
+            yield asked
+        except KeyboardInterrupt:
+            raise Stopped(asked.number or signal.SIGINT) from None
 
 
 @contextmanager
@@ -76,7 +85,7 @@ def handled(handler: Handler) -> Iterator[None]:
     if not in_first_thread():
         yield
         return
-    before = {number: signal.signal(number, handler) for number in ASKED}
+    before = {number: signal.signal(number, handler) for number in HEEDED}
     try:
         yield
     finally:
@@ -85,24 +94,15 @@ def handled(handler: Handler) -> Iterator[None]:
 
 
 @contextmanager
-def kept() -> Iterator[None]:
-    """Handlers that are set inside are put back: Ray sets one of its own."""
-    before = {number: signal.getsignal(number) for number in ASKED}
+def telling(how_far: Callable[[], str]) -> Iterator[None]:
+    """Inside, a signal ends the work; outside, Stopped says `how_far` it was, before what it says of a run."""
     try:
-        yield
-    finally:
-        for number, old in before.items():
-            if in_first_thread() and old is not None:
-                signal.signal(number, old)
+        with stoppable():
+            yield
+    except Stopped as stopped:
+        raise Stopped(stopped.number, ". ".join(filter(None, (how_far(), stopped.how_far)))) from None
 
 
 def in_first_thread() -> bool:
     """Whether this is the thread that signals come to."""
     return threading.current_thread() is threading.main_thread()
-
-
-def print_stop(stopped: Stopped, command: str) -> None:
-    """Print to standard error what is kept of the work that a signal ended, and the command that goes on from there."""
-    name = signal.Signals(stopped.number).name
-    lines = [f"Stopped by {name}. {stopped.how_far}", f"The same command goes on from there:\n  {command}"]
-    print(visible("\n".join(lines) if stopped.how_far else f"Stopped by {name}."), file=sys.stderr)

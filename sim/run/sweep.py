@@ -19,7 +19,7 @@ from sim.run.cell import CellBody, Halted, attempt
 from sim.run.cells import Cells, Ended, Named
 from sim.run.check import checked
 from sim.run.run import run_id, simulation
-from sim.run.signals import Stopped, finishing, kept
+from sim.run.signals import Stopped, finishing
 from sim.run.workload import worth_ray
 
 PAUSE = 0.5  # seconds between looks at cells that other processes are at
@@ -120,7 +120,7 @@ def pooled(cells: Cells, workers: int, retries: int, tick: Tick) -> Iterator[End
     compiled = cells.left[first[0]]
     Worker.open(simulation(compiled, cells.cache(compiled)).job)  # compiles, if need be, what all processes then load
     waiting = [first]
-    with kept(), ray_session(workers), finishing() as signalled:
+    with ray_session(workers), finishing() as signalled:
         pool = Pool(CellBody, workers, retries)
 
         def look() -> None:
@@ -129,16 +129,16 @@ def pooled(cells: Cells, workers: int, retries: int, tick: Tick) -> Iterator[End
                 pool.stop()
             tick()
 
-        halted = 0
+        halted: list[str] = []
         for run, outcome in pool.run(lambda worker: waiting.pop() if waiting else cells.packed(worker), look):
             if isinstance(outcome, Halted):
-                halted += 1
+                halted.append(outcome.how_far)
                 cells.let_go(run)
                 continue
             yield cells.end(run, outcome)
             yield from cells.others()
         if signalled.number:
-            raise Stopped(signalled.number, f"{halted} runs were under way, and have what their checkpoints hold")
+            raise Stopped(signalled.number, ". ".join(filter(None, halted)))
     yield from cells.others()
 
 
