@@ -62,7 +62,7 @@ class Pool:
         from ray._private import worker
 
         self.ray = ray
-        self.node = worker._global_node  # type: ignore[attr-defined]
+        self.node: Any = worker._global_node
         options: dict[str, Any] = {"num_cpus": 1, "max_restarts": 0, "concurrency_groups": {"beside": 1}}
         self.made: Any = ray.remote(**options)(body)
         self.retries = retries

@@ -1,26 +1,25 @@
-"""The command line: run | study | predict | report | methods | verify | cohort | partition | analyse."""
+"""The command line: run | study | resume | runs | show | diff | predict | report | methods | verify | cohort | ..."""
 
-import json
-import math
 import os
+import shlex
 import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from sim.checks import Refused, one_of, print_refusal
+from sim.checks import Refused, print_refusal
 from sim.cli.analyse import app as analyses
 from sim.cli.cohort_import import imports
 from sim.cli.completion import SettingsCommand
+from sim.cli.results import OnError, Retries, Workers, add_results
 from sim.cli.stopping import Commands, print_stop
-from sim.files import expanded, make_folder, writable_file
+from sim.files import expanded
 from sim.pool import RayLost, print_lost
 from sim.profiling import profiled, stage
 from sim.run.signals import Stopped
-from sim.terminal import Terminal, output
+from sim.terminal import output
 
 app = typer.Typer(
     cls=Commands,
@@ -31,12 +30,8 @@ cohorts = typer.Typer(no_args_is_help=True, help="Look at the patients before an
 app.add_typer(cohorts, name="cohort")
 cohorts.add_typer(imports, name="import")
 app.add_typer(analyses, name="analyse")
+add_results(app)
 console = output()
-Workers = Annotated[
-    int, typer.Option(help="Processes; 0 = one per core, or this one alone where Ray's start would be longer.", min=0)
-]
-OnError = Annotated[str, typer.Option(help="After a run that failed: continue with the others, or stop.")]
-Retries = Annotated[int, typer.Option(help="Times that a run is begun again whose process died.", min=0)]
 Profiled = Annotated[bool, typer.Option("--profile", help="Print time and memory of every stage at the end.")]
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
@@ -106,27 +101,6 @@ def study(
 
         ended = carry_out(console, context.args, name, seeds, metric, Launch(workers, on_error, retries))
     raise typer.Exit(ended)
-
-
-@app.command()
-def resume(
-    folder: Annotated[
-        Path,
-        typer.Argument(
-            parser=expanded,
-            metavar="FOLDER",
-            help="Folder of a study, or that of sweeps and runs (results.dir); or a working folder in it.",
-        ),
-    ],
-    workers: Workers = 0,
-    on_error: OnError = "continue",
-    retries: Retries = 2,
-) -> None:
-    """Go on with what was begun in a folder: its study, or its sweeps and runs. The same bits, nothing done twice."""
-    from sim.cli.resume import resume as go_on
-    from sim.run.sweep import Launch
-
-    raise typer.Exit(go_on(console, folder, Launch(workers, on_error, retries)))
 
 
 @app.command()
@@ -252,32 +226,6 @@ def verify(
     only: Annotated[str, typer.Option(help="One entry of an axis, such as scaffold or krum.")] = "",
 ) -> None:
     """Prove every entry of every axis against closed forms; exit 1 if one fails."""
-    from dataclasses import asdict
+    from sim.cli.verify import verify_and_report
 
-    from sim.progress import compiling
-    from sim.verify import certificates
-    from sim.verify.certificates import TABLES
-
-    if only:
-        one_of("--only", only, {name for entries in TABLES.values() for name in entries})
-    table = Table("axis", "entry", "property", "error", "tolerance", "", title="Correctness certificates")
-    if json_file:
-        writable_file("--json", json_file)
-    with (
-        compiling(),
-        Terminal(stderr=True).status("proving every method against closed forms"),
-    ):  # silent unless a terminal
-        done = list(certificates(only=only))
-    for one in done:
-        mark = "[green]pass[/]" if one.passed else "[bold red]FAIL[/]"
-        table.add_row(one.axis, one.method, one.property, f"{one.error:.1e}", f"{one.tolerance:.0e}", mark)
-    console.print(table)
-    failed = [one for one in done if not one.passed]
-    console.print(f"{len(done) - len(failed)} of {len(done)} certificates hold.")
-    if json_file:
-        rows = [asdict(one) | {"passed": one.passed} for one in done]
-        for row in rows:
-            row["error"] = row["error"] if math.isfinite(row["error"]) else None  # JSON has no infinity
-        make_folder(json_file.parent)
-        json_file.write_text(json.dumps(rows, indent=2) + "\n")
-    raise typer.Exit(1 if failed else 0)
+    raise typer.Exit(verify_and_report(console, json_file, only))

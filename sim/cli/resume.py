@@ -22,7 +22,7 @@ def resume(console: Console, folder: Path, launch: Launch) -> int:
     """
     if (folder / INDEX).is_file():
         plan, content = read_index(folder)
-        return compute(console, plan, content.get("words", []), folder, launch)
+        return compute(console, plan, content.get("words", []), folder, content["command"], launch)
     place, found = begun_in(folder)
     if not found and (place / INDEX).is_file():
         return resume(console, place, launch)

@@ -68,7 +68,9 @@ def show(run: Run, home: Path) -> None:
         if run.info["notes"].get(note, "none") != "none":
             console.print(f"{note.capitalize()}: {run.info['notes'][note]}.", markup=False)
     if run.info.get("stopped"):
-        console.print(f"{how_it_ended(run.info)}: no lower validation loss in {run.info['stopped']['patience']} scorings.")
+        console.print(
+            f"{how_it_ended(run.info)}: no lower validation loss in {run.info['stopped']['patience']} scorings."
+        )
     if run.info["status"] != "done":
         console.print(f"[bold red]{run.info['status']}[/]")
     console.print(f"Records: {home}", markup=False)

@@ -1,6 +1,6 @@
 """`fedtrial study` and `fedtrial report`: a study from its file to its page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from sim.config.words import refuse_twice
 from sim.files import replace_whole
 from sim.profiling import stage
 from sim.progress import bar, compiling
+from sim.records.store import finished
 from sim.records.unfinished import State, status
 from sim.report.page import write_report
 from sim.report.tables import print_summary, summary
@@ -31,11 +32,13 @@ def carry_out(
         plan = load(name)
         plan = replace(plan, seeds=seeds or plan.seeds, metric=metric or plan.metric)
         plan = with_overrides(plan, words)
-    return compute(console, plan, words, None, launch or Launch())
+    return compute(console, plan, words, None, command(), launch or Launch())
 
 
-def compute(console: Console, plan: Study, words: Sequence[str], folder: Path | None, launch: Launch) -> int:
-    """Exit code of a study, given its plan; `folder` in place of that in results.dir.
+def compute(
+    console: Console, plan: Study, words: Sequence[str], folder: Path | None, typed: str, launch: Launch
+) -> int:
+    """Exit code of a study, given its plan and the command that began it; `folder` in place of that in results.dir.
 
     study.json is there from the first run on, so that `fedtrial report` can make a page of what is done, and `fedtrial
     resume` can go on. What other processes compute is one stage.
@@ -46,27 +49,24 @@ def compute(console: Console, plan: Study, words: Sequence[str], folder: Path | 
         runs = [run_id(cell.experiment) for cell in cells]
         left = unfinished([cell.experiment for cell in cells], folder)
     names = {run: cell.name for cell, run in zip(cells, runs, strict=True)}
-    whole, typed, failed = len(names), command(), dict[str, str]()
+    failed: dict[str, str] = {}
 
     def note() -> None:
         replace_whole(folder / INDEX, index(plan, cells, runs, typed, failed, words))
 
-    done = whole - len(left)
+    whole, there = len(names), len(names) - len(left)
     with (
-        telling(lambda: written(done, whole)),
+        telling(lambda: written(whole - len(missing(folder, names)), whole)),
         compiling(),
         bar(f"{plan.name}: {whole} runs", whole) as watch,
         stage("runs"),
     ):
-        watch(done)
-        for ended in ends(left, dict.fromkeys(left, folder), launch, names, note, lambda: watch(done)):
-            done += 1
-            watch(done)
+        for ended in ends(left, dict.fromkeys(left, folder), launch, names, note, lambda done: watch(there + done)):
             if ended.failed:
                 failed[ended.run] = ended.failed
                 console.print(f"{names[ended.run]}: failed. {ended.failed}", markup=False, soft_wrap=True)
                 note()
-    lost = set(unfinished([cell.experiment for cell in cells], folder))
+    lost = missing(folder, names)
     failed |= reasons(folder, lost)
     note()
     if not any(run not in lost and not cell.reference for cell, run in zip(cells, runs, strict=True)):
@@ -75,6 +75,11 @@ def compute(console: Console, plan: Study, words: Sequence[str], folder: Path | 
     with stage("report"):
         broken = publish(console, folder)
     return int(bool(lost) or broken)
+
+
+def missing(folder: Path, runs: Iterable[str]) -> set[str]:
+    """The runs that are not finished."""
+    return {run for run in runs if not finished(folder / run)}
 
 
 def reasons(folder: Path, lost: set[str]) -> Mapping[str, str]:

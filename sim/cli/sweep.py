@@ -21,11 +21,12 @@ from sim.progress import bar, compiling
 from sim.records.begun import Begun
 from sim.records.outcome import Outcome, how_it_ended, outcome, read_outcome
 from sim.records.store import read
+from sim.run.cells import Named
 from sim.run.check import checked
 from sim.run.keep import keep
 from sim.run.run import run_id
 from sim.run.signals import telling
-from sim.run.sweep import Launch, Named, ends, unfinished
+from sim.run.sweep import Launch, ends, unfinished
 from sim.terminal import Terminal, output
 
 NOT_BEGUN = "not begun"
@@ -69,9 +70,7 @@ class Swept(NamedTuple):
         return int(any(run not in self.done or self.done[run].info["status"] != "done" for run in self.runs))
 
 
-def sweep(
-    chosen: Sequence[Sequence[str]], launch: Launch, words: Sequence[str], folder: Path | None = None
-) -> Swept:
+def sweep(chosen: Sequence[Sequence[str]], launch: Launch, words: Sequence[str], folder: Path | None = None) -> Swept:
     """Carry out all cells, given the overrides of each and those of the sweep; `folder` in place of results.dir."""
     wanted = experiments(chosen)
     if folder is not None:
@@ -98,10 +97,8 @@ def sweep(
     for run in dict.fromkeys(runs):
         if run not in left:
             say(run, "read")
-    number = 0
     with telling(lambda: written(len(done), len(folders))), compiling(), bar(f"{len(left)} runs", len(left)) as watch:
-        for number, ended in enumerate(ends(left, folders, launch, called, begin, lambda: watch(number)), 1):
-            watch(number)
+        for ended in ends(left, folders, launch, called, begin, watch):
             if ended.failed:
                 failed[ended.run] = ended.failed
                 console.print(f"{called[ended.run]}: failed. {ended.failed}", markup=False)

@@ -12,10 +12,11 @@ class Schedule:
         self.seconds = seconds
         self.left = sum(seconds[run] for run in footings)
         self.cells: defaultdict[str, list[str]] = defaultdict(list)  # by footing, the longest last
-        for run in sorted(reversed(footings), key=lambda run: seconds[run]):  # of equal ones the first is the last
+        for run in sorted(footings, key=lambda run: seconds[run], reverse=True)[::-1]:
             self.cells[footings[run]].append(run)
         self.work = {footing: sum(seconds[run] for run in runs) for footing, runs in self.cells.items()}
-        self.fresh = sorted(reversed(dict.fromkeys(footings.values())), key=lambda footing: self.work[footing])  # that no worker is at, longest last
+        order = sorted(dict.fromkeys(footings.values()), key=lambda footing: self.work[footing], reverse=True)
+        self.fresh = order[::-1]  # that no worker is at, the longest last; of equal ones the first is the last
         self.at: dict[int, str] = {}  # worker -> footing
 
     def take(self, worker: int) -> str | None:

@@ -57,8 +57,8 @@ def run_all(experiments: Sequence[Experiment], folder: Path, workers: int, watch
     there = len(experiments) - len(left)
     watch(there)
     failed = []
-    for number, ended in enumerate(ends(left, dict.fromkeys(left, folder), Launch(workers), {}), 1):
-        watch(there + number)
+    ended_so_far = ends(left, dict.fromkeys(left, folder), Launch(workers), {}, watch=lambda done: watch(there + done))
+    for ended in ended_so_far:
         failed += [f"Run {ended.run} failed: {ended.failed}"] if ended.failed else []
     if failed:
         raise Refused(" ".join(failed))
@@ -71,28 +71,39 @@ def ends(
     launch: Launch,
     names: Mapping[str, str],
     begin: Tick = lambda: None,
-    tick: Tick = lambda: None,
+    watch: Watch = lambda number: None,
 ) -> Iterator[Ended]:
     """The end of every run that is left to do, as it comes.
 
     By run id: the folder that its own goes into, and what a refusal calls it. `begin` is called once all cells are
-    checked, before the first runs; `tick` now and then while workers are busy. This process alone writes, and each run
-    as it comes back. A run that fails in training does not stop the others unless it is to; a disk that is full, or
-    code that changes meanwhile, stops them all, and what is written stays. Raises RayLost where Ray died, and Stopped
-    after a signal.
+    checked, before the first runs; `watch` with the number of ends, also now and then while workers are busy. This
+    process alone writes, and each run as it comes back. A run that fails in training does not stop the others unless it
+    is to; a disk that is full, or code that changes meanwhile, stops them all, and what is written stays. Raises
+    RayLost where Ray died, and Stopped after a signal.
     """
     for folder in set(folders.values()):
         sweep_drafts(writable(folder))
     cache = checked([(names.get(run, ""), one) for run, one in left.items()])
     begin()
+    number = 0
+
+    def tick() -> None:
+        watch(number)
+
     with Cells(left, folders, cache, launch.on_error == "stop") as cells:
-        workers = min(launch.workers or cores(), len(left))
-        if workers > 1 and (launch.workers or worth_ray(cells.schedule.left, workers)):
-            yield from pooled(cells, workers, launch.retries, tick)
-        else:
-            yield from here(cells, 0 if launch.workers else workers)
-            yield from pooled(cells, workers, launch.retries, tick)
-        yield from shared(cells, tick)
+        for ended in carried_out(cells, launch, tick):
+            number += 1
+            tick()
+            yield ended
+
+
+def carried_out(cells: Cells, launch: Launch, tick: Tick) -> Iterator[Ended]:
+    """Ends of all cells: of those that are worth it in a pool, and last of those that other processes are at."""
+    workers = min(launch.workers or cores(), len(cells.left))
+    if not (workers > 1 and (launch.workers or worth_ray(cells.schedule.left, workers))):
+        yield from here(cells, 0 if launch.workers else workers)
+    yield from pooled(cells, workers, launch.retries, tick)
+    yield from shared(cells, tick)
 
 
 def here(cells: Cells, workers: int) -> Iterator[Ended]:
