@@ -1,5 +1,6 @@
 """The command line: run | study | resume | runs | show | diff | predict | report | methods | verify | cohort | ..."""
 
+import errno
 import os
 import shlex
 import sys
@@ -19,8 +20,9 @@ from sim.files import expanded
 from sim.pool import RayLost, print_lost
 from sim.profiling import profiled, stage
 from sim.run.signals import Stopped
-from sim.terminal import output
+from sim.terminal import give_up_output, open_closed, output
 
+open_closed()
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
@@ -69,6 +71,12 @@ def main() -> None:
     except Refused as refusal:
         print_refusal(refusal)
         sys.exit(2)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EROFS):
+            raise
+        give_up_output()
+        print_refusal(Refused(f"the output cannot be written ({error.strerror}). Free space; finished runs are kept."))
+        sys.exit(1)
 
 
 @app.command(cls=SettingsCommand, context_settings=PASS_ON)

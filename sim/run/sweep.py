@@ -55,7 +55,6 @@ def run_all(experiments: Sequence[Experiment], folder: Path, workers: int, watch
     """
     left = unfinished(experiments, folder)
     there = len(experiments) - len(left)
-    watch(there)
     failed = []
     ended_so_far = ends(left, dict.fromkeys(left, folder), Launch(workers), {}, watch=lambda done: watch(there + done))
     for ended in ended_so_far:
@@ -90,6 +89,7 @@ def ends(
     def tick() -> None:
         watch(number)
 
+    tick()
     with Cells(left, folders, cache, launch.on_error == "stop") as cells:
         for ended in carried_out(cells, launch, tick):
             number += 1
