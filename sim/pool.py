@@ -80,20 +80,29 @@ class Pool:
         `next_job` is called with the number of a process that is free; None = there is nothing to do. The iterator
         ends when it says so of all while none is busy. `tick` is called between two results, and every TICK.
         """
-        while True:
-            for number, hand in enumerate(self.hands):
-                while hand.free and (job := self.waiting() or next_job(number)) is not None:
-                    self.give(hand, *job)
-            heads = {hand.calls[0][0]: hand for hand in self.hands if hand.calls}
-            if not heads:
-                return
-            ready, _ = self.ray.wait(list(heads), num_returns=1, timeout=TICK)
-            for call in ready:
-                if ended := self.result(heads[call]):
-                    yield ended
-            if not ready:
-                self.demand_ray()
-            tick()
+        try:
+            while True:
+                for number, hand in enumerate(self.hands):
+                    while hand.free and (job := self.waiting() or next_job(number)) is not None:
+                        self.give(hand, *job)
+                heads = {hand.calls[0][0]: hand for hand in self.hands if hand.calls}
+                if not heads:
+                    return
+                ready, _ = self.ray.wait(list(heads), num_returns=1, timeout=TICK)
+                for call in ready:
+                    if ended := self.result(heads[call]):
+                        yield ended
+                if not ready:
+                    self.demand_ray()
+                tick()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End the processes."""
+        if not self.node.dead_processes():
+            for hand in self.hands:
+                self.ray.kill(hand.actor)
 
     def waiting(self) -> tuple[str, Any] | None:
         """A job that is to be done again."""
