@@ -26,7 +26,7 @@ def experiments(cells: Sequence[Sequence[str]]) -> list[Experiment]:
     found = []
     for cell in cells:
         seed = next((SEED.fullmatch(word) for word in cell if SEED.fullmatch(word)), None)
-        if seed is None or any("${" in word for word in cell):
+        if seed is None or any("$" in word for word in cell):
             found.append(of_values(cell, configs))
             continue
         rest = tuple(word for word in cell if word != seed[0])
