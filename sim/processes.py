@@ -6,6 +6,7 @@ import secrets
 import signal
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -124,20 +125,35 @@ def ray_session(workers: int) -> Iterator[None]:
     # random.py that lies beside somebody's patients is not meant for us.
     here = [os.getcwd()] if {"", os.getcwd()} & set(sys.path) else []
     with scratch(short_place()) as folder:
-        ray.init(
-            address="local",
-            num_cpus=workers,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            job_config=JobConfig(_client_job=True, _py_driver_sys_path=here),
-            _node_ip_address="127.0.0.1",
-            _temp_dir=str(folder / "r"),  # which Ray opens to everybody; the folder around it stays shut
-        )
+        with same_handlers():
+            ray.init(
+                address="local",
+                num_cpus=workers,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                job_config=JobConfig(_client_job=True, _py_driver_sys_path=here),
+                _node_ip_address="127.0.0.1",
+                _temp_dir=str(folder / "r"),  # which Ray opens to everybody; the folder around it stays shut
+            )
         try:
             yield
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def same_handlers() -> Iterator[None]:
+    """SIGINT and SIGTERM go afterwards where they went before; Ray's own handler would print a stack of C++."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def choose_environment() -> None:

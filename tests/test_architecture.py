@@ -34,6 +34,7 @@ GROUND = {
     "jit",
     "lazy",
     "memory",
+    "pool",
     "processes",
     "profiling",
     "progress",

@@ -14,7 +14,7 @@ from sim.gate.speed import timed
 from sim.progress import bar
 from sim.records.store import read
 from sim.run.run import run_id
-from sim.run.sweep import ends
+from sim.run.sweep import Launch, ends
 from sim.scratch import scratch
 from sim.study.cells import Cell
 
@@ -44,7 +44,7 @@ def compute(gate: Gate, cells: Sequence[GateCell], seeds: range, workers: int) -
             named[run] = Cell(cell.method, "", cell.scenario, cell.experiments[seed]).name
     failed: dict[str, str] = {}
     with scratch() as folder, bar(f"gate {gate.name}: {len(asked)} runs", len(asked)) as watch:
-        for number, ended in enumerate(ends(asked, dict.fromkeys(asked, folder), workers, named), 1):
+        for number, ended in enumerate(ends(asked, dict.fromkeys(asked, folder), Launch(workers), named), 1):
             watch(number)
             if ended.failed:
                 failed[ended.run] = ended.failed
