@@ -31,6 +31,8 @@ EXAMPLES = {  # of entries that the defaults of all else do not suit
     "bulyan": ["aggregator=bulyan", "scenario=rare24"],
     "krum": ["aggregator=krum", "scenario=rare24"],
     "multikrum": ["aggregator=multikrum", "scenario=rare24"],
+    "powersgd": ["uplink=[powersgd]", "net=mlp"],
+    "fedbn": ["personal=fedbn", "net=mlpbn"],
     "powerofchoice": ["system=powerofchoice", "scenario=rare24", "system.candidates=12", "system.sites=6"],
 } | {name: [f"personal={name}", "net=mlp"] for name in ("fedper", "fedrep", "lgfedavg", "fedbabu")}
 

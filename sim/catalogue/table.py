@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from sim.catalogue.costs import costs, tier
+from sim.catalogue.costs import costs, messages, tier
 from sim.catalogue.entry import AXES, entries
 from sim.verify.certificates import CHECKS, Checks, properties
 
@@ -15,7 +15,7 @@ class Row(NamedTuple):
     name: str
     does: str
     source: str  # authors and year
-    down: str  # models per site and round; a dash for a method with a loop of its own
+    down: str  # models per site and round, or in words; a dash where nothing is exchanged
     up: str
     site: tuple[str, ...]  # what a site keeps
     tier: str
@@ -31,8 +31,7 @@ def table(axes: Mapping[str, Mapping[str, type]] = AXES, proofs: Mapping[str, Ch
             entry.name,
             entry.does,
             entry.parts.get("Source", "").replace("\n", " "),
-            "–" if cost is None else f"{cost.down:.3g}",
-            "–" if cost is None else f"{cost.up:.3g}",
+            *messages(entry),
             () if cost is None else cost.site,
             tier(entry),
             len(list(properties(entry.axis, entry.name, proofs))),

@@ -24,6 +24,7 @@ from sim.verify import (
     algorithms_personal,
     algorithms_steps,
     attacks,
+    attacks_backdoor,
     attacks_collusion,
     exact_list,
     fairness,
@@ -31,12 +32,14 @@ from sim.verify import (
     loops,
     personal,
     personal_heads,
+    personal_norms,
     personal_own,
     servers,
     systems,
     systems_order,
     uplink,
     uplink_coded,
+    uplink_factors,
     uplink_private,
 )
 from sim.verify.check import Certificate, Check, certify
@@ -67,11 +70,11 @@ CHECKS: dict[str, Checks] = {
         **loops.CHECKS,
         **exact_list.CHECKS,
     },
-    "uplink": {**uplink.CHECKS, **uplink_coded.CHECKS, **uplink_private.CHECKS},
-    "attack": {**attacks.CHECKS, **attacks_collusion.CHECKS},
+    "uplink": {**uplink.CHECKS, **uplink_coded.CHECKS, **uplink_factors.CHECKS, **uplink_private.CHECKS},
+    "attack": {**attacks.CHECKS, **attacks_backdoor.CHECKS, **attacks_collusion.CHECKS},
     "aggregator": {**aggregators.CHECKS, **aggregators_robust.CHECKS, **aggregators_bounded.CHECKS},
     "server": servers.CHECKS,
-    "personal": {**personal.CHECKS, **personal_heads.CHECKS, **personal_own.CHECKS},
+    "personal": {**personal.CHECKS, **personal_heads.CHECKS, **personal_own.CHECKS, **personal_norms.CHECKS},
     "system": {**systems.CHECKS, **systems_order.CHECKS},
 }
 
