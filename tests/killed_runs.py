@@ -117,21 +117,24 @@ def points(killing: Killing) -> Mapping[str, Any]:
 
 
 def moments(killing: Killing, kills: int = 10) -> Mapping[str, Any]:
-    """Kill one run at random moments, again and again."""
-    folder, hit, went_on, rounds = killing.folder / "killed", 0, 0, []
-    draw = random.Random(0)
-    while hit < kills:
+    """Kill one run again and again, each time some random milliseconds after a random number of checkpoints."""
+    folder, draw, codes = killing.folder / "killed", random.Random(0), []
+    left = working_folder(folder, killing.name)
+
+    def parts() -> int:
+        return len(list(left.glob("records-*")))
+
+    for _ in range(kills):
+        enough = parts() + draw.randint(1, 5)
         child = forked(partial(killing.keep, folder))
-        time.sleep(draw.uniform(0.3, 1.5))
+        while parts() < enough and os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            time.sleep(0.001)
+        time.sleep(draw.uniform(0, 0.02))
         os.kill(child, signal.SIGKILL)
-        if ended(child) == 0:
-            break
-        hit += 1
-        left = working_folder(folder, killing.name)
-        went_on += any(left.glob("checkpoint-*"))
-        rounds.append(len(list(left.glob("records-*"))))
+        codes.append(ended(child))
+    there = parts()
     code = ended(forked(partial(killing.keep, folder)))
-    return {"kills": hit, "went_on": went_on, "parts": rounds, "code": code, "same": killing.agrees(folder)}
+    return {"kills": codes.count(-signal.SIGKILL), "parts": there, "code": code, "same": killing.agrees(folder)}
 
 
 if __name__ == "__main__":
