@@ -28,6 +28,7 @@ GROUND = {
     "arrays",
     "assets",
     "checks",
+    "cluster",
     "drafts",
     "factorize",
     "files",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sim.arrays import Floats, Ints
 from sim.checks import within
+from sim.cluster import check_address
 from sim.engine.evaluation import Metrics, join
 from sim.engine.job import Job
 from sim.engine.messages import Broadcast, Candidates, Order, Upload
@@ -47,12 +48,14 @@ class InProcess(Executor):
 
 @dataclass
 class OnRay(Executor):
-    """Long-lived Ray actors on this machine."""
+    """Long-lived Ray actors on this machine, or on the nodes of a Ray cluster."""
 
     workers: int = 2  # >= 1 actors, one core each
+    address: str = ""  # HOST:PORT of the head node of a Ray cluster that runs already, or auto; empty = this machine
 
     def __post_init__(self) -> None:
         within("executor.workers", self.workers, 1)
+        check_address("executor.address", self.address)
 
 
 class Crew(Protocol):
@@ -135,7 +138,7 @@ def crew(executor: Executor, job: Job) -> Iterator[Crew]:
         torch.set_num_threads(1)  # the server's products too must not depend on the machine's cores
         if isinstance(executor, OnRay):
             with stage("executor"):
-                opened.enter_context(ray_session(executor.workers))
+                opened.enter_context(ray_session(executor.workers, executor.address))
                 distant = opened.enter_context(RayCrew.open(job, executor.workers))
             yield distant
         else:
