@@ -12,7 +12,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
-from sim import cluster
+from sim import ray_cluster
 from sim.checks import Refused
 from sim.scratch import scratch, short_place
 
@@ -127,15 +127,15 @@ def ray_session(workers: int, address: str = "") -> Iterator[None]:
 
     if ray.is_initialized():
         if address:
-            cluster.refuse_other(address)
-            cluster.refuse_too_few_in_cluster(workers)
+            ray_cluster.refuse_other(address)
+            ray_cluster.refuse_too_few_in_cluster(workers)
         else:
             refuse_too_few(workers)
         yield
     elif address:
         with joined(address):
-            cluster.refuse_too_few_in_cluster(workers)
-            cluster.refuse_other_code()
+            ray_cluster.refuse_too_few_in_cluster(workers)
+            ray_cluster.refuse_other_code()
             yield
     else:
         with private(workers):
@@ -147,9 +147,9 @@ def joined(address: str) -> Iterator[None]:
     """This process in a cluster that the user runs."""
     import ray
 
-    cluster.refuse_unreachable(address)
+    ray_cluster.refuse_unreachable(address)
     try:
-        with cluster.joining(address):
+        with ray_cluster.joining(address):
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, job_config=places())
         yield
     finally:
@@ -201,7 +201,7 @@ def choose_environment(address: str = "") -> None:
         return
     os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # else `uv run` packs the current folder, patients and all
     if address:
-        cluster.choose_cluster_environment(address)
+        ray_cluster.choose_cluster_environment(address)
         return
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # the name misleads: on every system, loopback alone
     os.environ["RAY_AUTH_MODE"] = "token"

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from sim.arrays import Floats, Ints
 from sim.checks import within
-from sim.cluster import check_address
 from sim.engine.evaluation import Metrics, join
 from sim.engine.job import Job
 from sim.engine.messages import Broadcast, Candidates, Order, Upload
+from sim.engine.node_actors import NodeCrew
 from sim.engine.ray_actors import RayCrew
 from sim.engine.site_state import SiteState
 from sim.engine.worker import Worker
@@ -26,6 +26,7 @@ from sim.lazy import torch
 from sim.local.fused import Fused
 from sim.processes import ray_session
 from sim.profiling import stage
+from sim.ray_cluster import alone, check_address
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -129,6 +130,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def ray_crew(executor: OnRay, job: Job) -> AbstractContextManager[Crew]:
+    """Actors that share this machine's memory, or actors on the nodes of a cluster."""
+    if not executor.address or alone():
+        return RayCrew.open(job, executor.workers)
+    return NodeCrew.open(job, executor.workers)
+
+
 @contextmanager
 def crew(executor: Executor, job: Job) -> Iterator[Crew]:
     """Open the executor for one run."""
@@ -139,7 +147,7 @@ def crew(executor: Executor, job: Job) -> Iterator[Crew]:
         if isinstance(executor, OnRay):
             with stage("executor"):
                 opened.enter_context(ray_session(executor.workers, executor.address))
-                distant = opened.enter_context(RayCrew.open(job, executor.workers))
+                distant = opened.enter_context(ray_crew(executor, job))
             yield distant
         else:
             here = Here(job, executor.threads or cores() if isinstance(executor, InProcess) else 1)

@@ -121,6 +121,14 @@ def cpus(node: dict[str, Any]) -> int:
     return int(node["Resources"].get("CPU", 0))
 
 
+def alone() -> bool:
+    """Whether this machine is the only node that has CPUs, so that all workers share its memory."""
+    import ray
+
+    here = ray.get_runtime_context().get_node_id()
+    return [node["NodeID"] for node in nodes() if cpus(node)] == [here]
+
+
 def refuse_too_few_in_cluster(workers: int) -> None:
     """Refuse a cluster with fewer CPUs than workers, who would wait for ever."""
     living = nodes()
