@@ -156,15 +156,13 @@ def refuse_other_code() -> None:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     ask: Any = ray.remote(num_cpus=0, max_retries=0)(installed)
-    asked = {
-        node["NodeManagerAddress"]: ask.options(
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        ).remote()
-        for node in nodes()
-        if cpus(node)
-    }
+    asked = []
+    for node in nodes():
+        if cpus(node):
+            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            asked.append((node["NodeManagerAddress"], ask.options(scheduling_strategy=there).remote()))
     ours = installed()
-    for host, answer in asked.items():
+    for host, answer in asked:
         try:
             theirs = ray.get(answer, timeout=ANSWER)
         except dead.RayError as error:

@@ -13,12 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-# Before Ray is loaded: the cluster of a user who has a token, on the loopback interface.
-os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32), RAY_USAGE_STATS_ENABLED="0")
-os.environ.update(RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0", RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0")
-
-from ray.cluster_utils import Cluster
-
 from sim.checks import Refused
 from sim.config.compose import experiment
 from sim.config.experiment import Experiment
@@ -31,6 +25,13 @@ from sim.records.store import Run
 from sim.run.run import rehearse
 from tests.toy import ROOT, SMALL
 
+# Before Ray is loaded: the cluster of a user who has a token, on the loopback interface.
+USERS = {
+    "RAY_AUTH_MODE": "token",
+    "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+}
 LOOPBACK = {"node_ip_address": "127.0.0.1", "include_dashboard": False}
 # Health checks that find a dead node within seconds and not half a minute.
 QUICK = {
@@ -53,8 +54,11 @@ CASES = {
 }
 
 
-def cluster(nodes: int) -> Cluster:
+def cluster(nodes: int) -> Any:
     """A head that computes nothing, and nodes with one CPU each."""
+    os.environ.update(USERS)
+    from ray.cluster_utils import Cluster
+
     made = Cluster(initialize_head=True, head_node_args={**LOOPBACK, "num_cpus": 0, "_system_config": QUICK})
     for _ in range(nodes):
         made.add_node(**LOOPBACK, num_cpus=1)
@@ -117,7 +121,7 @@ def other_code() -> str:
 class Doom:
     """Kills nodes while orders are out: their processes stand still from before the orders until the nodes are gone."""
 
-    def __init__(self, made: Cluster) -> None:
+    def __init__(self, made: Any) -> None:
         self.made, self.nodes = made, list(made.worker_nodes)
         self.frozen: dict[Any, list[int]] = {}  # node -> process ids of its workers
 

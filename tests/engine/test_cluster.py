@@ -6,22 +6,22 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from ray.exceptions import AuthenticationError
 
 from sim.checks import Refused
 from sim.config.compose import experiment
 from sim.engine.executors import OnRay
-from sim.processes import ray_session
+from sim.processes import choose_environment, ray_session
 from sim.ray_cluster import joining, on_loopback, place
 from sim.run.run import run_id
 from sim.scratch import short_place
 from tests.engine.cluster_probe import CASES
 from tests.toy import ROOT, SMALL
+
+EXAMPLES = ROOT / "docs" / "cluster"
 
 
 def probe(mode: str) -> dict[str, Any]:
@@ -103,22 +103,30 @@ def test_an_address_and_the_loopback_interface() -> None:
 
 
 def test_where_nothing_answers_nobody_waits() -> None:
-    with pytest.raises(Refused, match=r"executor\.address=127\.0\.0\.1:1: nothing answers.*docs/cluster\.md"):
-        with ray_session(2, "127.0.0.1:1"):
-            pass
+    says = r"executor\.address=127\.0\.0\.1:1: nothing answers.*docs/cluster\.md"
+    with pytest.raises(Refused, match=says), ray_session(2, "127.0.0.1:1"):
+        pass
 
 
 @pytest.mark.parametrize(
     ("error", "says"),
     [
-        (AuthenticationError("no token"), r"wants its token.*RAY_AUTH_TOKEN"),
         (ConnectionError("Failed to connect"), r"could not join.*is no node of it.*RAY_AUTH_TOKEN"),
         (RuntimeError("Version mismatch: The cluster was started with:\n Ray: 2.50"), r"Ray: 2\.50.*same versions"),
     ],
 )
 def test_why_a_cluster_cannot_be_joined_is_told(error: Exception, says: str) -> None:
+    choose_environment()
     with pytest.raises(Refused, match=rf"executor\.address=head:6379: .*{says}"), joining("head:6379"):
         raise error
+
+
+def test_a_cluster_that_wants_a_token_says_so() -> None:
+    choose_environment()
+    from ray.exceptions import AuthenticationError
+
+    with pytest.raises(Refused, match=r"head:6379: .*wants its token.*RAY_AUTH_TOKEN"), joining("head:6379"):
+        raise AuthenticationError("no token")
 
 
 def test_the_cluster_is_no_part_of_a_run_s_name() -> None:
@@ -134,6 +142,3 @@ def test_the_kubernetes_example_is_yaml(file: str) -> None:
 
 def test_the_slurm_example_is_a_script() -> None:
     subprocess.run(["bash", "-n", str(EXAMPLES / "slurm.sh")], check=True)
-
-
-EXAMPLES = Path(ROOT) / "docs" / "cluster"
