@@ -8,13 +8,15 @@ of one machine, which share memory; and as many on 1, 2 and 3 nodes, which share
 Second: least time of a message to actors of another node and back, by size. Third: a projection, no measurement. A
 round of N sites on M machines of C cores is taken as
 
-    seconds = sites * work / (M * C) + answer + (M * C) * call + 2 * bytes of the sites' state / wire
+    seconds = sites * work / (M * C) + answer + (M * C) * call + (bytes of the sums + 2 * bytes of the state) / wire
 
 with `work` a site's share of a round on one thread, `answer` an empty call, `call` what every further actor adds to a
-round of empty calls, and `wire` the lower of the measured rate of large messages and the server's network.
+round of empty calls, a sum of each vector for every chunk of sites, what the sites keep there and back, and `wire` the
+lower of the measured rate of large messages and the server's network. Left out: nodes that wait for the slowest one.
 """
 
 import argparse
+import math
 import os
 import secrets
 import sys
@@ -186,10 +188,12 @@ def report(asked: argparse.Namespace, seconds: dict[str, dict[str, float]], mess
     for name in METHODS:
         most = max(int(column.split(", ")[1].split(" ")[0].replace(",", "")) for column in columns)
         work = seconds[rows[0]][f"{name}, {most:,} sites"] / most
-        state = asked.project * parameters * 4 if METHODS[name].site_state(1, 1) else 0
+        state = 4 * asked.project * sum(METHODS[name].site_state(parameters, parameters).values())
+        sums = 8 * math.ceil(asked.project / training().chunk) * parameters * len(METHODS[name].vectors)
         parts = {
             "work": asked.project * work / actors,
             "calls": messages.answer + actors * messages.call,
+            "sums": sums / rate,
             "state": 2 * state / rate,
         }
         projected[name] = {**parts, "round": sum(parts.values())}
@@ -197,7 +201,7 @@ def report(asked: argparse.Namespace, seconds: dict[str, dict[str, float]], mess
         f"Projection, not measured: {asked.project:,} sites of 200 rows on {asked.machines} machines of {asked.cores} "
         f"cores like this one's, one server process, {rate / 1e9:.2f} GB a second.\n"
     )
-    head = ["", "work", "calls", "state", "round"]
+    head = ["", "work", "calls", "sums", "state", "round"]
     print(table(head, [[name, *(milliseconds(parts[one]) for one in head[1:])] for name, parts in projected.items()]))
     if asked.json:
         medians = {f"{row}, {column}": value for row, cells in seconds.items() for column, value in cells.items()}

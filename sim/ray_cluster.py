@@ -52,7 +52,6 @@ def on_loopback(host: str) -> bool:
 def choose_cluster_environment(address: str) -> None:
     """Ray's environment for joining a cluster, before Ray is loaded; the token is the user's own."""
     os.environ.setdefault("RAY_AUTH_MODE", "token")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
     if address != AUTO and on_loopback(place(address)[0]):  # else Ray takes the machine's other address for it
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
 

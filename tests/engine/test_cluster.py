@@ -13,10 +13,11 @@ import yaml
 
 from sim.checks import Refused
 from sim.config.compose import experiment
-from sim.engine.executors import OnRay
+from sim.engine.executors import OnRay, crew
+from sim.engine.ray_actors import RayCrew
 from sim.processes import choose_environment, ray_session
 from sim.ray_cluster import joining, on_loopback, place
-from sim.run.run import run_id
+from sim.run.run import prepare, run_id, simulation
 from sim.scratch import short_place
 from tests.engine.cluster_probe import CASES
 from tests.toy import ROOT, SMALL
@@ -82,6 +83,17 @@ def test_a_node_that_is_killed_while_it_trains_changes_nothing(dying_nodes: dict
 def test_when_all_nodes_are_gone_the_run_says_how_it_goes_on(dying_nodes: dict[str, Any]) -> None:
     assert dying_nodes["gone"].startswith("All workers of the Ray cluster are gone")
     assert "The same command goes on from the last checkpoint" in dying_nodes["gone"]
+
+
+@pytest.mark.ray
+def test_a_cluster_of_this_machine_alone_shares_its_memory(ray_here: None) -> None:
+    """As without an address: nothing of what sites keep goes through Ray."""
+    import ray
+
+    small = experiment(SMALL)
+    plan, address = simulation(small, prepare(small)), ray.get_runtime_context().gcs_address
+    with crew(OnRay(workers=1, address=address), plan.job) as opened:
+        assert isinstance(opened, RayCrew)
 
 
 @pytest.mark.parametrize("address", ["10.0.0.1", "ray://head:10001", "head:port", ":6379", "head:6379/x", "a b:1"])
