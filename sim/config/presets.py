@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from sim.assets import root
 from sim.checks import Refused, brief, one_of
 from sim.config.experiment import GROUPS
+from sim.config.resolvers import refuse_resolvers
 from sim.config.yaml_words import read_yaml
 
 OWN: dict[str, set[str]] = {}  # group -> names of presets of the user's own
@@ -46,6 +47,8 @@ def add(path: Path, folder: Path) -> str:
     for key in every_key(content):
         if key == "_target_" or key == "hydra" or key.startswith(("hydra.", "hydra/")):
             raise Refused(f"{path}: {key!r} is not allowed; a preset never names code.")
+    for text in every_text(content):
+        refuse_resolvers(text, str(path))
     refuse_defaults(path, group, content.get("defaults", []))
     package = "_global_" if group == "scenario" else None
     ConfigStore.instance().store(group=group, name=name, node=OmegaConf.create(content), package=package)
@@ -73,3 +76,11 @@ def every_key(content: object) -> Iterator[str]:
         yield from map(str, content)
     for part in content.values() if isinstance(content, dict) else content if isinstance(content, list) else ():
         yield from every_key(part)
+
+
+def every_text(content: object) -> Iterator[str]:
+    """Texts that are values of a nested container."""
+    if isinstance(content, str):
+        yield content
+    for part in content.values() if isinstance(content, dict) else content if isinstance(content, list) else ():
+        yield from every_text(part)
