@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -26,7 +26,7 @@ from sim.lazy import torch
 from sim.local.fused import Fused
 from sim.processes import ray_session
 from sim.profiling import stage
-from sim.ray_cluster import alone, check_address
+from sim.ray_cluster import AUTO, alone, check_address
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -57,6 +57,11 @@ class OnRay(Executor):
     def __post_init__(self) -> None:
         within("executor.workers", self.workers, 1)
         check_address("executor.address", self.address)
+
+
+def unnamed(executor: Executor) -> Executor:
+    """The executor as records tell of it: that there was a cluster, and not where."""
+    return replace(executor, address=AUTO) if isinstance(executor, OnRay) and executor.address else executor
 
 
 class Crew(Protocol):

@@ -16,7 +16,7 @@ from sim.cohort.table import Cohort
 from sim.config.experiment import Experiment, Json, classes, identity, settings
 from sim.engine.attackers import attackers
 from sim.engine.evaluation import Held
-from sim.engine.executors import crew
+from sim.engine.executors import crew, unnamed
 from sim.engine.loops import OwnLoop
 from sim.engine.references import Oracle, Pooled
 from sim.engine.rounds import rounds
@@ -167,7 +167,7 @@ def rehearse(experiment: Experiment, prepared: Prepared | None = None, watch: Wa
         "code": provenance.code(classes(experiment)),
         "config": environment.fingerprint([json.dumps(identity(experiment), sort_keys=True).encode()]),
         **environment.facts(),
-        "executor": settings(experiment.executor),
+        "executor": settings(unnamed(experiment.executor)),
         "threads": threads(experiment.executor),
         "started": started,
         "wall_seconds": round(time.perf_counter() - began, 3),

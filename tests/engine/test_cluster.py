@@ -13,7 +13,7 @@ import yaml
 
 from sim.checks import Refused
 from sim.config.compose import experiment
-from sim.engine.executors import OnRay, crew
+from sim.engine.executors import InProcess, OnRay, crew, unnamed
 from sim.engine.ray_actors import RayCrew
 from sim.processes import choose_environment, ray_session
 from sim.ray_cluster import joining, on_loopback, place
@@ -144,6 +144,12 @@ def test_a_cluster_that_wants_a_token_says_so() -> None:
 def test_the_cluster_is_no_part_of_a_run_s_name() -> None:
     small = experiment(SMALL)
     assert run_id(replace(small, executor=OnRay(workers=3, address="head:6379"))) == run_id(small)
+
+
+def test_records_do_not_say_where_a_cluster_is() -> None:
+    assert unnamed(OnRay(workers=3, address="head.example.org:6379")) == OnRay(workers=3, address="auto")
+    assert unnamed(OnRay(workers=3)) == OnRay(workers=3)
+    assert unnamed(InProcess(threads=2)) == InProcess(threads=2)
 
 
 @pytest.mark.parametrize("file", ["kuberay.yaml"])
