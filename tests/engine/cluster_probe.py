@@ -32,6 +32,7 @@ USERS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
 }
+MARK = "found: "  # before what is printed
 LOOPBACK = {"node_ip_address": "127.0.0.1", "include_dashboard": False}
 # Health checks that find a dead node within seconds and not half a minute.
 QUICK = {
@@ -176,7 +177,7 @@ def death() -> dict[str, Any]:
 
 
 def main(mode: str) -> None:
-    print(json.dumps({"bits": bits, "death": death}[mode]()))
+    print(MARK + json.dumps({"bits": bits, "death": death}[mode]()))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from sim.processes import choose_environment, ray_session
 from sim.ray_cluster import joining, on_loopback, place
 from sim.run.run import prepare, run_id, simulation
 from sim.scratch import short_place
-from tests.engine.cluster_probe import CASES
+from tests.engine.cluster_probe import CASES, MARK
 from tests.toy import ROOT, SMALL
 
 EXAMPLES = ROOT / "docs" / "cluster"
@@ -33,7 +33,7 @@ def probe(mode: str) -> dict[str, Any]:
         command = [sys.executable, str(ROOT / "tests" / "engine" / "cluster_probe.py"), mode]
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.rpartition(MARK)[2].splitlines()[0])  # Ray prints there too
     return found
 
 
