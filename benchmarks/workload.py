@@ -25,7 +25,7 @@ from sim.federation.federation import Federation
 from sim.local.settings import Tier, Training
 from sim.methods.roles import Roles
 from sim.random import site_keys
-from sim.records import provenance
+from sim.records import environment
 from sim.tasks.closed import Loss, closed_form
 from sim.tasks.layout import call
 from sim.tasks.task import Task
@@ -89,14 +89,14 @@ def accuracy(work: Work, plan: Simulation, model: Tensor) -> float:
 def machine() -> dict[str, str | int]:
     """Kind of machine, and the memory and cores that it gives us."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
-    return {**provenance.machine(), "cores": cores(), "memory_gib": round(memory / 2**30)}
+    return {**environment.machine(), "cores": cores(), "memory_gib": round(memory / 2**30)}
 
 
 def told() -> str:
     """The machine in one line, for under a table's title."""
-    here, version = machine(), provenance.versions()
+    here, version = machine(), environment.versions()
     memory = f", {here['memory_gib']} GiB" if here["memory_gib"] else ""
-    made = f"fedtrial {provenance.commit()}, torch {version['torch']}, Python {version['python']}"
+    made = f"fedtrial {environment.commit()}, torch {version['torch']}, Python {version['python']}"
     return f"{here['processor']} ({here['vector']}), {here['cores']} cores{memory}; {made}"
 
 
@@ -115,6 +115,6 @@ def write_json(
     **rest: object,
 ) -> None:
     """What a benchmark measured, and where; medians in seconds a round unless `rest` says otherwise."""
-    here = {"machine": machine(), "versions": provenance.versions(), "commit": provenance.commit()}
+    here = {"machine": machine(), "versions": environment.versions(), "commit": environment.commit()}
     found = {"settings": settings, "medians": dict(medians), "ratios": dict(ratios), **rest}
     path.write_text(json.dumps({"benchmark": benchmark, **here, **found}, indent=2) + "\n")

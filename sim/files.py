@@ -75,6 +75,13 @@ def replace_whole(path: Path, text: str) -> None:
         raise Refused(f"{path}: cannot be written ({error.strerror}). Free space, or choose another folder.") from None
 
 
+def allowed(mode: int) -> int:
+    """A mode without what the user's umask takes away, as new files and folders get it."""
+    umask = os.umask(0o077)  # there is no way to read it but to set it
+    os.umask(umask)
+    return mode & ~umask
+
+
 def sync(path: Path) -> None:
     """Flush a file to disk (fsync), so that it survives a crash of the machine."""
     handle = os.open(path, os.O_RDONLY)

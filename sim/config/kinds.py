@@ -5,14 +5,16 @@ from collections.abc import Iterator
 from omegaconf import Container, DictConfig, ListConfig, Node, OmegaConf
 
 from sim.checks import Refused, brief, within
+from sim.config.resolvers import refuse_resolvers
 
 Placed = tuple[str, Container, int | str, Node]  # full key, the container that holds it, its key there, the node
 
 
 def refuse_kinds(config: DictConfig) -> None:
-    """Refuse an interpolation of the wrong kind, which OmegaConf would put in place of a section."""
+    """Refuse what is no key of a setting in `${}`, and a key of the wrong kind, put in place of a section."""
     for path, parent, key, node in nodes(config, ""):
         if OmegaConf.is_interpolation(parent, key):
+            refuse_resolvers(str(node._value()), path)
             refuse_interpolation(path, parent, key, node)
 
 

@@ -7,8 +7,9 @@ from fnmatch import fnmatchcase
 from hydra.core.override_parser.types import Glob, Override
 
 from sim.checks import Refused, brief
-from sim.config.experiment import GROUPS
+from sim.config.groups import GROUPS
 from sim.config.refusals import options
+from sim.config.resolvers import refuse_resolvers
 
 MOST_PARTS = 20  # of a key, and of brackets within each other; the deepest key of ours has five
 MOST_LETTERS = 200  # of a key
@@ -22,6 +23,7 @@ def refuse_form(word: str) -> None:
             f"{shortened(word)}: '_target_' is not allowed; a config never names code. "
             "Choose an entry of a group, such as algorithm=fedprox."
         )
+    refuse_resolvers(word, shortened(word))
     key, _, value = word.partition("=")
     parts = len(re.split(r"[./]", key))
     if len(key) > MOST_LETTERS or parts > MOST_PARTS:

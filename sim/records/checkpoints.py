@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from safetensors import safe_open
 
 from sim.files import digest, sync
-from sim.records import provenance
+from sim.records import environment
 from sim.records.store import set_aside
 from sim.records.tensors import Array, Streamed, digested, write_whole
 
@@ -56,7 +56,7 @@ def write(
     """Write the checkpoint after `last`, flushed to the disk, and remove those that are too many. Raises OSError."""
     number, words = last.number + 1, {"format": FORMAT, "run": run}
     told = write_whole(home / RECORDS.format(number), records, words | {"before": last.records})
-    more = {"records": told, "versions": json.dumps(provenance.versions()), "about": json.dumps(about)}
+    more = {"records": told, "versions": json.dumps(environment.versions()), "about": json.dumps(about)}
     write_whole(home / CHECKPOINT.format(number), state, words | more)
     sync(home)
     for old, path in found(home):
@@ -87,7 +87,7 @@ def found(home: Path) -> list[tuple[int, Path]]:
 def opened(path: Path, number: int, run: str) -> Checkpoint:
     """A checkpoint with the records up to it. Raises Unusable."""
     words, records = verified(path, path.stem[-32:], run), []
-    if json.loads(words["versions"]) != provenance.versions():
+    if json.loads(words["versions"]) != environment.versions():
         raise Unusable(f"made with other versions of packages, {words['versions']}")
     told = words["records"]
     for at in range(number, 0, -1):

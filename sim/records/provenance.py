@@ -1,19 +1,14 @@
-"""Where a number came from: code, versions, commit, machine."""
+"""Fingerprint of the code that a number came from."""
 
 import ast
 import functools
 import hashlib
 import json
-import platform
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import is_dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
-
-import torch
 
 from sim.checks import Refused
 
@@ -158,44 +153,3 @@ def structure(node: object, texts: bool = True) -> Iterator[str]:
                 yield from structure(part, texts)
     else:
         yield repr(node)
-
-
-@functools.cache
-def commit() -> str:
-    """Git commit of the code, with "+changes" when files differ from it; "unknown" outside a checkout."""
-
-    def git(*words: str) -> str:
-        done = subprocess.run(["git", *words], cwd=PACKAGE, capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
-    try:
-        if Path(git("rev-parse", "--show-toplevel")).resolve() != PACKAGE.parent.resolve():
-            return "unknown"
-        return git("rev-parse", "--short=12", "HEAD") + ("+changes" if git("status", "--porcelain") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-@functools.cache
-def versions() -> dict[str, str]:
-    """Versions of what the numbers depend on."""
-    names = ("fedtrial", "torch", "numpy", "numba", "pandas", "scipy", "ray", "hydra-core")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
-
-
-def machine() -> dict[str, str]:
-    """Kind of machine; its name is left out."""
-    return {
-        "system": f"{platform.system()} {platform.machine()}",
-        "processor": processor(),
-        "vector": torch.backends.cpu.get_cpu_capability(),
-    }
-
-
-def processor() -> str:
-    """Model name of the CPU where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or "unknown"
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")

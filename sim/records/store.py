@@ -12,7 +12,7 @@ from pandas.api.types import union_categoricals
 
 from sim.checks import Refused
 from sim.drafts import draft
-from sim.files import digest, make_folder, sync
+from sim.files import allowed, digest, make_folder, sync
 from sim.records import model, predictions
 from sim.records.model import Model
 from sim.records.predictions import Predictions
@@ -65,7 +65,7 @@ def write(run: Run, folder: Path) -> Path:
                 sync(made / name)
             (made / "DONE").write_text(json.dumps({name: digest(made / name) for name in names}, indent=2) + "\n")
             sync(made / "DONE")
-            made.chmod(0o755)
+            made.chmod(allowed(0o777))
             if home.exists():
                 if finished(home):
                     return home

@@ -27,7 +27,7 @@ from sim.report.tables import per_site, summary
 from sim.stats.intervals import FEWEST
 from sim.study.results import StudyRecords
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # first characters of cells that a spreadsheet may run
+FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # first characters of cells that a spreadsheet may run
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from sim.local.steady import refuse_unsteady
 from sim.partition.base import digest as partition_digest
 from sim.profiling import stage
 from sim.progress import Watch
-from sim.records import provenance
+from sim.records import environment, provenance
 from sim.records.store import Run
 from sim.run.checkpointing import Work, begun
 from sim.run.estimates import in_recorded_units
@@ -39,7 +39,7 @@ from sim.run.predictions import predictions
 from sim.run.prepare import gather
 from sim.run.privacy import spent
 from sim.run.tables import rounds_frame, sites_frame
-from sim.run.told import told
+from sim.run.told import threads, told
 from sim.run.uploads import uploads
 from sim.tasks.task import Task
 
@@ -167,10 +167,10 @@ def rehearse(
         "overlap": prepared.leak and prepared.leak._asdict(),
         "sites": holdings(prepared.federation, events),
         "code": provenance.code(classes(experiment)),
-        "commit": provenance.commit(),
-        "versions": provenance.versions(),
-        "machine": provenance.machine(),
+        "config": environment.fingerprint([json.dumps(identity(experiment), sort_keys=True).encode()]),
+        **environment.facts(),
         "executor": settings(experiment.executor),
+        "threads": threads(experiment.executor),
         "started": attempt.started,
         "wall_seconds": round(attempt.seconds, 3),
     }

@@ -1,6 +1,7 @@
 """What each role of a run did, in words for its record."""
 
 from sim.engine.attackers import attackers
+from sim.engine.executors import Executor, InProcess, OnRay, cores
 from sim.engine.simulation import Simulation
 from sim.methods.personal.base import OwnModel
 from sim.methods.roles import Roles, named
@@ -37,3 +38,10 @@ def in_words(roles: Roles, shared: int, parameters: int, itemsize: int, members:
         role = roles.algorithm if type(roles.personal) is OwnModel else roles.personal
         said["personal"] = f"{named(role)}: {kept} parameters of its own at every site"
     return said
+
+
+def threads(executor: Executor) -> int:
+    """Threads, or actors with a core each, that train at once."""
+    if isinstance(executor, OnRay):
+        return executor.workers
+    return (executor.threads if isinstance(executor, InProcess) else 1) or cores()

@@ -15,6 +15,12 @@ from sim.config.words import refuse_twice
 HUGE = "9" * 5000
 WRONG = {
     "a section by interpolation": (["shift.missing=${seed}"], ["shift.missing=${seed}: a group of settings"]),
+    "the environment": (["results.dir=${oc.env:HOME}"], ["${oc.env:HOME} is not allowed", "the shell"]),
+    "the environment as an entry": (["algorithm=${oc.env:HOME}"], ["${oc.env:HOME} is not allowed"]),
+    "the environment in a list": (["task.without=[a,'${oc.env:X}']"], ["${oc.env:X} is not allowed"]),
+    "the environment within": (["cohort.consortium=${${oc.env:X}}"], ["is not allowed"]),
+    "the environment beside": (["results.dir=a_${seed}_${oc.env:X,b}"], ["${oc.env:X,b} is not allowed"]),
+    "Hydra's own values": (["results.dir=${hydra:runtime.cwd}"], ["${hydra:runtime.cwd} is not allowed"]),
     "a section of another": (["local=${shift}"], ["local=${shift}: a group of settings"]),
     "a list by a number": (["task.without=${rounds}"], ["stands for 50", "allowed a list of str"]),
     "a mapping by a number": (["partition=pachinko", "partition.sites=${local}"], ["partition.sites"]),
@@ -104,6 +110,8 @@ def test_presets_of_ones_own_are_known_by_name_and_their_keys_are_words(
 
 PRESETS = {
     "code": ("cohort/a.yaml", "defaults: [tabular]\nx: {_target_: os.system}\n", "'_target_' is not allowed"),
+    "the environment": ("cohort/a.yaml", "defaults: [tabular]\nlabel: ${oc.env:HOME}\n", "${oc.env:HOME} is"),
+    "the environment's entry": ("scenario/a.yaml", "defaults: [{override /server: '${oc.env:X}'}]\n", "${oc.env:X} is"),
     "Hydra's node": ("scenario/a.yaml", "hydra: {searchpath: [x]}\n", "'hydra' is not allowed"),
     "Hydra's groups": (
         "scenario/a.yaml",

@@ -54,6 +54,17 @@ def test_what_is_written_is_read_back(run: Run, tmp_path: Path) -> None:
     assert sorted(path.name for path in home.iterdir()) == sorted(FILES)
 
 
+@pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o700), (0o027, 0o750), (0o022, 0o755)])
+def test_a_run_is_as_open_as_its_owner_wants(umask: int, mode: int, run: Run, tmp_path: Path) -> None:
+    before = os.umask(umask)
+    try:
+        home = write(run, tmp_path)
+    finally:
+        os.umask(before)
+    assert home.stat().st_mode & 0o777 == mode
+    assert {path.stat().st_mode & 0o777 for path in home.iterdir()} == {mode & 0o666}
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_truncated_or_flipped_files_are_noticed(name: str, run: Run, tmp_path: Path) -> None:
     home = write(run, tmp_path)

@@ -88,6 +88,12 @@ def test_runs_in_no_mean_are_named_beside_the_answer_and_marked_in_the_tables(tm
     assert "in no mean" not in write_report(study(dead=("", 0)), tmp_path / "whole").read_text()
 
 
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])
+def test_csv_guards_what_a_spreadsheet_would_run(first: str) -> None:
+    text = csv(pd.DataFrame({"name": [f"{first}1+1"]}))
+    assert text.splitlines()[1].lstrip('"').startswith("'")
+
+
 def test_csv_leaves_numbers_alone() -> None:
     frame = pd.DataFrame({"name": ["-a", "b"], "value": [-1.5, 2.0]})
     assert csv(frame) == "name,value\n'-a,-1.5\nb,2.0\n"

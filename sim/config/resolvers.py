@@ -1,0 +1,20 @@
+"""What may stand in `${}`: the key of another setting, and nothing that reads the environment or the clock."""
+
+import re
+
+from sim.checks import Refused, brief
+
+OTHER = re.compile(r"\$\{(?![\w.\[\]-]+\})[^}]*\}?")  # `${` that does not name a setting, such as ${oc.env:HOME}
+
+
+def refuse_resolvers(text: str, where: str) -> None:
+    """Refuse `${oc.env:HOME}` and all else in `${}` but the key of a setting: it would bring in what no file says.
+
+    A run is to be known by its settings; and what comes from the environment may be a password.
+    """
+    found = OTHER.search(text)
+    if found:
+        raise Refused(
+            f"{where}: {brief(found[0])[1:-1]} is not allowed. In ${{}} stands the key of another setting, such as "
+            '${seed}; give values of the environment by the shell: key="$NAME".'
+        )
