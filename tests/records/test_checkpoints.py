@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from sim.records import checkpoints, provenance
+from sim.records import checkpoints, environment
 from sim.records.checkpoints import Link, array, arrays, newest, write
 from sim.records.tensors import Streamed, digested, write_whole
 from tests.toy import ROOT
@@ -111,7 +111,7 @@ def test_other_runs_formats_and_versions_are_not_gone_on_from(tmp_path: Path, mo
     assert found is not None
     assert found.link.number == 1
     with monkeypatch.context() as other:
-        other.setattr(provenance, "versions", lambda: {"torch": "9.9"})
+        other.setattr(environment, "versions", lambda: {"torch": "9.9"})
         chain(tmp_path, 1, found.link)
     found, (line,) = newest(tmp_path, RUN)
     assert '"torch": "9.9"' in line
