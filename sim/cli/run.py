@@ -13,6 +13,7 @@ from sim.assets import root
 from sim.checks import Refused
 from sim.config.compose import cells, experiment
 from sim.config.experiment import register
+from sim.config.plugins import choose_all
 from sim.config.presets import add_presets
 from sim.config.words import refuse_form, refuse_hydra, refuse_twice
 from sim.profiling import stage
@@ -38,6 +39,7 @@ def launch(words: Sequence[str]) -> int:
         for word in asked.overrides:  # Hydra composes for its help as well
             refuse_form(word)
             refuse_hydra(word, word.split("=")[0].lstrip("+~"))
+        choose_all()
         hand_over(asked)
         return 0
     with stage("settings"):

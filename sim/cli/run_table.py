@@ -11,6 +11,7 @@ from rich.text import Text
 
 from sim.cohort.tabular.source import GIVEAWAY
 from sim.records.store import Run
+from sim.run.summary import mean_metrics as mean_metrics
 from sim.run.uploads import left_out
 from sim.terminal import output
 
@@ -43,7 +44,7 @@ def show(run: Run, home: Path) -> None:
     console.print(table)
     for model in scored["model"].unique():
         if model != run.info["deploys"]:
-            values = ", ".join(f"{name} {shown(value)}" for name, value in mean_metrics(run, model).items())
+            values = ", ".join(f"{name} {shown(value)}" for name, value in mean_metrics(run.sites, model).items())
             console.print(f"The {model} model instead, mean over sites: {values}.")
     if run.info["estimates"]:
         console.print(coefficients(run))
@@ -54,6 +55,10 @@ def show(run: Run, home: Path) -> None:
         sent = f"{filesize.decimal(int(down))} down, {filesize.decimal(int(up))} up"
         size = f"; {run.info['parameters']} parameters" if run.info["parameters"] else ""
         console.print(f"Sent: {sent}, all sites and rounds together{size}.")
+        scoring, orders = (int(run.rounds[f"bytes_{kind}"].sum()) for kind in ("evaluation", "control"))
+        if scoring + orders:
+            beside = f"{filesize.decimal(scoring)} to score models, {filesize.decimal(orders)} of orders to train"
+            console.print(f"Beside that: {beside}.")
     if run.info["settings"]["system"]["dropout"] and len(run.rounds) > 1:
         answered = run.rounds["sites"].iloc[1:]
         console.print(f"Answered: {answered.mean():.1f} sites a round, {answered.min()} at least.")
@@ -133,14 +138,6 @@ def epsilons(whose: str, cost: Mapping[str, Any]) -> str:
         f"Privacy of {whose}: epsilon {high} at the worst site (least {low}, median {middle}), delta {delta}; "
         f"{cost['accountant']}; {cost['of']}."
     )
-
-
-def mean_metrics(run: Run, model: str) -> dict[str, float]:
-    """Metric -> mean over the sites that can define it, of a kind of model, test patients, last scored round."""
-    sites = run.sites
-    last = (sites["round"] == sites["round"].max()) & (sites["split"] == "test") & (sites["model"] == model)
-    means = sites[last].groupby("metric", observed=True)["value"].mean()
-    return {str(metric): float(mean) for metric, mean in means.items()}
 
 
 def shown(value: float) -> str:

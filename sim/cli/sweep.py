@@ -71,7 +71,7 @@ def differing(chosen: Sequence[Sequence[str]]) -> list[str]:
 
 def table(told: Sequence[str], runs: Sequence[str], done: Mapping[str, Run], failed: Mapping[str, str]) -> Table:
     """Cells in rows: settings, mean of each metric over sites on test patients of the last round, and how it ended."""
-    means = {run: mean_metrics(one, one.info["deploys"]) for run, one in done.items()}
+    means = {run: mean_metrics(one.sites, one.info["deploys"]) for run, one in done.items()}
     metrics = sorted({metric for one in means.values() for metric in one})
     made = Table("cell", Column("settings", overflow="fold"), *metrics, "run", Column("", overflow="fold"))
     made.title = f"Sweep of {len(runs)} cells: mean over sites, test patients, last round"

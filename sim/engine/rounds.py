@@ -12,6 +12,7 @@ from sim.engine.messages import Broadcast, cut
 from sim.engine.scoring import scored
 from sim.engine.simulation import Diverged, Round, Simulation, Standing
 from sim.engine.stopping import Patience
+from sim.engine.traffic import control
 from sim.engine.uplink import Draws, decoded, lowered
 from sim.lazy import Tensor
 from sim.methods.contract import OWN
@@ -80,6 +81,7 @@ def advance(plan: Simulation, crew: Crew, here: Standing, tick: Tick) -> tuple[S
         seconds=tick.seconds,
         bytes_down=plan.profile.bytes_down * len(tick.asked) + plan.profile.bytes_prelude * len(tick.start),
         bytes_up=plan.profile.bytes_up * len(tick.arrive) + plan.profile.bytes_prelude * len(tick.start) + tick.told,
+        bytes_control=control(len(tick.asked)),
         sites=len(tick.arrive),
         stale=float(tick.stale.mean()) if len(tick.stale) else 0.0,
     )
