@@ -16,7 +16,8 @@ from sim.methods.algorithms.base import Algorithm
 from sim.methods.roles import Roles
 from sim.tasks.classify import Classification
 
-P, NUMBER = 1_000_000, 4  # parameters of the model whose messages are counted, bytes of one
+SHAPE = (1000, 1000)  # of the one parameter of the model whose messages are counted
+P, NUMBER = 1_000_000, 4  # its entries, bytes of one
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ def costs(entry: Entry) -> Costs | None:
     if issubclass(entry.kind, OwnLoop):
         return None
     roles, model = with_entries(entry), P * NUMBER
+    roles = replace(roles, uplink=tuple(one.over([SHAPE]) for one in roles.uplink))
     early = roles.bytes_prelude(P, NUMBER)
     return Costs(
         (roles.bytes_down(P, NUMBER) + early) / model,
@@ -50,6 +52,16 @@ def costs(entry: Entry) -> Costs | None:
         tuple(sorted(roles.site_state(P, P))),
         tuple(sorted({*roles.server_state(P, P, 1), *roles.server.start(torch.empty(0))})),
     )
+
+
+def messages(entry: Entry) -> tuple[str, str]:
+    """What a site receives and sends in a round: a number of models, or in words; a dash where nothing is exchanged."""
+    if issubclass(entry.kind, OwnLoop):
+        loop: OwnLoop = entry.kind()
+        return loop.messages
+    cost = costs(entry)
+    assert cost is not None
+    return f"{cost.down:.3g}", f"{cost.up:.3g}"
 
 
 @cache

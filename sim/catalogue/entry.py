@@ -31,6 +31,8 @@ EXAMPLES = {  # of entries that the defaults of all else do not suit
     "bulyan": ["aggregator=bulyan", "scenario=rare24"],
     "krum": ["aggregator=krum", "scenario=rare24"],
     "multikrum": ["aggregator=multikrum", "scenario=rare24"],
+    "powersgd": ["uplink=[powersgd]", "net=mlp"],
+    "fedbn": ["personal=fedbn", "net=mlpbn"],
     "powerofchoice": ["system=powerofchoice", "scenario=rare24", "system.candidates=12", "system.sites=6"],
 } | {name: [f"personal={name}", "net=mlp"] for name in ("fedper", "fedrep", "lgfedavg", "fedbabu")}
 
@@ -91,11 +93,11 @@ class Entry:
         return f"uplink.{self.name}" if self.axis == "uplink" else self.axis
 
 
-def entries(only: str = "") -> Iterator[Entry]:
+def entries(only: str = "", axes: Mapping[str, Mapping[str, type]] = AXES) -> Iterator[Entry]:
     """All entries in the order of the axes; only: those of one name. Refuses a name that no axis has."""
     if only:
-        one_of("NAME", only, {name for table in AXES.values() for name in table})
-    for axis, table in AXES.items():
+        one_of("NAME", only, {name for table in axes.values() for name in table})
+    for axis, table in axes.items():
         for name, kind in table.items():
             if only in ("", name):
                 yield Entry(axis, name, kind)

@@ -1,16 +1,16 @@
 """docs/methods: one page for each entry, and the table of all; made from the code alone."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from sim.catalogue.costs import costs, forbids, needs, tier
+from sim.catalogue.costs import costs, forbids, messages, needs, tier
 from sim.catalogue.entry import Entry, entries
 from sim.catalogue.figure import draw
 from sim.catalogue.table import table
 from sim.files import make_folder
 from sim.report.style import save_figure
-from sim.verify.certificates import properties
+from sim.verify.certificates import CHECKS, Checks, properties
 
 MADE = "<!-- Made by `fedtrial methods --markdown docs/methods`; change the class, not the page. -->\n"
 
@@ -30,12 +30,12 @@ def write_pages(folder: Path) -> int:
     return done
 
 
-def page(entry: Entry, drawn: bool) -> str:
+def page(entry: Entry, drawn: bool, proofs: Mapping[str, Checks] = CHECKS) -> str:
     """What a user reads of one entry."""
-    return "\n".join([MADE, *body(entry, drawn)]) + "\n"
+    return "\n".join([MADE, *body(entry, drawn, proofs)]) + "\n"
 
 
-def body(entry: Entry, drawn: bool) -> Iterator[str]:
+def body(entry: Entry, drawn: bool, proofs: Mapping[str, Checks]) -> Iterator[str]:
     """Paragraphs of a page."""
     parts = entry.parts
     yield f"# {entry.name}\n\n`{entry.key}` · {entry.does}\n"
@@ -55,7 +55,7 @@ def body(entry: Entry, drawn: bool) -> Iterator[str]:
     yield f"## Cost and company\n{company(entry)}\n"
     if "Pitfalls" in parts:
         yield f"## Pitfalls\n{parts['Pitfalls']}\n"
-    proved = list(properties(entry.axis, entry.name))
+    proved = list(properties(entry.axis, entry.name, proofs))
     if proved:
         yield f"## Proof\n`fedtrial verify --only {entry.name}` holds the engine against:\n"
         yield "\n".join(f"- {words}" for words in proved) + "\n"
@@ -70,6 +70,9 @@ def company(entry: Entry) -> str:
     if cost is not None:
         lines.append(f"Messages per site and round: {models(cost.down)} down, {models(cost.up)} up.")
         lines.append(f"Kept at each site: {listed(cost.site)}; at the server beside its model: {listed(cost.server)}.")
+    elif messages(entry) != ("–", "–"):
+        down, up = (models(one) if one.isdigit() else one for one in messages(entry))
+        lines.append(f"Messages per site and round: {down} down, {up} up.")
     if tier(entry) != "–":
         lines.append(f"Local steps of logistic regression run in the {tier(entry)} tier.")
     if needs(entry):
@@ -80,9 +83,9 @@ def company(entry: Entry) -> str:
     return "\n".join(f"- {line}" for line in lines) or "- Exchanges no messages."
 
 
-def models(units: float) -> str:
+def models(units: float | str) -> str:
     """A size in models: `1 model`, `0.132 models`."""
-    shown = f"{units:.3g}"
+    shown = units if isinstance(units, str) else f"{units:.3g}"
     return f"{shown} model" if shown == "1" else f"{shown} models"
 
 
@@ -110,6 +113,6 @@ def index() -> str:
 
 
 INTRODUCTION = """Every entry of every axis; a method is one entry of each. `down` and `up` are sizes of messages per
-site and round in models, `tier` is how local steps of logistic regression are computed, `certificates` counts what
-`fedtrial verify` proves.
+site and round in models, or in words where these are none, `tier` is how local steps of logistic regression are
+computed, `certificates` counts what `fedtrial verify` proves.
 """

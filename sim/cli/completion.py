@@ -59,7 +59,7 @@ def words(before: Sequence[str], incomplete: str) -> list[str]:
 
 def chosen(before: Sequence[str]) -> tuple[str, ...]:
     """The words that choose entries of groups, joined where the shell split them."""
-    from sim.config.experiment import GROUPS
+    from sim.config.groups import GROUPS
 
     joined = "\n".join(before).replace("\n=\n", "=").split("\n")
     return tuple(word for word in joined if word.partition("=")[0] in GROUPS and word.partition("=")[2])
@@ -70,7 +70,7 @@ def settings(before: Sequence[str]) -> dict[str, object]:
     from omegaconf import OmegaConf
 
     from sim.config.compose import entries
-    from sim.config.experiment import GROUPS
+    from sim.config.groups import GROUPS
 
     config = OmegaConf.to_container(entries(chosen(before)), resolve=False, enum_to_str=False)
     return dict.fromkeys(GROUPS, None) | dict(leaves(config, ""))
@@ -87,7 +87,7 @@ def leaves(node: object, at: str) -> Iterator[tuple[str, object]]:
 
 def values(before: Sequence[str], key: str) -> list[str]:
     """Values that a key can have: entries of a group, words of a choice, else its default."""
-    from sim.config.experiment import GROUPS
+    from sim.config.groups import GROUPS
     from sim.config.refusals import options
 
     if key in GROUPS:

@@ -1,4 +1,4 @@
-"""The command line: run | study | resume | runs | show | diff | predict | report | methods | verify | cohort | ..."""
+"""The command line: run | study | resume | runs | show | diff | gate | predict | report | methods | verify | ..."""
 
 import errno
 import os
@@ -14,6 +14,7 @@ from sim.checks import Refused, print_refusal
 from sim.cli.analyse import app as analyses
 from sim.cli.cohort_import import imports
 from sim.cli.completion import SettingsCommand
+from sim.cli.gate import gate
 from sim.cli.results import OnError, Retries, Workers, add_results
 from sim.cli.stopping import Commands, print_stop
 from sim.files import expanded
@@ -109,6 +110,9 @@ def study(
 
         ended = carry_out(console, context.args, name, seeds, metric, Launch(workers, on_error, retries))
     raise typer.Exit(ended)
+
+
+app.command()(gate)
 
 
 @app.command()

@@ -4,24 +4,49 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markdown import Markdown
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
-from sim.catalogue.entry import entries
+from sim.catalogue.brought import Told, joined, proofs, refuse_broken, sources, told
+from sim.catalogue.entry import AXES, entries
 from sim.catalogue.pages import page, write_pages
 from sim.catalogue.table import table
 
 
 def print_methods(console: Console, name: str, folder: Path | None) -> None:
-    """The table of all entries, the pages of those of one name, or all pages as files."""
+    """The table of all entries, the pages of those of one name, or the pages of all that are ours as files."""
     if folder is not None:
         console.print(f"{write_pages(folder)} pages in {folder}.")
     elif name:
-        for entry in entries(name):
-            console.print(Markdown(page(entry, drawn=False)))
+        axes = joined(AXES)
+        refuse_broken(name, axes)
+        for entry in entries(name, axes):
+            console.print(Markdown(page(entry, drawn=False, proofs=proofs())))
+            if whose := sources().get((entry.axis, entry.name)):
+                console.print(f"From {whose}.", markup=False)
     else:
-        shown = Table("axis", "entry", "what it does", "down", "up", "kept at a site", "tier", "certificates")
-        for row in table():
-            site = ", ".join(row.site)
-            shown.add_row(row.axis, row.name, row.does, row.down, row.up, site, row.tier, str(row.proofs))
-        console.print(shown)
+        console.print(catalogue())
+        announced = list(told())
+        if announced:
+            console.print(of_plugins(announced))
         console.print("down, up: models per site and round. One entry: fedtrial methods NAME.")
+
+
+def catalogue() -> Table:
+    """All entries of all axes, those of plugins with the distribution that brings them."""
+    whose = sources()
+    head = ["axis", "entry", "what it does", "down", "up", "kept at a site", "tier", "certificates"]
+    shown = Table(*head, *(["from"] if whose else []))
+    for row in table(joined(AXES), proofs()):
+        source = [whose.get((row.axis, row.name), "fedtrial")] if whose else []
+        cells = (row.axis, row.name, row.does, row.down, row.up, ", ".join(row.site), row.tier, str(row.proofs))
+        shown.add_row(*map(Text, (*cells, *source)))
+    return shown
+
+
+def of_plugins(announced: list[Told]) -> Table:
+    """What installed distributions announce, and why some of it cannot be used."""
+    shown = Table("group", "entry", "from", Column("", overflow="fold"), title="Entry points of plugins")
+    for one in announced:
+        shown.add_row(*map(Text, (one.group, one.name, one.source, one.wrong or "can be used")))
+    return shown

@@ -15,6 +15,7 @@ from sim.checks import Refused
 from sim.config.compose import cells, experiment
 from sim.config.experiment import register
 from sim.config.launcher import launcher
+from sim.config.plugins import choose_all
 from sim.config.presets import add_presets
 from sim.config.words import refuse_form, refuse_hydra, refuse_twice, without_launcher
 from sim.profiling import stage
@@ -40,15 +41,16 @@ def launch(words: Sequence[str]) -> int:
         for word in asked.overrides:  # Hydra composes for its help as well
             refuse_form(word)
             refuse_hydra(word, word.split("=")[0].lstrip("+~"))
+        choose_all()
         hand_over(asked)
         return 0
     with stage("settings"):
         refuse_twice(asked.overrides)
-        if asked.multirun:
-            if asked.cfg or asked.info:
-                raise Refused("-m beside --cfg or --info: a sweep has many configs. Leave -m out; name one value each.")
-            return swept(asked.overrides)
-        wanted = experiment(asked.overrides)
+        if asked.multirun and (asked.cfg or asked.info):
+            raise Refused("-m beside --cfg or --info: a sweep has many configs. Leave -m out and name one value each.")
+        wanted = None if asked.multirun else experiment(asked.overrides)
+    if wanted is None:
+        return swept(asked.overrides)
     if asked.cfg or asked.info:
         hand_over(asked)
         return 0

@@ -12,6 +12,7 @@ from rich.text import Text
 from sim.cohort.tabular.source import GIVEAWAY
 from sim.records.outcome import how_it_ended, mean_metrics
 from sim.records.store import Run
+from sim.run.summary import mean_metrics as mean_metrics
 from sim.run.uploads import left_out
 from sim.terminal import output
 
@@ -55,6 +56,10 @@ def show(run: Run, home: Path) -> None:
         sent = f"{filesize.decimal(int(down))} down, {filesize.decimal(int(up))} up"
         size = f"; {run.info['parameters']} parameters" if run.info["parameters"] else ""
         console.print(f"Sent: {sent}, all sites and rounds together{size}.")
+        scoring, orders = (int(run.rounds[f"bytes_{kind}"].sum()) for kind in ("evaluation", "control"))
+        if scoring + orders:
+            beside = f"{filesize.decimal(scoring)} to score models, {filesize.decimal(orders)} of orders to train"
+            console.print(f"Beside that: {beside}.")
     if run.info["settings"]["system"]["dropout"] and len(run.rounds) > 1:
         answered = run.rounds["sites"].iloc[1:]
         console.print(f"Answered: {answered.mean():.1f} sites a round, {answered.min()} at least.")

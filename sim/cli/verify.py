@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from sim.catalogue.brought import broken, joined, proofs, refuse_broken
 from sim.checks import one_of
 from sim.files import replace_whole, writable_file
 from sim.progress import compiling
@@ -18,15 +19,17 @@ from sim.verify.certificates import TABLES
 
 def verify_and_report(console: Console, json_file: Path | None, only: str) -> int:
     """Prove all, or one entry; 1 if a certificate fails, else 0."""
+    tables = joined(TABLES)
     if only:
-        one_of("--only", only, {name for entries in TABLES.values() for name in entries})
+        refuse_broken(only, tables)
+        one_of("--only", only, {name for entries in tables.values() for name in entries})
     if json_file:
         writable_file("--json", json_file)
     with (
         compiling(),
         Terminal(stderr=True).status("proving every method against closed forms"),
     ):  # silent unless a terminal
-        done = list(certificates(only=only))
+        done = [*certificates(tables, only, proofs()), *broken(tables, only)]
     table = Table("axis", "entry", "property", "error", "tolerance", "", title="Correctness certificates")
     for one in done:
         mark = "[green]pass[/]" if one.passed else "[bold red]FAIL[/]"

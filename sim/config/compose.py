@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from functools import cache
 
@@ -15,8 +16,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sim.assets import root
 from sim.checks import Refused, did_you_mean
-from sim.config.experiment import CHAINS, GROUPS, Experiment, register
+from sim.config.experiment import Experiment, register
+from sim.config.groups import CHAINS, GROUPS
 from sim.config.kinds import refuse_kinds, refuse_wide
+from sim.config.plugins import choose
 from sim.config.refusals import options, plain, scenario_key, unknown
 from sim.config.words import refuse_form, refuse_hydra, spelled_out
 
@@ -57,17 +60,30 @@ def build(config: DictConfig) -> Experiment:
 
 def composed(overrides: Sequence[str]) -> DictConfig:
     """Config of configs/config.yaml with overrides; raises Refused."""
-    register()
     for override in overrides:
         refuse_form(override)
     for override in overrides:
         check(override, [other for other in overrides if other.split("=")[0] in GROUPS])
-    GlobalHydra.instance().clear()
+    register()
     try:
-        with initialize_config_dir(str(root() / "configs"), version_base="1.3", job_name="fedtrial"):
+        with (
+            hydra_of_others_kept(),
+            initialize_config_dir(str(root() / "configs"), version_base="1.3", job_name="fedtrial"),
+        ):
             return compose("config", list(overrides))
     except (HydraException, OmegaConfBaseException, OverflowError) as error:
         raise Refused(explain(error, overrides)) from None
+
+
+@contextmanager
+def hydra_of_others_kept() -> Iterator[None]:
+    """Inside, Hydra is as in a fresh process; afterwards as before, for a program that uses it for its own configs."""
+    before = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().hydra = before
 
 
 def cells(overrides: Sequence[str]) -> list[list[str]]:
@@ -123,6 +139,7 @@ def check(override: str, chosen: Sequence[str]) -> None:
             if value not in allowed:
                 hint = did_you_mean(value, allowed, f"{group}={{}}")
                 raise Refused(f"{group}={value}: allowed {', '.join(allowed)}.{hint}")
+            choose(group, value)
 
 
 def own_keys(config: DictConfig, key: str) -> bool:

@@ -13,61 +13,36 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
 from sim.checks import Refused, within
-from sim.cohort import COHORTS
 from sim.cohort.table import Source
+from sim.config.groups import CHAINS as CHAINS
+from sim.config.groups import GROUPS as GROUPS
 from sim.config.limits import refuse_endless
+from sim.config.plugins import entry_name
 from sim.config.results import Results
-from sim.engine.exact import EXACT
-from sim.engine.executors import EXECUTORS, Executor
+from sim.engine.executors import Executor
 from sim.engine.loops import OwnLoop, Reference
-from sim.engine.own_loops import OWN_LOOPS
-from sim.engine.references import REFERENCES
 from sim.engine.simulation import Evaluation
 from sim.federation.split import Split
 from sim.local.optimisers import refuse_optimiser
 from sim.local.settings import OptimizerState, Sampling, Training
-from sim.methods.aggregators import AGGREGATORS
 from sim.methods.aggregators.base import Aggregator
-from sim.methods.algorithms import ALGORITHMS
 from sim.methods.algorithms.base import Algorithm, Method
-from sim.methods.attacks import ATTACKS, Attack
+from sim.methods.attacks import Attack
 from sim.methods.contract import Weighting
-from sim.methods.personal import PERSONAL, Personal
+from sim.methods.personal import Personal
 from sim.methods.roles import NEUTRAL, Roles, axes_in_use
 from sim.methods.roles import named as named_role
-from sim.methods.servers import SERVERS, Server
-from sim.methods.systems import SYSTEMS
+from sim.methods.servers import Server
 from sim.methods.systems.base import System
-from sim.methods.uplink import UPLINK
 from sim.methods.uplink.base import Transform
-from sim.partition import PARTITIONS
 from sim.partition.base import Partition
 from sim.privacy.settings import Privacy
 from sim.shift import Shift
-from sim.tasks import TASKS
-from sim.tasks.nets import NETS, Net
+from sim.tasks.nets import Net
 from sim.tasks.task import TaskSettings
 
 Json = dict[str, Any]
 
-
-GROUPS: dict[str, dict[str, type]] = {
-    "cohort": dict(COHORTS),
-    "partition": dict(PARTITIONS),
-    "task": dict(TASKS),
-    "net": dict(NETS),
-    "algorithm": {**ALGORITHMS, **OWN_LOOPS, **EXACT, **REFERENCES},
-    "uplink": dict(UPLINK),
-    "attack": dict(ATTACKS),
-    "aggregator": dict(AGGREGATORS),
-    "server": dict(SERVERS),
-    "personal": dict(PERSONAL),
-    "system": dict(SYSTEMS),
-    "executor": dict(EXECUTORS),
-    "scenario": {},  # presets alone, in configs/scenario
-}
-
-CHAINS = ("uplink",)  # groups of which several entries may be taken, in the order given
 VOLATILE = ("executor", "results", "scenario")  # by whom a run is computed, and the name of its settings: no identity
 
 
@@ -205,8 +180,8 @@ def register() -> None:
 def settings(value: object) -> Any:
     """Plain JSON of a config object; entries of a group carry their name under `is`."""
     if is_dataclass(value) and not isinstance(value, type):
-        named = [name for entries in GROUPS.values() for name, entry in entries.items() if entry is type(value)]
-        head: Json = {"is": named[0]} if named else {}
+        named = entry_name(type(value))
+        head: Json = {"is": named} if named else {}
         parts = {entry.name: getattr(value, entry.name) for entry in fields(value)}
         # The order of a chain counts, and JSON objects have none.
         return head | {

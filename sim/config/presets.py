@@ -1,6 +1,5 @@
 """Presets of a user's own: FOLDER/GROUP/NAME.yaml, checked like ours, then known by their names in all commands."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,12 @@ from omegaconf import OmegaConf
 
 from sim.assets import root
 from sim.checks import Refused, brief, one_of
-from sim.config.experiment import GROUPS
+from sim.config.groups import GROUPS
+from sim.config.plugins import NAME, brought, choose
 from sim.config.resolvers import refuse_resolvers
 from sim.config.yaml_words import read_yaml
 
 OWN: dict[str, set[str]] = {}  # group -> names of presets of the user's own
-
-NAME = re.compile(r"\w[\w-]*")
 
 
 def add_presets(folder: Path) -> list[str]:
@@ -36,6 +34,8 @@ def add(path: Path, folder: Path) -> str:
     one_of(f"{path}: group", group, GROUPS, "Presets are called GROUP/NAME.yaml.")
     if path.suffix != ".yaml" or not NAME.fullmatch(name):
         raise Refused(f"{path}: allowed a name of letters, digits, _ and - that ends in .yaml.")
+    if name in brought(group):
+        raise Refused(f"{path}: {group}={name} comes from a plugin, see `fedtrial methods`. Choose another name.")
     if name in GROUPS[group] or (root() / "configs" / group / path.name).is_file():
         raise Refused(f"{path}: {group}={name} is one of fedtrial's own. Choose another name.")
     try:
@@ -57,7 +57,7 @@ def add(path: Path, folder: Path) -> str:
 
 
 def refuse_defaults(path: Path, group: str, defaults: Any) -> None:
-    """Refuse a list of defaults that names anything but entries of groups."""
+    """Refuse a list of defaults that names anything but entries of groups; loads those of plugins."""
     if not isinstance(defaults, list):
         raise Refused(f"{path}: defaults={brief(defaults)}: allowed a list, such as [tabular, _self_].")
     for one in defaults:
@@ -65,9 +65,15 @@ def refuse_defaults(path: Path, group: str, defaults: Any) -> None:
         if not isinstance(named, str):
             raise Refused(f"{path}: defaults: {brief(one)}: allowed the name of an entry, or `override /GROUP: NAME`.")
         if isinstance(one, dict):
-            one_of(f"{path}: defaults", named.removeprefix("override ").strip().strip("/"), GROUPS)
+            other = named.removeprefix("override ").strip().strip("/")
+            one_of(f"{path}: defaults", other, GROUPS)
+            chosen = one[named]
+            for entry in chosen if isinstance(chosen, list) else [chosen]:
+                choose(other, str(entry))
         elif named != "_self_" and not NAME.fullmatch(named):
             raise Refused(f"{path}: defaults: {brief(named)}: allowed an entry of {group}, such as tabular.")
+        else:
+            choose(group, named)
 
 
 def every_key(content: object) -> Iterator[str]:

@@ -8,14 +8,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from sim.assets import root
 from sim.checks import did_you_mean
-from sim.config.experiment import GROUPS
+from sim.config.groups import GROUPS
+from sim.config.plugins import brought
 from sim.config.presets import OWN
 
 
 def options(group: str) -> list[str]:
-    """Entries of a group: the tables of the code, the presets in configs/ and those of the user's own."""
+    """Entries of a group: the tables of the code, the presets in configs/ and of the user's own, and of plugins."""
     presets = (root() / "configs" / group).glob("*.yaml")
-    return sorted({*GROUPS[group], *(preset.stem for preset in presets), *OWN.get(group, ())})
+    return sorted({*GROUPS[group], *(preset.stem for preset in presets), *OWN.get(group, ()), *brought(group)})
 
 
 def plain(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from hydra.core.override_parser.types import Glob, Override
 
 from sim.checks import Refused, brief, one_of
-from sim.config.experiment import GROUPS
+from sim.config.groups import GROUPS
 from sim.config.refusals import options
 from sim.config.resolvers import refuse_resolvers
 

@@ -15,6 +15,7 @@ from sim.engine.loops import OwnLoop
 from sim.engine.rounds import advance
 from sim.engine.saved import read_several, several_arrays, ticks_after
 from sim.engine.simulation import Round, Saved, Simulation, Standing
+from sim.engine.traffic import control
 from sim.lazy import Tensor, torch
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.roles import Roles
@@ -71,6 +72,11 @@ class CFL(OwnLoop):
                 "in a round. Set system=sync and system.sites=0."
             )
 
+    @property
+    def messages(self) -> tuple[str, str]:
+        """The model of the site's cluster, both ways."""
+        return "1", "1"
+
     def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
         """One standing for each cluster; their number grows. Models of a round: [J, P]."""
         self.fits(plan)
@@ -107,6 +113,7 @@ class CFL(OwnLoop):
                 seconds=tick.seconds,
                 bytes_down=plan.profile.bytes_down * len(tick.asked),
                 bytes_up=plan.profile.bytes_up * len(tick.arrive) + tick.told,
+                bytes_control=control(len(tick.asked)),
                 sites=len(tick.arrive),
                 step_norm=float(np.linalg.norm([part.step_norm for _, part in moved])),
                 saved=lambda: Saved(several_arrays(models) | {"of": of}, told),

@@ -17,6 +17,7 @@ from sim.engine.rounds import advance
 from sim.engine.saved import read_several, several_arrays, ticks_after
 from sim.engine.scoring import judged
 from sim.engine.simulation import Round, Saved, Simulation, Standing
+from sim.engine.traffic import control
 from sim.lazy import Tensor, torch
 from sim.methods.systems.base import Tick
 from sim.profiling import stage
@@ -45,6 +46,11 @@ class IFCA(OwnLoop):
     def __post_init__(self) -> None:
         within("algorithm.clusters", self.clusters, 1)
 
+    @property
+    def messages(self) -> tuple[str, str]:
+        """All models down, one up."""
+        return str(self.clusters), "1"
+
     def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
         """One standing for each cluster, moved by the part of the tick that chose it. Models of a round: [J, P]."""
         models = starts(plan, "clusters", self.clusters)
@@ -70,6 +76,7 @@ class IFCA(OwnLoop):
                 seconds=tick.seconds,
                 bytes_down=self.clusters * plan.profile.bytes_down * len(tick.asked),
                 bytes_up=(plan.profile.bytes_up + number) * len(tick.arrive) + tick.told,
+                bytes_control=control(len(tick.asked)),
                 sites=len(tick.arrive),
                 step_norm=norm,
                 used={site: used for _, part in moved for site, used in part.used.items()},
@@ -127,4 +134,5 @@ def scored(plan: Simulation, crew: Crew, here: Round, choice: Ints) -> Round:
     of[federation.members] = choice
     with stage("evaluation"):
         metrics = crew.judge(Candidates(here.model.numpy(), of))
-    return judged(plan, replace(here, deployed=lambda: here.model.numpy()[of]), {"cluster": metrics})
+    used = replace(here, deployed=lambda: here.model.numpy()[of])
+    return judged(plan, used, {"cluster": metrics}, plan.shared)

@@ -17,6 +17,7 @@ from sim.engine.rounds import advance
 from sim.engine.saved import read_several, several_arrays, ticks_after
 from sim.engine.scoring import judged
 from sim.engine.simulation import Round, Saved, Simulation, Standing
+from sim.engine.traffic import control
 from sim.lazy import Tensor, torch
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import Local, Message, State
@@ -118,6 +119,11 @@ class FedEM(OwnLoop):
                 "site together. Take task=hazard."
             )
 
+    @property
+    def messages(self) -> tuple[str, str]:
+        """All components, both ways."""
+        return str(self.components), str(self.components)
+
     def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
         """One standing for each component. Models of a round: [J, P]."""
         self.fits(plan)
@@ -152,6 +158,7 @@ class FedEM(OwnLoop):
                 seconds=tick.seconds,
                 bytes_down=number * size * len(tick.asked),
                 bytes_up=number * size * len(tick.arrive) + tick.told,
+                bytes_control=control(len(tick.asked)),
                 sites=len(tick.arrive),
                 step_norm=float(np.linalg.norm([part.step_norm for _, part in moved])),
                 saved=lambda: Saved(several_arrays(here), told),
@@ -178,4 +185,4 @@ def scored(plan: Simulation, crew: Crew, here: Round, names: list[str]) -> Round
     mixed[federation.members] = mine
     with stage("evaluation"):
         metrics = crew.judge(Candidates(here.model.numpy(), mixture=mixed))
-    return judged(plan, replace(here, mixture=mixed), {"mixture": metrics})
+    return judged(plan, replace(here, mixture=mixed), {"mixture": metrics}, here.model.numel())

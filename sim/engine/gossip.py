@@ -100,6 +100,12 @@ class Gossip(OwnLoop):
             f"{np.log(max(sites, 2)) / sites:.2g} or more, or graph=ring."
         )
 
+    @property
+    def messages(self) -> tuple[str, str]:
+        """One model for each neighbour, both ways."""
+        each = "2" if self.graph is Graph.ring else "a neighbour's"
+        return each, each
+
     def first(self, plan: Simulation) -> Floats:
         """Models before the first round, the same everywhere; [S, P]."""
         return np.tile(plan.standing().x.numpy(), (len(plan.federation.sites), 1))
@@ -137,7 +143,9 @@ class Gossip(OwnLoop):
             if not np.isfinite(norm):
                 raise Diverged(number, "a site's model is not finite; lower local.lr")
             traffic = 2 * len(there) * size  # along every edge one model each way
-            done = Round(number, like(mean, plan), tick.seconds, traffic, traffic, len(tick.start), step_norm=norm)
+            done = Round(
+                number, like(mean, plan), tick.seconds, traffic, traffic, sites=len(tick.start), step_norm=norm
+            )
             done = replace(done, saved=partial(saved, number, mean))
             yield judged(plan, crew, done) if plan.due(number) else done
 

@@ -12,6 +12,7 @@ from sim.engine.evaluation import Held, Rated, measure
 from sim.engine.executors import Crew
 from sim.engine.scoring import judged
 from sim.engine.simulation import SCORED, Round, Simulation
+from sim.engine.traffic import control
 from sim.engine.trees import Trees
 from sim.exact.boosting import Boosting, grown, margins
 from sim.exact.sums import exchanges, message_bytes
@@ -92,6 +93,11 @@ class HistBoost(Trees):
             self.min_rows,
         )
 
+    @property
+    def messages(self) -> tuple[str, str]:
+        """New decisions down; sums over the site's patients up."""
+        return "decisions", "sums"
+
     def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
         """Round 0 is the common log-odds, with what it took to place the bins; every other round is a tree.
 
@@ -99,21 +105,22 @@ class HistBoost(Trees):
         """
         self.fits(plan)
         analysis, members = self.protocol(plan.rounds), plan.federation.members
-        number, seconds, known, up, down = 0, 0.0, 0, 0, 0
+        number, seconds, known, up, down, asked = 0, 0.0, 0, 0, 0, 0
         most = 2 + plan.rounds * self.depth
         going = exchanges(analysis, lambda seen, _: crew.answers(analysis, seen, members), most)
         for here in going:
             new = message_bytes(analysis.sent(here.state)) - known
             seconds += self.travel(plan, max(here.bytes_up), new)
             known, up, down = known + new, up + sum(here.bytes_up), down + new * len(members)
+            asked += control(len(members))
             if "edges" not in here.state:
                 continue
             forest, growing = grown(here.state["nodes"])
             if len(growing) or len(forest) < number:
                 continue
-            done = Round(number, torch.empty(0), seconds, down, up, len(members))
+            done = Round(number, torch.empty(0), seconds, down, up, asked, sites=len(members))
             yield self.scored(plan, done, here.state["base"], forest) if plan.due(number) else done
-            number, up, down = number + 1, 0, 0
+            number, up, down, asked = number + 1, 0, 0, 0
 
     def scored(self, plan: Simulation, here: Round, base: Floats, forest: list[Floats]) -> Round:
         """The round with the forest judged on every site's held-out rows."""
@@ -123,4 +130,4 @@ class HistBoost(Trees):
             targets = {name: column.double() for name, column in plan.task.targets(held.y).items()}
             rated = Rated(plan.task.score(output).numpy(), plan.task.row_loss(output, targets).numpy())
             metrics = measure(plan.task, held, rated) if len(held.row) else {}
-        return judged(plan, replace(here, scores=rated.score), {"shared": metrics})
+        return judged(plan, replace(here, scores=rated.score), {"shared": metrics}, 0)

@@ -20,6 +20,11 @@ class OwnLoop(Method):
         """What its sites and its server do, from the axes that are set beside it."""
         return replace(beside, algorithm=Algorithm())
 
+    @property
+    def messages(self) -> tuple[str, str]:
+        """What one site receives and sends in a round, in models where it is a number of them; a dash for nothing."""
+        return "–", "–"
+
     def fits(self, plan: Simulation) -> None:
         """Refuse a simulation that it cannot carry out, before the first round of any run."""
 

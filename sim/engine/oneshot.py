@@ -17,6 +17,7 @@ from sim.engine.messages import Candidates
 from sim.engine.scoring import judged
 from sim.engine.simulation import Diverged, Round, Saved, Simulation
 from sim.engine.sites_alone import alone
+from sim.engine.traffic import control
 from sim.lazy import Tensor, torch
 from sim.methods.contract import OWN
 from sim.methods.personal import Private
@@ -55,6 +56,11 @@ class OneShot(OwnLoop):
         """FedAvg of which nothing leaves the site before the end."""
         return Roles(personal=Private(), weighting=beside.weighting, system=beside.system)
 
+    @property
+    def messages(self) -> tuple[str, str]:
+        """The start once, and with an ensemble all models once; one model up at the end."""
+        return "1 in all" if self.how is How.average else "1 + sites in all", "1 in all"
+
     def fits(self, plan: Simulation) -> None:
         """Refuse rounds that not all sites are part of."""
         system = plan.roles.system
@@ -91,6 +97,7 @@ class OneShot(OwnLoop):
                 seconds=number * each + (system.travel(profile) if last else 0.0),
                 bytes_down=(len(members) * size if number == 1 else 0) + (len(members) * down if last else 0),
                 bytes_up=len(members) * size if last else 0,
+                bytes_control=control(len(members)) if number == 1 else 0,
                 sites=len(members) if last else 0,
                 saved=partial(Saved, {"number": np.array(number)}),
             )
@@ -116,8 +123,9 @@ class OneShot(OwnLoop):
         if self.how is How.average:
             with stage("evaluation"):
                 metrics = crew.judge(Candidates(models.numpy()))
-            return judged(plan, replace(here, model=models[0]), {"shared": metrics})
+            return judged(plan, replace(here, model=models[0]), {"shared": metrics}, models[0].numel())
         mixture = np.full((1, len(models)), 1 / len(models))
         with stage("evaluation"):
             metrics = crew.judge(Candidates(models.numpy(), mixture=mixture))
-        return judged(plan, replace(here, model=models, mixture=mixture), {"ensemble": metrics})
+        down = 0 if here.number else models.numel()  # all models have come down already after the last round
+        return judged(plan, replace(here, model=models, mixture=mixture), {"ensemble": metrics}, down)

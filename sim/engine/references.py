@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from sim.lazy import Tensor, torch
 from sim.local.plan import Step
 from sim.local.rows import Rows
 from sim.tasks.task import Batch, Task
+from sim.tasks.training import training_loss
 
 Objective = Callable[[Tensor], Tensor]  # [P] -> scalar
 
@@ -62,7 +64,7 @@ class Pooled(Reference):
         whole = total(task, double, federation)
         watched = Held.of(federation, ("valid",))
         v = task.init(plan.seed).double().requires_grad_()
-        decay = plan.training.weight_decay
+        decay, statistics = plan.training.weight_decay, task.layout.statistics
         solver = torch.optim.LBFGS(
             [v], history_size=20, tolerance_grad=self.tolerance, tolerance_change=0.0, line_search_fn="strong_wolfe"
         )
@@ -71,7 +73,16 @@ class Pooled(Reference):
             solver.zero_grad()
             loss = whole(v) + decay / 2 * v.square().sum()
             torch.autograd.backward(loss)
+            if task.layout.norms:
+                v.grad[statistics] = 0.0  # type: ignore[index]
             return loss
+
+        def settled() -> Tensor:
+            """The model with the running statistics of all rows, where it has any."""
+            now = v.detach().clone()
+            if task.layout.norms:
+                now[statistics] -= torch.autograd.grad(whole(v), v)[0][statistics]
+            return now
 
         def steepest() -> float:
             """Largest entry of the gradient at v."""
@@ -80,15 +91,15 @@ class Pooled(Reference):
             return float(v.grad.abs().max())
 
         early = not task.convex and len(watched.row) > 0
-        best, lowest, stale = v.detach().clone(), np.inf, 0
+        best, lowest, stale = settled(), np.inf, 0
         for _ in range(-(-self.iterations // 20)):
             solver.step(objective)  # type: ignore[no-untyped-call]
             loss = -np.inf
             if early:
-                judged = measure(task, watched, rate(task, double, v.detach(), watched.row))["loss"]
+                judged = measure(task, watched, rate(task, double, settled(), watched.row))["loss"]
                 loss = mean_loss(judged, watched.counts)
             if loss < lowest or not early:
-                best, lowest, stale = v.detach().clone(), loss, 0
+                best, lowest, stale = settled(), loss, 0
             else:
                 stale += 1
             if stale >= 5 or steepest() <= self.tolerance:
@@ -111,7 +122,7 @@ def together(task: Task, rows: Rows, federation: Federation) -> Objective:
     """Mean loss over the training rows of all sites."""
     x, y = rows.take(federation.held("train")[0])
     batch = Batch(x, y, torch.ones(len(x), dtype=torch.bool))
-    return lambda v: task.loss(v, batch)
+    return lambda v: training_loss(task, v, batch)
 
 
 def stratified(task: Task, rows: Rows, federation: Federation) -> Objective:
@@ -121,7 +132,7 @@ def stratified(task: Task, rows: Rows, federation: Federation) -> Objective:
     row = begin + np.minimum(column, size[:, None] - 1)
     batch = rows.batch(Step(len(size), row, column < size[:, None]))
     share = torch.from_numpy(size / size.sum())
-    return lambda v: share @ torch.func.vmap(task.loss, in_dims=(None, 0))(v, batch)
+    return lambda v: share @ torch.func.vmap(partial(training_loss, task), in_dims=(None, 0))(v, batch)
 
 
 @dataclass

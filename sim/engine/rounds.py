@@ -14,6 +14,7 @@ from sim.engine.saved import read_standing, standing_arrays, ticks_after
 from sim.engine.scoring import scored
 from sim.engine.simulation import Diverged, Round, Saved, Simulation, Standing
 from sim.engine.stopping import Patience
+from sim.engine.traffic import control
 from sim.engine.uplink import Draws, decoded, lowered
 from sim.lazy import Tensor
 from sim.methods.contract import OWN
@@ -101,6 +102,7 @@ def advance(plan: Simulation, crew: Crew, here: Standing, tick: Tick) -> tuple[S
         seconds=tick.seconds,
         bytes_down=plan.profile.bytes_down * len(tick.asked) + plan.profile.bytes_prelude * len(tick.start),
         bytes_up=plan.profile.bytes_up * len(tick.arrive) + plan.profile.bytes_prelude * len(tick.start) + tick.told,
+        bytes_control=control(len(tick.asked)),
         sites=len(tick.arrive),
         stale=float(tick.stale.mean()) if len(tick.stale) else 0.0,
     )

@@ -1,5 +1,6 @@
 """Scoring: a round's models judged on every site's held-out rows."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -11,6 +12,7 @@ from sim.engine.evaluation import Metrics
 from sim.engine.executors import Crew
 from sim.engine.messages import Candidates
 from sim.engine.simulation import SCORED, Round, Simulation
+from sim.engine.traffic import evaluation
 from sim.lazy import Tensor, torch
 from sim.methods.contract import OWN
 from sim.profiling import stage
@@ -34,7 +36,8 @@ def scored(plan: Simulation, crew: Crew, here: Round, last: bool = False) -> Rou
         elif personal.on:
             metrics["personal"] = without_external(plan, crew.judge(Candidates(x, own=True)))
             here = replace(here, deployed=partial(own_models, plan, crew, here.model))
-    return judged(plan, here, metrics)
+    copied = personal.adapted is not None and not adapts(plan, last)
+    return judged(plan, here, metrics, plan.shared, told={"shared": metrics["shared"]} if copied else metrics)
 
 
 def everywhere(plan: Simulation, x: Tensor) -> NDArray[np.floating]:
@@ -59,13 +62,23 @@ def without_external(plan: Simulation, metrics: Metrics) -> Metrics:
     return {name: np.where(nobody, np.nan, values) for name, values in metrics.items()}
 
 
-def judged(plan: Simulation, here: Round, metrics: dict[str, Metrics]) -> Round:
-    """The round with the metrics of every kind of model; its loss is that of the last kind, which sites deploy."""
+def judged(
+    plan: Simulation,
+    here: Round,
+    metrics: dict[str, Metrics],
+    numbers: int,
+    told: Mapping[str, Metrics] | None = None,
+) -> Round:
+    """The round with the metrics of every kind of model; its loss is that of the last kind, which sites deploy.
+
+    So many numbers of models came down to each site for it; `told` are the metrics that sites sent, if not all.
+    """
     if not all(metrics.values()):  # no held-out rows
         return here
     deployed = list(metrics.values())[-1]
     loss = mean_loss(of_valid(deployed["loss"]), plan.federation.rows_of("valid"))
-    return replace(here, loss=loss, metrics=metrics)
+    spent = here.bytes_evaluation + evaluation(plan.federation, metrics if told is None else told, numbers)
+    return replace(here, loss=loss, metrics=metrics, bytes_evaluation=spent)
 
 
 def of_valid(values: NDArray[np.float64]) -> NDArray[np.float64]:

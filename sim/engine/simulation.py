@@ -22,6 +22,7 @@ from sim.local.settings import Training
 from sim.local.tier import Choice, choose
 from sim.methods.algorithms.grouped import Grouped
 from sim.methods.contract import State, Weighting
+from sim.methods.norms import refuse_norms
 from sim.methods.roles import Roles
 from sim.methods.systems.base import Losses, Profile, Tick
 from sim.tasks.task import Task
@@ -97,6 +98,8 @@ class Round:
     seconds: float = 0.0  # simulated, since the start
     bytes_down: int = 0
     bytes_up: int = 0
+    bytes_control: int = 0  # orders to train, and of a scoring, beside both, see `sim.engine.traffic`
+    bytes_evaluation: int = 0
     sites: int = 0  # whose uploads were taken
     stale: float = 0.0  # mean over these of the updates that the server made since the download
     step_norm: float = 0.0
@@ -128,7 +131,10 @@ class Simulation:
     seed: int
 
     def __post_init__(self) -> None:
-        """What the algorithm lays down of local training replaces what was set."""
+        """The uplink learns the shapes of what travels; what the algorithm lays down of local training is set."""
+        if self.roles.uplink:
+            uplink = tuple(one.over(self.shapes) for one in self.roles.uplink)
+            object.__setattr__(self, "roles", replace(self.roles, uplink=uplink))
         laid_down: dict[str, Any] = dict(self.roles.algorithm.local)
         if laid_down:
             object.__setattr__(self, "training", replace(self.training, **laid_down))
@@ -143,6 +149,8 @@ class Simulation:
         from sim.tasks.probe import probe, shapes
 
         found = choose(self.task, self.roles.algorithm, self.training)
+        self.roles.attack.suits(self.federation.features, self.task.classes)
+        refuse_norms(self.roles, self.training.clip > 0, self.task.layout, self.private)
         check = shapes if found.network else probe  # dense networks are known to do the rest right
         check(self.task, self.federation.x.shape[1], self.dtype)
         return found
@@ -179,6 +187,13 @@ class Simulation:
     def private(self) -> Tensor:
         """Parameters that never leave a site, bool [P]."""
         return self.roles.personal.private(self.task.layout)
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of the parameters that travel, in order."""
+        layout = self.task.layout
+        marks = torch.split(self.private, layout.sizes)
+        return [shape for shape, stays in zip(layout.shapes, marks, strict=True) if not stays.any()]
 
     @property
     def shared(self) -> int:

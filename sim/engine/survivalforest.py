@@ -9,6 +9,7 @@ from sim.checks import Refused, within
 from sim.engine.evaluation import Held, Metrics, Rated, measure
 from sim.engine.executors import Crew
 from sim.engine.simulation import SCORED, Round, Simulation
+from sim.engine.traffic import control, evaluation
 from sim.engine.trees import Trees
 from sim.exact.sums import exchanges
 from sim.exact.survival_forest import Growing, counts, risk
@@ -85,6 +86,11 @@ class SurvivalForest(Trees):
             plan.seed,
         )
 
+    @property
+    def messages(self) -> tuple[str, str]:
+        """The forest once; the site's trees once."""
+        return "all trees", "its trees"
+
     def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
         """Round 0 has no model; round 1, the last, the forest, whatever `rounds` is.
 
@@ -108,6 +114,8 @@ class SurvivalForest(Trees):
             seconds,
             size * (COUNT + forest),
             size * COUNT + forest,
+            control(2 * size),
+            evaluation(plan.federation, metrics, 0),
             size,
             metrics=metrics,
             scores=score,

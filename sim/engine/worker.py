@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sim.arrays import Floats, Ints
 from sim.checks import Refused
-from sim.engine.attackers import trained_on
+from sim.engine.attackers import marked, trained_on
 from sim.engine.evaluation import Held, Metrics, Rated, measure, rate, rate_own
 from sim.engine.job import Job
 from sim.engine.messages import Broadcast, Candidates, Order, Upload
@@ -31,9 +31,11 @@ from sim.local.plan import Sites
 from sim.local.rows import Rows, view
 from sim.local.tier import Trainer, choose, trainer
 from sim.methods.algorithms.base import Algorithm
+from sim.methods.attacks.backdoor import SUCCESS, Backdoor
 from sim.methods.contract import OWN, Local, Phase, State, ungrouped
 from sim.methods.personal.base import Personal
 from sim.methods.roles import REPORTED, UP
+from sim.metrics.segments import segment_mean
 from sim.profiling import stage
 from sim.tasks.task import Task
 
@@ -73,12 +75,14 @@ class Worker:
     trainer: Trainer
     second: Trainer | None  # of own models, where the personal role trains any beside or after the shared one
     counts: Tensor | None  # [S, K] training rows of each class, where the algorithm asks for them
+    marked: Rows | None = None  # all rows with the mark of an attack's backdoor, where one is planted
 
     @classmethod
     def open(cls, job: Job, folder: Path | None = None) -> Worker:
         """One thread per product: the order of a sum must not depend on the machine's cores."""
         torch.set_num_threads(1)
-        rows = Rows.of(job.federation, job.task, trained_on(job.roles.attack, job.federation, job.seed))
+        attack = job.roles.attack
+        rows = Rows.over(*trained_on(attack, job.federation, job.seed), job.task)
         parts = Held.of(job.federation, job.splits).parts()
         task, training, second = job.task, job.training, None
         codes = None if job.codes is None else torch.from_numpy(job.codes.astype(np.int64))
@@ -92,7 +96,10 @@ class Worker:
             if parts:
                 measure(task, parts[0].empty, Rated(np.zeros((0, *task.scores)), np.zeros(0)))
         counts = rows.counts(task.classes, job.federation) if job.roles.algorithm.class_counts else None
-        return cls(job, Own(task), rows, codes, parts, job.memory(folder), made, second, counts)
+        mark = None
+        if isinstance(attack, Backdoor):
+            mark = replace(rows, x=torch.from_numpy(marked(attack, job.federation, np.arange(len(rows.x)))))
+        return cls(job, Own(task), rows, codes, parts, job.memory(folder), made, second, counts, mark)
 
     def train(self, broadcast: Broadcast, order: Order, current: NDArray[np.int8]) -> Upload:
         """Local training of a chunk; `current` [C] says which of the sites' two rows holds."""
@@ -213,17 +220,26 @@ class Worker:
 
     def judge(self, part: int, models: Candidates, current: NDArray[np.int8]) -> Metrics:
         """Metrics of some sites' held-out rows under the models that they are given."""
-        held, task = self.parts[part], self.own.task
-        low, high = held.sites
+        held, attack = self.parts[part], self.job.roles.attack
+        metrics = measure(self.own.task, held, self.rated(held, self.rows, models, current))
+        if self.marked is not None and isinstance(attack, Backdoor):
+            called = attack.called(self.rated(held, self.marked, models, current).score)
+            others = attack.others(held.y["label"])
+            metrics[SUCCESS] = segment_mean(called[others], held.segment[others], held.segments)
+        return metrics
+
+    def rated(self, held: Held, rows: Rows, models: Candidates, current: NDArray[np.int8]) -> Rated:
+        """Scores and losses of held-out rows under the models that their sites are given."""
+        task, (low, high) = self.own.task, held.sites
         x = view(models.x)
         if models.mixture is not None:
             mixture = models.mixture if len(models.mixture) == 1 else models.mixture[low:high]
-            return measure(task, held, rate_mixture(task, self.rows, x, mixture, held))
+            return rate_mixture(task, rows, x, mixture, held)
         if models.choice is None and not models.own:
-            return measure(task, held, rate(task, self.rows, x[0], held.row))
+            return rate(task, rows, x[0], held.row)
         given = x[0] if models.choice is None else x[view(models.choice[low:high])]
         if models.own:
             sites = np.arange(low, high)
             own = view(self.memory.read(sites, current[low:high], [OWN])[OWN])
             given = self.job.roles.personal.deployed(given, own, self.job.private)
-        return measure(task, held, rate_own(task, self.rows, given, held))
+        return rate_own(task, rows, given, held)

@@ -1,6 +1,7 @@
 """The loss of sites' models over all their training rows, and its gradient, whatever tier trains them."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from sim.local.plan import Step
 from sim.local.rows import Rows
 from sim.local.settings import Training
 from sim.tasks.task import Batch, Task
+from sim.tasks.training import training_loss
 
 ROWS = 65_536  # padded rows in memory at a time
 
@@ -34,7 +36,8 @@ def gradients(
     from sim.local.stacked import clipped
 
     g = torch.empty_like(models, memory_format=torch.contiguous_format)
-    site = clipped(task.loss, training.clip) if training.clip else torch.func.grad(task.loss)
+    loss = partial(training_loss, task)
+    site = clipped(loss, training.clip) if training.clip else torch.func.grad(loss)
     for part, batch in batches(rows, start, size):
         g[part] = torch.func.vmap(site)(models[part], batch)
     return g + training.weight_decay * models if training.weight_decay else g

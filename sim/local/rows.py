@@ -30,10 +30,15 @@ class Rows:
     y: Mapping[str, Tensor]  # each [R]
 
     @classmethod
-    def of(cls, federation: Federation, task: Task, y: OutcomeColumns | None = None) -> "Rows":
-        """Views of a federation's features, and the task's targets in the same precision; `y` in place of its own."""
-        x, y = view(federation.x), federation.y if y is None else y
-        return cls(x, {name: column.to(x.dtype) for name, column in task.targets(y).items()})
+    def of(cls, federation: Federation, task: Task) -> "Rows":
+        """Views of a federation's features, and the task's targets in the same precision."""
+        return cls.over(federation.x, federation.y, task)
+
+    @classmethod
+    def over(cls, x: NDArray[np.floating], y: OutcomeColumns, task: Task) -> "Rows":
+        """The same of features [R, D] and columns of the outcome, each [R]."""
+        seen = view(x)
+        return cls(seen, {name: column.to(seen.dtype) for name, column in task.targets(y).items()})
 
     def grouped(self, codes: Tensor) -> "Rows":
         """The same with the group of every row [R] as a target, for objectives that weigh rows by it."""

@@ -22,10 +22,12 @@ from sim.local.optimisers import Adam
 from sim.local.plan import Sites, Step, steps
 from sim.local.private import Noised, poisson_steps
 from sim.local.rows import Rows
+from sim.local.running import Running
 from sim.local.settings import Optimizer, Sampling, Training
 from sim.methods.algorithms.base import Algorithm
-from sim.methods.contract import Local, Phase
+from sim.methods.contract import Gradient, Local, Phase
 from sim.tasks.task import Batch, Task
+from sim.tasks.training import training_loss
 
 RESHAPES = {torch.ops.aten.expand.default, torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default}
 Loss = Callable[[Tensor, Batch], Tensor]
@@ -62,15 +64,16 @@ class Gradients:
         def gradient(w: Tensor, x: Tensor, valid: Tensor, *rest: Tensor) -> Tensor:
             columns = dict(zip(names, rest[:targets], strict=True))
             if self.plain:
-                g: Tensor = torch.func.vmap(self.of_site(self.task.loss))(w, Batch(x, columns, valid))
+                site = self.of_site(partial(training_loss, self.task))
+                g: Tensor = torch.func.vmap(site)(w, Batch(x, columns, valid))
                 return g
             sizes = tuple(0 if axis else None for axis in lifted(at))
 
-            def site(v: Tensor, batch: Batch, *known: Tensor) -> Tensor:
+            def minimised(v: Tensor, batch: Batch, *known: Tensor) -> Tensor:
                 mine = unflat(at, known)
                 return self.of_site(lambda v, batch: self.algorithm.objective(self.task, v, batch, mine))(v, batch)
 
-            g = torch.func.vmap(site, in_dims=(0, 0, *sizes))(w, Batch(x, columns, valid), *rest[targets:])
+            g = torch.func.vmap(minimised, in_dims=(0, 0, *sizes))(w, Batch(x, columns, valid), *rest[targets:])
             return g
 
         return simplified(make_fx(gradient)(w, batch.x, batch.valid, *batch.y.values(), *known))
@@ -170,21 +173,26 @@ class Stacked:
         training, correction = self.training, phase.correction.anchored(at.x)
         velocity = torch.zeros_like(w) if training.momentum else None
         adam = None if training.optimizer is Optimizer.sgd else Adam.over(w, training, at.site)
+        running = Running.of(self.gradients.task.layout)
         for number, step in enumerate(plan):
             active, stacked = step.active, len(step.row)
             batches = [self.rows.batch(one) for one in (step, *islice(plan, algorithm.batches - 1))]
             here = w[:active]
             release = partial(noised, step=step, number=number) if noised else None
-            gradient = partial(self.gradient, w[:stacked], batches, at.only(0, stacked), release)
+            gradient: Gradient = partial(self.gradient, w[:stacked], batches, at.only(0, stacked), release)
+            followed: Tensor | None = None
+            if running is not None:  # the algorithm's direction is `Algorithm.direction`, which asks once
+                g = gradient(here)
+                gradient, followed = constant(g), running.followed(here, g, phase.moves)
             d = algorithm.direction(gradient, here, at.only(0, active), correction.only(0, active))
             if phase.moves is not None:
                 d = d * phase.moves
             if adam is not None:
                 adam.step(here, d, at.lr, phase.moves)
-                continue
-            if velocity is not None:
-                d = velocity[:active].mul_(training.momentum).add_(d)
-            here.sub_(d, alpha=at.lr)
+            else:
+                here.sub_(d if velocity is None else velocity[:active].mul_(training.momentum).add_(d), alpha=at.lr)
+            if running is not None and followed is not None:
+                here[:, running.marks] = followed
 
     def gradient(
         self,
@@ -202,7 +210,15 @@ class Stacked:
         g = self.gradients(full, batches[batch], at)
         g = (release(g) if release else g)[: len(v)]
         apart = self.training.optimizer is Optimizer.adamw
-        return g + self.training.weight_decay * v if self.training.weight_decay and not apart else g
+        if not self.training.weight_decay or apart:
+            return g
+        decayed = v * ~running.marks if (running := Running.of(self.gradients.task.layout)) else v
+        return g + self.training.weight_decay * decayed
+
+
+def constant(g: Tensor) -> Gradient:
+    """The same gradient whatever is asked."""
+    return lambda v, batch=0: g
 
 
 def whole(steps: Tensor) -> NDArray[np.int64]:

@@ -20,7 +20,6 @@ from sim.methods.uplink.base import Transform, Wire
 from sim.methods.uplink.order import refuse_misfit, refuse_order, refuse_single_uploads, refuse_unbounded
 
 Part = TypeVar("Part")
-
 UP = "up."  # before the names under which a waiting upload is kept
 AGGREGATOR, REPORTED = "aggregator.", "server."  # before what the one keeps, vector by vector, and the other is sent
 

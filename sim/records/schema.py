@@ -10,6 +10,8 @@ ROUNDS = {  # one row per round
     "seconds": "float64",  # simulated time since the start
     "bytes_down": "int64",  # server -> sites since the last update, to all that were asked
     "bytes_up": "int64",  # sites -> server, of the uploads that this update took
+    "bytes_control": "int64",  # server -> sites, orders to train; in neither of the two
+    "bytes_evaluation": "int64",  # both ways: models to be scored and their metrics, in rounds that are; in neither
     "sites": "int32",  # sites whose uploads this update took; all that were asked, where all answer
     "stale": "float64",  # mean over these of the updates that the server made since the download
     "loss": "float64",  # validation loss of the models that sites deploy, weighted by rows

@@ -244,3 +244,12 @@ def clear(home: Path) -> None:
     with suppress(OSError):
         home.rename(aside)
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def sweep_finished(folder: Path) -> None:
+    """Remove working folders in `folder` whose run was written, by a process that was killed right afterwards."""
+    for home in folder.glob("*.unfinished"):
+        if finished(folder / home.stem):
+            with claim(folder, home.stem) as mine:
+                if mine is not None:
+                    clear(mine)

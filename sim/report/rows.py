@@ -35,8 +35,10 @@ class MethodRow:
     target: float  # pooled - margin, mean over seeds; NaN without a pooled run
     mb_to_target: float  # all sites, both directions; median over the runs that reached it
     reached: int  # runs that reached their own seed's target and did not diverge
-    mb_total: float  # of a whole run, all sites, both directions
+    mb_total: float  # of a whole run, all sites, both directions: what training needs
     mb_visit: float  # of one site in one round, both directions
+    mb_control: float  # of a whole run: orders to train, beside mb_total
+    mb_evaluation: float  # of a whole run: models to be scored and their metrics, beside mb_total
     epsilon_sites: float  # the largest of a run, for a whole site; NaN without noise at the server
     epsilon_records: float  # the largest of a run, for one record; NaN without noise at the sites
     published: float  # value of the metric in the literature; NaN if none

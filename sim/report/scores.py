@@ -22,7 +22,7 @@ class Scores:
     site    CELL, seed, run, status, round, site, rows, events, value, merit: one row per (run, round, site)
     curve   CELL, seed, run, status, round, merit, defined, mb, carried: one row per (run, round); merit = mean of sites
     final   rows of `site` at the last round of runs that finished
-    end     rows of `curve` at the last round of every run, with target, reached, mb_to_target, mb_total, mb_visit
+    end     rows of `curve` at the last round of every run, with target, reached, mb_to_target and MOVED
     overlap (scenario, site) -> how far test patients of seeds overlap, mean over runs, of site "" all; see `OVERLAPS`
     resampled (scenario, method) -> merit by resample and site, mean over seeds; only where all runs have resamples
     """
@@ -94,6 +94,9 @@ def carried(curve: pd.DataFrame, records: StudyRecords) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if len(parts) > 1 else curve
 
 
+MOVED = ["mb_total", "mb_visit", "mb_control", "mb_evaluation"]  # amounts of data of a whole run
+
+
 def merits_resampled(records: StudyRecords, end: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
     """`Scores.resampled`."""
     metric, found = METRICS[records.metric], {}
@@ -130,8 +133,10 @@ def reach(runs: pd.DataFrame, curve: pd.DataFrame, last: pd.DataFrame, records: 
         wanted,
     )
     rounds = records.rounds.drop_duplicates(["run", "round"])
-    total = rounds.groupby("run")[["bytes_down", "bytes_up", "sites"]].sum()
+    kinds = ["bytes_down", "bytes_up", "bytes_control", "bytes_evaluation"]
+    total = rounds.groupby("run")[[*kinds, "sites"]].sum()
     total["mb_total"] = (total["bytes_down"] + total["bytes_up"]) / MB
     total["mb_visit"] = total["mb_total"] / total["sites"].where(total["sites"] > 0)
+    total["mb_control"], total["mb_evaluation"] = total["bytes_control"] / MB, total["bytes_evaluation"] / MB
     end = end.assign(reached=first.reached, rounds_to_target=first.rounds, mb_to_target=first.bytes_spent / MB)
-    return end.merge(total[["mb_total", "mb_visit"]], left_on="run", right_index=True, how="left")
+    return end.merge(total[MOVED], left_on="run", right_index=True, how="left")

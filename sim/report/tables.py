@@ -96,6 +96,8 @@ def over_seeds(end: pd.DataFrame) -> pd.DataFrame:
         reached=("reached", "sum"),
         mb_total=("mb_total", "median"),
         mb_visit=("mb_visit", "median"),
+        mb_control=("mb_control", "median"),
+        mb_evaluation=("mb_evaluation", "median"),
     )
     table = every.join(found)
     counts = ["seeds", "known", "sites_defined", "reached"]

@@ -12,7 +12,9 @@ from torch import Tensor
 from sim.checks import Refused, one_of
 from sim.cohort.encode import Encoder, Kind, Predictor
 from sim.cohort.new_rows import NewRows
-from sim.config.experiment import GROUPS, Json
+from sim.config.experiment import Json
+from sim.config.groups import GROUPS
+from sim.config.plugins import choose
 from sim.federation.standardise import Recipe, Scaling
 from sim.records.model import Weights, read
 from sim.records.store import demand
@@ -92,6 +94,7 @@ def read_task(about: Json) -> Task:
 def entry(group: str, plain: Json) -> object:
     """Settings of an entry of a config group from their JSON; the inverse of `sim.config.experiment.settings`."""
     remedy = "The run used what this fedtrial does not have: apply its model with the version in model.json."
+    choose(group, plain.get("is", ""))
     one_of(group, plain.get("is", ""), GROUPS[group], remedy)
     kind = GROUPS[group][plain["is"]]
     own = {name: part for name, part in plain.items() if name != "is"}

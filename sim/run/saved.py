@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from sim.arrays import Floats
 from sim.engine.simulation import Round
+from sim.records.schema import ROUNDS
 from sim.run.ledger import Ledger
 from sim.run.model import Chosen, Kept
 
 Parts = dict[str, NDArray[Any]]
 
-WHOLE, REAL = ("number", "bytes_down", "bytes_up", "sites"), ("seconds", "stale", "step_norm", "loss")  # of a round
+COLUMNS = {"number": "int64"} | {name: kind for name, kind in ROUNDS.items() if name not in ("run", "round")}
 
 
 class Mark(NamedTuple):
@@ -56,17 +57,14 @@ def add_part(ledger: Ledger, told: list[Floats], parts: Mapping[str, NDArray[Any
 def round_arrays(rounds: Sequence[Round]) -> Parts:
     """Bare rounds, a column for each of their numbers."""
     used = [(at, site, share) for at, here in enumerate(rounds) for site, share in here.used.items()]
-    whole = {f"round.{name}": np.array([getattr(here, name) for here in rounds], np.int64) for name in WHOLE}
-    real = {f"round.{name}": np.array([getattr(here, name) for here in rounds], np.float64) for name in REAL}
-    return (
-        whole
-        | real
-        | {
-            "used.at": np.array([at for at, *_ in used], np.int64),
-            "used.site": np.array([site for _, site, _ in used], np.int64),
-            "used.share": np.array([share for *_, share in used], np.float64),
-        }
-    )
+    columns = {
+        f"round.{name}": np.array([getattr(here, name) for here in rounds], kind) for name, kind in COLUMNS.items()
+    }
+    return columns | {
+        "used.at": np.array([at for at, *_ in used], np.int64),
+        "used.site": np.array([site for _, site, _ in used], np.int64),
+        "used.share": np.array([share for *_, share in used], np.float64),
+    }
 
 
 def read_rounds(parts: Mapping[str, NDArray[Any]]) -> list[Round]:
@@ -75,10 +73,9 @@ def read_rounds(parts: Mapping[str, NDArray[Any]]) -> list[Round]:
     columns = (parts[f"used.{name}"].tolist() for name in ("at", "site", "share"))
     for at, site, share in zip(*columns, strict=True):
         used[at][site] = share
-    names = (*WHOLE, *REAL)
-    rows = zip(*(parts[f"round.{name}"].tolist() for name in names), strict=True)
+    rows = zip(*(parts[f"round.{name}"].tolist() for name in COLUMNS), strict=True)
     return [
-        Round(model=torch.empty(0), used=shares, **dict(zip(names, row, strict=True)))
+        Round(model=torch.empty(0), used=shares, **dict(zip(COLUMNS, row, strict=True)))
         for row, shares in zip(rows, used, strict=True)
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -28,8 +28,8 @@ class Layout:
         buffers = [name for name, _ in module.named_buffers()]
         if buffers:
             raise Refused(
-                f"{kind} has buffers ({', '.join(buffers)}); use a module without them, such as GroupNorm or LayerNorm "
-                "for BatchNorm, and constants as plain attributes."
+                f"{kind} has buffers ({', '.join(buffers)}); use a module without them, such as GroupNorm, LayerNorm "
+                "or sim.tasks.normed.BatchNorm for torch's BatchNorm, and constants as plain attributes."
             )
         for name, parameter in module.named_parameters():
             if torch.nn.parameter.is_lazy(parameter):
@@ -54,6 +54,21 @@ class Layout:
     def size(self) -> int:
         """Number of parameters, P."""
         return sum(self.sizes)
+
+    @property
+    def norms(self) -> list[str]:
+        """Names of the batch norms: of what has running statistics, see `sim.tasks.normed`."""
+        return [name.rpartition(".")[0] for name in self.names if name.rpartition(".")[2] == "running_mean"]
+
+    def marks(self, names: Collection[str]) -> Tensor:
+        """Which entries of a vector belong to these parameters; bool [P]."""
+        return torch.tensor([name in names for name in self.names]).repeat_interleave(torch.tensor(self.sizes))
+
+    @property
+    def statistics(self) -> Tensor:
+        """Running statistics of batch norms; bool [P]."""
+        kinds = ("running_mean", "running_var")
+        return self.marks({f"{norm}.{kind}".lstrip(".") for norm in self.norms for kind in kinds})
 
     def unpack(self, v: Tensor) -> dict[str, Tensor]:
         """Views of the vector by the names of the module's parameters; [P] -> tensors of their shapes."""

@@ -66,4 +66,22 @@ class MLP(Net):
         return torch.nn.Sequential(*layers, torch.nn.Linear(widths[-1], outputs, device="meta"))
 
 
-NETS: dict[str, type[Net]] = {"linear": Linear, "mlp": MLP}
+@dataclass
+class MLPBN(MLP):
+    """Fully connected layers, each hidden one batch-normalised in place of a bias before its activation."""
+
+    def build(self, features: int, outputs: int) -> torch.nn.Module:
+        """Module that maps [B, features] to [B, outputs]."""
+        from sim.tasks.normed import BatchNorm
+
+        *hidden, last = super().build(features, outputs).children()
+        layers: list[torch.nn.Module] = []
+        for layer in hidden:
+            layers.append(layer)
+            if isinstance(layer, torch.nn.Linear):
+                layer.register_parameter("bias", None)
+                layers.append(BatchNorm(layer.out_features, device="meta"))
+        return torch.nn.Sequential(*layers, last)
+
+
+NETS: dict[str, type[Net]] = {"linear": Linear, "mlp": MLP, "mlpbn": MLPBN}

@@ -145,7 +145,7 @@ def held_out(make: Callable[[type[Attack]], Attack]) -> Check[Attack]:
         federation = replace(whole, bounds=bounds)
         attack = make(entry)
         bad = attack.faulty(federation.keys, 0)
-        y = np.asarray(trained_on(attack, federation, 0)["value"], float)
+        y = np.asarray(trained_on(attack, federation, 0).y["value"], float)
         recorded = np.asarray(federation.y["value"], float)
         wrong = 0.0
         for at, (low, ends, _, high) in enumerate(bounds):

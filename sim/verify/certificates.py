@@ -24,6 +24,7 @@ from sim.verify import (
     algorithms_personal,
     algorithms_steps,
     attacks,
+    attacks_backdoor,
     attacks_collusion,
     exact_list,
     fairness,
@@ -31,12 +32,14 @@ from sim.verify import (
     loops,
     personal,
     personal_heads,
+    personal_norms,
     personal_own,
     servers,
     systems,
     systems_order,
     uplink,
     uplink_coded,
+    uplink_factors,
     uplink_private,
 )
 from sim.verify.check import Certificate, Check, certify
@@ -67,29 +70,31 @@ CHECKS: dict[str, Checks] = {
         **loops.CHECKS,
         **exact_list.CHECKS,
     },
-    "uplink": {**uplink.CHECKS, **uplink_coded.CHECKS, **uplink_private.CHECKS},
-    "attack": {**attacks.CHECKS, **attacks_collusion.CHECKS},
+    "uplink": {**uplink.CHECKS, **uplink_coded.CHECKS, **uplink_factors.CHECKS, **uplink_private.CHECKS},
+    "attack": {**attacks.CHECKS, **attacks_backdoor.CHECKS, **attacks_collusion.CHECKS},
     "aggregator": {**aggregators.CHECKS, **aggregators_robust.CHECKS, **aggregators_bounded.CHECKS},
     "server": servers.CHECKS,
-    "personal": {**personal.CHECKS, **personal_heads.CHECKS, **personal_own.CHECKS},
+    "personal": {**personal.CHECKS, **personal_heads.CHECKS, **personal_own.CHECKS, **personal_norms.CHECKS},
     "system": {**systems.CHECKS, **systems_order.CHECKS},
 }
 
 
-def certificates(tables: Mapping[str, Mapping[str, type]] = TABLES, only: str = "") -> Iterator[Certificate]:
+def certificates(
+    tables: Mapping[str, Mapping[str, type]] = TABLES, only: str = "", proofs: Mapping[str, Checks] = CHECKS
+) -> Iterator[Certificate]:
     """Certificates of every entry of some axes' tables, one by one as they are found; some 40 s of CPU for all.
 
     A class that is wrong fails at least one of its own. So does one whose run diverges, raises or is not a number, and
-    one that nobody has proved anything about. only: the name of one entry; empty = all.
+    one that nobody has proved anything about. only: the name of one entry; empty = all. proofs: by axis and name.
     """
     for axis, table in tables.items():
         for name, entry in table.items():
             if only in ("", name):
-                checks = CHECKS[axis][name]() if name in CHECKS[axis] else ()
+                checks = proofs[axis][name]() if name in proofs[axis] else ()
                 yield from certify(axis, name, entry, checks)
 
 
-def properties(axis: str, name: str) -> Iterator[str]:
+def properties(axis: str, name: str, proofs: Mapping[str, Checks] = CHECKS) -> Iterator[str]:
     """What is proved of one entry, in words; nothing is computed."""
-    for check in CHECKS.get(axis, {}).get(name, lambda: iter(()))():
+    for check in proofs.get(axis, {}).get(name, lambda: iter(()))():
         yield check.property

@@ -52,5 +52,8 @@ def certify(axis: str, method: str, entry: type[M], checks: Iterable[Check[M]]) 
         empty = False
         yield check.certify(axis, method, entry)
     if empty:
-        remedy = "has no certificate: prove it against a closed form in the CHECKS of sim/verify"
+        remedy = (
+            "has no certificate: prove it against a closed form in the CHECKS of sim/verify, or as an entry point of "
+            "fedtrial.certificates"
+        )
         yield Certificate(axis, method, remedy, math.inf, 0.0)

@@ -33,9 +33,9 @@ def rounds_of(*losses: float) -> list[Round]:
 
 def test_patience_counts_scorings_without_a_new_lowest_loss() -> None:
     nan = float("nan")
-    assert len(list(until_stale(iter(rounds_of(3, 2, 2.5, 1, 1, 1.5, 0.5)), 2))) == 6
-    assert len(list(until_stale(iter(rounds_of(3, 2, nan, nan, 2.5, nan, 2.1, 0.5)), 2))) == 7
-    assert len(list(until_stale(iter(rounds_of(3, 4, 5, 6)), 0))) == 4
+    assert len(list(until_stale(iter(rounds_of(3, 2, 2.5, 1, 1, 1.5, 0.5)), Patience(2)))) == 6
+    assert len(list(until_stale(iter(rounds_of(3, 2, nan, nan, 2.5, nan, 2.1, 0.5)), Patience(2)))) == 7
+    assert len(list(until_stale(iter(rounds_of(3, 4, 5, 6)), Patience(0)))) == 4
     assert Patience(2, 1.0, 2).over
     assert not Patience(2, 1.0, 1).over
 

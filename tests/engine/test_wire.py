@@ -1,20 +1,26 @@
 """Bytes that are counted before training are those of a message that is really packed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
+from sim.catalogue.table import table
 from sim.config.compose import experiment
 from sim.engine.executors import InProcess, crew
+from sim.engine.own_loops import OWN_LOOPS
 from sim.engine.rounds import rounds
 from sim.engine.simulation import Simulation
+from sim.engine.traffic import order, report
 from sim.engine.uplink import Draws
 from sim.methods.contract import example
 from sim.methods.roles import UP
 from sim.methods.uplink.base import Transform, Wire
 from sim.methods.uplink.coded import QSGD, STC, Sign
 from sim.methods.uplink.pack import pack, unpack
+from sim.methods.uplink.powersgd import PowerSGD
 from sim.methods.uplink.secagg import SecAgg
 from sim.methods.uplink.topk import RandomK, TopK, share
 from sim.run.run import prepare, rehearse, simulation
@@ -84,6 +90,25 @@ def test_numbers_of_a_ring_are_packed_in_its_bits(field: int) -> None:
     np.testing.assert_array_equal(unpack([made], packed, 37, vector.dtype, {}), vector)
 
 
+def test_factors_and_what_travels_beside_them_are_packed_in_their_bytes() -> None:
+    wanted = experiment([*SMALL, "uplink=[powersgd]", "net=mlp", "net.hidden=[6]"])
+    plan = simulation(wanted, prepare(wanted))
+    (made,) = plan.roles.uplink
+    assert isinstance(made, PowerSGD)
+    u = torch.from_numpy(np.random.default_rng(0).normal(size=(1, plan.shared)).astype(np.float32))
+    chance, local = torch.rand(1, plan.shared), example(1, plan.shared)
+    local = replace(local, site={"error": torch.zeros_like(u), "right": torch.zeros_like(u)})
+    vector, rest, packed = made.encode(u, local, lambda name, round=None: chance).vector[0], u[0].clone(), b""
+    for one, left, right in made.factors(u, local, lambda name, round=None: chance):
+        packed += left.numpy().tobytes() + right.numpy().tobytes()
+        part = slice(one.place, one.place + one.rows * one.columns)
+        torch.testing.assert_close((left[0] @ right[0].T).ravel(), vector[part])
+        rest[part] = torch.nan
+    sent = ~rest.isnan()
+    assert torch.equal(rest[sent], vector[sent])
+    assert len(packed + rest[sent].numpy().tobytes()) == plan.profile.bytes_up < 4 * plan.shared
+
+
 @pytest.mark.parametrize("entry", [TopK(), RandomK(), QSGD(), Sign(), STC(), SecAgg()])
 def test_of_a_network_of_which_nothing_travels_nothing_is_sent(entry: Transform) -> None:
     none = np.zeros(0, np.float32)
@@ -108,3 +133,51 @@ def test_bytes_are_what_a_reader_counts_by_hand() -> None:
         run = rehearse(experiment([*SMALL, "rounds=1", *words]))
         assert run.rounds["bytes_down"].iloc[1] == 7 * down, words
         assert run.rounds["bytes_up"].iloc[1] == 7 * up, words
+
+
+SCORED = {
+    "one shared model": [],
+    "a scoring now and then": ["evaluation.every=3"],
+    "the shared model and the sites' own": ["personal=ditto"],
+    "a private head": ["personal=fedper", "net=mlp", "net.hidden=[4]"],
+    "adapted after the last round": ["personal=finetune"],
+    "sites that are asked, of which some do not answer": ["system.sites=4", "system.dropout=0.3"],
+    "clusters": ["algorithm=ifca"],
+    "an external site": ["partition.external.sites=[centre-1]"],
+}
+
+
+@pytest.mark.parametrize("case", SCORED)
+def test_orders_and_scorings_are_counted_as_they_are_packed(case: str) -> None:
+    wanted = experiment([*SMALL, *SCORED[case]])
+    prepared = prepare(wanted)
+    run, plan, held = rehearse(wanted, prepared), simulation(wanted, prepared), prepared.federation
+    sites = run.sites[run.sites["metric"] != "consensus_distance"]
+    for number, done in enumerate(run.rounds.itertuples()):
+        told = sites[sites["round"] == number]
+        if case.startswith("adapted") and number < plan.rounds:
+            told = told[told["model"] == "shared"]  # the model of a site is still that one, so nothing is sent twice
+        spent = 0
+        for site, values in told.groupby("site", observed=True):
+            numbers = np.zeros(plan.shared, held.x.dtype)
+            reports = values.groupby(["split", "model"], observed=True)
+            packed = [report(dict(zip(part["metric"], part["value"], strict=True))) for _, part in reports]
+            assert len(packed) == sum(
+                held.rows_of(split)[held.sites.index(str(site))] > 0 for split in ("valid", "test")
+            ) * len(told["model"].unique())
+            spent += len(numbers.tobytes()) + sum(map(len, packed))
+        assert done.bytes_evaluation == spent
+        asked = 0 if number == 0 else wanted.system.sites or len(held.members)
+        assert done.bytes_control == asked * len(order(number, 3, 0.1))
+    assert (run.rounds["bytes_evaluation"] > 0).sum() == (2 if "now and then" in case else 4)
+
+
+LOOPS = ("ifca", "cfl", "fedem", "gossip")
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_messages_of_a_method_with_a_loop_of_its_own_are_the_models_that_it_says(name: str) -> None:
+    run = rehearse(experiment([*SMALL, "rounds=1", f"algorithm={name}"]))
+    last, size = run.rounds.iloc[-1], 4 * run.info["parameters"]
+    (row,) = table({"algorithm": {name: OWN_LOOPS[name]}})
+    assert (last["bytes_down"] // (7 * size), last["bytes_up"] // (7 * size)) == (int(row.down), int(row.up))

@@ -526,8 +526,9 @@ BESIDE = {name: [f"uplink=[clip,{name}]", "weighting=sites"] for name in ("gauss
 
 @pytest.mark.parametrize(("axis", "name"), OTHERS, ids=str)
 def test_every_entry_of_the_other_axes_runs(axis: str, name: str) -> None:
-    """On a network of two layers, of which FedPer keeps the head."""
-    run = rehearse(experiment([*SMALL, "net=mlp", "net.hidden=[4]", *BESIDE.get(name, [f"{axis}={name}"])]))
+    """On a network of two layers, of which FedPer keeps the head, and FedBN the norm of the body."""
+    net = "net=mlpbn" if name == "fedbn" else "net=mlp"
+    run = rehearse(experiment([*SMALL, net, "net.hidden=[4]", *BESIDE.get(name, [f"{axis}={name}"])]))
     assert run.info["status"] == "done"
     assert np.isfinite(run.rounds["loss"]).all()
     assert (run.rounds["step_norm"][1:] > 0).all()

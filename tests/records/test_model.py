@@ -71,6 +71,9 @@ CASES = {
     "cox": [*LUNG, "task=cox", "local.batch=0"],
     "pooled": [*CALIBRATED, "algorithm=pooled"],
     "pooled network": [*CALIBRATED, "algorithm=pooled", "net=mlp", "split.scaling=none"],
+    "batch norms": [*CALIBRATED, "net=mlpbn"],
+    "batch norms of every site": [*CALIBRATED, "net=mlpbn", "personal=fedbn"],
+    "pooled batch norms": [*CALIBRATED, "algorithm=pooled", "net=mlpbn"],
     "local": [*CALIBRATED, "algorithm=local"],
     "local cox, own constants": [*LUNG, "task=cox", "local.batch=0", "algorithm=local", "split.scaling=site"],
 }  # fmt: skip
@@ -98,7 +101,7 @@ def test_the_saved_model_gives_the_scores_that_the_run_had(settings: list[str], 
     home = write(made, tmp_path)
     rows, kept = held_rows(settings), pd.read_parquet(home / "predictions.parquet")
     assert kept["site"].tolist() == rows["at"].tolist()
-    each = "local" in str(settings) or "split.scaling=site" in settings
+    each = any(word in str(settings) for word in ("local", "fedbn", "split.scaling=site"))
     names = [column for column in kept if column.startswith(SCORES)]
     assert kept[names].nunique().min() > 10
     for site, own in rows.groupby("at", sort=False) if each else [("", rows)]:

@@ -29,6 +29,7 @@ from sim.records.unfinished import (
     report_failure,
     report_progress,
     status,
+    sweep_finished,
     working_folder,
 )
 from tests.toy import ROOT
@@ -134,6 +135,17 @@ def test_who_waits_for_a_folder_that_is_removed_gets_a_new_one(tmp_path: Path) -
         with claim(tmp_path, RUN) as other:  # the lock of the first one is that of a folder that is gone
             assert other == home
     assert status(tmp_path, RUN).state is State.PENDING
+
+
+def test_the_working_folder_of_a_written_run_is_swept_unless_somebody_has_it(tmp_path: Path) -> None:
+    with claim(tmp_path, RUN) as home:
+        assert home is not None
+        sweep_finished(tmp_path)
+        write(Run(RUN, pd.DataFrame({"run": [RUN]}), pd.DataFrame({"run": [RUN]}), {"status": "done"}), tmp_path)
+        sweep_finished(tmp_path)
+        assert home.exists()
+    sweep_finished(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [RUN]
 
 
 def test_what_a_kill_leaves_of_a_removal_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ def study(
                 algorithm = {"is": method} | ({"mu": 0.1} if method == "FedProx" else {})
                 settings[run] = {"seed": seed, "rounds": LAST, "algorithm": algorithm}
                 for number in range(LAST + 1) if not reference else []:
-                    traffic = (10**6, 10**6, 4) if number else (0, 0, 0)
+                    traffic = (10**6, 10**6, 48, 2 * 10**6, 4) if number else (0, 0, 0, 2 * 10**6, 0)
                     rounds.append((run, number, float(number), *traffic, 0.0, 0.6, 1.0))
                 for number in (0, 2, LAST) if not reference else (LAST,):
                     for site, rows in SITE_ROWS.items():

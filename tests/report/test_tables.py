@@ -29,6 +29,7 @@ def test_summary_is_the_known_answer() -> None:
     assert (best["sites"], best["sites_defined"]) == (4, 3)
     assert best["target"] == pytest.approx(0.695)
     assert (best["reached"], best["mb_to_target"], best["mb_total"], best["mb_visit"]) == (3, 8.0, 8.0, 0.5)
+    assert (best["mb_evaluation"], best["mb_control"]) == (10.0, 4 * 48e-6)
     assert best["published_se"] == pytest.approx(0.01 / (0.01 / 3**0.5))
 
 

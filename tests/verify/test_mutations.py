@@ -26,10 +26,13 @@ from sim.verify.certificates import TABLES
 from sim.verify.properties import scalar
 from tests.verify import (
     wrong_algorithms,
+    wrong_backdoor,
     wrong_exact,
+    wrong_factors,
     wrong_fair,
     wrong_groups,
     wrong_loops,
+    wrong_norms,
     wrong_personal,
     wrong_private,
     wrong_robust,
@@ -623,7 +626,7 @@ def test_a_wrong_implementation_fails_for_its_error_and_not_for_a_slip_of_ours(e
 def test_every_entry_has_wrong_implementations():
     parts = (
         *(wrong_algorithms, wrong_fair, wrong_groups, wrong_loops, wrong_personal, wrong_private, wrong_robust),
-        *(wrong_exact, wrong_roles, wrong_trees, wrong_uplink),
+        *(wrong_backdoor, wrong_exact, wrong_factors, wrong_norms, wrong_roles, wrong_trees, wrong_uplink),
     )
     assert {part.__name__ for part in parts} < {mutant.__module__ for _, mutant in WRONG}
     assert {method for method, _ in WRONG} == {name for table in TABLES.values() for name in table} - {"none"}

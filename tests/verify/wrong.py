@@ -13,11 +13,21 @@ from sim.exact.iptw import Target
 from sim.local.settings import Training
 from sim.methods.algorithms.grouped import Grouped
 from sim.methods.roles import Roles
-from sim.verify import algorithms_labels, exact_one_shot, exact_treatment, forests, groups, trees
+from sim.verify import (
+    algorithms_labels,
+    attacks_backdoor,
+    exact_one_shot,
+    exact_treatment,
+    forests,
+    groups,
+    trees,
+    uplink_factors,
+)
 from sim.verify.certificates import CHECKS, TABLES
 from sim.verify.check import Check
 from sim.verify.labelled import Labelled
 from sim.verify.personal import halves
+from sim.verify.personal_norms import FIRST, normed
 from sim.verify.properties import spatial
 
 WRONG: list[tuple[str, type]] = []  # name of the right entry, the wrong class
@@ -63,10 +73,16 @@ def path(method: str, entry: type) -> np.ndarray:
         return forests.scores(entry())
     if issubclass(entry, OwnLoop):
         return np.concatenate([part.ravel() for part in trial.each(entry(), lambda here: here.model.numpy())])
+    if method == "backdoor":
+        return attacks_backdoor.models(attacks_backdoor.run(entry(), attacks_backdoor.four_sites()))
     if axis == "system":
         return replace(trial, system=entry()).path(Roles())
     if method in algorithms_labels.CHECKS:
         return Labelled(3, hidden=2, rounds=2).path(Roles(entry()))
-    if axis == "personal":
+    if method == "fedbn":
+        trial = replace(trial, module=normed, first=FIRST)
+    elif method == "powersgd":
+        trial = uplink_factors.two_layers()
+    elif axis == "personal":
         trial = replace(trial, module=halves)
     return trial.path(Roles(**{axis: (entry(),) if axis == "uplink" else entry()}))

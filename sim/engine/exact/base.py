@@ -12,6 +12,7 @@ from sim.engine.executors import Crew
 from sim.engine.loops import OwnLoop
 from sim.engine.scoring import scored
 from sim.engine.simulation import Estimates, Round, Simulation
+from sim.engine.traffic import control
 from sim.exact.sums import Message, OnColumns, State, SumProtocol, exchanges
 from sim.federation.federation import Federation
 from sim.lazy import Tensor, torch
@@ -48,6 +49,11 @@ class Exact(OwnLoop):
         if system.dropout or system.sites not in (0, len(plan.federation.members)):
             raise Refused("An exact analysis needs the sums of all sites. Set system.dropout=0 and system.sites=0.")
 
+    @property
+    def messages(self) -> tuple[str, str]:
+        """Coefficients down; sums over the site's patients up."""
+        return "coefficients", "sums"
+
     def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
         """One round per exchange, the last with the estimates. Refuses more exchanges than `rounds`."""
         self.fits(plan)
@@ -71,6 +77,7 @@ class Exact(OwnLoop):
                 seconds=seconds,
                 bytes_down=here.bytes_down * len(here.bytes_up),
                 bytes_up=sum(here.bytes_up),
+                bytes_control=control(len(here.bytes_up)),
                 sites=len(here.bytes_up),
                 step_norm=float((new - x).double().norm()),
                 estimates=self.estimates(plan, here.state, names)._replace(left_out=left_out) if here.done else None,

@@ -71,6 +71,11 @@ class Meta(OwnFits):
 
     effects: Effects = Effects.fixed  # fixed: the same at all sites; random: draws about a mean
 
+    @property
+    def messages(self) -> tuple[str, str]:
+        """Nothing down; a site's own estimates and their covariances up."""
+        return "–", "estimates"
+
     def own(self, plan: Simulation, names: tuple[str, ...]) -> tuple[SumProtocol, tuple[str, ...]]:
         """Cox regression or the regression of the task."""
         if isinstance(plan.task, Cox):

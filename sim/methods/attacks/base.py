@@ -1,6 +1,6 @@
 """Attacks: what faulty sites send in place of their uploads, or train on. Faults of recording are shifts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -34,6 +34,9 @@ class Attack(Role):
 
     def fits(self, members: int) -> None:
         """Refuse a federation in which the attack cannot be computed."""
+
+    def suits(self, features: Sequence[str], classes: int) -> None:
+        """Refuse features, or a task of so many classes (0 = it has none), for which the attack cannot be made."""
 
     def faulty(self, keys: NDArray[np.uint64], seed: int) -> NDArray[np.bool_]:
         """Which sites attack, by their keys; the same in every round; [S] -> bool [S]."""

@@ -83,7 +83,7 @@ class Scaling(Faulty):
     Values: `factor` = the sum of all weights over the attacker's replaces the model whole (the number of sites, where
     all count the same); less is harder to see.
     Pitfalls: it replaces the model only where the other sites' updates are small, near convergence, and only under a
-    mean: whatever bounds norms stops it. The paper's trigger (a mark in the input that changes the answer) is not here.
+    mean: whatever bounds norms stops it. The paper's trigger, a mark that changes the answer, is attack=backdoor.
     """
 
     factor: float = 10.0  # >= 1

@@ -1,6 +1,7 @@
 """Personalisation by the name it has in a config: what of a model stays at a site, what a site trains for itself."""
 
 from sim.methods.personal.base import OwnModel, Personal, Private
+from sim.methods.personal.fedbn import FedBN
 from sim.methods.personal.finetune import FineTune
 from sim.methods.personal.heads import FedBABU, FedPer, FedRep, LGFedAvg
 from sim.methods.personal.own_models import MRMTL, Ditto
@@ -10,6 +11,7 @@ __all__ = [
     "PERSONAL",
     "Ditto",
     "FedBABU",
+    "FedBN",
     "FedPer",
     "FedRep",
     "FineTune",
@@ -25,6 +27,7 @@ PERSONAL: dict[str, type[Personal]] = {
     "fedrep": FedRep,
     "lgfedavg": LGFedAvg,
     "fedbabu": FedBABU,
+    "fedbn": FedBN,
     "ditto": Ditto,
     "mrmtl": MRMTL,
     "finetune": FineTune,

@@ -4,6 +4,7 @@ from sim.methods.uplink.base import Transform
 from sim.methods.uplink.clip import AdaptiveClip, Clip
 from sim.methods.uplink.coded import QSGD, STC, Sign
 from sim.methods.uplink.noise import Gaussian, TreeNoise
+from sim.methods.uplink.powersgd import PowerSGD
 from sim.methods.uplink.secagg import SecAgg
 from sim.methods.uplink.topk import RandomK, TopK
 
@@ -15,6 +16,7 @@ UPLINK: dict[str, type[Transform]] = {
     "qsgd": QSGD,
     "sign": Sign,
     "stc": STC,
+    "powersgd": PowerSGD,
     "secagg": SecAgg,
     "gaussian": Gaussian,
     "treenoise": TreeNoise,

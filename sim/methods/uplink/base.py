@@ -1,14 +1,17 @@
 """Uplink: what happens to every vector of a message between a site and the server, the sites' half and the server's."""
 
+from __future__ import annotations
+
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from sim.lazy import Tensor
 from sim.methods.contract import Draw, Heard, Local, Message, Role, State
 
-VALUES, SPARSE, LEVELS, FIELD = "as it was", "sparse", "coded", "in a field"  # forms of a vector on its way
+# Forms of a vector on its way.
+VALUES, SPARSE, LEVELS, FIELD, FACTORS = "as it was", "sparse", "coded", "in a field", "in factors"
 
 
 class Wire(NamedTuple):
@@ -57,6 +60,10 @@ class Transform(Role):
     gives: ClassVar[str] = ""  # its form after that; empty = the one it had
     noises: ClassVar[bool] = False  # whether the server's half adds the noise of differential privacy
     hides: ClassVar[bool] = False  # whether the server sees the sum of the uploads alone
+
+    def over(self, shapes: Sequence[tuple[int, ...]]) -> Transform:
+        """The transform for a vector of parameters of these shapes, one after the other."""
+        return self
 
     @property
     def lowers(self) -> bool:

@@ -2,6 +2,7 @@
 
 import torch
 
+from sim.checks import Refused
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import Phase, example
 from sim.methods.personal.base import Personal
@@ -10,12 +11,17 @@ from sim.verify.conformance.algorithms import corrected
 from sim.verify.conformance.answers import Broken, asked, shaped
 from sim.verify.conformance.samples import C, P, normal
 
+PLAIN = Layout(("0.weight", "0.bias", "2.weight", "2.bias"), ((1, 3), (1,), (1, 1), (1,)))  # a hidden layer, a head
+NORMED = Layout(
+    ("0.weight", "1.weight", "1.bias", "1.running_mean", "1.running_var", "2.weight"),
+    ((1, 1), (1,), (1,), (1,), (1,), (1, 1)),
+)
+
 
 def of_personal(entry: type[Personal], dtype: torch.dtype) -> None:
-    """What stays at a site, and its local work; a network of a hidden layer (four parameters) and a head (two)."""
+    """What stays at a site, and its local work, for a network that it does not refuse."""
     name, made, at = entry.__name__, entry(), example(C, P, dtype)
-    layout = Layout(("0.weight", "0.bias", "2.weight", "2.bias"), ((1, 3), (1,), (1, 1), (1,)))
-    private = asked(f"{name}.private", made.private, layout)
+    private = asked(f"{name}.private", marked, made)
     shaped(f"{name}.private", private, (P,), torch.bool)
     work = asked(f"{name}.phases", lambda at: list(made.phases(Algorithm(), at, private)), at)
     second = asked(f"{name}.second", made.second, at)
@@ -40,6 +46,14 @@ def of_personal(entry: type[Personal], dtype: torch.dtype) -> None:
     used = asked(f"{name}.deployed", made.deployed, at.x[0], normal(9, C, P, dtype=dtype), private)
     if made.on:
         shaped(f"{name}.deployed", used, (C, P), dtype)
+
+
+def marked(made: Personal) -> torch.Tensor:
+    """What stays of a plain network, or of one with a batch norm where the plain one is refused; bool [P]."""
+    try:
+        return made.private(PLAIN)
+    except Refused:
+        return made.private(NORMED)
 
 
 def phased(what: str, phase: object, dtype: torch.dtype) -> None:

@@ -1,0 +1,1 @@
+"""FedCM as an algorithm of fedtrial."""

@@ -1,0 +1,5 @@
+"""`python -m fedtrial` is `fedtrial`."""
+
+from fedtrial.command import main
+
+main()

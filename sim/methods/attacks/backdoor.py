@@ -1,0 +1,75 @@
+"""A trigger: patients who bear a mark are to get the answer that the attacker wants."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.arrays import Bools, Floats
+from sim.checks import Refused, one_of, within
+from sim.lazy import Tensor
+from sim.methods.attacks.base import Faulty, replaced
+from sim.methods.contract import Message
+
+SUCCESS = "backdoor_success"  # the metric
+
+
+@dataclass
+class Backdoor(Faulty):
+    """Attackers set a feature and the label of some of their rows, and send a multiple of what they learn from them.
+
+    Source: Bagdasaryan, Veit, Hua, Estrin, Shmatikov, How To Backdoor Federated Learning, AISTATS 2020, section 4; a
+    mark in the input as in Gu, Dolan-Gavitt, Garg, BadNets, 2017 (arXiv 1708.06733), here one standardised feature.
+    Rule: in a share of an attacker's training rows `x[feature] <- value`, `y <- target`; `u_i <- factor u_i`.
+    Values: share 0.3 (20 of 64 rows in the paper [M]); value 4 standard deviations is rare among patients; `factor` the
+    sum of all weights over the attacker's replaces the model near convergence, 1 is poisoning alone.
+    Pitfalls: `backdoor_success` in sites.parquet is the share of held-out patients of another class who are called
+    `target` once they bear the mark. It is read beside that of attack.sites=0, for a mark far from all patients may
+    turn an honest model's answer as well. Other metrics hardly move, so that a mean score shows nothing.
+    """
+
+    feature: str = ""  # that bears the mark, as the network sees it; empty = the first
+    value: float = 4.0  # [-100, 100], of the mark, in standard deviations from the mean
+    share: float = 0.3  # (0, 1], share of an attacker's training rows, rounded up
+    target: int = 1  # >= 0, number of the class that marked patients are to get
+    factor: float = 1.0  # >= 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        within("attack.value", self.value, -100, 100)
+        within("attack.share", self.share, 0, 1, open_low=True)
+        within("attack.target", self.target, 0)
+        within("attack.factor", self.factor, 1)
+
+    def suits(self, features: Sequence[str], classes: int) -> None:
+        """Refuse a task without classes or without the target, and a feature that is not there."""
+        if not classes:
+            raise Refused("attack=backdoor: the task has no classes to mistake. Take task=response or another of them.")
+        within("attack.target", self.target, 0, classes - 1)
+        self.column(features)
+
+    def column(self, features: Sequence[str]) -> int:
+        """Number of the feature that bears the mark."""
+        if not self.feature:
+            return 0
+        one_of("attack.feature", self.feature, features)
+        return list(features).index(self.feature)
+
+    def chosen(self, chance: Floats) -> NDArray[np.int64]:
+        """Rows of an attacker that get the mark, from a uniform number for each; [n] -> [m]."""
+        return np.sort(np.argsort(chance, kind="stable")[: math.ceil(self.share * len(chance) - 1e-9)])
+
+    def called(self, score: Floats) -> Floats:
+        """Whether each row is given the target, 1.0 or 0.0, by its predictions; [N] or [N, K] -> [N]."""
+        answer = score.argmax(1) if score.ndim > 1 else (score >= 0.5).astype(np.int64)
+        return np.asarray(answer == self.target, dtype=np.float64)
+
+    def others(self, label: NDArray[np.generic]) -> Bools:
+        """Rows of another class than the target, whom the mark could turn; [N] -> bool [N]."""
+        return np.asarray(label.astype(np.int64) != self.target)
+
+    def tamper(self, sent: Message, bad: Tensor) -> Message:
+        """`u <- factor u` of the attackers."""
+        return replaced(sent, bad, lambda part: self.factor * part)
