@@ -46,11 +46,11 @@ def launch(words: Sequence[str]) -> int:
         return 0
     with stage("settings"):
         refuse_twice(asked.overrides)
-        if asked.multirun:
-            if asked.cfg or asked.info:
-                raise Refused("-m beside --cfg or --info: a sweep has many configs. Leave -m out; name one value each.")
-            return swept(asked.overrides)
-        wanted = experiment(asked.overrides)
+        if asked.multirun and (asked.cfg or asked.info):
+            raise Refused("-m beside --cfg or --info: a sweep has many configs. Leave -m out and name one value each.")
+        wanted = None if asked.multirun else experiment(asked.overrides)
+    if wanted is None:
+        return swept(asked.overrides)
     if asked.cfg or asked.info:
         hand_over(asked)
         return 0

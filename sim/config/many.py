@@ -12,7 +12,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sim.checks import Refused
 from sim.config.compose import build, composed
-from sim.config.experiment import GROUPS, Experiment
+from sim.config.experiment import Experiment
+from sim.config.groups import GROUPS
 from sim.config.words import refuse_form
 
 SEED = re.compile(r"seed=(\d{1,18})")
