@@ -6,6 +6,7 @@ import secrets
 import signal
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -149,7 +150,7 @@ def joined(address: str) -> Iterator[None]:
 
     ray_cluster.refuse_unreachable(address)
     try:
-        with ray_cluster.joining(address):
+        with same_handlers(), ray_cluster.joining(address):
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, job_config=places())
         yield
     finally:
@@ -162,20 +163,35 @@ def private(workers: int) -> Iterator[None]:
     import ray
 
     with scratch(short_place()) as folder:
-        ray.init(
-            address="local",
-            num_cpus=workers,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            job_config=places(),
-            _node_ip_address="127.0.0.1",
-            _temp_dir=str(folder / "r"),  # which Ray opens to everybody; the folder around it stays shut
-        )
+        with same_handlers():
+            ray.init(
+                address="local",
+                num_cpus=workers,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                job_config=places(),
+                _node_ip_address="127.0.0.1",
+                _temp_dir=str(folder / "r"),  # which Ray opens to everybody; the folder around it stays shut
+            )
         try:
             yield
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def same_handlers() -> Iterator[None]:
+    """SIGINT and SIGTERM go afterwards where they went before; Ray's own handler would print a stack of C++."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def places() -> Any:
