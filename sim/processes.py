@@ -150,7 +150,7 @@ def joined(address: str) -> Iterator[None]:
 
     ray_cluster.refuse_unreachable(address)
     try:
-        with ray_cluster.joining(address), same_handlers():
+        with same_handlers(), ray_cluster.joining(address):
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, job_config=places())
         yield
     finally:

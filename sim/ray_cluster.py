@@ -78,8 +78,9 @@ def joining(address: str) -> Iterator[None]:
         yield
     except AuthenticationError:
         raise Refused(
-            f"executor.address={address}: this cluster wants its token. Put it into RAY_AUTH_TOKEN, or into the file "
-            f"~/.ray/auth_token or that of RAY_AUTH_TOKEN_PATH; see {PAGE}."
+            f"executor.address={address}: the cluster's token was not found. Put it into RAY_AUTH_TOKEN, or into the "
+            f"file ~/.ray/auth_token or that of RAY_AUTH_TOKEN_PATH. A cluster that has none takes code from anybody; "
+            f"RAY_AUTH_MODE=disabled joins it. See {PAGE}."
         ) from None
     except (ConnectionError, TimeoutError, ValueError) as error:
         raise Refused(

@@ -61,7 +61,7 @@ class NodeCrew(ActorCrew):
             yield crew
         finally:
             for actor in [*crew.actors, *crew.coming.values()]:
-                crew.ray.kill(actor)
+                crew.dismiss(actor)
 
     def call_up(self, number: int) -> None:
         """Have new actors open the job, on nodes that have a CPU for them, now or once they have."""
@@ -85,11 +85,15 @@ class NodeCrew(ActorCrew):
 
     def replace(self, actor: Any) -> None:
         """Give up an actor that cannot be reached, and call up another while there are any to spare."""
-        with suppress(Exception):  # it may be dead, or its node out of reach
-            self.ray.kill(actor)
+        self.dismiss(actor)
         if self.spare:
             self.spare -= 1
             self.call_up(1)
+
+    def dismiss(self, actor: Any) -> None:
+        """End an actor; it may be dead already, or its node out of reach."""
+        with suppress(Exception):
+            self.ray.kill(actor)
 
     def answer(self, reference: Any) -> Any:
         """What an actor answered; None if it, or its node, is lost."""
