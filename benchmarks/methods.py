@@ -19,8 +19,7 @@ from sim.checks import Refused
 from sim.config.compose import experiment
 from sim.config.experiment import Experiment
 from sim.engine.executors import InProcess, crew
-from sim.engine.loops import OwnLoop
-from sim.engine.references import Reference
+from sim.engine.loops import OwnLoop, Reference
 from sim.engine.rounds import rounds
 from sim.run.run import Prepared, prepare, simulation
 

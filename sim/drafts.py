@@ -18,6 +18,7 @@ from pathlib import Path
 
 REPORT = "report"  # name of the draft of a page; that of a run is its id
 DRAFT = re.compile(rf"\.(?:{REPORT}|[0-9a-f]{{12}})-(?:([0-9a-f]{{6}})-)?\w{{8}}")
+FILE = re.compile(r"\..+\.\d+\.draft")  # of `sim.files.replace_whole`, which takes some milliseconds
 NEW = 2.0  # seconds within which a draft need not be locked yet
 OLD = 3600.0  # seconds after which a draft of another machine is taken for abandoned
 
@@ -47,6 +48,9 @@ def sweep_drafts(folder: Path) -> None:
         return
     for path in folder.iterdir():
         found = DRAFT.fullmatch(path.name)
+        with suppress(OSError):
+            if FILE.fullmatch(path.name) and time.time() - path.lstat().st_mtime > OLD:
+                path.unlink()
         if found and path.is_dir() and not path.is_symlink():
             with suppress(OSError):  # another process sweeps too, or the file system has no locks
                 if time.time() - path.stat().st_mtime > (NEW if found[1] == machine() else OLD):

@@ -65,7 +65,7 @@ def make_folder(folder: Path) -> Path:
 
 def replace_whole(path: Path, text: str) -> None:
     """Write a text file that appears whole or not at all: the old one stays where the new one cannot be written."""
-    draft = make_folder(path.parent) / f".{path.name}.draft"
+    draft = make_folder(path.parent) / f".{path.name}.{os.getpid()}.draft"  # another process may write the same
     try:
         draft.write_text(text, encoding="utf-8")
         sync(draft)

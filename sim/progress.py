@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from sim.jit import kept, noticed
 from sim.terminal import Terminal
@@ -19,29 +19,39 @@ LINES = 30.0  # seconds between the lines of a log
 def bar(label: str, total: int) -> Iterator[Watch]:
     """A callback for the amount done out of `total`; the bar appears after DELAY seconds, a log's lines after LINES."""
     console = Terminal(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"))
     shown = Progress(*columns, console=console, transient=True)
-    task = shown.add_task(label, total=total)
-    began = time.monotonic()
-    said, first = began, -1
+    task = shown.add_task(label, total=total, left="")
+    began = said = since = time.monotonic()
+    first = -1
 
     def watch(done: int) -> None:
-        nonlocal said, first
-        first = done if first < 0 else first
+        nonlocal said, first, since
         moment = time.monotonic()
+        if first < 0:
+            first, since = done, moment
+        left = time_left(moment - since, done - first, total - done)
         if not console.is_terminal and moment - said > LINES:
-            said, spent = moment, moment - began
-            left = f", about {spent * (total - done) / (done - first):.0f} s left" if done > first else ""
-            console.print(f"{label}: {done} of {total} after {spent:.0f} s{left}", markup=False, soft_wrap=True)
-        if console.is_terminal and not shown.live.is_started and time.monotonic() - began > DELAY:
+            said = moment
+            words = f"{label}: {done} of {total} after {moment - began:.0f} s{left and ', '}{left}"
+            console.print(words, markup=False, soft_wrap=True)
+        if console.is_terminal and not shown.live.is_started and moment - began > DELAY:
             shown.start()
-        shown.update(task, completed=done)
+        shown.update(task, completed=done, left=left)
 
     try:
         yield watch
     finally:
         if shown.live.is_started:
             shown.stop()
+
+
+def time_left(spent: float, done: int, left: int) -> str:
+    """How long the rest will take, in words, where so much was done in `spent` seconds; empty while nothing is."""
+    seconds = spent * left / done if done else 0.0
+    if not seconds:
+        return ""
+    return f"about {seconds:.0f} s left" if seconds < 120 else f"about {seconds / 60:.0f} min left"
 
 
 @contextmanager

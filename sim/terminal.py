@@ -1,7 +1,9 @@
 """The terminal: what every command prints goes through it, and nothing that stands in a name can act on it."""
 
+import os
 import sys
 from collections.abc import Iterable
+from typing import TextIO, cast
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -19,6 +21,23 @@ class Terminal(Console):
         for segment in super().render(renderable, options):
             safe = segment.control or not CONTROL.search(segment.text)
             yield segment if safe else Segment(visible(segment.text), segment.style)
+
+
+def open_closed() -> None:
+    """Give a program that was started with closed streams (`>&-`) ones that nobody reads."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, nowhere("r" if name == "stdin" else "w"))
+
+
+def give_up_output() -> None:
+    """Print nothing more: the output cannot be written to, and Python would try again at its end."""
+    sys.stdout = nowhere("w")
+
+
+def nowhere(mode: str) -> TextIO:
+    """A stream that is empty, or keeps nothing."""
+    return cast(TextIO, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 def output(soft_wrap: bool = False) -> Terminal:

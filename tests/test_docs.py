@@ -13,6 +13,7 @@ from sim.assets import root
 from sim.checks import Refused
 from sim.config.compose import cells, experiment
 from sim.config.experiment import GROUPS
+from sim.config.words import without_launcher
 from sim.methods import algorithms
 from tests.toy import SMALL
 
@@ -61,7 +62,8 @@ def test_commands_compose(page: Path) -> None:
     text = page.read_text().replace("\\\n", " ")
     for line in re.findall(r"^fedtrial run (.*)$", text, flags=re.MULTILINE):
         words = [word for word in shlex.split(line, comments=True) if not word.startswith("-")]
-        for cell in cells([word for word in words if word != "job"]):
+        _, settings = without_launcher([word for word in words if word != "job"])
+        for cell in cells(settings):
             experiment(cell)
 
 

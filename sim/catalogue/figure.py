@@ -10,8 +10,7 @@ from sim.catalogue.costs import with_entries
 from sim.catalogue.entry import Entry
 from sim.checks import Refused
 from sim.engine.executors import InProcess, crew
-from sim.engine.loops import OwnLoop
-from sim.engine.references import Reference
+from sim.engine.loops import OwnLoop, Reference
 from sim.engine.rounds import rounds
 from sim.engine.simulation import Diverged, Round
 from sim.local.settings import Training

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sim.cli.completion import SettingsCommand
-from sim.files import expanded, make_folder, writable_file
+from sim.files import expanded, make_folder, replace_whole, writable_file
 from sim.terminal import output
 
 app = typer.Typer(no_args_is_help=True, help="Answer a question by exact sums over sites; no model is averaged.")
@@ -93,8 +93,7 @@ def carry_out(
     found = analyse(name, overrides, Options(**options), seeds)  # type: ignore[arg-type]
     print_report(output(), found)
     if json_file:
-        make_folder(json_file.parent)
-        json_file.write_text(json.dumps(found.json(), indent=2) + "\n")
+        replace_whole(json_file, json.dumps(found.json(), indent=2) + "\n")
     if figure:
         make_folder(figure.parent)
         save_figure(found.figure(), figure)

@@ -1,25 +1,31 @@
-"""The command line: run | study | predict | report | methods | verify | cohort | partition | analyse."""
+"""The command line: run | study | gate | resume | runs | show | diff | predict | report | methods | verify | ..."""
 
-import json
-import math
+import errno
 import os
+import shlex
 import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from sim.checks import Refused, one_of, print_refusal
+from sim.checks import Refused, print_refusal
 from sim.cli.analyse import app as analyses
 from sim.cli.cohort_import import imports
 from sim.cli.completion import SettingsCommand
-from sim.files import expanded, make_folder, writable_file
+from sim.cli.gate import gate
+from sim.cli.results import OnError, Retries, Workers, add_results
+from sim.cli.stopping import Commands, print_stop
+from sim.files import expanded
+from sim.pool import RayLost, print_lost
 from sim.profiling import profiled, stage
-from sim.terminal import Terminal, output
+from sim.run.signals import Stopped
+from sim.terminal import give_up_output, open_closed, output
 
+open_closed()
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -27,6 +33,7 @@ cohorts = typer.Typer(no_args_is_help=True, help="Look at the patients before an
 app.add_typer(cohorts, name="cohort")
 cohorts.add_typer(imports, name="import")
 app.add_typer(analyses, name="analyse")
+add_results(app)
 console = output()
 Profiled = Annotated[bool, typer.Option("--profile", help="Print time and memory of every stage at the end.")]
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -52,13 +59,25 @@ def options(
 
 
 def main() -> None:
-    """Entry point: refusals are told in a few lines with exit code 2."""
+    """Entry point: refusals are told in a few lines with exit code 2, and so is a signal, with 130 or 143."""
     os.environ["MPLBACKEND"] = "agg"  # a notebook's shell hands on its own, which need not be installed here
     try:
         app()
+    except Stopped as stopped:
+        print_stop(stopped)
+        sys.exit(stopped.code)
+    except RayLost as lost:
+        print_lost(lost, shlex.join(["fedtrial", *sys.argv[1:]]))
+        sys.exit(1)
     except Refused as refusal:
         print_refusal(refusal)
         sys.exit(2)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EROFS):
+            raise
+        give_up_output()
+        print_refusal(Refused(f"the output cannot be written ({error.strerror}). Free space; finished runs are kept."))
+        sys.exit(1)
 
 
 @app.command(cls=SettingsCommand, context_settings=PASS_ON)
@@ -78,16 +97,22 @@ def study(
     name: Annotated[str, typer.Argument(help="A file of experiments/, or a path to one; then key=value overrides.")],
     seeds: Annotated[int, typer.Option(help="Seeds 0 to N-1 in place of the study's own number.", min=0)] = 0,
     metric: Annotated[str, typer.Option(help="Primary metric in place of the study's own, such as cindex.")] = "",
-    workers: Annotated[int, typer.Option(help="Processes; 0 = one per core.", min=0)] = 0,
+    workers: Workers = 0,
+    on_error: OnError = "continue",
+    retries: Retries = 2,
     profile: Profiled = False,
 ) -> None:
     """Every cell of a study, then tables, figures and one HTML page. Finished runs are not computed again."""
     with profiled(profile, console):
         with stage("start"):
             from sim.cli.study import carry_out
+            from sim.run.sweep import Launch
 
-        ended = carry_out(console, context.args, name, seeds, metric, workers)
+        ended = carry_out(console, context.args, name, seeds, metric, Launch(workers, on_error, retries))
     raise typer.Exit(ended)
+
+
+app.command()(gate)
 
 
 @app.command()
@@ -213,35 +238,6 @@ def verify(
     only: Annotated[str, typer.Option(help="One entry of an axis, such as scaffold or krum.")] = "",
 ) -> None:
     """Prove every entry of every axis against closed forms; exit 1 if one fails."""
-    from dataclasses import asdict
+    from sim.cli.verify import verify_and_report
 
-    from sim.catalogue.brought import broken, joined, proofs, refuse_broken
-    from sim.progress import compiling
-    from sim.verify import certificates
-    from sim.verify.certificates import TABLES
-
-    tables = joined(TABLES)
-    if only:
-        refuse_broken(only, tables)
-        one_of("--only", only, {name for entries in tables.values() for name in entries})
-    table = Table("axis", "entry", "property", "error", "tolerance", "", title="Correctness certificates")
-    if json_file:
-        writable_file("--json", json_file)
-    with (
-        compiling(),
-        Terminal(stderr=True).status("proving every method against closed forms"),
-    ):  # silent unless a terminal
-        done = [*certificates(tables, only, proofs()), *broken(tables, only)]
-    for one in done:
-        mark = "[green]pass[/]" if one.passed else "[bold red]FAIL[/]"
-        table.add_row(one.axis, one.method, one.property, f"{one.error:.1e}", f"{one.tolerance:.0e}", mark)
-    console.print(table)
-    failed = [one for one in done if not one.passed]
-    console.print(f"{len(done) - len(failed)} of {len(done)} certificates hold.")
-    if json_file:
-        rows = [asdict(one) | {"passed": one.passed} for one in done]
-        for row in rows:
-            row["error"] = row["error"] if math.isfinite(row["error"]) else None  # JSON has no infinity
-        make_folder(json_file.parent)
-        json_file.write_text(json.dumps(rows, indent=2) + "\n")
-    raise typer.Exit(1 if failed else 0)
+    raise typer.Exit(verify_and_report(console, json_file, only))

@@ -7,15 +7,17 @@ from pathlib import Path
 
 import hydra
 from hydra._internal.utils import get_args_parser
+from hydra.core.utils import JobStatus
 from omegaconf import DictConfig
 
 from sim.assets import root
 from sim.checks import Refused
 from sim.config.compose import cells, experiment
 from sim.config.experiment import register
+from sim.config.launcher import launcher
 from sim.config.plugins import choose_all
 from sim.config.presets import add_presets
-from sim.config.words import refuse_form, refuse_hydra, refuse_twice
+from sim.config.words import refuse_form, refuse_hydra, refuse_twice, without_launcher
 from sim.profiling import stage
 
 REFUSED = {  # options of Hydra's that would load other configs, or code
@@ -44,16 +46,25 @@ def launch(words: Sequence[str]) -> int:
         return 0
     with stage("settings"):
         refuse_twice(asked.overrides)
-        chosen = cells(asked.overrides) if asked.multirun else [asked.overrides]
-        wanted = [experiment(cell) for cell in chosen]
-    if asked.multirun and (asked.cfg or asked.info):
-        raise Refused("-m beside --cfg or --info: a sweep has many configs. Leave -m out and name one value each.")
+        if asked.multirun:
+            if asked.cfg or asked.info:
+                raise Refused("-m beside --cfg or --info: a sweep has many configs. Leave -m out; name one value each.")
+            return swept(asked.overrides)
+        wanted = experiment(asked.overrides)
     if asked.cfg or asked.info:
         hand_over(asked)
         return 0
-    from sim.cli.sweep import one, sweep  # what trains is loaded once the settings are right
+    from sim.cli.sweep import one  # what trains is loaded once the settings are right
 
-    return sweep(chosen, wanted) if asked.multirun else one(wanted[0])
+    return one(wanted, asked.overrides)
+
+
+def swept(words: Sequence[str]) -> int:
+    """Exit code of a sweep, which the launcher that the words choose carries out."""
+    choice, settings = without_launcher(words)
+    chosen = cells(settings)
+    ended = launcher(choice, settings).launch(chosen, 0)
+    return int(any(one.status is not JobStatus.COMPLETED or one.return_value != "done" for one in ended))
 
 
 def hand_over(asked: argparse.Namespace) -> None:

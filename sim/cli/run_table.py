@@ -10,8 +10,8 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from sim.cohort.tabular.source import GIVEAWAY
+from sim.records.outcome import how_it_ended, mean_metrics
 from sim.records.store import Run
-from sim.run.summary import mean_metrics as mean_metrics
 from sim.run.uploads import left_out
 from sim.terminal import output
 
@@ -72,7 +72,9 @@ def show(run: Run, home: Path) -> None:
         if run.info["notes"].get(note, "none") != "none":
             console.print(f"{note.capitalize()}: {run.info['notes'][note]}.", markup=False)
     if run.info.get("stopped"):
-        console.print(f"{ended(run)}: no lower validation loss in {run.info['stopped']['patience']} scorings.")
+        console.print(
+            f"{how_it_ended(run.info)}: no lower validation loss in {run.info['stopped']['patience']} scorings."
+        )
     if run.info["status"] != "done":
         console.print(f"[bold red]{run.info['status']}[/]")
     console.print(f"Records: {home}", markup=False)
@@ -120,12 +122,6 @@ def blank(value: float | None, form: str) -> str:
 def limit(value: float | None) -> str:
     """A ratio; infinity where the record has none."""
     return "∞" if value is None else f"{value:.4g}"
-
-
-def ended(run: Run) -> str:
-    """How a run ended, in a few words."""
-    stop = run.info.get("stopped")
-    return f"Stopped after round {stop['round']}, best in round {stop['best']}" if stop else str(run.info["status"])
 
 
 def epsilons(whose: str, cost: Mapping[str, Any]) -> str:

@@ -1,60 +1,91 @@
 """`fedtrial study` and `fedtrial report`: a study from its file to its page."""
 
-import os
-import shlex
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
+from sim.cli.sweep import command, written
 from sim.config.words import refuse_twice
 from sim.files import replace_whole
 from sim.profiling import stage
 from sim.progress import bar, compiling
+from sim.records.store import finished
+from sim.records.unfinished import State, status
 from sim.report.page import write_report
 from sim.report.tables import print_summary, summary
 from sim.run.run import run_id
-from sim.run.sweep import ends, unfinished
+from sim.run.signals import telling
+from sim.run.sweep import Launch, ends, unfinished
 from sim.study.cells import index, study_cells
 from sim.study.results import INDEX, read_study
-from sim.study.study import load, with_overrides
+from sim.study.study import Study, load, with_overrides
 
 
-def carry_out(console: Console, words: Sequence[str], name: str, seeds: int, metric: str, workers: int) -> int:
-    """Exit code of a study: 0, or 1 where a run diverged or failed. What other processes compute is one stage.
-
-    study.json is there from the first run on, so that `fedtrial report` can make a page of what is done.
-    """
+def carry_out(
+    console: Console, words: Sequence[str], name: str, seeds: int, metric: str, launch: Launch | None = None
+) -> int:
+    """Exit code of a study, given its name or file: 0, or 1 where a run diverged, failed or was not begun."""
     with stage("settings"):
         refuse_twice(words)
         plan = load(name)
         plan = replace(plan, seeds=seeds or plan.seeds, metric=metric or plan.metric)
         plan = with_overrides(plan, words)
+    return compute(console, plan, words, None, command(), launch or Launch())
+
+
+def compute(
+    console: Console, plan: Study, words: Sequence[str], folder: Path | None, typed: str, launch: Launch
+) -> int:
+    """Exit code of a study, given its plan and the command that began it; `folder` in place of that in results.dir.
+
+    study.json is there from the first run on, so that `fedtrial report` can make a page of what is done, and `fedtrial
+    resume` can go on. What other processes compute is one stage.
+    """
+    with stage("settings"):
         cells = study_cells(plan, words)
-        folder = Path(cells[0].experiment.results.dir) / plan.name
+        folder = folder or Path(cells[0].experiment.results.dir) / plan.name
         runs = [run_id(cell.experiment) for cell in cells]
         left = unfinished([cell.experiment for cell in cells], folder)
-    command = shlex.join(["fedtrial", *sys.argv[1:]])
     names = {run: cell.name for cell, run in zip(cells, runs, strict=True)}
     failed: dict[str, str] = {}
-    number = len(set(runs))
-    with compiling(), bar(f"{plan.name}: {number} runs", number) as watch, stage("runs"):
-        watch(number - len(left))
-        written = not left
-        for done, ended in enumerate(ends(left, dict.fromkeys(left, folder), workers or os.cpu_count() or 1, names), 1):
-            watch(number - len(left) + done)
+
+    def note() -> None:
+        replace_whole(folder / INDEX, index(plan, cells, runs, typed, failed, words))
+
+    whole, there = len(names), len(names) - len(left)
+    with (
+        telling(lambda: written(whole - len(missing(folder, names)), whole)),
+        compiling(),
+        bar(f"{plan.name}: {whole} runs", whole) as watch,
+        stage("runs"),
+    ):
+        for ended in ends(left, dict.fromkeys(left, folder), launch, names, note, lambda done: watch(there + done)):
             if ended.failed:
                 failed[ended.run] = ended.failed
                 console.print(f"{names[ended.run]}: failed. {ended.failed}", markup=False, soft_wrap=True)
-            if not written or ended.failed:
-                replace_whole(folder / INDEX, index(plan, cells, runs, command, failed))
-                written = True
-    replace_whole(folder / INDEX, index(plan, cells, runs, command, failed))
+                note()
+    lost = missing(folder, names)
+    failed |= reasons(folder, lost)
+    note()
+    if not any(run not in lost and not cell.reference for cell, run in zip(cells, runs, strict=True)):
+        console.print("No page: none of its federated runs is there.", soft_wrap=True)
+        return 1
     with stage("report"):
         broken = publish(console, folder)
-    return int(bool(failed) or broken)
+    return int(bool(lost) or broken)
+
+
+def missing(folder: Path, runs: Iterable[str]) -> set[str]:
+    """The runs that are not finished."""
+    return {run for run in runs if not finished(folder / run)}
+
+
+def reasons(folder: Path, lost: set[str]) -> Mapping[str, str]:
+    """Why runs are not there that failed, in this process or another; run id -> reason."""
+    found = {run: status(folder, run) for run in lost}
+    return {run: one.why for run, one in found.items() if one.state is State.FAILED}
 
 
 def publish(console: Console, folder: Path) -> bool:

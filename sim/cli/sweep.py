@@ -4,63 +4,134 @@ Cells are named by their number and the settings that set them apart; a table of
 """
 
 import math
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.table import Column, Table
 from rich.text import Text
 
-from sim.cli.run_table import ended, mean_metrics, show, shown
+from sim.cli.run_table import show, shown
 from sim.config.experiment import Experiment
+from sim.config.many import experiments
 from sim.progress import bar, compiling
-from sim.records.store import Run, read
+from sim.records.begun import Begun
+from sim.records.outcome import Outcome, how_it_ended, outcome, read_outcome
+from sim.records.store import read
+from sim.run.cells import Named
 from sim.run.check import checked
+from sim.run.keep import keep
 from sim.run.run import run_id
-from sim.run.sweep import Named, ends, keep, unfinished
+from sim.run.signals import telling
+from sim.run.sweep import Launch, ends, unfinished
 from sim.terminal import Terminal, output
 
+NOT_BEGUN = "not begun"
 
-def one(wanted: Experiment) -> int:
-    """One run: compute it unless it is there, and say what came out."""
-    folder = Path(wanted.results.dir)
+
+def one(wanted: Experiment, words: Sequence[str], folder: Path | None = None) -> int:
+    """One run, from its overrides: compute it unless it is there, and say what came out; `folder` as in `sweep`."""
+    folder = folder or Path(wanted.results.dir)
     cache = checked([("", left) for left in unfinished([wanted], folder).values()])
+    begun = Begun(False, list(words), command(), {run_id(wanted): ""})
+    if cache.seconds:
+        begun.write(folder)
     with compiling(), bar(f"{wanted.rounds} rounds", wanted.rounds) as watch:
         home = keep(wanted, folder, watch, cache)
+    begun.remove(folder)
     run = read(home)
     show(run, home)
     return int(run.info["status"] != "done")
 
 
-def sweep(chosen: Sequence[Sequence[str]], wanted: Sequence[Experiment]) -> int:
-    """Carry out all cells, given their overrides and experiments; 1 where one diverged or failed, else 0."""
-    console = Terminal(highlight=False, soft_wrap=True)
-    names = [f"Cell {at} of {len(wanted)} ({told})" for at, told in enumerate(differing(chosen), 1)]
+def command() -> str:
+    """The command line of this process."""
+    return shlex.join(["fedtrial", *sys.argv[1:]])
+
+
+class Swept(NamedTuple):
+    """What a sweep came to."""
+
+    runs: Sequence[str]  # run ids, in the order of the cells
+    folders: Mapping[str, Path]
+    done: Mapping[str, Outcome]  # by run id, diverged ones included
+    failed: Mapping[str, str]  # run id -> why
+
+    def why(self, run: str) -> str:
+        """Why a cell has no run."""
+        return self.failed.get(run, NOT_BEGUN)
+
+    @property
+    def code(self) -> int:
+        """Exit code: 0 if all are done."""
+        return int(any(run not in self.done or self.done[run].info["status"] != "done" for run in self.runs))
+
+
+def sweep(chosen: Sequence[Sequence[str]], launch: Launch, words: Sequence[str], folder: Path | None = None) -> Swept:
+    """Carry out all cells, given the overrides of each and those of the sweep; `folder` in place of results.dir."""
+    wanted = experiments(chosen)
+    if folder is not None:
+        wanted = [replace(one, results=replace(one.results, dir=str(folder))) for one in wanted]
+    told = differing(chosen)
+    names = [f"Cell {at} of {len(wanted)} ({settings})" for at, settings in enumerate(told, 1)]
     runs = [run_id(one) for one in wanted]
     folders = {run: Path(one.results.dir) for run, one in zip(runs, wanted, strict=True)}
-    left: Named = {}
-    for folder in dict.fromkeys(folders.values()):
-        inside = [one for run, one in zip(runs, wanted, strict=True) if folders[run] == folder]
-        left |= unfinished(inside, folder)
+    left = still_left(runs, wanted, folders)
+    begun = Begun(True, list(words), command(), dict(zip(runs, told, strict=True)))
+    console = Terminal(highlight=False, soft_wrap=True)
+    done: dict[str, Outcome] = {}
     failed: dict[str, str] = {}
-    done: dict[str, Run] = {}
-    for name, run in zip(names, runs, strict=True):
-        if run not in left:
-            console.print(f"{name}: read", markup=False)
-            done[run] = read(folders[run] / run)
-            show(done[run], folders[run] / run)
+
+    def say(run: str, how: str) -> None:
+        done[run] = done.get(run) or read_outcome(folders[run] / run)
+        console.print(f"{called[run]}: {how}. {in_words(done[run])}", markup=False)
+
+    def begin() -> None:
+        for place in set(folders.values()) if left else ():
+            begun.write(place)
+
     called = dict(zip(runs, names, strict=True))
-    with compiling(), bar(f"{len(left)} runs", len(left)) as watch:
-        for number, ended in enumerate(ends(left, folders, 1, called), 1):
-            watch(number)
+    for run in dict.fromkeys(runs):
+        if run not in left:
+            say(run, "read")
+    with telling(lambda: written(len(done), len(folders))), compiling(), bar(f"{len(left)} runs", len(left)) as watch:
+        for ended in ends(left, folders, launch, called, begin, watch):
             if ended.failed:
                 failed[ended.run] = ended.failed
                 console.print(f"{called[ended.run]}: failed. {ended.failed}", markup=False)
-                continue
-            console.print(f"{called[ended.run]}: computed", markup=False)
-            done[ended.run] = read(folders[ended.run] / ended.run)
-            show(done[ended.run], folders[ended.run] / ended.run)
-    output().print(table(differing(chosen), runs, done, failed))
-    return int(bool(failed) or any(run.info["status"] != "done" for run in done.values()))
+            elif ended.records is None:
+                say(ended.run, "computed by another process")
+            else:
+                done[ended.run] = outcome(ended.records)
+                say(ended.run, "computed")
+    output().print(table(told, runs, done, failed))
+    if len(done) == len(folders):
+        for place in set(folders.values()):
+            begun.remove(place)
+    return Swept(runs, folders, done, failed)
+
+
+def written(done: int, whole: int) -> str:
+    """How many runs of a sweep or a study a signal has left behind."""
+    return f"{done} of {whole} runs are written"
+
+
+def still_left(runs: Sequence[str], wanted: Sequence[Experiment], folders: Mapping[str, Path]) -> Named:
+    """The experiments without a finished run, by run id."""
+    left: Named = {}
+    for folder in dict.fromkeys(folders.values()):
+        left |= unfinished([one for run, one in zip(runs, wanted, strict=True) if folders[run] == folder], folder)
+    return left
+
+
+def in_words(found: Outcome) -> str:
+    """What a cell came to, in a line."""
+    metrics = ", ".join(f"{name} {shown(value)}" for name, value in sorted(found.metrics.items()))
+    ended = how_it_ended(found.info)
+    return metrics if ended == "done" else f"{ended} {metrics}".strip()
 
 
 def differing(chosen: Sequence[Sequence[str]]) -> list[str]:
@@ -69,14 +140,14 @@ def differing(chosen: Sequence[Sequence[str]]) -> list[str]:
     return [" ".join(word for word in words if word not in shared) or "all settings alike" for words in chosen]
 
 
-def table(told: Sequence[str], runs: Sequence[str], done: Mapping[str, Run], failed: Mapping[str, str]) -> Table:
+def table(told: Sequence[str], runs: Sequence[str], done: Mapping[str, Outcome], failed: Mapping[str, str]) -> Table:
     """Cells in rows: settings, mean of each metric over sites on test patients of the last round, and how it ended."""
-    means = {run: mean_metrics(one.sites, one.info["deploys"]) for run, one in done.items()}
-    metrics = sorted({metric for one in means.values() for metric in one})
+    metrics = sorted({metric for one in done.values() for metric in one.metrics})
     made = Table("cell", Column("settings", overflow="fold"), *metrics, "run", Column("", overflow="fold"))
     made.title = f"Sweep of {len(runs)} cells: mean over sites, test patients, last round"
     for number, (words, run) in enumerate(zip(told, runs, strict=True), 1):
-        values = [shown(means.get(run, {}).get(metric, math.nan)) for metric in metrics]
-        how = f"failed: {failed[run]}" if run in failed else ended(done[run])
-        made.add_row(str(number), Text(words), *values, run, Text(how))
+        found = done[run].metrics if run in done else {}
+        values = [shown(found.get(metric, math.nan)) for metric in metrics]
+        how = how_it_ended(done[run].info) if run in done else NOT_BEGUN
+        made.add_row(str(number), Text(words), *values, run, Text(f"failed: {failed[run]}" if run in failed else how))
     return made

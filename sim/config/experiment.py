@@ -20,8 +20,7 @@ from sim.config.limits import refuse_endless
 from sim.config.plugins import entry_name
 from sim.config.results import Results
 from sim.engine.executors import Executor
-from sim.engine.loops import OwnLoop
-from sim.engine.references import Reference
+from sim.engine.loops import OwnLoop, Reference
 from sim.engine.simulation import Evaluation
 from sim.federation.split import Split
 from sim.local.optimisers import refuse_optimiser

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 
-from sim.checks import Refused, brief
+from sim.checks import Refused, brief, within
 from sim.files import expanded
 
 LONGEST_PART, LONGEST_PATH = 255, 3500  # bytes of a file name, and of a path to which ours are added (PATH_MAX 4096)
@@ -11,11 +11,15 @@ LONGEST_PART, LONGEST_PATH = 255, 3500  # bytes of a file name, and of a path to
 
 @dataclass
 class Results:
-    """Where run folders are written."""
+    """Where run folders are written, and how often a run writes a checkpoint beside them."""
 
     dir: str = "results/runs"
+    checkpoint_rounds: int = 0  # >= 0 rounds after which a run writes a checkpoint; 0 = by the clock alone
+    checkpoint_seconds: float = 30.0  # >= 0 seconds after which it does, or more where writing takes long; 0 = never
 
     def __post_init__(self) -> None:
+        within("results.checkpoint_rounds", self.checkpoint_rounds, 0)
+        within("results.checkpoint_seconds", self.checkpoint_seconds, 0)
         if not self.dir:
             raise Refused("results.dir is empty: name a folder.")
         self.dir = str(expanded(self.dir))

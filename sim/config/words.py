@@ -6,13 +6,16 @@ from fnmatch import fnmatchcase
 
 from hydra.core.override_parser.types import Glob, Override
 
-from sim.checks import Refused, brief
+from sim.checks import Refused, brief, one_of
 from sim.config.groups import GROUPS
 from sim.config.refusals import options
 from sim.config.resolvers import refuse_resolvers
 
 MOST_PARTS = 20  # of a key, and of brackets within each other; the deepest key of ours has five
 MOST_LETTERS = 200  # of a key
+LAUNCHER = "hydra/launcher"
+LAUNCHERS = ("fedtrial", "basic")
+LAUNCHER_KEYS = ("hydra.launcher.workers", "hydra.launcher.on_error", "hydra.launcher.retries")
 MOST_DIGITS = 300  # of a number; the largest double has 309
 
 
@@ -54,13 +57,28 @@ def depth(value: str) -> int:
 def refuse_hydra(word: str, key: str) -> None:
     """Refuse a setting of Hydra's own node: there a config can name code (callbacks, launchers, logging, searchpath).
 
-    None of them has an effect: fedtrial composes with Hydra, and computes and writes by itself.
+    None of them has an effect but those of LAUNCHER, which a sweep takes out of its words before they come here.
     """
     if re.match(r"/*hydra($|[./@])", key):
         raise Refused(
             f"{shortened(word)}: settings of Hydra's own are not allowed; some of them name code. Records go to "
-            "results.dir=FOLDER; presets of your own come from --config-dir FOLDER."
+            "results.dir=FOLDER; presets of your own come from --config-dir FOLDER. A sweep (`fedtrial run -m`) takes "
+            f"{LAUNCHER}=fedtrial or basic, and {', '.join(LAUNCHER_KEYS)}."
         )
+
+
+def without_launcher(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words of a sweep that choose and set its launcher, refused unless they are plain; and all others."""
+    mine = [word for word in words if word.partition("=")[0] in (LAUNCHER, *LAUNCHER_KEYS)]
+    for word in mine:
+        key, _, value = word.partition("=")
+        if key == LAUNCHER:
+            one_of(key, value, LAUNCHERS)
+        elif not re.fullmatch(r"\w{1,18}", value):
+            raise Refused(f"{shortened(word)}: allowed one word or whole number, such as {LAUNCHER_KEYS[0]}=4.")
+    if f"{LAUNCHER}=basic" in mine and len(mine) > 1:
+        raise Refused(f"{' '.join(mine)}: the basic launcher has no settings. Leave them out, or choose fedtrial.")
+    return mine, [word for word in words if word not in mine]
 
 
 def refuse_twice(words: Sequence[str]) -> None:

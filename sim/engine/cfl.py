@@ -13,7 +13,8 @@ from sim.engine.clusters import only, scored, stacked
 from sim.engine.executors import Crew
 from sim.engine.loops import OwnLoop
 from sim.engine.rounds import advance
-from sim.engine.simulation import Round, Simulation, Standing
+from sim.engine.saved import read_several, several_arrays, ticks_after
+from sim.engine.simulation import Round, Saved, Simulation, Standing
 from sim.engine.traffic import control
 from sim.lazy import Tensor, torch
 from sim.methods.algorithms.base import Algorithm
@@ -82,7 +83,22 @@ class CFL(OwnLoop):
         models, members = [plan.standing()], plan.federation.members
         of = np.zeros(len(plan.federation.sites), np.int64)  # cluster of every site
         yield scored(plan, crew, Round(0, stacked(models)), of[members])
-        for tick in plan.ticks(lambda sites: clustered_losses(crew, models, of[sites], sites)):
+        yield from self.trained(plan, crew, models, of, [])
+
+    def rounds_after(self, plan: Simulation, crew: Crew, since: Saved) -> Iterator[Round]:
+        """The same from the standings of a round, and the clusters of its sites."""
+        return self.trained(plan, crew, read_several(since.arrays), np.array(since.arrays["of"]), list(since.told))
+
+    def trained(
+        self, plan: Simulation, crew: Crew, models: list[Standing], of: Ints, told: list[Floats]
+    ) -> Iterator[Round]:
+        """Rounds of clusters that are there; `of` is that of every site, [S]."""
+        members = plan.federation.members
+
+        def losses(sites: Ints) -> Floats:
+            return clustered_losses(crew, models, of[sites], sites)
+
+        for tick in ticks_after(models[0].number, plan.ticks, losses, told):
             parts = [only(tick, of[tick.start] == at) for at in range(len(models))]
             moved = [advance(plan, crew, one, part) for one, part in zip(models, parts, strict=True)]
             models[:] = [here for here, _ in moved]
@@ -100,6 +116,7 @@ class CFL(OwnLoop):
                 bytes_control=control(len(tick.asked)),
                 sites=len(tick.arrive),
                 step_norm=float(np.linalg.norm([part.step_norm for _, part in moved])),
+                saved=lambda: Saved(several_arrays(models) | {"of": of}, told),
             )
             yield scored(plan, crew, done, of[members]) if plan.due(done.number) else done
 

@@ -14,8 +14,9 @@ from sim.engine.executors import Crew
 from sim.engine.loops import OwnLoop
 from sim.engine.messages import Candidates
 from sim.engine.rounds import advance
+from sim.engine.saved import read_several, several_arrays, ticks_after
 from sim.engine.scoring import judged
-from sim.engine.simulation import Round, Simulation, Standing
+from sim.engine.simulation import Round, Saved, Simulation, Standing
 from sim.engine.traffic import control
 from sim.lazy import Tensor, torch
 from sim.methods.systems.base import Tick
@@ -53,10 +54,18 @@ class IFCA(OwnLoop):
     def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
         """One standing for each cluster, moved by the part of the tick that chose it. Models of a round: [J, P]."""
         models = starts(plan, "clusters", self.clusters)
-        losses = partial(cheapest, crew, models)
         yield scored(plan, crew, Round(0, stacked(models)), fitting(crew, models, plan.federation.members))
+        yield from self.trained(plan, crew, models, [])
+
+    def rounds_after(self, plan: Simulation, crew: Crew, since: Saved) -> Iterator[Round]:
+        """The same from the standings of a round."""
+        return self.trained(plan, crew, read_several(since.arrays), list(since.told))
+
+    def trained(self, plan: Simulation, crew: Crew, models: list[Standing], told: list[Floats]) -> Iterator[Round]:
+        """Rounds of models that are there."""
+        losses = partial(cheapest, crew, models)
         number = NUMBER if self.clusters > 1 else 0
-        for tick in plan.ticks(losses):
+        for tick in ticks_after(models[0].number, plan.ticks, losses, told):
             choice = fitting(crew, models, tick.start)
             moved = [advance(plan, crew, one, only(tick, choice == at)) for at, one in enumerate(models)]
             models[:] = [here for here, _ in moved]
@@ -71,6 +80,7 @@ class IFCA(OwnLoop):
                 sites=len(tick.arrive),
                 step_norm=norm,
                 used={site: used for _, part in moved for site, used in part.used.items()},
+                saved=lambda: Saved(several_arrays(models), told),
             )
             due = plan.due(done.number)
             yield scored(plan, crew, done, fitting(crew, models, plan.federation.members)) if due else done

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -13,8 +14,9 @@ from sim.engine.executors import Crew
 from sim.engine.loops import OwnLoop
 from sim.engine.messages import Candidates
 from sim.engine.rounds import advance
+from sim.engine.saved import read_several, several_arrays, ticks_after
 from sim.engine.scoring import judged
-from sim.engine.simulation import Round, Simulation, Standing
+from sim.engine.simulation import Round, Saved, Simulation, Standing
 from sim.engine.traffic import control
 from sim.lazy import Tensor, torch
 from sim.methods.algorithms.base import Algorithm
@@ -125,21 +127,29 @@ class FedEM(OwnLoop):
     def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
         """One standing for each component. Models of a round: [J, P]."""
         self.fits(plan)
-        number, size = self.components, plan.profile.bytes_up
-        here = starts(plan, "components", number)
-        names = shares(number)
-        crew.memory.fill({name: np.full(1, 1 / number) for name in names})
+        here, names = starts(plan, "components", self.components), shares(self.components)
+        crew.memory.fill({name: np.full(1, 1 / self.components) for name in names})
+        yield scored(plan, crew, Round(0, stacked(here)), names)
+        yield from self.trained(plan, crew, here, [])
+
+    def rounds_after(self, plan: Simulation, crew: Crew, since: Saved) -> Iterator[Round]:
+        """The same from the standings of a round."""
+        return self.trained(plan, crew, read_several(since.arrays), list(since.told))
+
+    def trained(self, plan: Simulation, crew: Crew, here: list[Standing], told: list[Floats]) -> Iterator[Round]:
+        """Rounds of components that are there, by the shares that the sites have."""
+        number, size, names = self.components, plan.profile.bytes_up, shares(self.components)
 
         def losses(sites: Ints) -> Floats:
             """Mean over components of a site's loss, by its shares; [C]."""
             return np.asarray((mixture(crew, names, sites).T * costs(crew, here, sites)).sum(0))
 
-        yield scored(plan, crew, Round(0, stacked(here)), names)
         profile = replace(plan.profile, bytes_down=number * size, bytes_up=number * size)
         plan.roles.fits(len(profile.members))
-        for tick in plan.roles.system.ticks(profile, plan.rounds, losses):
+        clock = partial(plan.roles.system.ticks, profile, plan.rounds)
+        for tick in ticks_after(here[0].number, clock, losses, told):
             down = dict(zip(models(number), [one.x for one in here], strict=True))
-            ready = [told(one, down, at) for at, one in enumerate(here)]
+            ready = [informed(one, down, at) for at, one in enumerate(here)]
             moved = [advance(plan, crew, one, tick) for one in ready]
             here[:] = [one for one, _ in moved]
             done = Round(
@@ -151,11 +161,12 @@ class FedEM(OwnLoop):
                 bytes_control=control(len(tick.asked)),
                 sites=len(tick.arrive),
                 step_norm=float(np.linalg.norm([part.step_norm for _, part in moved])),
+                saved=lambda: Saved(several_arrays(here), told),
             )
             yield scored(plan, crew, done, names) if plan.due(done.number) else done
 
 
-def told(one: Standing, down: State, which: int) -> Standing:
+def informed(one: Standing, down: State, which: int) -> Standing:
     """A component's standing with all that its sites must know."""
     return replace(one, state={**one.state, **down, "which": torch.tensor(float(which), dtype=one.x.dtype)})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,8 +16,9 @@ from sim.checks import Refused, within
 from sim.engine.executors import Crew
 from sim.engine.loops import OwnLoop
 from sim.engine.messages import Broadcast, cut
+from sim.engine.saved import ticks_after
 from sim.engine.scoring import scored
-from sim.engine.simulation import SCORED, Diverged, Round, Simulation
+from sim.engine.simulation import SCORED, Diverged, Round, Saved, Simulation
 from sim.methods.contract import OWN
 from sim.methods.personal import Private
 from sim.methods.roles import Roles
@@ -111,23 +113,32 @@ class Gossip(OwnLoop):
     def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
         """Rounds of the sites' own models; `model` is their mean."""
         self.fits(plan)
+        crew.memory.fill({OWN: self.first(plan)})
+        mean = own(crew, plan.federation.members).mean(0)
+        yield judged(plan, crew, Round(0, like(mean, plan)))
+        yield from self.mixed(plan, crew, 0, mean)
+
+    def rounds_after(self, plan: Simulation, crew: Crew, since: Saved) -> Iterator[Round]:
+        """The same from the models of a round, which the sites keep."""
+        return self.mixed(plan, crew, int(since.arrays["number"]), since.arrays["mean"])
+
+    def mixed(self, plan: Simulation, crew: Crew, over: int, mean: Floats) -> Iterator[Round]:
+        """Rounds after those that are `over`, which left this mean of the models [P]."""
         members, x = plan.federation.members, plan.standing().x
         links, size = self.links(len(members), plan.seed), len(x) * x.element_size()
         most = size * int(np.bincount(links.ravel(), minlength=1).max())
         profile = replace(plan.profile, bytes_down=most, bytes_up=most)
         plan.roles.fits(len(members))
-        crew.memory.fill({OWN: self.first(plan)})
-        mean = own(crew, members).mean(0)
-        yield judged(plan, crew, Round(0, like(mean, plan)))
-        for number, tick in enumerate(plan.roles.system.ticks(profile, plan.rounds, unknown), 1):
+        clock = partial(plan.roles.system.ticks, profile, plan.rounds)
+        for number, tick in enumerate(ticks_after(over, clock, unknown, []), over + 1):
             before = own(crew, members)
             train(plan, crew, number, tick)
             after, active = own(crew, members), np.isin(members, tick.start)
             there = links[active[links].all(1)]
             w = metropolis(there, len(members))
-            mixed = w @ after if self.mixing is Mixing.after else w @ before + (after - before)
-            keep(crew, members, mixed)
-            last, mean = mean, mixed.mean(0)
+            models = w @ after if self.mixing is Mixing.after else w @ before + (after - before)
+            keep(crew, members, models)
+            last, mean = mean, models.mean(0)
             norm = float(np.linalg.norm(mean - last))
             if not np.isfinite(norm):
                 raise Diverged(number, "a site's model is not finite; lower local.lr")
@@ -135,6 +146,7 @@ class Gossip(OwnLoop):
             done = Round(
                 number, like(mean, plan), tick.seconds, traffic, traffic, sites=len(tick.start), step_norm=norm
             )
+            done = replace(done, saved=partial(saved, number, mean))
             yield judged(plan, crew, done) if plan.due(number) else done
 
 
@@ -172,11 +184,16 @@ def own(crew: Crew, members: Ints) -> Floats:
 
 
 def keep(crew: Crew, members: Ints, models: Floats) -> None:
-    """Put models [N, P] in the place of those that the members have."""
-    current = crew.memory.current[members]
-    held = crew.memory.arrays[OWN]
-    crew.memory.write(members, current, {OWN: models.astype(held.dtype)})
+    """Put models [N, P] in the place of those that the members have; all else that they keep stays."""
+    kept = crew.memory.read(members)
+    new = kept | {OWN: models.astype(kept[OWN].dtype)}
+    crew.memory.write(members, crew.memory.current[members], new)
     crew.memory.turn(members)
+
+
+def saved(number: int, mean: Floats) -> Saved:
+    """What goes on from a round, beside the sites' models."""
+    return Saved({"number": np.array(number), "mean": mean})
 
 
 def like(mean: Floats, plan: Simulation) -> Any:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from sim.engine.executors import Crew
-from sim.engine.simulation import Round, Simulation
+from sim.engine.simulation import Round, Saved, Simulation
 from sim.methods.algorithms.base import Algorithm, Method
 from sim.methods.roles import Roles
 
@@ -31,3 +31,15 @@ class OwnLoop(Method):
     def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
         """Rounds on an open executor, the last of them scored. Raises Diverged."""
         raise NotImplementedError
+
+    def rounds_after(self, plan: Simulation, crew: Crew, since: Saved) -> Iterator[Round]:
+        """The rounds after the one that left `since` as its `saved`; asked only of methods whose rounds leave it."""
+        raise NotImplementedError
+
+
+@dataclass
+class Reference(OwnLoop):
+    """A yardstick: no message is exchanged, nothing is averaged. Only its last round is scored."""
+
+    exchanges = False
+    axes: ClassVar[frozenset[str]] = frozenset({"server", "system"})  # they may be set, and do nothing

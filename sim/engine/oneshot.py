@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -13,9 +14,9 @@ from sim.engine.aggregation import average, totalled, waited
 from sim.engine.executors import Crew
 from sim.engine.loops import OwnLoop
 from sim.engine.messages import Candidates
-from sim.engine.references import alone
 from sim.engine.scoring import judged
-from sim.engine.simulation import Diverged, Round, Simulation
+from sim.engine.simulation import Diverged, Round, Saved, Simulation
+from sim.engine.sites_alone import alone
 from sim.engine.traffic import control
 from sim.lazy import Tensor, torch
 from sim.methods.contract import OWN
@@ -73,24 +74,34 @@ class OneShot(OwnLoop):
     def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
         """The start, rounds in which nothing is sent, and the last one."""
         self.fits(plan)
+        x = plan.standing().x
+        yield self.scored(plan, crew, Round(0, x), x[None])
+        yield from self.trained(plan, crew, 0)
+
+    def rounds_after(self, plan: Simulation, crew: Crew, since: Saved) -> Iterator[Round]:
+        """The same from the models of a round, which the sites keep."""
+        return self.trained(plan, crew, int(since.arrays["number"]))
+
+    def trained(self, plan: Simulation, crew: Crew, over: int) -> Iterator[Round]:
+        """Rounds after those that are `over`."""
         x, members = plan.standing().x, plan.federation.members
         size = len(x) * x.element_size()
         down = len(members) * size if self.how is How.ensemble else 0
         system, profile = plan.roles.system, replace(plan.profile, bytes_down=size, bytes_up=size + down)
         each = float((system.slowness(profile) * profile.steps)[members].max())
-        yield self.scored(plan, crew, Round(0, x), x[None])
-        for number in alone(plan, crew, x.numpy(), 1.0):
-            over = number == plan.rounds
+        for number in alone(plan, crew, x.numpy(), 1.0, over):
+            last = number == plan.rounds
             here = Round(
                 number,
                 x,
-                seconds=number * each + (system.travel(profile) if over else 0.0),
-                bytes_down=(len(members) * size if number == 1 else 0) + (len(members) * down if over else 0),
-                bytes_up=len(members) * size if over else 0,
+                seconds=number * each + (system.travel(profile) if last else 0.0),
+                bytes_down=(len(members) * size if number == 1 else 0) + (len(members) * down if last else 0),
+                bytes_up=len(members) * size if last else 0,
                 bytes_control=control(len(members)) if number == 1 else 0,
-                sites=len(members) if over else 0,
+                sites=len(members) if last else 0,
+                saved=partial(Saved, {"number": np.array(number)}),
             )
-            yield self.ended(plan, crew, here, x, members) if over else here
+            yield self.ended(plan, crew, here, x, members) if last else here
 
     def ended(self, plan: Simulation, crew: Crew, here: Round, x: Tensor, members: Ints) -> Round:
         """The last round, with what the server makes of the sites' models."""

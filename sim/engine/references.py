@@ -1,118 +1,28 @@
-"""What federated methods are judged by: each site alone, all rows in one place, and the truth itself."""
+"""What federated methods are judged by: all rows in one place, the truth itself, and each site alone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sim.checks import Refused, within
-from sim.engine.evaluation import Held, Metrics, Rated, measure, rate
+from sim.engine.evaluation import Held, Rated, measure, rate
 from sim.engine.executors import Crew
-from sim.engine.loops import OwnLoop
-from sim.engine.messages import Broadcast, Candidates, cut
-from sim.engine.scoring import mean_loss, of_valid, without_external
-from sim.engine.simulation import SCORED, Diverged, Round, Simulation
+from sim.engine.loops import Reference
+from sim.engine.scoring import mean_loss
+from sim.engine.simulation import SCORED, Round, Simulation
+from sim.engine.sites_alone import LocalOnly
 from sim.federation.federation import Federation
 from sim.lazy import Tensor, torch
-from sim.local.optimisers import site_state
 from sim.local.plan import Step
 from sim.local.rows import Rows
-from sim.methods.contract import OWN
-from sim.methods.personal.base import Private
-from sim.methods.roles import Roles
-from sim.metrics.segments import segment_sum
-from sim.profiling import stage
 from sim.tasks.task import Batch, Task
 from sim.tasks.training import training_loss
 
 Objective = Callable[[Tensor], Tensor]  # [P] -> scalar
-
-
-@dataclass
-class Reference(OwnLoop):
-    """A yardstick: no message is exchanged, nothing is averaged. Only its last round is scored."""
-
-    exchanges = False
-    axes: ClassVar[frozenset[str]] = frozenset({"server", "system"})  # they may be set, and do nothing
-
-
-@dataclass
-class LocalOnly(Reference):
-    """Every site alone, as many steps as in the federation, each at its own best rate and round by validation loss.
-
-    Source: the usual yardstick; FLamby (Ogier du Terrail et al., NeurIPS 2022 Datasets and Benchmarks) reports it so.
-    Rule: `w_i <- w_i - lr g_i(w_i)` at every site; nothing is sent.
-    Values: rates are tried at 0.3, 1 and 3 times `local.lr`, so that the yardstick is tuned as well as the methods.
-    Pitfalls: without a budget of its own for tuning, local training looks worse than it is.
-    """
-
-    factors: list[float] = field(default_factory=lambda: [0.3, 1.0, 3.0])  # > 0; rates tried, as multiples of local.lr
-
-    def __post_init__(self) -> None:
-        if not self.factors:
-            raise Refused("algorithm.factors=[]: at least one multiple of local.lr is needed, for example [1.0].")
-        for at, factor in enumerate(self.factors):
-            within(f"algorithm.factors[{at}]", factor, 0, open_low=True)
-
-    def roles(self, beside: Roles) -> Roles:
-        """FedAvg of which nothing leaves the site."""
-        return Roles(personal=Private(), weighting=beside.weighting)
-
-    def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
-        """Each site's own model.
-
-        A site without validation rows (for Cox: events) takes the rate nearest local.lr and the last round.
-        """
-        x = plan.standing().x
-        middle = min(self.factors, key=lambda factor: abs(np.log(factor)))
-        watched = Held.of(plan.federation, ("valid",))
-        seen = segment_sum(plan.task.informative(watched.y), watched.segment, watched.segments) > 0
-        best = np.full(len(seen), np.inf)
-        chosen: Metrics = {}
-        models = np.full((len(seen), plan.task.layout.size), np.nan, plan.federation.x.dtype)
-        for tried, factor in enumerate(self.factors):
-            for number in alone(plan, crew, x.numpy(), factor):
-                if plan.due(number):
-                    with stage("evaluation"):
-                        metrics = crew.judge(Candidates(x.numpy()[None], own=True))
-                    blind = 0.0 if factor == middle and number == plan.rounds else np.inf
-                    valid = np.where(seen, of_valid(metrics["loss"]), blind)
-                    better = np.flatnonzero((valid < best) & (plan.federation.rows > 0))
-                    models[better] = crew.memory.read(better, names=[OWN])[OWN]
-                    take = np.repeat(valid < best, len(SCORED))
-                    best = np.fmin(best, valid)  # a model that is no longer finite has a loss of NaN: never taken
-                    chosen = {name: np.where(take, new, chosen.get(name, new)) for name, new in metrics.items()}
-                yield Round((tried * plan.rounds + number) // len(self.factors), x)
-        self.refuse_lost(plan, best, chosen)
-        yield Round(plan.rounds, x, metrics={"local": without_external(plan, chosen)}, deployed=lambda: models)
-
-    def refuse_lost(self, plan: Simulation, best: NDArray[np.float64], chosen: Metrics) -> None:
-        """Raise Diverged where a site has no finite model; best [S]."""
-        held = np.stack([plan.federation.rows_of(split) for split in SCORED], axis=1) > 0
-        lost = np.isinf(best) | (held & ~np.isfinite(chosen["loss"].reshape(held.shape))).any(1)
-        lost &= plan.federation.rows > 0
-        if lost.any():
-            names = ", ".join(np.array(plan.federation.sites)[lost][:5])
-            why = f"alone, no rate kept a finite model at {names}; lower local.lr or algorithm.factors"
-            raise Diverged(plan.rounds, why)
-
-
-def alone(plan: Simulation, crew: Crew, x: NDArray[np.floating], factor: float) -> Iterator[int]:
-    """Rounds of every site alone from x [P], at `factor` times the federation's rate; the sites keep the models."""
-    sites, steps = plan.federation.members, plan.profile.steps
-    nothing = {name: np.zeros(size, x.dtype) for name, size in site_state(plan.training, len(x)).items()}
-    crew.memory.fill({OWN: x} | nothing)
-    orders = cut(sites, steps, np.ones(len(steps)), plan.work(steps), plan.training.chunk)
-    for number in range(1, plan.rounds + 1):
-        with stage("training"):
-            crew.train(Broadcast(number, factor * plan.training.rate(number), x, {}), orders)
-        crew.memory.turn(sites)
-        yield number
 
 
 @dataclass

@@ -1,16 +1,18 @@
 """The engine: server updates of any algorithm over any federation, on any executor."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from functools import partial
 
 import numpy as np
 
+from sim.arrays import Floats
 from sim.engine.aggregation import collect, exchanged
 from sim.engine.executors import Crew, Executor, crew
 from sim.engine.messages import Broadcast, cut
+from sim.engine.saved import read_standing, standing_arrays, ticks_after
 from sim.engine.scoring import scored
-from sim.engine.simulation import Diverged, Round, Simulation, Standing
+from sim.engine.simulation import Diverged, Round, Saved, Simulation, Standing
 from sim.engine.stopping import Patience
 from sim.engine.traffic import control
 from sim.engine.uplink import Draws, decoded, lowered
@@ -30,28 +32,47 @@ def simulate(plan: Simulation, executor: Executor, start: Tensor | None = None) 
         yield from rounds(plan, opened, plan.standing(start))
 
 
-def rounds(plan: Simulation, crew: Crew, here: Standing) -> Iterator[Round]:
+def rounds(
+    plan: Simulation,
+    crew: Crew,
+    here: Standing,
+    told: Sequence[Floats] = (),
+    patience: Patience | None = None,
+) -> Iterator[Round]:
     """The rounds after `here` on an open executor; from the start, round 0 too. Raises Diverged.
 
-    They end with the last one, or when patience is over.
+    They end with the last one, or when patience is over. `told` and `patience` are those of a training that goes on.
     """
-    patience = Patience(plan.evaluation.stop)
-    ticks = plan.ticks(lambda sites: crew.losses(here.x.numpy(), sites))
+    patience, heard = patience or Patience(plan.evaluation.stop), list(told)
+    if patience.over:
+        return
+    ticks = ticks_after(here.number, plan.ticks, lambda sites: crew.losses(here.x.numpy(), sites), heard)
     if not here.number:
         begin(plan, crew, here)
         first = scored(plan, crew, Round(0, here.x))
         patience = patience.after(first)
         yield first
-    for tick in islice(ticks, here.number, None):
+    for tick in ticks:
         here, done = advance(plan, crew, here, tick)
         if plan.due(done.number):
             done = scored(plan, crew, done, done.number == plan.rounds)
             patience = patience.after(done)
             if patience.over and done.number < plan.rounds and plan.roles.personal.adapted is Adapted.last:
                 done = scored(plan, crew, done, last=True)
-        yield done
+        yield replace(done, saved=partial(saved, here, patience, heard))
         if patience.over:
             return
+
+
+def rounds_after(plan: Simulation, crew: Crew, since: Saved) -> Iterator[Round]:
+    """The rounds after the one that left `since`, beside what the sites keep. Raises Diverged."""
+    patience = Patience.since(plan.evaluation.stop, since.arrays)
+    return rounds(plan, crew, read_standing(since.arrays), since.told, patience)
+
+
+def saved(here: Standing, patience: Patience, told: Sequence[Floats]) -> Saved:
+    """What the training goes on from."""
+    return Saved(standing_arrays(here) | patience.arrays, told)
 
 
 def begin(plan: Simulation, crew: Crew, here: Standing) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
@@ -60,13 +60,20 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a training stands between two server updates; with the sites' state, all that a checkpoint must hold."""
+    """Where a training stands between two server updates; what its sites keep is beside it."""
 
     number: int  # server updates so far
     seconds: float  # simulated
     x: Tensor  # [P] server model
     state: State = field(repr=False)  # of algorithm and uplink, at the server
     optimiser: State = field(repr=False)
+
+
+class Saved(NamedTuple):
+    """What a training must have to go on after a round, beside what its sites keep; `sim.engine.saved` makes it."""
+
+    arrays: Mapping[str, NDArray[Any]]  # its standing, and whatever else its loop holds
+    told: Sequence[Floats] = ()  # losses that its clock asked for so far, in the order in which it did
 
 
 class Estimates(NamedTuple):
@@ -108,6 +115,7 @@ class Round:
     estimates: Estimates | None = None  # of an exact analysis, after its last exchange
     mixture: Floats | None = None  # [S, J], or [1, J] for all: weights of the models whose predictions sites mix
     scores: Floats | None = None  # [N, *scores] of all held-out rows, where no vector of parameters gives them
+    saved: Callable[[], Saved] | None = None  # asked for before the next round begins; None = it cannot go on from here
 
 
 @dataclass(frozen=True)

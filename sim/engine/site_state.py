@@ -4,7 +4,7 @@ Every site has two rows. Training reads the current one and writes the other; th
 over. So an order can be carried out again after a crash and finds what it found before.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from sim.arrays import Ints
 from sim.engine.messages import Arrays
 from sim.files import mapped
+
+BLOCK = 2**22  # bytes that are copied at a time where all is read
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,18 @@ class SiteState:
     def turn(self, sites: Ints) -> None:
         """What was written of these sites becomes current."""
         self.current[sites] ^= 1
+
+    def blocks(self, name: str) -> Iterator[NDArray[np.floating]]:
+        """The current rows of all sites, some megabytes at a time; [C, n] each, in the order of the sites."""
+        array = self.arrays[name]
+        many = max(BLOCK // max(array[0, :1].nbytes, 1), 1)
+        for first in range(0, len(self.current), many):
+            part = np.arange(first, min(first + many, len(self.current)))
+            yield array[self.current[part], part]
+
+    def restore(self, name: str, rows: NDArray[np.floating]) -> None:
+        """Make [S, n] the current rows of all sites, before anybody trains; the other ones do not count."""
+        self.arrays[name][self.current, np.arange(len(self.current))] = rows
 
     def fill(self, state: Arrays) -> None:
         """Current rows of all sites from one row for all, [n], or one for each, [S, n]."""

@@ -1,9 +1,13 @@
 """Early stopping: training ends when the validation loss has not improved for so many scorings."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
-from sim.engine.simulation import Round
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.engine.simulation import Round, Saved
 
 
 @dataclass(frozen=True)
@@ -23,16 +27,39 @@ class Patience:
         return Patience(self.limit, self.lowest, self.stale + 1)
 
     @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What is saved of it; `since` reads it back."""
+        return {"patience": np.array([self.lowest, self.stale])}
+
+    @classmethod
+    def since(cls, limit: int, arrays: Mapping[str, NDArray[Any]]) -> "Patience":
+        """As it was saved."""
+        return cls(limit, float(arrays["patience"][0]), int(arrays["patience"][1]))
+
+    @property
     def over(self) -> bool:
         """Whether training ends here."""
         return 0 < self.limit <= self.stale
 
 
-def until_stale(going: Iterator[Round], limit: int) -> Iterator[Round]:
+def until_stale(going: Iterator[Round], patience: Patience) -> Iterator[Round]:
     """Rounds of a loop of its own, up to the one in which patience is over."""
-    patience = Patience(limit)
-    for here in going:
-        yield here
-        patience = patience.after(here)
-        if patience.over:
+    while not patience.over:
+        here = next(going, None)
+        if here is None:
             return
+        patience = patience.after(here)
+        yield with_patience(here, patience)
+
+
+def with_patience(here: Round, patience: Patience) -> Round:
+    """A round whose training, where it can be saved, is saved with the patience that is left."""
+    save = here.saved
+    if save is None:
+        return here
+
+    def saved() -> Saved:
+        one = save()
+        return one._replace(arrays={**one.arrays, **patience.arrays})
+
+    return replace(here, saved=saved)

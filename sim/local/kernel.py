@@ -12,6 +12,7 @@ from sim.arrays import Floats, Ints, Reals, Words
 from sim.jit import fast
 from sim.local.backprop import collect, differentiate
 from sim.local.dense import TILE, Data, Network
+from sim.local.linear import Line, add, known, slopes
 from sim.local.plan import Sites
 from sim.local.shuffle import of_epoch, shuffle
 from sim.local.tiles import LANES, fetch
@@ -38,6 +39,8 @@ def site(
     steps: int,
     width: int,
     start: int,
+    following: int,
+    ahead: int,
     word: np.uint64,
     fixed: Reals,
     hold: Ints,
@@ -45,25 +48,42 @@ def site(
     v: Reals,
     order: Ints,
     work: Reals,
+    line: Line,
 ) -> None:
     """Local steps `begin` to before `begin + steps` of a site: `w -= lr (g + (pull + decay) w + fixed)`, in place.
 
     width rows of a batch; start first row, order [rows]; fixed = drift - pull x, or empty; hold: places of w that stay
-    as they are; v, work to write on.
+    as they are; v, work, line to write on. The `ahead` rows from `following` on, those of the next site, are asked for
+    meanwhile and evenly: memory is slower than the steps of a small network.
     """
     one = w.dtype.type(1)
     lr, shrink, momentum = dials.lr, pull + dials.decay, dials.momentum
     rows, now = len(order), -1
     batches = (rows + width - 1) // width
+    linear = known(net) and dials.clip == 0
+    x, places, z, u = line
     v[:] = 0
     kept = w[hold]
+    share, asked = (ahead + max(steps, 1) - 1) // max(steps, 1), 0
     for step in range(begin, begin + steps):
+        for row in range(following + asked, following + min(asked + share, ahead)):
+            for j in range(0, data.x.shape[1], LANES):
+                fetch(data.x, row, j)
+        asked += share
         if step // batches != now:
             now = step // batches
             shuffle(order, start, of_epoch(word, now))
         low = step % batches * width
         size = min(width, rows - low)
-        if momentum == 0 and size <= TILE:
+        if linear and momentum == 0 and size <= TILE:
+            slopes(net, data.y, w, order, low, size, x, places, z, u)
+            if shrink > 0:
+                for p in range(len(w)):
+                    w[p] *= one - lr * shrink
+            for p in range(len(fixed)):
+                w[p] -= lr * fixed[p]
+            add(net, w, size, x, places, z, -lr / w.dtype.type(size))
+        elif momentum == 0 and size <= TILE:
             # One tile and nothing to remember: the gradient goes straight into the parameters.
             differentiate(net, data, dials.clip, w, work, order, low, size)
             if shrink > 0:
@@ -109,6 +129,8 @@ def sites(
     local, v = np.zeros(net.size, w.dtype), np.zeros(net.size, w.dtype)
     fixed = np.zeros(net.size if len(drift) > 0 or (len(w) > 0 and pull.max() > 0) else 0, w.dtype)
     work = np.zeros((2 * net.layers + 2, TILE, net.row), w.dtype)
+    flat, none = data.x.reshape(data.x.size), w.dtype.type(0)
+    line = Line(flat, np.empty(TILE, np.int64), np.full(TILE, none), np.full(net.size, none))
     order = np.empty(at.rows.max() if len(w) > 0 else 0, np.int64)
     for c in range(len(w)):
         for p in range(len(net.place)):
@@ -116,13 +138,7 @@ def sites(
         if len(fixed) > 0:
             for p in range(len(net.place)):
                 fixed[net.place[p]] = (drift[c, p] if len(drift) > 0 else w.dtype.type(0)) - pull[c] * w[c, p]
-        if c + 1 < len(w):
-            low, high = at.start[c + 1], at.start[c + 1] + min(at.rows[c + 1], AHEAD)
-            for row in range(low, high, LANES):
-                fetch(data.y, 0, row)
-            for row in range(low, high):
-                for j in range(0, data.x.shape[1], LANES):
-                    fetch(data.x, row, j)
+        following, rows = (at.start[c + 1], at.rows[c + 1]) if c + 1 < len(w) else (at.start[c], 0)
         wide = width if width > 0 else at.rows[c]
         some = order[: at.rows[c]]
         site(
@@ -134,6 +150,8 @@ def sites(
             at.steps[c],
             wide,
             at.start[c],
+            following,
+            min(rows, AHEAD),
             word[c],
             fixed,
             hold,
@@ -141,6 +159,7 @@ def sites(
             v,
             some,
             work,
+            line,
         )
         for p in range(len(net.place)):
             w[c, p] = local[net.place[p]]

@@ -30,7 +30,7 @@ class Tile:
         self.element = context.get_data_type(dtype)
         self.vector = ir.VectorType(self.element, LANES)
         self.bytes = context.get_abi_sizeof(self.element)
-        self.zero = ir.Constant(self.vector, [0.0] * LANES)
+        self.zero = self.constant(0.0)
         name = f"v{LANES}f{8 * self.bytes}"
         kind = ir.FunctionType(self.vector, [self.vector] * 3)
         self.fma = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.{name}")
@@ -49,6 +49,14 @@ class Tile:
     def load(self, data: Any, index: Any) -> Any:
         """LANES elements from `index`."""
         return self.builder.load(self.pointer(data, index), align=self.bytes)
+
+    def constant(self, number: float) -> Any:
+        """The same number in all lanes."""
+        return ir.Constant(self.vector, [number] * LANES)
+
+    def folded(self, total: Any) -> Any:
+        """Sum of all lanes."""
+        return self.builder.call(self.fold, [ir.Constant(self.element, 0.0), total], fastmath=SUM)
 
     def spread(self, number: Any) -> Any:
         """A number in all lanes."""
@@ -125,8 +133,7 @@ def _inner(context: Any, c: Any, c0: Any, ldc: Any, a: Any, a0: Any, lda: Any, b
             return [(tile.load(a_, builder.add(tile.index(a0, lda, i), at)), right) for i in range(ROWS)]
 
         for i, total in enumerate(tile.sums(inner, LANES, terms)):
-            number = builder.call(tile.fold, [ir.Constant(tile.element, 0.0), total], fastmath=SUM)
-            builder.store(number, builder.gep(c_, [tile.index(c0, ldc, i)]))
+            builder.store(tile.folded(total), builder.gep(c_, [tile.index(c0, ldc, i)]))
         return context.get_dummy_value()
 
     return signature, emit

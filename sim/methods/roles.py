@@ -1,8 +1,9 @@
 """The axes of one federated method, taken together: what they keep, what travels, and what does not go together."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from typing import TypeVar
 
 from sim.checks import Refused
 from sim.lazy import Tensor, torch
@@ -18,6 +19,7 @@ from sim.methods.systems.sync import Sync
 from sim.methods.uplink.base import Transform, Wire
 from sim.methods.uplink.order import refuse_misfit, refuse_order, refuse_single_uploads, refuse_unbounded
 
+Part = TypeVar("Part")
 UP = "up."  # before the names under which a waiting upload is kept
 AGGREGATOR, REPORTED = "aggregator.", "server."  # before what the one keeps, vector by vector, and the other is sent
 
@@ -223,8 +225,8 @@ class Roles:
         if expected < self.aggregator.least:
             raise Refused(
                 f"{named(self.aggregator)} needs at least {self.aggregator.least} uploads in an update and gets "
-                f"{expected}, for {members} sites train. Take more sites (system.sites, system.buffer, "
-                "partition.sites), a smaller aggregator.f where there is one, or aggregator=median."
+                f"{expected}, for {members} sites train. Take more (system.sites, system.buffer, partition.sites), "
+                "a smaller aggregator.f where there is one, or aggregator=median."
             )
         self.aggregator.fits(expected)
         self.attack.fits(members)
@@ -242,7 +244,7 @@ def brought(algorithm: Algorithm) -> Personal:
 NEUTRAL = Roles()
 
 
-def below(state: State, prefix: str) -> State:
+def below(state: Mapping[str, Part], prefix: str) -> dict[str, Part]:
     """The part of a state whose names begin with a prefix, without it."""
     return {name.removeprefix(prefix): part for name, part in state.items() if name.startswith(prefix)}
 
@@ -254,5 +256,5 @@ def named(role: Role) -> str:
 
 def axes_in_use(roles: Roles) -> list[str]:
     """The axes beside the algorithm that are not at their neutral value."""
-    axes = [entry.name for entry in fields(roles) if entry.name not in ("algorithm", "weighting")]
-    return [axis for axis in axes if getattr(roles, axis) != getattr(NEUTRAL, axis)]
+    axes = {entry.name for entry in fields(roles)} - {"algorithm", "weighting"}
+    return sorted(axis for axis in axes if getattr(roles, axis) != getattr(NEUTRAL, axis))

@@ -64,6 +64,7 @@ def content(path: Path) -> bytes:
     return f"{path.relative_to(ROOT)} {size} ".encode() + (path.read_bytes() if 0 < size <= READ else b"")
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Versions of what the numbers depend on."""
     return {"python": platform.python_version(), **{name: version(name) for name in NUMBERS}}

@@ -1,5 +1,6 @@
 """Run records: tidy tables, a JSON file and the model in one folder that appears whole or not at all."""
 
+import errno
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -70,7 +71,11 @@ def write(run: Run, folder: Path) -> Path:
                 if finished(home):
                     return home
                 set_aside(home)
-            made.rename(home)
+            try:
+                made.rename(home)
+            except OSError as error:  # another process may have written the same run meanwhile
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not finished(home):
+                    raise
             sync(folder)
     except OSError as error:
         raise Refused(

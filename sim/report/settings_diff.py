@@ -1,24 +1,9 @@
 """The settings of the methods of a study: those that differ, and those that all runs share."""
 
-import json
-from collections.abc import Mapping
-
-from sim.study.results import Json, StudyRecords
+from sim.records.settings import Flat, flat
+from sim.study.results import StudyRecords
 
 FOLLOWS_SEED = "(follows the seed)"
-
-Flat = dict[str, str]  # "algorithm.mu" -> "0.01"
-
-
-def flat(settings: Json, head: str = "") -> Flat:
-    """Nested settings under dotted names, without the seed; the entry `x.is` of a group becomes `x`."""
-    found: Flat = {}
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{head}{name}.")
-        elif head or name != "seed":
-            found[f"{head}{name}".removesuffix(".is")] = value if isinstance(value, str) else json.dumps(value)
-    return found
 
 
 def differing(records: StudyRecords) -> tuple[dict[tuple[str, str], Flat], Flat]:

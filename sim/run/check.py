@@ -14,6 +14,7 @@ from sim.engine.loops import OwnLoop
 from sim.progress import bar
 from sim.run.room import refuse_records
 from sim.run.run import Prepared, footing, prepare, simulation
+from sim.run.workload import seconds
 from sim.terminal import Terminal
 
 Preparing = Callable[[Experiment], Prepared]
@@ -28,6 +29,7 @@ class PreparedCache:
         self.room = room
         self.held: dict[str, Prepared] = {}
         self.last = ""
+        self.seconds: list[float] = []  # that each checked cell takes, about
 
     def __call__(self, experiment: Experiment) -> Prepared:
         """What was prepared for this footing, or is prepared now."""
@@ -38,6 +40,12 @@ class PreparedCache:
             self.held[wanted] = prepare(experiment)
         self.last = wanted
         return self.held[wanted]
+
+    def put(self, experiment: Experiment, prepared: Prepared) -> None:
+        """Take what was prepared elsewhere for this footing, in place of the last."""
+        self.held.pop(self.last, None)
+        self.last = footing(experiment)
+        self.held[self.last] = prepared
 
     def forget(self, experiment: Experiment) -> None:
         """Give back the memory of a footing whose runs are over."""
@@ -82,6 +90,7 @@ def checked(cells: Sequence[tuple[str, Experiment]], room: int = KEPT_BYTES) -> 
             try:
                 prepared = cache(experiment)
                 refuse_unfit(experiment, prepared)
+                cache.seconds.append(seconds(experiment, prepared))
                 predictors = prepared.cohort.predictors[prepared.outcome]
                 what = (prepared.cohort.notes.get(GIVEAWAY, "none"), prepared.outcome, *predictors)
                 if what not in told:

@@ -2,11 +2,10 @@
 
 import hashlib
 import json
-import math
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +15,12 @@ from sim.cohort.table import Cohort
 from sim.config.experiment import Experiment, Json, classes, identity, settings
 from sim.engine.attackers import attackers
 from sim.engine.evaluation import Held
-from sim.engine.executors import crew
+from sim.engine.executors import Crew, crew, unnamed
 from sim.engine.loops import OwnLoop
 from sim.engine.references import Oracle, Pooled
-from sim.engine.rounds import rounds
-from sim.engine.scoring import mean_loss, of_valid
-from sim.engine.simulation import SCORED, Diverged, KeepPredictions, Round, Simulation
-from sim.engine.stopping import until_stale
+from sim.engine.rounds import rounds, rounds_after
+from sim.engine.simulation import SCORED, Diverged, KeepPredictions, Round, Saved, Simulation
+from sim.engine.stopping import Patience, until_stale
 from sim.federation.federation import Federation, build
 from sim.federation.split import Leak
 from sim.federation.standardise import Scaling
@@ -33,8 +31,10 @@ from sim.profiling import stage
 from sim.progress import Watch
 from sim.records import environment, provenance
 from sim.records.store import Run
+from sim.run.checkpointing import Work, begun
 from sim.run.estimates import in_recorded_units
-from sim.run.model import Kept, bare, described
+from sim.run.ledger import refuse_far
+from sim.run.model import Kept, described
 from sim.run.predictions import predictions
 from sim.run.prepare import gather
 from sim.run.privacy import spent
@@ -42,8 +42,6 @@ from sim.run.tables import rounds_frame, sites_frame
 from sim.run.told import threads, told
 from sim.run.uploads import uploads
 from sim.tasks.task import Task
-
-FAR = 1000  # a validation loss so many times that of round 0 (or 1 nat, if that is more) is a model that diverged
 
 # Settings that a prepared federation depends on.
 DATA = ("cohort", "partition", "shift", "split", "task", "net", "seed")
@@ -107,37 +105,41 @@ def simulation(experiment: Experiment, prepared: Prepared) -> Simulation:
     )
 
 
-def rehearse(experiment: Experiment, prepared: Prepared | None = None, watch: Watch = lambda number: None) -> Run:
-    """Run an experiment, on what was prepared for its footing; a diverged run is one too, with the round it did so."""
+def rehearse(
+    experiment: Experiment,
+    prepared: Prepared | None = None,
+    watch: Watch = lambda number: None,
+    home: Path | None = None,
+) -> Run:
+    """Run an experiment, on what was prepared for its footing; a diverged run is one too, with the round it did so.
+
+    In the working folder `home` it leaves checkpoints, and goes on from the last good one there; a signal then raises
+    Stopped after a last one.
+    """
     run = run_id(experiment)
     prepared = prepared or prepare(experiment)
     with stage("cohort"):
         data = prepared.cohort.digest  # computed now, before the clock starts
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    status, done, judged, kept = "done", [], [], Kept()
-    losses: dict[int, float] = {}  # of every round, NaN where models were not scored
-    estimates: Json | None = None
-    plan, method = simulation(experiment, prepared), experiment.algorithm
+    status, plan, method = "done", simulation(experiment, prepared), experiment.algorithm
     privacy = spent(experiment, plan)
-    with crew(experiment.executor, plan.job) as opened:
-        began = time.perf_counter()  # compiling and starting processes is over
-        if isinstance(method, OwnLoop):
-            going = until_stale(method.rounds(plan, opened), experiment.evaluation.stop if method.exchanges else 0)
-        else:
-            going = rounds(plan, opened, plan.standing())
+    with crew(experiment.executor, plan.job) as opened:  # compiling and starting processes is over
+        attempt = begun(Work(home, run, experiment.rounds, experiment.results), started, opened.memory)
+        ledger = attempt.ledger
+        going = ahead(experiment, plan, opened, attempt.since)
+
+        def note(here: Round) -> None:
+            ledger.add(here, prepared.federation, method.exchanges)
+            if here.estimates is not None:
+                ledger.estimates = in_recorded_units(here.estimates, prepared.federation, prepared.task.ratio)
+            watch(here.number)
+
         try:
-            for here in going:
-                judged += [(here.number, model, metrics) for model, metrics in here.metrics.items()]
-                losses[here.number] = validation_loss(here, prepared.federation)
-                kept = kept.after(here)
-                if here.estimates is not None:
-                    estimates = in_recorded_units(here.estimates, prepared.federation, prepared.task.ratio)
-                if method.exchanges:
-                    done.append(bare(here))
-                watch(here.number)
-            refuse_far(losses)
+            attempt.go(going, note, opened.memory)
+            refuse_far(dict(ledger.losses))
         except Diverged as error:
-            status, kept = str(error), Kept()
+            status, ledger.kept = str(error), Kept()
+    done, judged, kept = ledger.rounds, ledger.judged, ledger.kept
     events = prepared.task.events(prepared.federation.y)
     info = {
         "run": run,
@@ -156,7 +158,7 @@ def rehearse(experiment: Experiment, prepared: Prepared | None = None, watch: Wa
         "stopped": stopped(done, plan, kept) if status == "done" else None,
         "privacy": privacy,
         "deploys": judged[-1][1] if judged else "",
-        "estimates": estimates,
+        "estimates": ledger.estimates,
         "data": data,
         "patients": "fresh" if experiment.cohort.draws else "fixed",
         "split": "fixed" if prepared.cohort.split or experiment.split.time else "drawn",
@@ -167,10 +169,10 @@ def rehearse(experiment: Experiment, prepared: Prepared | None = None, watch: Wa
         "code": provenance.code(classes(experiment)),
         "config": environment.fingerprint([json.dumps(identity(experiment), sort_keys=True).encode()]),
         **environment.facts(),
-        "executor": settings(experiment.executor),
+        "executor": settings(unnamed(experiment.executor)),
         "threads": threads(experiment.executor),
-        "started": started,
-        "wall_seconds": round(time.perf_counter() - began, 3),
+        "started": attempt.started,
+        "wall_seconds": round(attempt.seconds, 3),
     }
     held = Held.of(prepared.federation, SCORED)
     frame = sites_frame(run, prepared.federation, held, events, judged)
@@ -183,24 +185,15 @@ def rehearse(experiment: Experiment, prepared: Prepared | None = None, watch: Wa
     return Run(run, rounds_frame(run, done), frame, info, model, scores)
 
 
-def validation_loss(here: Round, federation: Federation) -> float:
-    """Mean over validation rows; NaN for a round that was not scored, and for the oracle, which has none."""
-    last = list(here.metrics.values())[-1:]
-    if not math.isnan(here.loss) or not last or "loss" not in last[0]:
-        return here.loss
-    return mean_loss(of_valid(last[0]["loss"]), federation.rows_of("valid"))
-
-
-def refuse_far(losses: Mapping[int, float]) -> None:
-    """Raise Diverged where the last validation loss is far above the first; round -> loss.
-
-    Chance is about one nat for every task (log 2 for two classes), and a start from random weights may be worse.
-    """
-    number, last = max(losses.items(), default=(0, math.nan))
-    first = losses.get(0, math.nan)
-    if last > FAR * max(1.0, 0.0 if math.isnan(first) else first):
-        start = "" if math.isnan(first) else f" after a start of {first:.3g}"
-        raise Diverged(number, f"the validation loss ends at {last:.3g}{start}; lower local.lr or server.lr")
+def ahead(experiment: Experiment, plan: Simulation, opened: Crew, since: Saved | None) -> Iterator[Round]:
+    """The rounds of an experiment, from the start or after those that left `since`. Raises Diverged."""
+    method = experiment.algorithm
+    if not isinstance(method, OwnLoop):
+        return rounds(plan, opened, plan.standing()) if since is None else rounds_after(plan, opened, since)
+    limit = experiment.evaluation.stop if method.exchanges else 0
+    if since is None:
+        return until_stale(method.rounds(plan, opened), Patience(limit))
+    return until_stale(method.rounds_after(plan, opened, since), Patience.since(limit, since.arrays))
 
 
 def stopped(done: Sequence[Round], plan: Simulation, kept: Kept) -> Json | None:

@@ -1,54 +1,51 @@
-"""Many runs, in this process or in several at a time. Finished runs are skipped, so that a sweep can be resumed."""
+"""Many runs, in this process or in a pool of them. Finished runs are skipped, so that a sweep can be resumed."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from sim.checks import Refused
+from sim.checks import Refused, one_of, within
 from sim.config.experiment import Experiment
 from sim.drafts import sweep_drafts
-from sim.engine.executors import InProcess
+from sim.engine.executors import cores
 from sim.engine.worker import Worker
 from sim.files import writable
-from sim.processes import on_ray
-from sim.profiling import stage
+from sim.pool import Pool
+from sim.processes import ray_session
 from sim.progress import Watch
-from sim.records.store import Run, finished, write
-from sim.run.check import PreparedCache, Preparing, checked
-from sim.run.run import footing, prepare, rehearse, run_id, simulation
+from sim.records.store import finished
+from sim.run.cell import CellBody, Halted, attempt
+from sim.run.cells import Cells, Ended, Named
+from sim.run.check import checked
+from sim.run.run import run_id, simulation
+from sim.run.signals import Stopped, finishing
+from sim.run.workload import worth_ray
 
-Named = dict[str, Experiment]  # run id -> experiment
+PAUSE = 0.5  # seconds between looks at cells that other processes are at
+ON_ERROR = ("continue", "stop")
+
+Tick = Callable[[], None]
 
 
 @dataclass(frozen=True)
-class Ended:
-    """A run that is over: written, or failed for a reason that only training could find."""
+class Launch:
+    """How the cells of a sweep or a study are carried out; no bit of a run depends on it."""
 
-    run: str  # run id
-    failed: str = ""  # why; empty = its folder is there
+    workers: int = 0  # >= 0 processes; 0 = one per core, or this one alone where Ray's start would take longer
+    on_error: str = "continue"  # with the other cells once one has failed, or "stop"
+    retries: int = 2  # >= 0 times that a cell is begun again whose process died
+
+    def __post_init__(self) -> None:
+        within("workers", self.workers, 0, 10_000)
+        one_of("on_error", self.on_error, ON_ERROR)
+        within("retries", self.retries, 0, 1000)
 
 
 def unfinished(experiments: Sequence[Experiment], folder: Path) -> Named:
     """The experiments whose runs are not in the folder, each once; no patient is loaded to find out."""
     named = {run_id(experiment): experiment for experiment in experiments}
     return {name: experiment for name, experiment in named.items() if not finished(folder / name)}
-
-
-def keep(
-    experiment: Experiment,
-    folder: Path,
-    watch: Watch = lambda number: None,
-    preparing: Preparing = prepare,
-) -> Path:
-    """Folder of the finished run, computed only if it is not there yet."""
-    sweep_drafts(writable(folder))
-    for asked in unfinished([experiment], folder).values():
-        run = rehearse(asked, preparing(asked), watch)
-        with stage("records"):
-            write(run, folder)
-    return folder / run_id(experiment)
 
 
 def run_all(experiments: Sequence[Experiment], folder: Path, workers: int, watch: Watch) -> list[Path]:
@@ -58,91 +55,111 @@ def run_all(experiments: Sequence[Experiment], folder: Path, workers: int, watch
     """
     left = unfinished(experiments, folder)
     there = len(experiments) - len(left)
-    watch(there)
     failed = []
-    for number, ended in enumerate(ends(left, dict.fromkeys(left, folder), workers, {}), 1):
-        watch(there + number)
+    ended_so_far = ends(left, dict.fromkeys(left, folder), Launch(workers), {}, watch=lambda done: watch(there + done))
+    for ended in ended_so_far:
         failed += [f"Run {ended.run} failed: {ended.failed}"] if ended.failed else []
     if failed:
         raise Refused(" ".join(failed))
     return [folder / run_id(experiment) for experiment in experiments]
 
 
-def ends(left: Named, folders: Mapping[str, Path], workers: int, names: Mapping[str, str]) -> Iterator[Ended]:
-    """The end of every run that is left to do, computed by `workers` processes.
+def ends(
+    left: Named,
+    folders: Mapping[str, Path],
+    launch: Launch,
+    names: Mapping[str, str],
+    begin: Tick = lambda: None,
+    watch: Watch = lambda number: None,
+) -> Iterator[Ended]:
+    """The end of every run that is left to do, as it comes.
 
-    By run id: the folder that its own goes into, and what a refusal calls it.
-
-    All cells are checked before the first one runs. This process alone writes. A run that fails in training does not
-    stop the others; a disk that is full, or code that changes meanwhile, stops them all, and what is written stays.
+    By run id: the folder that its own goes into, and what a refusal calls it. `begin` is called once all cells are
+    checked, before the first runs; `watch` with the number of ends, also now and then while workers are busy. This
+    process alone writes, and each run as it comes back. A run that fails in training does not stop the others unless it
+    is to; a disk that is full, or code that changes meanwhile, stops them all, and what is written stays. Raises
+    RayLost where Ray died, and Stopped after a signal.
     """
     for folder in set(folders.values()):
         sweep_drafts(writable(folder))
     cache = checked([(names.get(run, ""), one) for run, one in left.items()])
-    for name, run in here(left, cache) if workers <= 1 else elsewhere(left, workers, cache):
-        yield write_ended(name, run, folders[name])
+    begin()
+    number = 0
+
+    def tick() -> None:
+        watch(number)
+
+    tick()
+    with Cells(left, folders, cache, launch.on_error == "stop") as cells:
+        for ended in carried_out(cells, launch, tick):
+            number += 1
+            tick()
+            yield ended
 
 
-def here(experiments: Named, cache: PreparedCache) -> Iterator[tuple[str, Run | str]]:
-    """Every run, or why it failed, as this process ends it, those of one footing one after the other."""
-    for batch in batches(experiments, 1):
-        for name, experiment in batch.items():
-            yield name, attempt(experiment, cache)
-        cache.forget(experiment)
+def carried_out(cells: Cells, launch: Launch, tick: Tick) -> Iterator[Ended]:
+    """Ends of all cells: of those that are worth it in a pool, and last of those that other processes are at."""
+    workers = min(launch.workers or cores(), len(cells.left))
+    if not (workers > 1 and (launch.workers or worth_ray(cells.schedule.left, workers))):
+        yield from here(cells, 0 if launch.workers else workers)
+    yield from pooled(cells, workers, launch.retries, tick)
+    yield from shared(cells, tick)
 
 
-def elsewhere(experiments: Named, workers: int, cache: PreparedCache) -> Iterator[tuple[str, Run | str]]:
-    """The same, as Ray processes end them, each of them busy with one footing at a time."""
-    if not experiments:
+def here(cells: Cells, workers: int) -> Iterator[Ended]:
+    """Ends of the cells in this process; with `workers`, until what is left turns out to be worth that many."""
+    began, whole, last = time.monotonic(), cells.schedule.left, ""
+    while (taken := cells.take(0)) is not None:
+        yield from cells.others()
+        run, cell = taken
+        if last and cells.footings[last] != cells.footings[run]:
+            cells.cache.forget(cells.left[last])
+        last = run
+        yield cells.end(run, attempt(cell.experiment, cells.cache, cell.home))
+        left = cells.schedule.left
+        if workers and worth_ray((time.monotonic() - began) * left / (whole - left), workers):
+            return
+    yield from cells.others()
+
+
+def pooled(cells: Cells, workers: int, retries: int, tick: Tick) -> Iterator[Ended]:
+    """Ends of the cells in processes of their own. Nothing is started where none is left."""
+    first = cells.packed(0)
+    yield from cells.others()
+    if first is None:
         return
-    first = next(iter(experiments.values()))
-    Worker.open(simulation(first, cache(first)).job)  # compiles, if need be, what all processes then load
-    cache.held.clear()
-    jobs = iter(batches(experiments, workers))
-    for batch, runs in on_ray(several, lambda: next(jobs, None), workers):
-        yield from zip(batch, runs, strict=True)
+    compiled = cells.left[first[0]]
+    Worker.open(simulation(compiled, cells.cache(compiled)).job)  # compiles, if need be, what all processes then load
+    waiting = [first]
+    with ray_session(workers), finishing() as signalled:
+        pool = Pool(CellBody, workers, retries)
+
+        def look() -> None:
+            if signalled.number and not pool.stopped:
+                cells.stopped = True
+                pool.stop()
+            tick()
+
+        halted: list[str] = []
+        for run, outcome in pool.run(lambda worker: waiting.pop() if waiting else cells.packed(worker), look):
+            if isinstance(outcome, Halted):
+                halted.append(outcome.how_far)
+                cells.let_go(run)
+                continue
+            yield cells.end(run, outcome)
+            yield from cells.others()
+        if signalled.number:
+            raise Stopped(signalled.number, ". ".join(filter(None, halted)))
+    yield from cells.others()
 
 
-def attempt(experiment: Experiment, preparing: Preparing) -> Run | str:
-    """The run, or why it failed."""
-    try:
-        return rehearse(experiment, preparing(experiment))
-    except Refused as refusal:
-        return str(refusal)
-    except Exception as error:  # whatever it is, the other runs of a sweep go on
-        return f"{type(error).__name__}: {error}. Run it alone with `fedtrial run` for the whole story."
-
-
-def write_ended(asked: str, run: Run | str, folder: Path) -> Ended:
-    """Write a run that was computed."""
-    if isinstance(run, str):
-        return Ended(asked, run)
-    refuse_change(asked, run.id)
-    with stage("records"):
-        write(run, folder)
-    return Ended(asked)
-
-
-def refuse_change(asked: str, made: str) -> None:
-    """Refuse a run that came out under another name than it was asked by."""
-    if made != asked:
-        raise Refused(
-            f"Run {asked} came out as {made}: its code or data changed while the sweep ran, or a class of its own is "
-            "defined in a script. Start the sweep again, or put the class into a module that can be imported."
-        )
-
-
-def batches(experiments: Named, workers: int) -> list[Named]:
-    """Runs that a process takes at a time: all of one footing, or several parts of them lest some be idle."""
-    groups: dict[str, list[str]] = {}
-    for name, experiment in experiments.items():
-        groups.setdefault(footing(experiment), []).append(name)
-    most = -(-4 * workers // max(len(groups), 1)) if workers > 1 else 1  # so that the last end at much the same time
-    parts = [part for group in groups.values() for part in np.array_split(group, min(most, len(group)))]
-    return [{name: experiments[name] for name in part.tolist()} for part in parts]
-
-
-def several(experiments: Named) -> list[Run | str]:
-    """Runs of one footing, prepared once; in this process, whatever their executor says."""
-    cache = PreparedCache()
-    return [attempt(replace(experiment, executor=InProcess(threads=1)), cache) for experiment in experiments.values()]
+def shared(cells: Cells, tick: Tick) -> Iterator[Ended]:
+    """Ends of the cells that other processes were at, once they come; those that were given up are computed here."""
+    while cells.aside and not cells.stopped:
+        run = cells.look_aside()
+        yield from cells.others()
+        if run is not None:
+            yield cells.end(run, attempt(cells.left[run], cells.cache, cells.homes[run]))
+        elif cells.aside:
+            tick()
+            time.sleep(PAUSE)

@@ -62,9 +62,17 @@ def study_cells(study: Study, extra: Sequence[str] = ()) -> list[Cell]:
 
 
 def index(
-    study: Study, cells: Sequence[Cell], runs: Sequence[str], command: str, failed: Mapping[str, str] | None = None
+    study: Study,
+    cells: Sequence[Cell],
+    runs: Sequence[str],
+    command: str,
+    failed: Mapping[str, str] | None = None,
+    words: Sequence[str] = (),
 ) -> str:
-    """Contents of study.json: study, command, which run stands for which cell, which failed and why, a digest."""
+    """Contents of study.json: study, command, which run stands for which cell, which failed and why, a digest.
+
+    `words` are the overrides that were given beside the study's file.
+    """
     listing = [
         {
             "run": run,
@@ -77,5 +85,5 @@ def index(
         for cell, run in zip(cells, runs, strict=True)
     ]
     content = {"study": asdict(study), "command": command, "runs": listing, "failed": dict(failed or {})}
-    content = json.loads(json.dumps(content))
+    content = json.loads(json.dumps(content | {"words": list(words)}))
     return json.dumps(content | {"digest": index_digest(content)}, indent=2) + "\n"

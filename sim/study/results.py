@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -75,16 +76,7 @@ def read_study(folder: Path) -> StudyRecords:
     Refuses a folder without a readable study.json or with a changed one, and a run that is missing or whose files
     changed.
     """
-    try:
-        content = json.loads((folder / INDEX).read_text())
-        stated = content.pop("digest")
-        study, _ = Study.of(content["study"]), content["runs"][0]["run"]
-        if stated != index_digest(content):
-            raise Refused(f"{folder / INDEX}: changed since it was written. Run the study again; finished runs stay.")
-    except OSError:
-        raise Refused(f"{folder}: no study.json there. Run `fedtrial study NAME` first, or name its folder.") from None
-    except (UnicodeDecodeError, json.JSONDecodeError, TypeError, AttributeError, LookupError) as error:
-        raise Refused(f"{folder / INDEX}: damaged ({error}). Run the study again; finished runs stay.") from None
+    study, content = read_index(folder)
     every = pd.DataFrame(content["runs"])
     listing = there(folder, every)
     found = {name: test_rows(read(folder / name), study.metric) for name in listing["run"].unique()}
@@ -128,6 +120,21 @@ def read_study(folder: Path) -> StudyRecords:
         absent=without(every, listing),
         why=failed | {run.id: run.info["status"] for run in runs if run.info["status"] != "done"},
     )
+
+
+def read_index(folder: Path) -> tuple[Study, dict[str, Any]]:
+    """The study of a folder, and all that its study.json says; refuses one that is missing, damaged or changed."""
+    try:
+        content = json.loads((folder / INDEX).read_text())
+        stated = content.pop("digest")
+        study, _ = Study.of(content["study"]), content["runs"][0]["run"]
+        if stated != index_digest(content):
+            raise Refused(f"{folder / INDEX}: changed since it was written. Run the study again; finished runs stay.")
+    except OSError:
+        raise Refused(f"{folder}: no study.json there. Run `fedtrial study NAME` first, or name its folder.") from None
+    except (UnicodeDecodeError, json.JSONDecodeError, TypeError, AttributeError, LookupError) as error:
+        raise Refused(f"{folder / INDEX}: damaged ({error}). Run the study again; finished runs stay.") from None
+    return study, content
 
 
 def epsilons(run: Run) -> dict[str, float]:

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from sim.checks import Refused
-from sim.cli.run_table import ended
 from sim.config.compose import experiment
 from sim.engine.simulation import Round
 from sim.engine.stopping import Patience, until_stale
+from sim.records.outcome import how_it_ended
 from sim.records.store import Run
 from sim.report.scores import scores
 from sim.run.check import checked
@@ -33,9 +33,9 @@ def rounds_of(*losses: float) -> list[Round]:
 
 def test_patience_counts_scorings_without_a_new_lowest_loss() -> None:
     nan = float("nan")
-    assert len(list(until_stale(iter(rounds_of(3, 2, 2.5, 1, 1, 1.5, 0.5)), 2))) == 6
-    assert len(list(until_stale(iter(rounds_of(3, 2, nan, nan, 2.5, nan, 2.1, 0.5)), 2))) == 7
-    assert len(list(until_stale(iter(rounds_of(3, 4, 5, 6)), 0))) == 4
+    assert len(list(until_stale(iter(rounds_of(3, 2, 2.5, 1, 1, 1.5, 0.5)), Patience(2)))) == 6
+    assert len(list(until_stale(iter(rounds_of(3, 2, nan, nan, 2.5, nan, 2.1, 0.5)), Patience(2)))) == 7
+    assert len(list(until_stale(iter(rounds_of(3, 4, 5, 6)), Patience(0)))) == 4
     assert Patience(2, 1.0, 2).over
     assert not Patience(2, 1.0, 1).over
 
@@ -51,8 +51,8 @@ def test_training_ends_with_patience_and_the_record_says_where(method: str) -> N
     assert whole.rounds["loss"].iloc[: stop["round"] + 1].idxmin() == stop["best"]
     columns = ["round", "loss", "bytes_up"]
     pd.testing.assert_frame_equal(cut.rounds[columns], whole.rounds[columns].iloc[: stop["round"] + 1])
-    assert ended(cut) == f"Stopped after round {stop['round']}, best in round {stop['best']}"
-    assert ended(whole) == "done"
+    assert how_it_ended(cut.info) == f"Stopped after round {stop['round']}, best in round {stop['best']}"
+    assert how_it_ended(whole.info) == "done"
 
 
 def test_scorings_count_and_not_rounds() -> None:

@@ -11,8 +11,8 @@ from sim.checks import Refused
 from sim.config.compose import experiment
 from sim.records import store
 from sim.records.model import read
+from sim.run.keep import keep
 from sim.run.run import rehearse
-from sim.run.sweep import keep
 from tests.toy import SMALL
 
 FOREST = [*SMALL, "algorithm=survivalforest", "task=cox", "evaluation.predictions=last"]

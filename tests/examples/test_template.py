@@ -85,3 +85,13 @@ def test_its_gate_is_made_of_settings() -> None:
     gate = yaml.safe_load((TEMPLATE / "gates" / "fedcm.yaml").read_text())
     assert gate["methods"]["FedCM"][0] == "algorithm=fedcm"
     assert gate["most_seeds"] >= gate["seeds"] >= 5
+
+
+def test_the_gate_guards_it(installed: Path) -> None:
+    words = ["-m", "fedtrial", "gate", "gates/fedcm.yaml", "--workers", "1"]
+    first = python(installed, *words, cwd=installed / "plugin")
+    assert first.returncode == 3, first.stdout + first.stderr
+    assert "results/baselines/fedcm.json was written" in first.stdout
+    again = python(installed, *words, cwd=installed / "plugin")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "Gate fedcm: pass" in again.stdout

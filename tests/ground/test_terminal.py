@@ -37,7 +37,7 @@ def test_a_log_has_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: 
             watch(done)
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
-        "mine: 10 runs: 2 of 10 after 31 s, about 124 s left",
+        "mine: 10 runs: 2 of 10 after 31 s, about 2 min left",
         "mine: 10 runs: 6 of 10 after 62 s, about 41 s left",
         "mine: 10 runs: 8 of 10 after 93 s, about 23 s left",
     ]

@@ -10,15 +10,19 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sim.arrays import Reals
 from sim.checks import Refused
 from sim.config.compose import experiment
 from sim.engine.executors import InProcess
 from sim.engine.rounds import simulate
 from sim.engine.simulation import Diverged
+from sim.jit import fast
+from sim.local.gathered import logistic
 from sim.local.settings import Tier, Training
 from sim.local.shuffle import shuffle
 from sim.local.stacked import Gradients
 from sim.local.tier import choose
+from sim.local.tiles import LANES
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import Correction, Gradient, Local, example
 from sim.run.run import prepare, rehearse, simulation
@@ -38,6 +42,14 @@ class Steered(Algorithm):
     def correction(self, at: Local) -> Correction:
         drift = torch.linspace(-0.5, 0.5, at.x.numel(), dtype=at.x.dtype).view(at.x.shape) if self.drifting else None
         return Correction(self.pull, drift)
+
+
+@fast
+def of_every(z: Reals) -> Reals:
+    """The logistic of all numbers, in place."""
+    for i in range(0, len(z), LANES):
+        logistic(z, i)
+    return z
 
 
 @settings(max_examples=25)
@@ -68,6 +80,40 @@ def test_tiers_agree(
     models = [train(tier, task, rows, sizes, algorithm, training) for tier in (Tier.fused, Tier.stacked, Tier.single)]
     for other in models[1:]:
         np.testing.assert_allclose(models[0], other, rtol=1e-9, atol=1e-11)
+
+
+@settings(max_examples=25)
+@given(
+    kind=st.sampled_from(["squared", "logistic", "softmax"]),
+    features=st.integers(14, 50),
+    sizes=st.lists(st.integers(1, 90), min_size=1, max_size=4),
+    batch=st.sampled_from([0, 1, 7, 32, 80]),
+    momentum=st.sampled_from([0.0, 0.9]),
+    decay=st.sampled_from([0.0, 0.1]),
+    bias=st.booleans(),
+    drifting=st.booleans(),
+)
+def test_tiers_agree_on_one_layer_of_any_width(kind, features, sizes, batch, momentum, decay, bias, drifting):
+    """From 16 features on, one output and two under softmax have loops of their own."""
+    task = build(kind, features, [], False, 2)
+    if not bias:
+        task = type(task)(nn.Linear(features, 2 if kind == "softmax" else 1, bias=False))
+    rows = rows_for(kind, sum(sizes), features, 2, torch.float64)
+    how = Training(lr=0.2, batch=batch, steps=5, momentum=momentum, weight_decay=decay)
+    fused, stacked = (train(tier, task, rows, sizes, Steered(0.5, drifting), how) for tier in BOTH)
+    np.testing.assert_allclose(fused, stacked, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_compiled_logistic_is_right_to_the_last_digits_and_keeps_nan(dtype: type[np.floating]) -> None:
+    z = np.linspace(-80, 80, 16_000).astype(dtype)
+    found = of_every(z.copy())
+    wanted = 1 / (1 + np.exp(-z.astype(np.longdouble)))
+    assert np.abs(found / wanted - 1).max() < 1.5 * np.finfo(dtype).eps
+    ends = of_every(np.array([np.nan, np.inf, -np.inf, *[0] * 13], dtype=dtype))
+    assert np.isnan(ends[0])
+    assert ends[1] == 1
+    assert 0 <= ends[2] < 2e-38
 
 
 @pytest.mark.parametrize("kind", TASKS)

@@ -24,8 +24,8 @@ from sim.records import predictions
 from sim.records.predictions import Predictions
 from sim.records.schema import SITES
 from sim.records.store import Run, finished, read, together, write
+from sim.run.keep import keep
 from sim.run.run import holdings, prepare, rehearse
-from sim.run.sweep import keep
 from sim.run.tables import sites_frame
 
 FILES = [
@@ -111,7 +111,7 @@ import os, signal, sys
 from pathlib import Path
 from sim.records import store as records
 from sim.config.compose import experiment
-from sim.run.sweep import keep
+from sim.run.keep import keep
 sync = records.sync
 def stop(path):
     sync(path)

@@ -10,10 +10,11 @@ from sim.cli.main import main
 from sim.cli.run import launch
 from sim.config.compose import experiment
 from sim.records.store import finished, read
+from sim.records.unfinished import TRACEBACK, State, status, working_folder
 from sim.run import room
 from sim.run.check import PreparedCache, checked, refuse_unfit
 from sim.run.run import prepare, refuse_far, rehearse, run_id
-from sim.run.sweep import ends
+from sim.run.sweep import Launch, ends
 from tests.toy import SMALL
 
 TINY = ["cohort.patients=300", "rounds=1", "seed=3"]
@@ -49,7 +50,7 @@ def test_a_cell_that_training_breaks_is_told_and_the_others_go_on(
     assert launch(words) == 1
     told = capsys.readouterr().out
     assert "Cell 1 of 2 (algorithm.tolerance=1e-30): failed. The pooled model did not converge" in told
-    assert "Cell 2 of 2 (algorithm.tolerance=1e-05): computed" in told
+    assert "Cell 2 of 2 (algorithm.tolerance=1e-05): computed. " in told
     assert len(list((here / "results" / "runs").glob("*/DONE"))) == 1
 
 
@@ -133,12 +134,14 @@ def test_a_run_that_dies_is_one_reason_and_not_the_end(tmp_path: Path, monkeypat
             raise MemoryError("no room")
         return rehearse(experiment, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("sim.run.sweep.rehearse", broken)
+    monkeypatch.setattr("sim.run.cell.rehearse", broken)
     left = {run_id(each): each for each in (one, other)}
-    ended = {end.run: end.failed for end in ends(left, dict.fromkeys(left, tmp_path), 1, {})}
-    assert ended[run_id(one)].startswith("MemoryError: no room. Run it alone")
-    assert ended[run_id(other)] == ""
-    assert [path.name for path in tmp_path.iterdir()] == [run_id(other)]
+    ended = {end.run: end.failed for end in ends(left, dict.fromkeys(left, tmp_path), Launch(1), {})}
+    assert ended == {run_id(one): "MemoryError: no room", run_id(other): ""}
+    now = status(tmp_path, run_id(one))
+    assert (now.state, now.why) == (State.FAILED, "MemoryError: no room")
+    assert 'raise MemoryError("no room")' in (working_folder(tmp_path, run_id(one)) / TRACEBACK).read_text()
+    assert finished(tmp_path / run_id(other))
 
 
 def test_what_gives_the_outcome_away_is_told_once_before_the_first_round(

@@ -17,8 +17,9 @@ from sim.config.compose import experiment
 from sim.config.experiment import Experiment, identity
 from sim.methods.algorithms.fedprox import FedProx
 from sim.records.store import finished
+from sim.run.keep import keep
 from sim.run.run import footing, prepare, run_id
-from sim.run.sweep import keep, unfinished
+from sim.run.sweep import unfinished
 from tests.toy import SMALL, clinical_table
 
 ROWS = "age,sex,ill\n50,f,1\n60,m,0\n70,f,1\n"

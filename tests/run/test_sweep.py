@@ -1,7 +1,8 @@
 """Sweeps: every footing is prepared once, nothing is kept behind one's back, finished runs are skipped."""
 
 import json
-from collections import Counter
+import pickle
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +14,15 @@ from sim.cohort.calibrated.source import Calibrated
 from sim.cohort.table import Cohort
 from sim.config.compose import experiment
 from sim.config.experiment import Experiment
-from sim.records.store import finished
+from sim.engine.executors import InProcess, OnRay
+from sim.records.store import Run, finished
+from sim.run.cell import Cell, CellBody
+from sim.run.cells import Cells, Ended
 from sim.run.check import PreparedCache
-from sim.run.run import footing, prepare, rehearse, run_id
-from sim.run.sweep import batches, run_all, several
+from sim.run.run import prepare, rehearse, run_id
+from sim.run.schedule import Schedule
+from sim.run.sweep import Launch, ends, here, run_all
+from sim.run.workload import seconds, worth_ray
 from tests.toy import SMALL
 
 load = Calibrated.load
@@ -87,7 +93,7 @@ def test_data_that_change_under_a_sweep_stop_it(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(Refused, match="its code or data changed"):
         run_all(grid()[:2], tmp_path, 1, edit)
     state["files"] = "before"
-    assert finished(tmp_path / run_id(grid()[0]))
+    assert sum(finished(tmp_path / run_id(one)) for one in grid()[:2]) == 1
 
 
 def test_what_is_prepared_may_be_passed_on(loaded: list[int], small: Experiment) -> None:
@@ -115,20 +121,69 @@ def test_the_latest_preparation_is_given_again_until_the_footing_changes(loaded:
     assert loaded == [1, 2, 1]
 
 
-def test_a_worker_prepares_once_for_its_runs(loaded: list[int]) -> None:
-    wanted = {run_id(one): one for one in grid() if one.seed == 1}
-    assert [run.id for run in several(wanted)] == list(wanted)
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_worker_prepares_once_for_its_cells_or_takes_what_it_is_sent(
+    loaded: list[int], tmp_path: Path, sent: bool
+) -> None:
+    """And computes in its own process, where Ray would wait for the cores that the workers have."""
+    wanted = [replace(one, executor=OnRay(2)) for one in grid() if one.seed == 1]
+    packed = pickle.dumps(prepare(wanted[0])) if sent else b""
+    body = CellBody()
+    made = [body.work(Cell(one, tmp_path, packed if one is wanted[0] else b"")) for one in wanted]
     assert loaded == [1]
+    assert [run.id for run in made if isinstance(run, Run)] == [run_id(one) for one in wanted]
+    alone = rehearse(replace(wanted[0], executor=InProcess(threads=1)))
+    assert isinstance(made[0], Run)
+    assert made[0].sites.equals(alone.sites)
 
 
-@pytest.mark.parametrize("workers", [1, 2, 5])
-def test_batches_hold_every_run_once_and_one_footing_each(workers: int, small: Experiment) -> None:
-    wanted = {f"{seed}-{rounds}": replace(small, seed=seed, rounds=rounds) for rounds in range(1, 8) for seed in (1, 2)}
-    made = batches(wanted, workers)
-    assert Counter(name for batch in made for name in batch) == Counter(list(wanted))
-    assert all(len({footing(one) for one in batch.values()}) == 1 for batch in made)
-    assert len(made) == (2 if workers == 1 else min(14, -(-4 * workers // 2) * 2))
-    assert batches({}, workers) == []
+def test_a_worker_stays_with_its_data_and_takes_the_longest_first() -> None:
+    footings = {"a": "x", "b": "y", "c": "x", "d": "y", "e": "z", "f": "x"}
+    seconds = {"a": 1.0, "b": 5.0, "c": 2.0, "d": 5.0, "e": 3.0, "f": 1.0}
+    schedule = Schedule(footings, seconds)
+    assert schedule.left == 17
+    assert [schedule.take(0) for _ in range(3)] == ["b", "d", "c"]  # y has 10 s, x 4, z 3
+    assert schedule.take(1) == "e"
+    assert schedule.take(1) == "a"  # none is fresh: it shares x, and takes the first of equal ones
+    assert [schedule.take(0), schedule.take(1), schedule.take(0)] == ["f", None, None]
+    assert schedule.left == 0
+    assert Schedule({}, {}).take(0) is None
+
+
+def test_work_is_estimated_to_the_right_power_of_ten() -> None:
+    small = experiment([*SMALL, "rounds=30"])
+    prepared = prepare(small)
+    few, many = seconds(small, prepared), seconds(replace(small, rounds=300), prepared)
+    assert 0.01 < few < 0.5
+    assert few * 5 < many < few * 10
+    steps = replace(small, local=replace(small.local, steps=10**6))
+    assert 30 < seconds(steps, prepared) < 3000  # 210 million steps
+
+
+def test_ray_is_started_where_its_start_is_shorter_than_what_it_saves() -> None:
+    assert not worth_ray(1e9, 1)
+    assert not worth_ray(10, 2)
+    assert worth_ray(20, 2)
+    assert worth_ray(10, 64)
+
+
+def test_what_proves_long_goes_on_in_a_pool(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The estimate was short; after one cell in this process it is known that the others take a minute."""
+    clock = iter(range(0, 10**6, 60))
+    monkeypatch.setattr("sim.run.sweep.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("sim.run.sweep.cores", lambda: 2)
+    asked: list[int] = []
+
+    def pooled(cells: Cells, workers: int, retries: int, tick: object) -> Iterator[Ended]:
+        asked.append(workers)
+        return here(cells, 0)
+
+    monkeypatch.setattr("sim.run.sweep.pooled", pooled)
+    wanted = {run_id(one): one for one in grid()}
+    made = list(ends(wanted, dict.fromkeys(wanted, tmp_path), Launch(), {}))
+    assert [one.failed for one in made] == [""] * 4
+    assert asked == [2]
+    assert len(list(tmp_path.glob("*/DONE"))) == 4
 
 
 def test_the_record_says_which_data_were_seen(small: Experiment, tmp_path: Path) -> None:
@@ -149,4 +204,5 @@ def test_multirun_prepares_each_footing_once(
     assert loaded == [3]
     launch(words)
     assert loaded == [3]
-    assert capsys.readouterr().out.count("Records: ") == 4
+    told = capsys.readouterr().out
+    assert told.count(": computed. accuracy 0.") == told.count(": read. accuracy 0.") == 2

@@ -1,0 +1,177 @@
+"""`fedtrial gate`: an algorithm beside its committed baseline."""
+
+import math
+import os
+import secrets
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sim.checks import Refused, one_of, within
+from sim.files import writable, writable_file
+from sim.gate.baseline import Baseline, read, surroundings, unlike, write
+from sim.gate.definition import Gate, GateCell, gate_cells, load, located
+from sim.gate.finding import Finding, Numbers, Outcome, exit_code, gravest, split
+from sim.gate.github import annotations, changes, summary
+from sim.gate.report import Report, write_json, write_junit
+from sim.gate.run import Asked, judge, renew
+from sim.progress import compiling
+from sim.text import number, signed
+
+NO_BASELINE = 3  # exit code
+
+
+def decide(
+    console: Console,
+    name: str,
+    update: bool,
+    reason: str,
+    inconclusive: str,
+    asked: Asked,
+    json_file: Path | None,
+    junit_file: Path | None,
+) -> int:
+    """Exit code of a gate, see docs/gate.md."""
+    one_of("--inconclusive", inconclusive, ["fail", "warn"])
+    if update != bool(reason.strip()):
+        raise Refused("--update and --reason go together: say why the baseline changes, for whoever reviews it.")
+    for option, path in (("--json", json_file), ("--junit", junit_file)):
+        if path:
+            writable_file(option, path)
+    file, path = located(name)
+    gate = load(file)
+    within("--seeds", asked.seeds, 0, gate.most_seeds)
+    if asked.slower:
+        within("--speed", asked.slower, 1)
+    cells = gate_cells(gate)
+    writable(path.parent)
+    with compiling():
+        if update:
+            return renewed(console, gate, cells, path, reason, asked.workers)
+        if not path.exists():
+            ended = renewed(console, gate, cells, path, "first baseline", asked.workers)
+            return ended or NO_BASELINE
+        baseline = read(path)
+        findings = judge(gate, cells, baseline, asked)
+    now = surroundings()
+    report = Report(
+        gate.name,
+        tuple(findings),
+        {cell.key: command(cell) for cell in cells},
+        inconclusive == "warn",
+        baseline.made,
+        tuple(unlike(baseline.environment, now)),
+        now,
+    )
+    if json_file:
+        write_json(report, json_file)
+    if junit_file:
+        write_junit(report, junit_file)
+    tell(console, report)
+    return report.code
+
+
+def command(cell: GateCell) -> str:
+    """How to run the first seed of a cell alone."""
+    return shlex.join(["fedtrial", "run", *cell.words, "seed=0"])
+
+
+def renewed(console: Console, gate: Gate, cells: list[GateCell], path: Path, reason: str, workers: int) -> int:
+    """Write a new baseline and tell what it changes; a run that failed or diverged leaves the old one as it is."""
+    made, troubles = renew(gate, cells, reason, workers)
+    if made is None:
+        with harmless(console):
+            for one in gravest(troubles):
+                console.print(f"{one.outcome.value}: {one.cell}: {one.told}", markup=False, soft_wrap=True)
+        console.print(f"Nothing was written to {path}: a baseline holds runs that ended well.", markup=False)
+        return exit_code(troubles, warn=False)
+    markdown = changes(gate.name, old(path), made)
+    write(path, gate, made)
+    with harmless(console):
+        console.print(markdown, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{path} was written: review and commit it.", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def old(path: Path) -> Baseline | None:
+    """The baseline that is there; None where there is none that can be read."""
+    try:
+        return read(path) if path.exists() else None
+    except Refused:
+        return None
+
+
+def tell(console: Console, report: Report) -> None:
+    """Print the table and what is not well; on GitHub also annotations and the job's summary."""
+    with harmless(console):
+        for part in told(report):
+            console.print(part, soft_wrap=isinstance(part, Text))
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for words in annotations(report):
+            console.out(words, highlight=False)
+    place = os.environ.get("GITHUB_STEP_SUMMARY")
+    if place:
+        add_summary(Path(place), summary(report))
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in report.counts.items())
+    console.print(f"Gate {report.gate}: {report.verdict} ({counts}).", markup=False, soft_wrap=True)
+
+
+def told(report: Report) -> Iterator[Table | Text]:
+    """The metrics that moved, what else is to be told, and how to run the worst cell alone."""
+    moved, still = split(report.findings)
+    if moved:
+        yield table(report, moved)
+    if still:
+        yield Text(still)
+    speeds = [one for one in report.findings if (one.tier, one.outcome) == ("speed", Outcome.note)]
+    for one in report.findings:
+        if one.outcome is not Outcome.ok and one not in speeds:
+            yield Text(f"{one.outcome.value}: {one.cell}: {one.what}: {one.told}")
+    if speeds:
+        ratios = ", ".join(f"{one.cell} {one.told.split()[0]}" for one in speeds)
+        yield Text(f"Times as fast as a loop by hand: {ratios}.")
+    if report.unlike:
+        yield Text(f"Bits not compared: {'; '.join(report.unlike)}.")
+    worst = next(iter(gravest(report.findings)), None)
+    if worst and (worst.scenario, worst.method) in report.commands:
+        yield Text(f"The worst cell alone: {report.commands[worst.scenario, worst.method]}")
+
+
+def add_summary(path: Path, text: str) -> None:
+    """Add Markdown to the summary of a job, which earlier steps may have begun."""
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise Refused(f"GITHUB_STEP_SUMMARY={path}: cannot be written ({error.strerror}). Unset it.") from None
+
+
+def table(report: Report, moved: Sequence[tuple[Finding, Numbers]]) -> Table:
+    """Numbers of the quality tier."""
+    made = Table("cell", "metric", "seeds", "baseline", "now", "better by", "bounds", "margin", "")
+    made.title = f"Gate {report.gate}, paired with the baseline of {report.made['date']}"
+    for one, them in moved:
+        cells = [one.cell, one.what, str(them.seeds), number(them.before, 4), number(them.now, 4)]
+        bounds = "" if math.isnan(them.low) else f"{signed(them.low, 4)} to {signed(them.high, 4)}"
+        cells += [signed(them.mean, 4), bounds, f"{them.margin:g}", one.outcome.value]
+        made.add_row(*map(Text, cells))
+    return made
+
+
+@contextmanager
+def harmless(console: Console) -> Iterator[None]:
+    """Inside, GitHub takes nothing that is printed for a workflow command, whatever a label looks like."""
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        yield
+        return
+    token = secrets.token_hex(16)
+    console.out(f"::stop-commands::{token}", highlight=False)
+    try:
+        yield
+    finally:
+        console.out(f"::{token}::", highlight=False)

@@ -1,0 +1,75 @@
+"""The commands that go on from what runs left, or look at it: resume, runs, show, diff."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sim.files import expanded
+from sim.terminal import output
+
+Workers = Annotated[
+    int, typer.Option(help="Processes; 0 = one per core, or this one alone where Ray's start would be longer.", min=0)
+]
+OnError = Annotated[str, typer.Option(help="After a run that failed: continue with the others, or stop.")]
+Retries = Annotated[int, typer.Option(help="Times that a run is begun again whose process died.", min=0)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Run = Annotated[
+    Path,
+    typer.Argument(parser=expanded, metavar="RUN", help="Folder of a run, such as results/runs/0123456789ab."),
+]
+OtherRun = Annotated[Path, typer.Argument(parser=expanded, metavar="OTHER", help="Folder of another.")]
+
+
+def resume(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            parser=expanded,
+            metavar="FOLDER",
+            help="Folder of a study, or that of sweeps and runs (results.dir); or a working folder in it.",
+        ),
+    ],
+    workers: Workers = 0,
+    on_error: OnError = "continue",
+    retries: Retries = 2,
+) -> None:
+    """Go on with what was begun in a folder: its study, or its sweeps and runs. The same bits, nothing done twice."""
+    from sim.cli.resume import resume as go_on
+    from sim.run.sweep import Launch
+
+    raise typer.Exit(go_on(output(), folder, Launch(workers, on_error, retries)))
+
+
+def runs(
+    folder: Annotated[
+        Path,
+        typer.Argument(parser=expanded, metavar="FOLDER", help="Folder of a study, or that of sweeps and runs."),
+    ],
+    metric: Annotated[str, typer.Option(help="Shown in the table; default: the study's, or the first there is.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Every run of a folder: settings that differ, status (pending, running, done, failed, diverged), round, metric."""
+    from sim.cli.runs import list_runs
+
+    list_runs(output(), folder, metric, as_json)
+
+
+def show(run: Run, as_json: Json = False) -> None:
+    """One run: what came out, settings, where its numbers come from, files; or why it is not finished."""
+    from sim.cli.runs import show_run
+
+    show_run(output(), run, as_json)
+
+
+def diff(run: Run, other: OtherRun, as_json: Json = False) -> None:
+    """Two runs: settings, code, data and machine that differ, and their metrics side by side."""
+    from sim.cli.runs import diff_runs
+
+    diff_runs(output(), run, other, as_json)
+
+
+def add_results(app: typer.Typer) -> None:
+    """Make them commands of an app."""
+    for command in (resume, runs, show, diff):
+        app.command()(command)

@@ -1,0 +1,66 @@
+"""What a gate keeps of a run: values of the metrics, and what must not change at all."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from sim.records.store import Run
+
+EXACT = {  # fact -> what messages call it; a difference is no noise
+    "rounds": "rounds",
+    "uploads": "uploads that updates took",
+    "bytes_up": "bytes up",
+    "bytes_down": "bytes down",
+    "partition": "partition",
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One run; whole numbers are of all sites and rounds together."""
+
+    seed: int
+    status: str  # "done", or why it diverged
+    values: dict[str, float]  # metric -> mean over the sites that define it, test patients, last round
+    sites: dict[str, int]  # metric -> sites that define it
+    rounds: int
+    uploads: int
+    bytes_up: int
+    bytes_down: int
+    partition: str  # digest of which patient is at which site
+    data: str  # digest of all that is recorded of the patients
+    records: str  # digest of both record tables
+
+
+def facts(run: Run, seed: int, metrics: Sequence[str]) -> Facts:
+    """The facts of a run; a metric that no site defines is NaN."""
+    sites, rounds = run.sites, run.rounds
+    last = (sites["round"] == sites["round"].max()) & (sites["split"] == "test")
+    judged = sites[last & (sites["model"] == run.info["deploys"])].astype({"metric": "str"})
+    by_metric = judged.groupby("metric")["value"].agg(["mean", "count"]).reindex(list(metrics))
+    return Facts(
+        seed=seed,
+        status=run.info["status"],
+        values={str(metric): float(value) for metric, value in by_metric["mean"].items()},
+        sites={str(metric): int(number) for metric, number in by_metric["count"].fillna(0).items()},
+        rounds=int((rounds["round"] > 0).sum()),
+        uploads=int(rounds["sites"].sum()),
+        bytes_up=int(rounds["bytes_up"].sum()),
+        bytes_down=int(rounds["bytes_down"].sum()),
+        partition=run.info["partition"],
+        data=run.info["data"],
+        records=records_digest(run),
+    )
+
+
+def records_digest(run: Run) -> str:
+    """BLAKE2 of every value of both tables, without the run's name: two codes that give the same bits have the same."""
+    mixed = hashlib.blake2b(digest_size=16)
+    for table in (run.rounds, run.sites):
+        frame = table.drop(columns="run")
+        words = frame.astype({name: "str" for name in frame if frame[name].dtype == "category"})
+        mixed.update(",".join(words.columns).encode())
+        mixed.update(pd.util.hash_pandas_object(words, index=False).to_numpy().tobytes())
+    return mixed.hexdigest()

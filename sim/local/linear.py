@@ -1,0 +1,92 @@
+"""One layer with one output, or two under softmax: its gradient from rows that are read where they lie.
+
+A logistic regression does so little with a row that copying it would cost more than all arithmetic. Of two outputs
+under softmax only the difference counts, and their gradients are opposite.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sim.arrays import Ints, Reals
+from sim.jit import fast
+from sim.local.backprop import up
+from sim.local.dense import BIAS, INPUTS, OUTPUTS, STRIDE, WEIGHTS, Network
+from sim.local.gathered import difference, dots, logistic, weigh
+from sim.local.tiles import LANES, ROWS
+from sim.tasks.closed import Loss
+
+SQUARED, SOFTMAX, HAZARD = int(Loss.squared), int(Loss.softmax), int(Loss.hazard)
+
+
+class Line(NamedTuple):
+    """Features, and what a tile's outputs and gradients are written on."""
+
+    x: Reals  # [R D] features of all sites
+    places: Ints  # [TILE] where the tile's rows begin
+    z: Reals  # [TILE] outputs, then derivatives of the loss by them
+    u: Reals  # [Q] weights of the output, or of the difference of two
+
+
+@fast
+def known(net: Network) -> bool:
+    """Whether a network is one of these; features fewer than a vector has lanes are left to the general loops."""
+    outputs = net.table[OUTPUTS, 0]
+    alike = net.loss != HAZARD and outputs == (2 if net.loss == SOFTMAX else 1)
+    return net.layers == 1 and alike and net.table[INPUTS, 0] >= LANES
+
+
+@fast
+def slopes(
+    net: Network, y: Reals, w: Reals, order: Ints, low: int, rows: int, x: Reals, places: Ints, z: Reals, u: Reals
+) -> None:
+    """Derivative of each row's loss by the output, or the difference of two, into z, which is zero beyond `rows`.
+
+    y [T, R] targets; the rows are order[low : low + rows]. The parts of a Line are passed one by one: to take an array
+    out of a tuple costs more than some rows.
+    """
+    size, more, less = net.table[INPUTS, 0], second(net), first(net)
+    for panel in range(0, size + 1, LANES):
+        difference(u, w, more, less, panel)
+    bias = u[size] if net.table[BIAS, 0] else w.dtype.type(0)
+    tall = up(rows, ROWS)
+    for i in range(tall):
+        places[i] = order[low + min(i, rows - 1)] * size
+    for i in range(0, tall, ROWS):
+        dots(z, i, x, places, u, size)
+    for i in range(tall):
+        z[i] += bias
+    if net.loss != SQUARED:
+        for i in range(0, tall, LANES):
+            logistic(z, i)
+    for i in range(rows):
+        z[i] -= y[0, order[low + i]]
+    for i in range(rows, tall):
+        z[i] = 0
+
+
+@fast
+def add(net: Network, target: Reals, rows: int, x: Reals, places: Ints, z: Reals, scale: np.floating) -> None:
+    """Add the tile's summed gradient, times `scale`, to `target` [Q]."""
+    size, more, less = net.table[INPUTS, 0], second(net), first(net)
+    for panel in range(0, size, LANES):
+        weigh(target, more, less, panel, x, places, z, up(rows, ROWS), size, scale)
+    if net.table[BIAS, 0]:
+        total = z.dtype.type(0)
+        for i in range(rows):
+            total += z[i]
+        target[more + size] += scale * total
+        if less >= 0:
+            target[less + size] -= scale * total
+
+
+@fast
+def second(net: Network) -> int:
+    """Where the weights of the last output begin."""
+    return int(net.table[WEIGHTS, 0] + net.table[STRIDE, 0] * (net.table[OUTPUTS, 0] - 1))
+
+
+@fast
+def first(net: Network) -> int:
+    """Where those of the first of two outputs begin; -1 if there is one alone."""
+    return int(net.table[WEIGHTS, 0]) if net.table[OUTPUTS, 0] == 2 else -1

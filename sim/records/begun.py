@@ -1,0 +1,68 @@
+"""Sweeps and single runs that were begun in a folder and are not over: what `fedtrial resume` goes on with.
+
+`FOLDER/begun-<fingerprint>.json` appears before the first run and goes once all are there; several may share a folder.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sim.checks import Refused
+from sim.files import replace_whole
+
+PATTERN = "begun-*.json"
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A sweep, or a single run."""
+
+    sweep: bool
+    words: list[str]  # its overrides, as they were given
+    command: str  # as it was typed
+    runs: dict[str, str]  # run id -> the settings that set it apart from the others
+
+    def __post_init__(self) -> None:
+        words = [*self.words, self.command, *self.runs, *self.runs.values()]
+        if not isinstance(self.sweep, bool) or not all(isinstance(word, str) for word in words):
+            raise TypeError("its entries are no words")
+
+    @property
+    def name(self) -> str:
+        """Name of its file: the same words have the same."""
+        return PATTERN.replace("*", fingerprint({"sweep": self.sweep, "words": self.words})[:12])
+
+    def write(self, folder: Path) -> None:
+        """Say in the folder that this has begun."""
+        content = asdict(self)
+        replace_whole(folder / self.name, json.dumps(content | {"digest": fingerprint(content)}, indent=1) + "\n")
+
+    def remove(self, folder: Path) -> None:
+        """Say no more; another process with the same words may have done so before."""
+        (folder / self.name).unlink(missing_ok=True)
+
+
+def fingerprint(content: object) -> str:
+    """BLAKE2 of plain JSON."""
+    return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def read_begun(path: Path) -> Begun:
+    """What a file says; refuses one that changed since it was written."""
+    try:
+        content = json.loads(path.read_text())
+        stated = content.pop("digest")
+        if stated == fingerprint(content):
+            return Begun(**content)
+    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        raise Refused(f"{path}: damaged ({error}). Give the command again; finished runs stay.") from None
+    raise Refused(f"{path}: changed since it was written. Give the command again; finished runs stay.")
+
+
+def all_begun(folder: Path, run: str = "") -> list[Begun]:
+    """What was begun in a folder and is not over, the oldest first; with `run`, only what this run is part of."""
+    files: Sequence[Path] = sorted(folder.glob(PATTERN), key=lambda path: path.stat().st_mtime)
+    every = [read_begun(path) for path in files]
+    return [one for one in every if not run or run in one.runs]

@@ -1,0 +1,48 @@
+"""What a finished run came to, in few numbers: how it ended, and its metrics as means over sites."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from sim.records.schema import SITES
+from sim.records.store import Run, demand
+
+READ = ["round", "split", "model", "metric", "value"]
+
+
+class Outcome(NamedTuple):
+    """run.json, and the mean of each metric over the sites that can define it."""
+
+    info: Mapping[str, Any]
+    metrics: dict[str, float]  # test patients, last scored round, the model that is deployed
+
+
+def outcome(run: Run) -> Outcome:
+    """Of a run at hand."""
+    return Outcome(run.info, mean_metrics(run.sites, run.info["deploys"]))
+
+
+def read_outcome(home: Path) -> Outcome:
+    """Of a run's folder; refuses one whose files changed since they were written."""
+    demand(home)
+    info = json.loads((home / "run.json").read_text())
+    rows = [("split", "==", "test"), ("model", "==", info["deploys"])]
+    sites = pq.read_table(home / "sites.parquet", columns=READ, filters=rows, use_threads=False).to_pandas()
+    return Outcome(info, mean_metrics(sites.astype({name: SITES[name] for name in READ}), info["deploys"]))
+
+
+def mean_metrics(sites: pd.DataFrame, model: str) -> dict[str, float]:
+    """Metric -> mean over the sites that can define it, of a kind of model, test patients, last scored round."""
+    last = (sites["round"] == sites["round"].max()) & (sites["split"] == "test") & (sites["model"] == model)
+    means = sites[last].groupby("metric", observed=True)["value"].mean()
+    return {str(metric): float(mean) for metric, mean in means.items()}
+
+
+def how_it_ended(info: Mapping[str, Any]) -> str:
+    """How a run ended, in a few words."""
+    stop = info.get("stopped")
+    return f"Stopped after round {stop['round']}, best in round {stop['best']}" if stop else str(info["status"])

@@ -1,0 +1,108 @@
+"""SIGINT and SIGTERM: a command ends with a checkpoint where there is a run, and always without a traceback."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+HEEDED = (signal.SIGINT, signal.SIGTERM)
+STDERR = 2
+
+Handler = Callable[[int, FrameType | None], None]
+
+
+class Stopped(BaseException):
+    """A signal has ended the work; no error of any run, so that no `except Exception` keeps it."""
+
+    def __init__(self, number: int, how_far: str = "") -> None:
+        super().__init__(f"{signal.Signals(number).name} {how_far}")
+        self.number = number
+        self.how_far = how_far  # what is kept of the work, in a sentence
+
+    @property
+    def code(self) -> int:
+        """Exit code of a process that a signal ends: 130 for SIGINT, 143 for SIGTERM."""
+        return 128 + self.number
+
+
+class Asked:
+    """Which signal has asked for an end; 0 = none has."""
+
+    number = 0
+
+
+THREADS = Asked()  # what the loops of other threads than the first are asked, which get no signal
+
+
+@contextmanager
+def stoppable() -> Iterator[Asked]:
+    """Inside, SIGINT and SIGTERM end the work at once: outside it is Stopped."""
+    with heeded(patient=False) as asked:
+        yield asked
+
+
+@contextmanager
+def finishing() -> Iterator[Asked]:
+    """Inside, the first signal is noted for the loop, which ends when it can; a second one ends it at once.
+
+    A loop in another thread than the first is told of what THREADS is asked.
+    """
+    if not in_first_thread():
+        yield THREADS
+        return
+    with heeded(patient=True) as asked:
+        yield asked
+
+
+@contextmanager
+def heeded(patient: bool) -> Iterator[Asked]:
+    """Inside, signals are noted, and raise KeyboardInterrupt, the first one only if not `patient`; outside, Stopped.
+
+    Ray lets no other exception of a handler through its own loops.
+    """
+    asked = Asked()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        first, asked.number = not asked.number, number
+        if not (patient and first):
+            raise KeyboardInterrupt
+        word = f"{signal.Signals(number).name}: ends after this round, with a checkpoint; once more ends at once.\n"
+        with suppress(OSError):
+            os.write(STDERR, word.encode())  # not `print`, which may be what the signal interrupts
+
+    with handled(end):
+        try:
+            yield asked
+        except KeyboardInterrupt:
+            raise Stopped(asked.number or signal.SIGINT) from None
+
+
+@contextmanager
+def handled(handler: Handler) -> Iterator[None]:
+    """Inside, both signals go to the handler; nothing is done in a thread, which gets none."""
+    if not in_first_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in HEEDED}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, signal.SIG_DFL if old is None else old)
+
+
+@contextmanager
+def telling(how_far: Callable[[], str]) -> Iterator[None]:
+    """Inside, a signal ends the work; outside, Stopped says `how_far` it was, before what it says of a run."""
+    try:
+        with stoppable():
+            yield
+    except Stopped as stopped:
+        raise Stopped(stopped.number, ". ".join(filter(None, (how_far(), stopped.how_far)))) from None
+
+
+def in_first_thread() -> bool:
+    """Whether this is the thread that signals come to."""
+    return threading.current_thread() is threading.main_thread()
