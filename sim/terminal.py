@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -27,12 +26,12 @@ def open_closed() -> None:
     """Give a program that was started with closed streams (`>&-`) ones that nobody reads."""
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w"))
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "r" if name == "stdin" else "w"))
 
 
 def give_up_output() -> None:
     """Print nothing more: the output cannot be written to, and Python would try again at its end."""
-    sys.stdout = Path(os.devnull).open("w")
+    sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
 
 
 def output(soft_wrap: bool = False) -> Terminal:

@@ -18,9 +18,9 @@ from sim.files import expanded
 from sim.lazy import pd
 from sim.records import model as models
 from sim.records import store
+from sim.records.summary import mean_metrics
 from sim.run.check import PreparedCache, checked
 from sim.run.run import rehearse
-from sim.run.summary import mean_metrics
 from sim.run.sweep import run_all
 
 

@@ -10,9 +10,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from sim.cohort.tabular.source import GIVEAWAY
-from sim.records.outcome import how_it_ended, mean_metrics
+from sim.records.outcome import how_it_ended
 from sim.records.store import Run
-from sim.run.summary import mean_metrics as mean_metrics
+from sim.records.summary import mean_metrics
 from sim.run.uploads import left_out
 from sim.terminal import output
 
