@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pandas as pd
 import pyarrow.parquet as pq
 
 from sim.records.schema import SITES
 from sim.records.store import Run, demand
+from sim.records.summary import mean_metrics
 
 READ = ["round", "split", "model", "metric", "value"]
 
@@ -33,13 +33,6 @@ def read_outcome(home: Path) -> Outcome:
     rows = [("split", "==", "test"), ("model", "==", info["deploys"])]
     sites = pq.read_table(home / "sites.parquet", columns=READ, filters=rows, use_threads=False).to_pandas()
     return Outcome(info, mean_metrics(sites.astype({name: SITES[name] for name in READ}), info["deploys"]))
-
-
-def mean_metrics(sites: pd.DataFrame, model: str) -> dict[str, float]:
-    """Metric -> mean over the sites that can define it, of a kind of model, test patients, last scored round."""
-    last = (sites["round"] == sites["round"].max()) & (sites["split"] == "test") & (sites["model"] == model)
-    means = sites[last].groupby("metric", observed=True)["value"].mean()
-    return {str(metric): float(mean) for metric, mean in means.items()}
 
 
 def how_it_ended(info: Mapping[str, Any]) -> str:
