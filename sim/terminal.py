@@ -3,10 +3,6 @@
 import os
 import sys
 from collections.abc import Iterable
-<<<<<<< HEAD
-from typing import TextIO, cast
-=======
->>>>>>> sweep
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -30,25 +26,12 @@ def open_closed() -> None:
     """Give a program that was started with closed streams (`>&-`) ones that nobody reads."""
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
-<<<<<<< HEAD
-            setattr(sys, name, nowhere("r" if name == "stdin" else "w"))
-=======
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "r" if name == "stdin" else "w"))
->>>>>>> sweep
 
 
 def give_up_output() -> None:
     """Print nothing more: the output cannot be written to, and Python would try again at its end."""
-<<<<<<< HEAD
-    sys.stdout = nowhere("w")
-
-
-def nowhere(mode: str) -> TextIO:
-    """A stream that is empty, or keeps nothing."""
-    return cast(TextIO, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
-=======
     sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
->>>>>>> sweep
 
 
 def output(soft_wrap: bool = False) -> Terminal:

@@ -18,11 +18,7 @@ from sim.files import expanded
 from sim.lazy import pd
 from sim.records import model as models
 from sim.records import store
-<<<<<<< HEAD
-from sim.records.outcome import mean_metrics
-=======
 from sim.records.summary import mean_metrics
->>>>>>> sweep
 from sim.run.check import PreparedCache, checked
 from sim.run.run import rehearse
 from sim.run.sweep import run_all

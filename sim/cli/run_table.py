@@ -12,10 +12,7 @@ from rich.text import Text
 from sim.cohort.tabular.source import GIVEAWAY
 from sim.records.outcome import how_it_ended
 from sim.records.store import Run
-<<<<<<< HEAD
-=======
 from sim.records.summary import mean_metrics
->>>>>>> sweep
 from sim.run.uploads import left_out
 from sim.terminal import output
 
