@@ -12,8 +12,8 @@ import pytest
 from sim.assets import root
 from sim.checks import Refused
 from sim.config.compose import cells, experiment
-from sim.config.many import experiments
 from sim.config.experiment import GROUPS
+from sim.config.many import experiments
 from sim.config.words import without_launcher
 from sim.methods import algorithms
 from tests.toy import SMALL
