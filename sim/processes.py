@@ -1,4 +1,4 @@
-"""Child processes: jobs that run in processes of their own, and a private Ray session."""
+"""Child processes: jobs that run in processes of their own, and the Ray session for them."""
 
 import logging
 import os
@@ -13,6 +13,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
+from sim import ray_cluster
 from sim.checks import Refused
 from sim.scratch import scratch, short_place
 
@@ -38,12 +39,19 @@ def run_jobs(
 
 
 def on_ray(
-    work: Callable[[Job], Result], next_job: Callable[[], Job | None], workers: int, jobs: int = 0
+    work: Callable[[Job], Result],
+    next_job: Callable[[], Job | None],
+    workers: int,
+    jobs: int = 0,
+    address: str = "",
 ) -> Iterator[tuple[Job, Result]]:
-    """As `run_jobs`, in Ray processes each of which ends after `jobs` jobs; 0 = any number."""
+    """As `run_jobs`, in Ray processes each of which ends after `jobs` jobs; 0 = any number.
+
+    With an address, the processes are those of a cluster, see `ray_session`.
+    """
     import ray
 
-    with ray_session(workers):
+    with ray_session(workers, address):
         remote = ray.remote(num_cpus=1, max_retries=RESTARTS, max_calls=jobs)(work)
         waiting: dict[Any, Job] = {}  # by ray.ObjectRef
         while True:
@@ -108,22 +116,52 @@ def send_result(work: Callable[[Job], Result], job: Job, send: Connection) -> No
 
 
 @contextmanager
-def ray_session(workers: int) -> Iterator[None]:
-    """A private Ray session that listens on the loopback interface alone, shut down on exit.
+def ray_session(workers: int, address: str = "") -> Iterator[None]:
+    """A Ray session with room for so many workers, left on exit.
 
-    A session that already runs is used as it is, and refused if this machine's part of it has fewer CPUs than workers.
+    Without an address it is a private one that listens on the loopback interface alone. `HOST:PORT`, or "auto" for the
+    cluster of this machine, joins a Ray cluster that the user runs. A session that already runs is used as it is.
+    Refuses what cannot be joined, what has fewer CPUs than workers, and nodes with other code.
     """
-    choose_environment()
+    choose_environment(address)
     import ray
-    from ray.job_config import JobConfig
 
     if ray.is_initialized():
-        refuse_too_few(workers)
+        if address:
+            ray_cluster.refuse_other(address)
+            ray_cluster.refuse_too_few_in_cluster(workers)
+        else:
+            refuse_too_few(workers)
         yield
-        return
-    # Ray would put the current folder on the workers' path. They look where this process looks, and nowhere else: a
-    # random.py that lies beside somebody's patients is not meant for us.
-    here = [os.getcwd()] if {"", os.getcwd()} & set(sys.path) else []
+    elif address:
+        with joined(address):
+            ray_cluster.refuse_too_few_in_cluster(workers)
+            ray_cluster.refuse_other_code()
+            yield
+    else:
+        with private(workers):
+            yield
+
+
+@contextmanager
+def joined(address: str) -> Iterator[None]:
+    """This process in a cluster that the user runs."""
+    import ray
+
+    ray_cluster.refuse_unreachable(address)
+    try:
+        with same_handlers(), ray_cluster.joining(address):
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, job_config=places())
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def private(workers: int) -> Iterator[None]:
+    """A Ray of this process alone."""
+    import ray
+
     with scratch(short_place()) as folder:
         with same_handlers():
             ray.init(
@@ -132,7 +170,7 @@ def ray_session(workers: int) -> Iterator[None]:
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
-                job_config=JobConfig(_client_job=True, _py_driver_sys_path=here),
+                job_config=places(),
                 _node_ip_address="127.0.0.1",
                 _temp_dir=str(folder / "r"),  # which Ray opens to everybody; the folder around it stays shut
             )
@@ -156,14 +194,32 @@ def same_handlers() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def choose_environment() -> None:
-    """Ray's environment, before it is loaded: nothing of the user's home, `uv run` or network is taken."""
+def places() -> Any:
+    """Where workers look for modules, as a `ray.job_config.JobConfig`.
+
+    Ray would put the current folder on their path. They look where this process looks, and nowhere else: a random.py
+    that lies beside somebody's patients is not meant for us.
+    """
+    from ray.job_config import JobConfig
+
+    here = [os.getcwd()] if {"", os.getcwd()} & set(sys.path) else []
+    return JobConfig(_client_job=True, _py_driver_sys_path=here)
+
+
+def choose_environment(address: str = "") -> None:
+    """Ray's environment, before it is loaded: nothing of the user's home, `uv run` or network is taken.
+
+    To join a cluster, its token is.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if "ray" in sys.modules:  # the user's own: it has read what it found
         return
-    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # the name misleads: on every system, loopback alone
     os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # else `uv run` packs the current folder, patients and all
+    if address:
+        ray_cluster.choose_cluster_environment(address)
+        return
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # the name misleads: on every system, loopback alone
     os.environ["RAY_AUTH_MODE"] = "token"
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # else Ray writes one into the home folder
 

@@ -39,6 +39,7 @@ GROUND = {
     "profiling",
     "progress",
     "random",
+    "ray_cluster",
     "scratch",
     "splitmix",
     "terminal",

@@ -1,4 +1,4 @@
-"""The command line: run | study | resume | runs | show | diff | gate | predict | report | methods | verify | ..."""
+"""The command line: run | study | gate | resume | runs | show | diff | predict | report | methods | verify | ..."""
 
 import errno
 import os
@@ -33,7 +33,6 @@ cohorts = typer.Typer(no_args_is_help=True, help="Look at the patients before an
 app.add_typer(cohorts, name="cohort")
 cohorts.add_typer(imports, name="import")
 app.add_typer(analyses, name="analyse")
-add_results(app)
 console = output()
 Profiled = Annotated[bool, typer.Option("--profile", help="Print time and memory of every stage at the end.")]
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -112,6 +111,7 @@ def study(
     raise typer.Exit(ended)
 
 
+add_results(app)
 app.command()(gate)
 
 

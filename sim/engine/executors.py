@@ -3,8 +3,8 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from sim.checks import within
 from sim.engine.evaluation import Metrics, join
 from sim.engine.job import Job
 from sim.engine.messages import Broadcast, Candidates, Order, Upload
+from sim.engine.node_actors import NodeCrew
 from sim.engine.ray_actors import RayCrew
 from sim.engine.site_state import SiteState
 from sim.engine.worker import Worker
@@ -25,6 +26,7 @@ from sim.lazy import torch
 from sim.local.fused import Fused
 from sim.processes import ray_session
 from sim.profiling import stage
+from sim.ray_cluster import AUTO, alone, check_address
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -47,12 +49,19 @@ class InProcess(Executor):
 
 @dataclass
 class OnRay(Executor):
-    """Long-lived Ray actors on this machine."""
+    """Long-lived Ray actors on this machine, or on the nodes of a Ray cluster."""
 
     workers: int = 2  # >= 1 actors, one core each
+    address: str = ""  # HOST:PORT of the head node of a Ray cluster that runs already, or auto; empty = this machine
 
     def __post_init__(self) -> None:
         within("executor.workers", self.workers, 1)
+        check_address("executor.address", self.address)
+
+
+def unnamed(executor: Executor) -> Executor:
+    """The executor as records tell of it: that there was a cluster, and not where."""
+    return replace(executor, address=AUTO) if isinstance(executor, OnRay) and executor.address else executor
 
 
 class Crew(Protocol):
@@ -126,6 +135,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def ray_crew(executor: OnRay, job: Job) -> AbstractContextManager[Crew]:
+    """Actors that share this machine's memory, or actors on the nodes of a cluster."""
+    if not executor.address or alone():
+        return RayCrew.open(job, executor.workers)
+    return NodeCrew.open(job, executor.workers)
+
+
 @contextmanager
 def crew(executor: Executor, job: Job) -> Iterator[Crew]:
     """Open the executor for one run."""
@@ -135,8 +151,8 @@ def crew(executor: Executor, job: Job) -> Iterator[Crew]:
         torch.set_num_threads(1)  # the server's products too must not depend on the machine's cores
         if isinstance(executor, OnRay):
             with stage("executor"):
-                opened.enter_context(ray_session(executor.workers))
-                distant = opened.enter_context(RayCrew.open(job, executor.workers))
+                opened.enter_context(ray_session(executor.workers, executor.address))
+                distant = opened.enter_context(ray_crew(executor, job))
             yield distant
         else:
             here = Here(job, executor.threads or cores() if isinstance(executor, InProcess) else 1)

@@ -29,19 +29,45 @@ WAIT = 300.0  # seconds for all actors to begin; each imports torch
 ROOM = 1.1  # free space, as a multiple of rows and state, below which shared memory is not used
 
 
-class RayCrew:
-    """Crew of Ray actors. Rows reach them once, through shared memory; a round is one call to each."""
+class ActorCrew:
+    """What crews of Ray actors have in common: who is asked what, and in which order the answers stand."""
+
+    def __init__(self, ray: Any, opened: Worker) -> None:
+        """`ray` is the module; `opened` is the job in the server's process, which compiles what actors load."""
+        self.ray = ray
+        self.memory = opened.memory
+        self.part_rows = [len(part.row) for part in opened.parts]
+        self.actors: list[Any] = []
+
+    def ask(self, shares: list[list[int]], call: Callable[[Any, list[int]], Any]) -> list[Any]:
+        """Call every actor that has a share, all at once; answers in the order of the items, whoever gave them."""
+        raise NotImplementedError
+
+    def losses(self, x: NDArray[np.floating], sites: Ints) -> Floats:
+        """Equal parts of the sites to each actor."""
+        parts = np.array_split(sites, len(self.actors))
+        shares = [[at] if len(part) else [] for at, part in enumerate(parts)]
+        found = self.ask(shares, lambda actor, share: actor.losses.remote(x, [parts[at] for at in share]))
+        return np.concatenate([np.zeros(0), *found])
+
+    def answers(self, analysis: SumProtocol, seen: Seen, sites: Ints) -> list[Sums]:
+        """Equal parts of the sites to each actor."""
+        parts = np.array_split(sites, len(self.actors))
+        shares = [[at] if len(part) else [] for at, part in enumerate(parts)]
+        found = self.ask(shares, lambda actor, share: actor.answers.remote(analysis, seen, [parts[at] for at in share]))
+        return [answer for part in found for answer in part]
+
+
+class RayCrew(ActorCrew):
+    """Crew of Ray actors on this machine. Rows reach them once, through shared memory; a round is one call to each."""
 
     def __init__(self, job: Job, workers: int, folder: Path) -> None:
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        self.ray = ray
-        self.folder = folder
         job.federation.share(folder / ROWS)
-        opened = Worker.open(job, folder)  # also compiles what the actors will load
-        self.memory = opened.memory
-        self.judges = pack([len(part.row) for part in opened.parts], workers)
+        super().__init__(ray, Worker.open(job, folder))
+        self.folder = folder
         node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         # Tasks may run more than once after a crash; an order is a pure function of what it reads, so nothing is lost.
         options: dict[str, Any] = {
@@ -52,7 +78,7 @@ class RayCrew:
         }
         actor: Any = ray.remote(**options)(Actor)
         self.job = [ray.put(replace(job, federation=job.federation.without_rows()))]
-        self.actors: list[Any] = [actor.remote() for _ in range(workers)]
+        self.actors = [actor.remote() for _ in range(workers)]
         begun, waiting = ray.wait(
             [one.__ray_ready__.remote() for one in self.actors], num_returns=workers, timeout=WAIT
         )
@@ -95,22 +121,9 @@ class RayCrew:
     def judge(self, models: Candidates) -> Metrics:
         """Runs of sites, always by the same actor, which so reads few of the rows."""
         current = self.memory.current if models.own else np.zeros(0, np.int8)
-        parts = self.ask(self.judges, lambda actor, share: actor.judge.remote(models, share, current))
+        shares = pack(self.part_rows, len(self.actors))
+        parts = self.ask(shares, lambda actor, share: actor.judge.remote(models, share, current))
         return join(parts) if parts else {}
-
-    def losses(self, x: NDArray[np.floating], sites: Ints) -> Floats:
-        """Equal parts of the sites to each actor."""
-        parts = np.array_split(sites, len(self.actors))
-        shares = [[at] if len(part) else [] for at, part in enumerate(parts)]
-        found = self.ask(shares, lambda actor, share: actor.losses.remote(x, [parts[at] for at in share]))
-        return np.concatenate([np.zeros(0), *found])
-
-    def answers(self, analysis: SumProtocol, seen: Seen, sites: Ints) -> list[Sums]:
-        """Equal parts of the sites to each actor."""
-        parts = np.array_split(sites, len(self.actors))
-        shares = [[at] if len(part) else [] for at, part in enumerate(parts)]
-        found = self.ask(shares, lambda actor, share: actor.answers.remote(analysis, seen, [parts[at] for at in share]))
-        return [answer for part in found for answer in part]
 
     def ask(self, shares: list[list[int]], call: Callable[[Any, list[int]], Any]) -> list[Any]:
         """Call every actor that has a share, all at once; answers in the order of the items, whoever gave them.
@@ -129,11 +142,32 @@ class RayCrew:
         return [answers[at] for at in sorted(answers)]
 
 
-class Actor:
-    """Body of a Ray actor; until a job is opened it answers None."""
+class Body:
+    """What the bodies of all actors do: they answer from the rows of an open job."""
 
-    def __init__(self) -> None:
-        self.worker: Worker | None = None
+    worker: Worker | None = None
+
+    @property
+    def opened(self) -> Worker:
+        """The worker, once a job is open."""
+        assert self.worker is not None
+        return self.worker
+
+    def losses(self, x: NDArray[np.floating], parts: list[Ints]) -> list[Floats] | None:
+        """Losses of one model at some sites."""
+        if self.worker is None:
+            return None
+        return [self.worker.losses_under(x, part) for part in parts]
+
+    def answers(self, analysis: SumProtocol, seen: Seen, parts: list[Ints]) -> list[list[Sums]] | None:
+        """Answers of some sites in an analysis by sums."""
+        if self.worker is None:
+            return None
+        return [self.worker.answers(analysis, seen, part) for part in parts]
+
+
+class Actor(Body):
+    """Body of an actor of this machine; until a job is opened it answers None."""
 
     def open(self, shared: list[Any], folder: Path) -> None:
         """Open the job, so that no round waits for it."""
@@ -154,18 +188,6 @@ class Actor:
         if self.worker is None:
             return None
         return [self.worker.judge(part, models, current) for part in parts]
-
-    def losses(self, x: NDArray[np.floating], parts: list[Ints]) -> list[Floats] | None:
-        """Losses of one model at some sites."""
-        if self.worker is None:
-            return None
-        return [self.worker.losses_under(x, part) for part in parts]
-
-    def answers(self, analysis: SumProtocol, seen: Seen, parts: list[Ints]) -> list[list[Sums]] | None:
-        """Answers of some sites in an analysis by sums."""
-        if self.worker is None:
-            return None
-        return [self.worker.answers(analysis, seen, part) for part in parts]
 
 
 def pack(costs: Sequence[float], workers: int) -> list[list[int]]:

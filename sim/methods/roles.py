@@ -225,8 +225,8 @@ class Roles:
         if expected < self.aggregator.least:
             raise Refused(
                 f"{named(self.aggregator)} needs at least {self.aggregator.least} uploads in an update and gets "
-                f"{expected}, for {members} sites train. Take more sites (system.sites, system.buffer, "
-                "partition.sites), a smaller aggregator.f where there is one, or aggregator=median."
+                f"{expected}, for {members} sites train. Take more (system.sites, system.buffer, partition.sites), "
+                "a smaller aggregator.f where there is one, or aggregator=median."
             )
         self.aggregator.fits(expected)
         self.attack.fits(members)
@@ -256,5 +256,5 @@ def named(role: Role) -> str:
 
 def axes_in_use(roles: Roles) -> list[str]:
     """The axes beside the algorithm that are not at their neutral value."""
-    axes = [entry.name for entry in fields(roles) if entry.name not in ("algorithm", "weighting")]
-    return [axis for axis in axes if getattr(roles, axis) != getattr(NEUTRAL, axis)]
+    axes = {entry.name for entry in fields(roles)} - {"algorithm", "weighting"}
+    return sorted(axis for axis in axes if getattr(roles, axis) != getattr(NEUTRAL, axis))

@@ -15,7 +15,7 @@ from sim.cohort.table import Cohort
 from sim.config.experiment import Experiment, Json, classes, identity, settings
 from sim.engine.attackers import attackers
 from sim.engine.evaluation import Held
-from sim.engine.executors import Crew, crew
+from sim.engine.executors import Crew, crew, unnamed
 from sim.engine.loops import OwnLoop
 from sim.engine.references import Oracle, Pooled
 from sim.engine.rounds import rounds, rounds_after
@@ -169,7 +169,7 @@ def rehearse(
         "code": provenance.code(classes(experiment)),
         "config": environment.fingerprint([json.dumps(identity(experiment), sort_keys=True).encode()]),
         **environment.facts(),
-        "executor": settings(experiment.executor),
+        "executor": settings(unnamed(experiment.executor)),
         "threads": threads(experiment.executor),
         "started": attempt.started,
         "wall_seconds": round(attempt.seconds, 3),

@@ -9,11 +9,14 @@ from xml.etree import ElementTree
 import pytest
 
 from sim.checks import Refused
+from sim.config.experiment import Experiment
 from sim.gate.baseline import read, text, unlike, write
 from sim.gate.definition import load, located
+from sim.gate.facts import facts
 from sim.gate.finding import Finding, Numbers, Outcome
 from sim.gate.github import SUMMARY_BYTES, annotations, changes, escaped, summary
 from sim.gate.report import Report, write_json, write_junit
+from sim.run.run import rehearse
 from tests.gate.made import baseline, fact, gate
 
 NUMBERS = Numbers(3, 0.7, 0.6, -0.1, math.nan, math.nan, 0.975, 0.01, math.nan)
@@ -165,3 +168,11 @@ def test_an_update_tells_what_changed() -> None:
     assert "same values and facts" in changes("mine", before, before)
     assert "Cells in the first baseline: 2." in changes("mine", None, before)
     assert "| SCAFFOLD | cell | there | gone |" in changes("mine", before, baseline(gate()))
+
+
+def test_a_new_column_of_the_records_is_no_other_run(small: Experiment) -> None:
+    run = rehearse(small)
+    known = facts(run, 1, ["auroc"]).records
+    assert facts(replace(run, rounds=run.rounds.assign(more=1)), 1, ["auroc"]).records == known
+    assert facts(replace(run, id="x", rounds=run.rounds.assign(run="x")), 1, ["auroc"]).records == known
+    assert facts(replace(run, rounds=run.rounds.assign(loss=0.5)), 1, ["auroc"]).records != known

@@ -233,7 +233,7 @@ def test_every_link_of_the_chain_has_its_own_settings() -> None:
         (["uplink=[topk]", "uplink.topk.ratios=1"], ["uplink.topk.ratios"]),
         (["uplink.topk.ratio=0.5"], ["uplink.topk"]),
         (["aggregator=mediam"], ["aggregator=mediam", "Did you mean aggregator=median?"]),
-        (["attack=flip"], ["attack=flip", "allowed alie, ipm, labelflip"]),
+        (["attack=flip"], ["attack=flip", "allowed alie, backdoor, ipm, labelflip"]),
         (["personal=dito"], ["personal=dito", "ditto"]),
         (["system=async"], ["system=async", "allowed buffered, cyclic, powerofchoice, sync"]),
         (["weighting=rows"], ["weighting", "patients, sites"]),
