@@ -13,6 +13,7 @@ from sim.assets import root
 from sim.checks import Refused
 from sim.config.compose import cells, experiment
 from sim.config.experiment import GROUPS
+from sim.config.many import experiments
 from sim.config.words import without_launcher
 from sim.methods import algorithms
 from tests.toy import SMALL
@@ -63,8 +64,7 @@ def test_commands_compose(page: Path) -> None:
     for line in re.findall(r"^fedtrial run (.*)$", text, flags=re.MULTILINE):
         words = [word for word in shlex.split(line, comments=True) if not word.startswith("-")]
         _, settings = without_launcher([word for word in words if word != "job"])
-        for cell in cells(settings):
-            experiment(cell)
+        experiments(cells(settings))
 
 
 def test_readme_names_every_entry_of_every_group() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from sim.checks import Refused, one_of, within
 from sim.config.experiment import Experiment
 from sim.drafts import sweep_drafts
-from sim.engine.executors import cores
+from sim.engine.executors import OnRay, cores
 from sim.engine.worker import Worker
 from sim.files import writable
 from sim.pool import Pool
@@ -131,7 +131,7 @@ def pooled(cells: Cells, workers: int, retries: int, tick: Tick) -> Iterator[End
     compiled = cells.left[first[0]]
     Worker.open(simulation(compiled, cells.cache(compiled)).job)  # compiles, if need be, what all processes then load
     waiting = [first]
-    with ray_session(workers), finishing() as signalled:
+    with ray_session(workers, address(compiled)), finishing() as signalled:
         pool = Pool(CellBody, workers, retries)
 
         def look() -> None:
@@ -151,6 +151,11 @@ def pooled(cells: Cells, workers: int, retries: int, tick: Tick) -> Iterator[End
         if signalled.number:
             raise Stopped(signalled.number, ". ".join(filter(None, halted)))
     yield from cells.others()
+
+
+def address(experiment: Experiment) -> str:
+    """Of the Ray cluster that an experiment names, whose nodes see the folder of the records; "" = this machine."""
+    return experiment.executor.address if isinstance(experiment.executor, OnRay) else ""
 
 
 def shared(cells: Cells, tick: Tick) -> Iterator[Ended]:

@@ -55,8 +55,10 @@ def test_a_sim_that_was_written_over_ours_is_refused(tmp_path: Path, monkeypatch
 def test_the_wheel_holds_both_packages_and_the_command_checks_first() -> None:
     about = tomllib.loads((ROOT / "pyproject.toml").read_text())
     packages = about["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
-    assert {"sim", "fedtrial"} <= set(packages)
-    assert all((ROOT / package / "__init__.py").is_file() for package in packages)
+    assert set(packages) == {"sim", "fedtrial", "hydra_plugins"}
+    for package in ("sim", "fedtrial", "hydra_plugins/fedtrial_launcher"):
+        assert (ROOT / package / "__init__.py").is_file()
+    assert not (ROOT / "hydra_plugins" / "__init__.py").exists()  # plugins of others lie in it as well
     assert about["project"]["scripts"]["fedtrial"] == "fedtrial.command:main"
 
 

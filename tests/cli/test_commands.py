@@ -157,3 +157,12 @@ def test_verify_writes_its_certificates(tmp_path: Path) -> None:
     wrong = fedtrial("verify", "--only", "fedpro", cwd=tmp_path)
     assert wrong.returncode == 2
     assert "fedprox" in wrong.stderr
+
+
+@pytest.mark.parametrize(("closed", "code"), [(">&-", 0), ("2>&-", 0), (">/dev/full", 1)])
+def test_an_output_that_is_closed_or_full_is_no_traceback(closed: str, code: int, tmp_path: Path) -> None:
+    command = f"{sys.executable} -m sim methods fedprox {closed}"
+    done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert bool(code) == ("the output cannot be written (No space left on device)" in done.stderr)

@@ -158,6 +158,20 @@ def consortium(sites: int) -> tuple[Federation, np.ndarray]:
     return Federation(names, (), np.zeros((len(event), 0)), {"label": event}, bounds, site_keys(names)), event
 
 
+def test_a_writer_whose_run_appears_in_the_last_moment_keeps_it(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rename is refused by the system; the run of the other is whole, so that nothing is lost."""
+    home = write(run, tmp_path)
+    before = (home / "DONE").stat().st_ino
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda path: path != home and exists(path))
+    assert write(run, tmp_path) == home
+    monkeypatch.undo()
+    assert (home / "DONE").stat().st_ino == before
+    assert [path.name for path in tmp_path.iterdir()] == [run.id]
+
+
 def test_every_metric_stands_beside_its_site_round_and_split() -> None:
     federation, event = consortium(40)
     held = Held.of(federation, ("valid", "test"))
