@@ -256,5 +256,5 @@ def named(role: Role) -> str:
 
 def axes_in_use(roles: Roles) -> list[str]:
     """The axes beside the algorithm that are not at their neutral value."""
-    axes = {entry.name for entry in fields(roles)} - {"algorithm", "weighting"}
-    return sorted(axis for axis in axes if getattr(roles, axis) != getattr(NEUTRAL, axis))
+    names = (entry.name for entry in fields(roles) if entry.name not in ("algorithm", "weighting"))
+    return [name for name in names if getattr(roles, name) != getattr(NEUTRAL, name)]

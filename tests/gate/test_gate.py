@@ -154,7 +154,7 @@ def test_three_seeds_cannot_judge(here: Callable[..., str]) -> None:
     ("upload", "code", "says"),
     [
         (nan, 1, "fail: SCAFFOLD: runs: seeds 0, 1, 2, 3 and 4 diverged"),
-        (breaks, 4, "error: SCAFFOLD: runs: seeds 0, 1, 2, 3 and 4 failed: MemoryError: no room"),
+        (breaks, 4, "error: SCAFFOLD: runs: seeds 0, 1, 2, 3 and 4 failed: MemoryError in round 1: no room"),
     ],
 )
 def test_runs_that_break_are_named_and_make_no_baseline(

@@ -176,7 +176,8 @@ def test_a_run_goes_on_with_another_executor(ray_here: None, tmp_path: Path) -> 
     killed(replace(wanted, executor=OnRay(workers=2)), tmp_path, 3)
     killed(wanted, tmp_path, 2)
     again = content(keep(replace(wanted, executor=OnRay(workers=3)), tmp_path))
-    whole["run.json"]["executor"] = again["run.json"]["executor"]
+    for name in ("executor", "threads"):
+        whole["run.json"][name] = again["run.json"][name]
     assert again == whole
 
 

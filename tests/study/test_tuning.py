@@ -7,6 +7,7 @@ import pytest
 
 from sim.checks import Refused
 from sim.cli.study import carry_out
+from sim.run.sweep import Launch
 from sim.study.cells import study_cells
 from sim.study.results import read_study
 from sim.study.study import Study, load
@@ -58,7 +59,7 @@ def test_a_study_is_judged_with_the_rate_that_suits_each_method(tmp_path: Path) 
     study = load(str(tmp_path / "mine.yaml"))
     federated = [cell for cell in study_cells(study) if not cell.reference]
     assert len(federated) == 2 * 3
-    carry_out(output(), [f"results.dir={tmp_path}"], str(tmp_path / "mine.yaml"), 0, "", 1)
+    carry_out(output(), [f"results.dir={tmp_path}"], str(tmp_path / "mine.yaml"), 0, "", Launch(1))
     records = read_study(tmp_path / "mine")
     rates = {
         (method, records.settings[run]["local"]["lr"])  # type: ignore[index]

@@ -158,7 +158,7 @@ class StartsAgain(OneShot):
     """Every round begins at the common start: training to the end is a single round."""
 
     def rounds(self, plan, crew):
-        def alone(plan, crew, x, factor):
+        def alone(plan, crew, x, factor, over):
             for number in range(1, plan.rounds + 1):
                 yield from (number for _ in whole(replace(plan, rounds=1), crew, x, factor))
 

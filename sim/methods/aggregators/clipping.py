@@ -9,8 +9,6 @@ from sim.methods.aggregators.median import median
 from sim.methods.contract import Draw, Message, State
 from sim.methods.distances import lengths, vectors
 
-LEAST = 1e-300  # below every norm: what stands at the centre is not divided by zero
-
 
 @dataclass
 class NormBound(Aggregator):
@@ -32,7 +30,7 @@ class NormBound(Aggregator):
         """The mean, and by how much each upload was shortened; scalars stay as they are."""
         norm = lengths(vectors(sent))
         bound = self.bound or float(median(norm, torch.ones_like(norm) / len(norm)))
-        scale = (bound / norm.clamp(min=LEAST)).clamp(max=1.0)
+        scale = shortening(norm, bound)
         mean = {name: weighted(part, p.double() * scale if part.dim() == 2 else p) for name, part in sent.items()}
         return Combined(mean, scale)
 
@@ -73,13 +71,18 @@ class CentredClip(Aggregator):
         parts = [sent[name] if self.bucket == 1 else bucket_means(sent[name].double(), bucket) for name in names]
         centres, scale = [state[f"{name}.centre"].double() for name in names], torch.ones(0)
         for _ in range(self.iterations):
-            scale = (self.tau / lengths(parts, centres).clamp(min=LEAST)).clamp(max=1.0)
+            scale = shortening(lengths(parts, centres), self.tau)
             pulled = [scale @ part.double() / len(scale) for part in parts]  # of which the centre's own share is taken
             centres = [v + one - scale.mean() * v for v, one in zip(centres, pulled, strict=True)]
         mean = {name: part.double().mean(0).to(part.dtype) for name, part in sent.items() if part.dim() == 1}
         moved = {name: centre.to(sent[name].dtype) for name, centre in zip(names, centres, strict=True)}
         kept = {f"{name}.centre": centre for name, centre in moved.items()}
         return Combined(mean | moved, scale[bucket], kept)
+
+
+def shortening(norm: Tensor, bound: float) -> Tensor:
+    """By how much each vector is shortened to a bound, [M]: exactly 1 for one that is as long as that."""
+    return torch.where(norm <= bound, torch.ones_like(norm), bound / norm)
 
 
 def buckets(draw: Draw, uploads: int, size: int) -> Tensor:
