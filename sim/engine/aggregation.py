@@ -74,11 +74,12 @@ def arrived(plan: Simulation, crew: Crew, tick: Tick) -> Message:
     """Every upload of an update as the server receives it: discounted by age, attackers' tampered with; [M, ...]."""
     shapes = plan.roles.sends()
     kept = crew.memory.read(tick.arrive, names=[UP + name for name in shapes])
-    fade = torch.from_numpy(plan.roles.system.discount(tick.stale)).to(plan.dtype)
+    fade = torch.from_numpy(plan.roles.system.discount(tick.stale)).to(plan.dtype)[:, None]
+    fresh = bool((fade == 1).all())
     sent: Message = {}
     for name, shape in shapes.items():
         part = torch.from_numpy(kept[UP + name])
-        sent[name] = part * fade[:, None] if shape == "P" else part[:, 0]
+        sent[name] = part[:, 0] if shape != "P" else part if fresh else part * fade
     if plan.roles.attack.on:
         bad = attackers(plan.roles.attack, plan.federation, plan.seed)
         sent = plan.roles.attack.tamper(sent, torch.from_numpy(np.isin(tick.arrive, bad)))

@@ -104,7 +104,8 @@ class Worker:
     def train(self, broadcast: Broadcast, order: Order, current: NDArray[np.int8]) -> Upload:
         """Local training of a chunk; `current` [C] says which of the sites' two rows holds."""
         roles, federation = self.job.roles, self.job.federation
-        kept = squeezed(self.memory.read(order.sites, current), roles)
+        known = [name for name in self.memory.arrays if not name.startswith(UP)]  # an upload that waits is the server's
+        kept = squeezed(self.memory.read(order.sites, current, known), roles)
         at = self.local(broadcast, order, kept)
         if broadcast.prelude:
             early = roles.algorithm.before(at)

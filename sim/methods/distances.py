@@ -1,6 +1,6 @@
 """Distances between all pairs of uploads, for rules that compare every site with every other."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,18 +19,36 @@ def vectors(sent: Message) -> list[Tensor]:
     return [part for part in sent.values() if part.dim() == 2]
 
 
+def in_double(part: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Some uploads at a time in double precision, in one piece of memory that the next ones take; [M, P] -> [m, P].
+
+    A second copy of all uploads would cost more than what is done with it.
+    """
+    room = torch.empty(min(FEW, len(part)), part.shape[1], dtype=torch.float64)
+    for low in range(0, len(part), FEW):
+        some = slice(low, low + FEW)
+        yield some, room[: len(part[some])].copy_(part[some])
+
+
+def summed(part: Tensor, p: Tensor) -> Tensor:
+    """`sum p_i u_i` in double precision; [M, P], p [M] -> [P]."""
+    total = torch.zeros(part.shape[1], dtype=torch.float64)
+    for some, block in in_double(part):
+        total += p[some].double() @ block
+    return total
+
+
 def lengths(parts: Sequence[Tensor], centres: Sequence[Tensor] | None = None) -> Tensor:
     """Distance of every upload from a point, or from zero, over some vectors end to end; each [M, P], [P] -> [M].
 
-    In double precision, block by block, so that no second copy of the uploads is made.
+    In double precision.
     """
-    found = []
-    for low in range(0, len(parts[0]), FEW):
-        blocks = [part[low : low + FEW].double() for part in parts]
-        if centres is not None:
-            blocks = [block - centre for block, centre in zip(blocks, centres, strict=True)]
-        found.append(torch.stack([torch.linalg.vector_norm(block, dim=1) for block in blocks]))
-    whole: Tensor = torch.linalg.vector_norm(torch.cat(found, dim=1), dim=0)
+    found = torch.empty(len(parts), len(parts[0]), dtype=torch.float64)
+    for number, part in enumerate(parts):
+        for some, block in in_double(part):
+            away = block if centres is None else block.sub_(centres[number])
+            found[number, some] = torch.linalg.vector_norm(away, dim=1)
+    whole: Tensor = torch.linalg.vector_norm(found, dim=0)
     return whole
 
 

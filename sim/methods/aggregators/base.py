@@ -5,6 +5,7 @@ from typing import ClassVar, NamedTuple
 
 from sim.lazy import Tensor
 from sim.methods.contract import Draw, Message, Role, State
+from sim.methods.distances import summed
 
 
 class Combined(NamedTuple):
@@ -67,4 +68,5 @@ class Mean(Aggregator):
 
 def weighted(part: Tensor, p: Tensor) -> Tensor:
     """`sum p_i u_i` in double precision; [M, P] or [M], p [M] -> [P] or []."""
-    return (p.double() @ part.double()).to(part.dtype)
+    total = summed(part, p) if part.dim() == 2 else p.double() @ part.double()
+    return total.to(part.dtype)

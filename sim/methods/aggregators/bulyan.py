@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from sim.lazy import Tensor, torch
 from sim.methods.aggregators.krum import Krum
-from sim.methods.aggregators.order import ascending, mean_of, middle
+from sim.methods.aggregators.order import mean_of, middle, of_ordered
 from sim.methods.aggregators.selection import selected
 from sim.methods.contract import Message
 from sim.methods.distances import squared_distances, vectors
@@ -39,14 +39,19 @@ class Bulyan(Krum):
 
     def blend(self, sent: Message, chosen: Tensor) -> Message:
         """Second stage: for each coordinate the mean of the values closest to the median of those selected."""
-        found = {}
-        for name, part in sent.items():
-            values = ascending(part[chosen])
-            found[name] = mean_of(closest(values, middle(values), len(chosen) - 2 * self.f), part)
-        return found
+        kept = len(chosen) - 2 * self.f
+
+        def near(values: NDArray[np.floating]) -> NDArray[np.floating]:
+            return mean_of(closest(values, middle(values), kept))
+
+        return {name: of_ordered(part[chosen], near) for name, part in sent.items()}
 
 
 def closest(values: NDArray[np.floating], centre: NDArray[np.floating], count: int) -> NDArray[np.floating]:
-    """The values of every row that lie closest to the row's centre; [P, M], [P] -> [P, count]."""
-    order = np.abs(values - centre[:, None]).argsort(axis=1, kind="stable")
-    return np.take_along_axis(values, order[:, :count], axis=1)
+    """The values of every row, in ascending order, that lie closest to its centre; [P, M], [P] -> [P, count].
+
+    They stand together: the first is given up as long as the one after the last is nearer. Of two as far, the smaller.
+    """
+    last = values.shape[1] - count
+    start = (centre[:, None] - values[:, :last] > values[:, count:] - centre[:, None]).sum(1)
+    return np.take_along_axis(values, start[:, None] + np.arange(count), axis=1)

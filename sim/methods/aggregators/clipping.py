@@ -7,7 +7,7 @@ from sim.lazy import Tensor, torch
 from sim.methods.aggregators.base import Aggregator, Combined, weighted
 from sim.methods.aggregators.median import median
 from sim.methods.contract import Draw, Message, State
-from sim.methods.distances import lengths, vectors
+from sim.methods.distances import lengths, summed, vectors
 
 
 @dataclass
@@ -72,7 +72,7 @@ class CentredClip(Aggregator):
         centres, scale = [state[f"{name}.centre"].double() for name in names], torch.ones(0)
         for _ in range(self.iterations):
             scale = shortening(lengths(parts, centres), self.tau)
-            pulled = [scale @ part.double() / len(scale) for part in parts]  # of which the centre's own share is taken
+            pulled = [summed(part, scale) / len(scale) for part in parts]  # of which the centre's own share is taken
             centres = [v + one - scale.mean() * v for v, one in zip(centres, pulled, strict=True)]
         mean = {name: part.double().mean(0).to(part.dtype) for name, part in sent.items() if part.dim() == 1}
         moved = {name: centre.to(sent[name].dtype) for name, centre in zip(names, centres, strict=True)}

@@ -6,7 +6,7 @@ from sim.checks import within
 from sim.lazy import Tensor
 from sim.methods.aggregators.base import Aggregator, weighted
 from sim.methods.contract import Message
-from sim.methods.distances import lengths, vectors
+from sim.methods.distances import lengths, summed, vectors
 
 
 @dataclass
@@ -34,7 +34,7 @@ class GeometricMedian(Aggregator):
         """The last reweighted mean, and its weights' mean of the scalars."""
         parts, beta = vectors(sent), p.double()
         for _ in range(self.R):
-            v = [beta @ part.double() for part in parts]
+            v = [summed(part, beta) for part in parts]
             beta = p / lengths(parts, v).clamp(min=self.nu)
             beta = beta / beta.sum()
         return {name: weighted(part, beta) for name, part in sent.items()}

@@ -7,11 +7,10 @@ from numpy.typing import NDArray
 
 from sim.lazy import Tensor, torch
 from sim.methods.aggregators.base import Aggregator
-from sim.methods.aggregators.order import ascending, columns, middle
+from sim.methods.aggregators.order import BLOCK, columns, middle, of_ordered
 from sim.methods.contract import Message
 
 HALF = 1e-9  # how near to one half a sum of weights counts as one half
-BLOCK = 2**18  # values that are put in order with their weights at a time
 
 
 @dataclass
@@ -35,10 +34,9 @@ class Median(Aggregator):
 def median(values: Tensor, p: Tensor) -> Tensor:
     """Weighted median of each column; [M, P] or [M], p [M] with sum 1 -> [P] or []."""
     if bool((p == p[0]).all()):
-        found = middle(ascending(values))
-    else:
-        rows, step = columns(values), max(BLOCK // len(values), 1)
-        found = np.concatenate([weighted_median(rows[low : low + step], p) for low in range(0, len(rows), step)])
+        return of_ordered(values, middle)
+    rows, step = columns(values), max(BLOCK // len(values), 1)
+    found = np.concatenate([weighted_median(rows[low : low + step], p) for low in range(0, len(rows), step)])
     return torch.from_numpy(found).reshape(values.shape[1:])
 
 

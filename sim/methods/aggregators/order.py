@@ -1,9 +1,13 @@
 """Order statistics of every coordinate over the uploads."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.lazy import Tensor, torch
+
+BLOCK = 2**18  # values that are put in order at a time: they stay in the caches
 
 
 def columns(part: Tensor) -> NDArray[np.floating]:
@@ -11,11 +15,21 @@ def columns(part: Tensor) -> NDArray[np.floating]:
     return np.array(part.numpy().reshape(len(part), -1).T, order="C")
 
 
-def ascending(part: Tensor) -> NDArray[np.floating]:
-    """The values of every coordinate in ascending order, NaN last; [M, P] or [M] -> [P, M] or [1, M]."""
-    values = columns(part)
-    values.sort(axis=1)
-    return values
+def of_ordered(part: Tensor, take: Callable[[NDArray[np.floating]], NDArray[np.floating]]) -> Tensor:
+    """What `take` makes of the values of every coordinate; [M, P] or [M] -> [P] or [].
+
+    It is given some coordinates at a time, each in ascending order with NaN last: [p, M] -> [p].
+    """
+    across = part.numpy().reshape(len(part), -1).T  # [P, M]
+    step = max(BLOCK // len(part), 1)
+    room, found = np.empty((min(step, len(across)), len(part)), across.dtype), np.empty(len(across), across.dtype)
+    for low in range(0, len(across), step):
+        some = across[low : low + step]
+        rows = room[: len(some)]
+        rows[:] = some
+        rows.sort(axis=1)
+        found[low : low + step] = take(rows)
+    return torch.from_numpy(found).reshape(part.shape[1:])
 
 
 def middle(ordered: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -25,6 +39,6 @@ def middle(ordered: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.asarray(low if count % 2 else (low + high) / 2)
 
 
-def mean_of(kept: NDArray[np.floating], like: Tensor) -> Tensor:
-    """Mean of every coordinate, in double precision, in the shape of an aggregate of `like`; [P, m] -> [P] or []."""
-    return torch.from_numpy(kept.mean(axis=1, dtype=np.float64)).to(like.dtype).reshape(like.shape[1:])
+def mean_of(kept: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Mean of every row, in double precision; [P, m] -> [P]."""
+    return np.asarray(kept.mean(axis=1, dtype=np.float64))

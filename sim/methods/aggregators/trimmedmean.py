@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sim.checks import within
 from sim.lazy import Tensor
 from sim.methods.aggregators.base import Aggregator
-from sim.methods.aggregators.order import ascending, mean_of
+from sim.methods.aggregators.order import mean_of, of_ordered
 from sim.methods.contract import Message
 
 SLACK = 1e-9  # 0.28 * 25 is 7, and not the 8 that rounding up its floating-point value gives
@@ -39,4 +39,4 @@ class TrimmedMean(Aggregator):
     def combine(self, sent: Message, p: Tensor) -> Message:
         """Means of what is left."""
         kept = slice(self.trimmed(len(p)), len(p) - self.trimmed(len(p)))
-        return {name: mean_of(ascending(part)[:, kept], part) for name, part in sent.items()}
+        return {name: of_ordered(part, lambda values: mean_of(values[:, kept])) for name, part in sent.items()}
