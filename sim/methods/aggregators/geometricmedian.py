@@ -1,12 +1,13 @@
 """The geometric median, by reweighted means."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sim.checks import within
-from sim.lazy import Tensor
+from sim.lazy import Tensor, torch
 from sim.methods.aggregators.base import Aggregator, weighted
 from sim.methods.contract import Message
-from sim.methods.distances import lengths, summed, vectors
+from sim.methods.distances import in_double, summed
 
 
 @dataclass
@@ -32,9 +33,22 @@ class GeometricMedian(Aggregator):
 
     def combine(self, sent: Message, p: Tensor) -> Message:
         """The last reweighted mean, and its weights' mean of the scalars."""
-        parts, beta = vectors(sent), p.double()
+        names, beta = [name for name, part in sent.items() if part.dim() == 2], p.double()
+        parts = [sent[name] for name in names]
+        centres = [summed(part, beta) for part in parts]
         for _ in range(self.R):
-            v = [summed(part, beta) for part in parts]
-            beta = p / lengths(parts, v).clamp(min=self.nu)
-            beta = beta / beta.sum()
-        return {name: weighted(part, beta) for name, part in sent.items()}
+            centres, beta = self.reweighted(parts, centres, p.double())
+        scalars = {name: weighted(part, beta) for name, part in sent.items() if part.dim() == 1}
+        return scalars | {name: centre.to(sent[name].dtype) for name, centre in zip(names, centres, strict=True)}
+
+    def reweighted(self, parts: Sequence[Tensor], centres: Sequence[Tensor], p: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Means with weights by distance from the centres, and these weights; the uploads are read once for both."""
+        beta, moved = torch.empty_like(p), [torch.zeros_like(centre) for centre in centres]
+        for blocks in zip(*map(in_double, parts), strict=True):
+            some = blocks[0][0]
+            away = [block.sub_(centre) for (_, block), centre in zip(blocks, centres, strict=True)]
+            far = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(one, dim=1) for one in away]), dim=0)
+            beta[some] = p[some] / far.clamp(min=self.nu)
+            for total, one in zip(moved, away, strict=True):
+                total += beta[some] @ one
+        return [centre + total / beta.sum() for centre, total in zip(centres, moved, strict=True)], beta / beta.sum()
