@@ -98,10 +98,12 @@ def locked(home: Path) -> tuple[int | None, bool]:
     """
     for tried in range(TRIES):
         time.sleep(PAUSE * bool(tried))
-        home.mkdir(exist_ok=True)
         try:
+            home.mkdir(exist_ok=True)
             handle = os.open(home / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-        except FileNotFoundError:  # its owner has just removed it
+        except (FileExistsError, FileNotFoundError):  # its owner has just removed it: there for the one call only
+            if home.is_file():
+                raise
             continue
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -211,3 +211,21 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     working_folder(tmp_path, RUN).write_text("a file")
     with pytest.raises(Refused, match=f"{RUN}.*results.dir"), claim(tmp_path, RUN):
         pass
+
+
+def test_a_folder_that_is_removed_between_two_looks_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its owner clears it after mkdir found it there, and before anybody asks whether it is a folder."""
+    home, make = working_folder(tmp_path, RUN), os.mkdir
+    seen = []
+
+    def late(path: Path, mode: int = 0o777) -> None:
+        if Path(path) == home and not seen:
+            seen.append(path)
+            raise FileExistsError(errno.EEXIST, "File exists", str(path))
+        make(path, mode)
+
+    monkeypatch.setattr(os, "mkdir", late)
+    with claim(tmp_path, RUN) as mine:
+        assert (mine, len(seen)) == (home, 1)
