@@ -11,12 +11,11 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from workload import executor, machine, make, simulation, start, table, told, training
+from workload import executor, least, machine, make, simulation, start, table, told, training
 
 from sim.engine.executors import crew
 from sim.engine.rounds import advance
@@ -51,16 +50,6 @@ def rule_seconds(aggregator: Aggregator, sites: int, parameters: int, rounds: in
         return torch.rand(sites, 1, generator=generator)
 
     return least(lambda: aggregator.aggregate(sent, p / p.sum(), kept, draw), rounds)
-
-
-def least(call: Callable[[], object], times: int) -> float:
-    """Least seconds of a call."""
-    found = []
-    for _ in range(times):
-        began = time.perf_counter()
-        call()
-        found.append(time.perf_counter() - began)
-    return min(found)
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,7 +30,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from workload import Work, make, simulation, start, table, told, training, write_json
+from workload import Work, least, make, simulation, start, table, told, training, write_json
 
 from sim.engine.executors import Executor, InProcess, OnRay, crew
 from sim.engine.rounds import advance
@@ -79,16 +79,6 @@ class Echo:
 
     def back(self, message: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return message.copy()
-
-
-def least(call: Callable[[], object], times: int) -> float:
-    """Least seconds of a call."""
-    found = []
-    for _ in range(times):
-        began = time.perf_counter()
-        call()
-        found.append(time.perf_counter() - began)
-    return min(found)
 
 
 @dataclass

@@ -9,7 +9,8 @@ Two outputs and the softmax loss for both models; batch 32, one local epoch of S
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,16 @@ def accuracy(work: Work, plan: Simulation, model: Tensor) -> float:
     """Share of the held-out rows that a model gets right; [P] -> scalar."""
     with torch.no_grad():
         return work.share_right(call(plan.task.module, plan.task.layout, model, torch.from_numpy(work.x_test)))
+
+
+def least(call: Callable[[], object], times: int) -> float:
+    """Least seconds of a call."""
+    found = []
+    for _ in range(times):
+        began = time.perf_counter()
+        call()
+        found.append(time.perf_counter() - began)
+    return min(found)
 
 
 def machine() -> dict[str, str | int]:
