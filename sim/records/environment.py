@@ -47,12 +47,21 @@ def changes() -> str:
     return fingerprint([different, *map(content, unknown)])
 
 
+@functools.cache
+def in_checkout() -> bool:
+    """Whether the code lies at the top of a git checkout, and not somewhere inside another one."""
+    top = os.fsdecode(said("rev-parse", "--show-toplevel")).strip()
+    return bool(top) and Path(top).resolve() == ROOT.resolve()
+
+
 def git(*words: str) -> bytes:
     """What git says of the checkout that the code lies in; empty where there is none."""
+    return said(*words) if in_checkout() else b""
+
+
+def said(*words: str) -> bytes:
+    """What git says in the folder of the code; empty where it cannot."""
     try:
-        top = subprocess.run(["git", "rev-parse", "--show-toplevel"], cwd=ROOT, capture_output=True, check=True)
-        if Path(top.stdout.decode().strip()).resolve() != ROOT.resolve():
-            return b""
         return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return b""

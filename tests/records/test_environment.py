@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sim.records import environment
-from sim.records.environment import changes, commit, packages
+from sim.records.environment import changes, commit, in_checkout, packages
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def forget() -> None:
     """A process asks once: every question here is as if in a process of its own."""
-    for asked in (commit, changes, packages):
+    for asked in (commit, changes, packages, in_checkout):
         asked.cache_clear()
 
 
