@@ -15,7 +15,7 @@ from sim.gate.definition import Gate, GateCell, Key
 from sim.gate.facts import Facts
 from sim.gate.speed import timed
 from sim.records import environment
-from sim.study.results import index_digest
+from sim.records.digest import of_json
 
 PARTS = ("versions", "machine", "packages")  # of what a run was computed with
 FORMAT = 1  # of the file; another number is refused
@@ -105,7 +105,7 @@ def text(baseline: Baseline, gate: str) -> str:
         for key, held in baseline.cells.items()
     ]
     whole = {**head, "cells": [{**cell, "seeds": seeds} for cell, seeds in cells]}
-    head["digest"] = index_digest(json.loads(json.dumps(whole)))
+    head["digest"] = of_json(json.loads(json.dumps(whole)))
     lines = [f" {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}," for key, value in head.items()]
     blocks = []
     for cell, seeds in cells:
@@ -122,7 +122,7 @@ def read(path: Path) -> Baseline:
         stated = content.pop("digest")
         if content["format"] != FORMAT:
             raise Refused(f"{path}: format {content['format']}, allowed {FORMAT}. {remedy}")
-        if stated != index_digest(content):
+        if stated != of_json(content):
             raise Refused(f"{path}: changed since it was written, by hand or by a merge. {remedy}")
         return Baseline(
             terms=content["terms"],

@@ -3,7 +3,6 @@
 `FOLDER/begun-<fingerprint>.json` appears before the first run and goes once all are there; several may share a folder.
 """
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from sim.checks import Refused
 from sim.files import replace_whole
+from sim.records.digest import of_json
 
 PATTERN = "begun-*.json"
 
@@ -32,21 +32,16 @@ class Begun:
     @property
     def name(self) -> str:
         """Name of its file: the same words have the same."""
-        return PATTERN.replace("*", fingerprint({"sweep": self.sweep, "words": self.words})[:12])
+        return PATTERN.replace("*", of_json({"sweep": self.sweep, "words": self.words})[:12])
 
     def write(self, folder: Path) -> None:
         """Say in the folder that this has begun."""
         content = asdict(self)
-        replace_whole(folder / self.name, json.dumps(content | {"digest": fingerprint(content)}, indent=1) + "\n")
+        replace_whole(folder / self.name, json.dumps(content | {"digest": of_json(content)}, indent=1) + "\n")
 
     def remove(self, folder: Path) -> None:
         """Say no more; another process with the same words may have done so before."""
         (folder / self.name).unlink(missing_ok=True)
-
-
-def fingerprint(content: object) -> str:
-    """BLAKE2 of plain JSON."""
-    return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def read_begun(path: Path) -> Begun:
@@ -54,7 +49,7 @@ def read_begun(path: Path) -> Begun:
     try:
         content = json.loads(path.read_text())
         stated = content.pop("digest")
-        if stated == fingerprint(content):
+        if stated == of_json(content):
             return Begun(**content)
     except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise Refused(f"{path}: damaged ({error}). Give the command again; finished runs stay.") from None

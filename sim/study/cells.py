@@ -8,7 +8,7 @@ from sim.checks import Refused, one_of
 from sim.config.compose import MOST_RUNS, seeded
 from sim.config.experiment import Experiment
 from sim.engine.references import REFERENCES
-from sim.study.results import index_digest
+from sim.records.digest import of_json
 from sim.study.study import REFERENCE_LABELS, Study
 from sim.study.tuning import candidates
 
@@ -86,4 +86,4 @@ def index(
     ]
     content = {"study": asdict(study), "command": command, "runs": listing, "failed": dict(failed or {})}
     content = json.loads(json.dumps(content | {"words": list(words)}))
-    return json.dumps(content | {"digest": index_digest(content)}, indent=2) + "\n"
+    return json.dumps(content | {"digest": of_json(content)}, indent=2) + "\n"

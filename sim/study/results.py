@@ -1,6 +1,5 @@
 """The records of all runs of a study, read back for its report."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ import pandas as pd
 
 from sim.checks import Refused, one_of, within
 from sim.metrics import METRICS
+from sim.records.digest import of_json
 from sim.records.store import Run, read, together
 from sim.study.dial import Dial
 from sim.study.resamples import resamples
@@ -128,7 +128,7 @@ def read_index(folder: Path) -> tuple[Study, dict[str, Any]]:
         content = json.loads((folder / INDEX).read_text())
         stated = content.pop("digest")
         study, _ = Study.of(content["study"]), content["runs"][0]["run"]
-        if stated != index_digest(content):
+        if stated != of_json(content):
             raise Refused(f"{folder / INDEX}: changed since it was written. Run the study again; finished runs stay.")
     except OSError:
         raise Refused(f"{folder}: no study.json there. Run `fedtrial study NAME` first, or name its folder.") from None
@@ -141,11 +141,6 @@ def epsilons(run: Run) -> dict[str, float]:
     """Epsilon at the worst site, of whole sites and of records; empty for a run without noise, inf without a bound."""
     found = {whose: cost["epsilon"]["max"] for whose, cost in run.info.get("privacy", {}).items()}
     return {whose: np.inf if value is None else float(value) for whose, value in found.items()}
-
-
-def index_digest(content: Json) -> str:
-    """BLAKE2 of what study.json says beside its own digest."""
-    return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def overlaps(run: Run) -> pd.DataFrame:
