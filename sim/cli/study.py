@@ -61,7 +61,7 @@ def compute(
         bar(f"{plan.name}: {whole} runs", whole) as watch,
         stage("runs"),
     ):
-        for ended in ends(left, dict.fromkeys(left, folder), launch, names, note, lambda done: watch(there + done)):
+        for ended in ends(left, dict.fromkeys(runs, folder), launch, names, note, lambda done: watch(there + done)):
             if ended.failed:
                 failed[ended.run] = ended.failed
                 console.print(f"{names[ended.run]}: failed. {ended.failed}", markup=False, soft_wrap=True)

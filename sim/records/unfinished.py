@@ -20,7 +20,7 @@ from enum import Enum
 from pathlib import Path
 
 from sim.checks import Refused
-from sim.drafts import machine
+from sim.drafts import machine, sweep_drafts
 from sim.files import make_folder
 from sim.records.store import finished
 from sim.scratch import abandoned
@@ -248,8 +248,9 @@ def clear(home: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def sweep_finished(folder: Path) -> None:
-    """Remove working folders in `folder` whose run was written, by a process that was killed right afterwards."""
+def sweep_killed(folder: Path) -> None:
+    """Remove what killed processes left in a folder of runs: drafts, and working folders whose run is written."""
+    sweep_drafts(folder)
     for home in folder.glob("*.unfinished"):
         if finished(folder / home.stem):
             with claim(folder, home.stem) as mine:

@@ -5,12 +5,11 @@ import traceback
 from pathlib import Path
 
 from sim.config.experiment import Experiment
-from sim.drafts import sweep_drafts
 from sim.files import writable
 from sim.profiling import stage
 from sim.progress import Watch
 from sim.records.store import finished, write
-from sim.records.unfinished import claim, clear, report_failure, sweep_finished
+from sim.records.unfinished import claim, clear, report_failure, sweep_killed
 from sim.run.check import Preparing
 from sim.run.run import prepare, rehearse, run_id
 from sim.terminal import Terminal
@@ -25,8 +24,7 @@ def keep(
     preparing: Preparing = prepare,
 ) -> Path:
     """Folder of the finished run, computed only if it is not there yet; waits while another process computes it."""
-    sweep_drafts(writable(folder))
-    sweep_finished(folder)
+    sweep_killed(writable(folder))
     home, told = folder / run_id(experiment), False
     while not finished(home):
         with claim(folder, home.name) as working:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from sim.checks import Refused, one_of, within
 from sim.config.experiment import Experiment
-from sim.drafts import sweep_drafts
 from sim.engine.executors import OnRay, cores
 from sim.engine.worker import Worker
 from sim.files import writable
@@ -15,6 +14,7 @@ from sim.pool import Pool
 from sim.processes import ray_session
 from sim.progress import Watch
 from sim.records.store import finished
+from sim.records.unfinished import sweep_killed
 from sim.run.cell import CellBody, Halted, attempt
 from sim.run.cells import Cells, Ended, Named
 from sim.run.check import checked
@@ -54,9 +54,10 @@ def run_all(experiments: Sequence[Experiment], folder: Path, workers: int, watch
     Raises Refused once all others are written where a run failed.
     """
     left = unfinished(experiments, folder)
+    homes = {run_id(experiment): folder for experiment in experiments}
     there = len(experiments) - len(left)
     failed = []
-    ended_so_far = ends(left, dict.fromkeys(left, folder), Launch(workers), {}, watch=lambda done: watch(there + done))
+    ended_so_far = ends(left, homes, Launch(workers), {}, watch=lambda done: watch(there + done))
     for ended in ended_so_far:
         failed += [f"Run {ended.run} failed: {ended.failed}"] if ended.failed else []
     if failed:
@@ -74,14 +75,14 @@ def ends(
 ) -> Iterator[Ended]:
     """The end of every run that is left to do, as it comes.
 
-    By run id: the folder that its own goes into, and what a refusal calls it. `begin` is called once all cells are
-    checked, before the first runs; `watch` with the number of ends, also now and then while workers are busy. This
-    process alone writes, and each run as it comes back. A run that fails in training does not stop the others unless it
-    is to; a disk that is full, or code that changes meanwhile, stops them all, and what is written stays. Raises
-    RayLost where Ray died, and Stopped after a signal.
+    By run id: the folder that its own goes into, also of runs that are there already, and what a refusal calls it.
+    `begin` is called once all cells are checked, before the first runs; `watch` with the number of ends, also now and
+    then while workers are busy. This process alone writes, and each run as it comes back. A run that fails in training
+    does not stop the others unless it is to; a disk that is full, or code that changes meanwhile, stops them all, and
+    what is written stays. Raises RayLost where Ray died, and Stopped after a signal.
     """
     for folder in set(folders.values()):
-        sweep_drafts(writable(folder))
+        sweep_killed(writable(folder))
     cache = checked([(names.get(run, ""), one) for run, one in left.items()])
     begin()
     number = 0

@@ -16,7 +16,6 @@ import pandas as pd
 import pytest
 
 from sim.checks import Refused
-from sim.drafts import sweep_drafts
 from sim.records import unfinished
 from sim.records.store import Run, write
 from sim.records.unfinished import (
@@ -29,7 +28,7 @@ from sim.records.unfinished import (
     report_failure,
     report_progress,
     status,
-    sweep_finished,
+    sweep_killed,
     working_folder,
 )
 from tests.toy import ROOT
@@ -140,11 +139,11 @@ def test_who_waits_for_a_folder_that_is_removed_gets_a_new_one(tmp_path: Path) -
 def test_the_working_folder_of_a_written_run_is_swept_unless_somebody_has_it(tmp_path: Path) -> None:
     with claim(tmp_path, RUN) as home:
         assert home is not None
-        sweep_finished(tmp_path)
+        sweep_killed(tmp_path)
         write(Run(RUN, pd.DataFrame({"run": [RUN]}), pd.DataFrame({"run": [RUN]}), {"status": "done"}), tmp_path)
-        sweep_finished(tmp_path)
+        sweep_killed(tmp_path)
         assert home.exists()
-    sweep_finished(tmp_path)
+    sweep_killed(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [RUN]
 
 
@@ -156,7 +155,7 @@ def test_what_a_kill_leaves_of_a_removal_is_swept(tmp_path: Path, monkeypatch: p
     (left,) = tmp_path.iterdir()
     os.utime(left, (time.time() - 60, time.time() - 60))
     monkeypatch.undo()
-    sweep_drafts(tmp_path)
+    sweep_killed(tmp_path)
     assert not list(tmp_path.iterdir())
 
 

@@ -16,6 +16,7 @@ from sim.config.compose import experiment
 from sim.config.experiment import Experiment
 from sim.engine.executors import InProcess, OnRay
 from sim.records.store import Run, finished
+from sim.records.unfinished import claim
 from sim.run.cell import Cell, CellBody
 from sim.run.cells import Cells, Ended
 from sim.run.check import PreparedCache
@@ -64,6 +65,16 @@ def test_a_finished_sweep_loads_nothing(loaded: list[int], tmp_path: Path) -> No
     assert run_all(grid(), tmp_path, 8, told.append) == homes  # and starts no process
     assert told == [4, 4]
     assert loaded == []
+
+
+def test_what_a_process_left_that_was_killed_as_it_tidied_is_swept(tmp_path: Path) -> None:
+    """A run is written and its working folder still there: by the next call, which has nothing to compute."""
+    (home,) = run_all(grid()[:1], tmp_path, 1, lambda done: None)
+    with claim(tmp_path, home.name):
+        pass
+    assert len(list(tmp_path.iterdir())) == 2
+    run_all(grid()[:1], tmp_path, 1, lambda done: None)
+    assert list(tmp_path.iterdir()) == [home]
 
 
 def test_a_sweep_goes_on_where_it_was_left(loaded: list[int], tmp_path: Path) -> None:

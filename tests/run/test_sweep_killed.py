@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from sim.drafts import NEW
 from tests.ground.ray_probe import family
 
 TINY = ["cohort.patients=300", "rounds=2"]
@@ -96,6 +97,9 @@ def test_a_sweep_killed_half_way_is_finished_by_the_second_call(tmp_path: Path) 
     assert len(after) == 100
     assert before.items() <= after.items()
     assert told.count(": read. ") == len(before)
+    time.sleep(NEW)  # until it is safe to remove the draft of a run that was being written
+    assert fedtrial(tmp_path, *words)[0] == 0
+    assert finished(runs) == after
     assert sorted(path.name for path in runs.iterdir()) == sorted(after)  # nothing else is left
 
 
