@@ -26,7 +26,8 @@ from sim.analyses.tables import Answer, AnswerTable, over_seeds
 from sim.analyses.trends import Trends, trends
 from sim.analyses.truth import annual_changes
 from sim.checks import one_of
-from sim.config.compose import experiment, seeded
+from sim.config.compose import experiment
+from sim.config.many import seeded
 from sim.config.words import refuse_twice
 from sim.files import writable_file
 from sim.run.prepare import deal
@@ -135,7 +136,7 @@ def analyse(name: str, overrides: Sequence[str], options: Options, seeds: int) -
     one_of("analysis", name, ANALYSES)
     refuse_twice(overrides)
     analysis = ANALYSES[name]
-    runs = seeded(overrides, seeds) if seeds else [experiment(overrides)]
+    runs = seeded(overrides, seeds, {}) if seeds else [experiment(overrides)]
     refuse_incompatible(runs[0], overrides, seeds, analysis.within_sites)
     found = []
     for run in runs:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import fields
 from functools import cache
 
 from hydra import compose, initialize_config_dir
@@ -30,19 +30,6 @@ MOST_RUNS = 100_000  # of one sweep or one study
 def experiment(overrides: Sequence[str]) -> Experiment:
     """The experiment that these overrides describe; raises Refused."""
     return build(composed(overrides))
-
-
-def seeded(overrides: Sequence[str], seeds: int) -> list[Experiment]:
-    """The experiment with seeds 0 to `seeds` - 1; `${seed}` in an override stands for the seed of each run."""
-    config = composed(overrides)
-    first = build(config)
-    if not any("${" in override for override in overrides):
-        return [replace(first, seed=seed) for seed in range(seeds)]
-    made = []
-    for seed in range(seeds):
-        config.seed = seed
-        made.append(build(config))
-    return made
 
 
 def build(config: DictConfig) -> Experiment:

@@ -17,12 +17,13 @@ from sim.config.groups import GROUPS
 from sim.config.words import refuse_form
 
 SEED = re.compile(r"seed=(\d{1,18})")
+Configs = dict[tuple[str, ...], DictConfig]  # of the last cell with these words, plain values aside
 VALUE = re.compile(r"[a-z_.0-9]+=[^$]*")  # neither added nor taken away, and no interpolation
 
 
 def experiments(cells: Sequence[Sequence[str]]) -> list[Experiment]:
     """The experiment of every cell, given its overrides; raises Refused for the first that is wrong."""
-    configs: dict[tuple[str, ...], DictConfig] = {}
+    configs: Configs = {}
     made: dict[tuple[str, ...], Experiment] = {}
     found = []
     for cell in cells:
@@ -37,7 +38,22 @@ def experiments(cells: Sequence[Sequence[str]]) -> list[Experiment]:
     return found
 
 
-def of_values(cell: Sequence[str], configs: dict[tuple[str, ...], DictConfig]) -> Experiment:
+def seeded(cell: Sequence[str], seeds: int, configs: Configs) -> list[Experiment]:
+    """The experiment of a cell with seeds 0 to `seeds` - 1; `${seed}` in an override stands for the seed of each run.
+
+    `configs`, empty at first, is handed from cell to cell.
+    """
+    if not any("$" in word for word in cell):
+        first = of_values(cell, configs)
+        return [replace(first, seed=seed) for seed in range(seeds)]
+    config, made = composed(cell), []
+    for seed in range(seeds):
+        config.seed = seed
+        made.append(build(config))
+    return made
+
+
+def of_values(cell: Sequence[str], configs: Configs) -> Experiment:
     """The experiment of a cell, from the config of an earlier one that differs from it in plain values alone."""
     values = [word for word in cell if is_value(word)]
     alike = (*(word for word in cell if word not in values), "", *(word.partition("=")[0] for word in values))

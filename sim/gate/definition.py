@@ -12,8 +12,9 @@ import yaml
 from sim.assets import root
 from sim.checks import Refused, brief, one_of, within
 from sim.cohort.tabular.unreadable import not_text
-from sim.config.compose import MOST_RUNS, seeded
+from sim.config.compose import MOST_RUNS
 from sim.config.experiment import Experiment, identity
+from sim.config.many import Configs, seeded
 from sim.config.yaml_words import read_yaml
 from sim.files import expanded
 from sim.metrics import METRICS, Metric
@@ -98,11 +99,11 @@ def gate_cells(gate: Gate) -> list[GateCell]:
     number = len(plan.all_scenarios) * len(plan.methods) * gate.most_seeds
     if number > MOST_RUNS:
         raise Refused(f"{gate.name}: {number:,} runs with most_seeds={gate.most_seeds}: allowed {MOST_RUNS:,}.")
-    made = []
+    made, configs = [], Configs()
     for scenario, method, words in combined(plan):
         called = f"{gate.name}: {method}{scenario and f', scenario {scenario}'}"
         try:
-            experiments = tuple(seeded(words, gate.most_seeds))
+            experiments = tuple(seeded(words, gate.most_seeds, configs))
         except Refused as refusal:
             raise Refused(f"{called}: {refusal}") from None
         given = experiments[0].task.judged_by

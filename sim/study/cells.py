@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from sim.checks import Refused, one_of
-from sim.config.compose import MOST_RUNS, seeded
+from sim.config.compose import MOST_RUNS
 from sim.config.experiment import Experiment
+from sim.config.many import Configs, seeded
 from sim.engine.references import REFERENCES
 from sim.records.digest import of_json
 from sim.study.study import REFERENCE_LABELS, Study
@@ -43,14 +44,14 @@ def study_cells(study: Study, extra: Sequence[str] = ()) -> list[Cell]:
             f"{study.name}: seeds={study.seeds} x {len(study.all_scenarios)} scenarios x {len(study.methods)} methods"
             f"{values} and {len(REFERENCE_LABELS)} references = {study.seeds * each:,} runs: allowed {MOST_RUNS:,}."
         )
-    made = []
+    made, configs = [], Configs()
     for scenario, overrides in study.all_scenarios.items():
         shared = [*study.overrides, *overrides, *extra]
         for label, chosen in study.methods.items():
             for words in candidates(study.tune, chosen):
-                runs = seeded([*shared, *words, *chosen], study.seeds)
+                runs = seeded([*shared, *words, *chosen], study.seeds, configs)
                 made.append([Cell(label, "", scenario, run, " ".join(words)) for run in runs])
-        plain = seeded(shared, study.seeds)
+        plain = seeded(shared, study.seeds, configs)
         for reference, label in REFERENCE_LABELS.items():
             if reference != "oracle" or plain[0].cohort.knows_truth(plain[0].task.kind):
                 runs = [run.judged_by(REFERENCES[reference]()) for run in plain]

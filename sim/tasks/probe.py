@@ -7,6 +7,7 @@ So the output of a row must depend on this row alone, and on nothing that is dra
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -20,6 +21,8 @@ from sim.tasks.task import Task
 
 ROWS, KEPT = 8, 3  # made-up rows, and those of them that stay while the others change
 NEAR = 1e-3  # relative difference that rounding in single precision explains
+
+_passed: WeakKeyDictionary[Task, set[tuple[int, torch.dtype]]] = WeakKeyDictionary()  # features, precision
 
 
 class Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -70,11 +73,18 @@ def shapes(task: Task, features: int, dtype: torch.dtype) -> tuple[Tensor, Tenso
 
 
 def probe(task: Task, features: int, dtype: torch.dtype) -> None:
-    """Refuse a network that mixes rows, draws random numbers, or cannot be trained at several sites at a time."""
+    """Refuse a network that mixes rows, draws random numbers, or cannot be trained at several sites at a time.
+
+    A task that has passed is not sent through again: the cells of a sweep share theirs.
+    """
+    passed = _passed.setdefault(task, set())
+    if (features, dtype) in passed:
+        return
     v, x, output = shapes(task, features, dtype)
     same_in_training(task, v, x, output)
     together(task, v, x)
     own_rows(task, v, x, output)
+    passed.add((features, dtype))
 
 
 def same_in_training(task: Task, v: Tensor, x: Tensor, output: Tensor) -> None:

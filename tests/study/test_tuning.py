@@ -1,12 +1,16 @@
 """Tuning: every method with the same values, judged with those of least mean validation loss."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from omegaconf import DictConfig
 
 from sim.checks import Refused
 from sim.cli.study import carry_out
+from sim.config import many
+from sim.config.compose import composed, experiment
 from sim.run.sweep import Launch
 from sim.study.cells import study_cells
 from sim.study.results import read_study
@@ -37,6 +41,23 @@ def test_every_combination_is_tried_but_what_a_method_sets_itself() -> None:
     ]
     assert candidates(tune, ["local.lr=9"]) == [["local.epochs=3"], ["local.epochs=4"]]
     assert candidates({}, []) == [[]]
+
+
+def test_settings_of_a_study_are_composed_once_for_all_values_that_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Sequence[str]] = []
+
+    def counted(words: Sequence[str]) -> DictConfig:
+        asked.append(words)
+        return composed(words)
+
+    monkeypatch.setattr(many, "composed", counted)
+    plan = Study("mine", "?", "auroc", 2, ["cohort.patients=900"], {"A": [], "B": ["algorithm=scaffold"]}, tune=RATES)
+    cells = study_cells(plan)
+    assert len(asked) == 3  # two methods, and the references
+    for cell in cells:
+        if not cell.reference:
+            words = ["cohort.patients=900", *plan.methods[cell.method], cell.tuned, f"seed={cell.experiment.seed}"]
+            assert cell.experiment == experiment(words)
 
 
 def test_the_least_mean_loss_is_chosen_for_each_method_and_scenario() -> None:
