@@ -168,13 +168,14 @@ class Experiment:
 _registered: set[tuple[str | None, str, type]] = set()
 
 
-def register() -> None:
-    """Put the schema and the entries of every group where Hydra looks for them, each once."""
+def register() -> int:
+    """Put the schema and the entries of every group where Hydra looks for them, each once; gives how many there are."""
     every = {(group, name, entry) for group, entries in GROUPS.items() for name, entry in entries.items()}
     for group, name, entry in {(None, "experiment", Experiment), *every} - _registered:
         package = f"{group}.{name}" if group in CHAINS else None
         ConfigStore.instance().store(group=group, name=name, node=entry, package=package)
         _registered.add((group, name, entry))
+    return len(_registered)
 
 
 def settings(value: object) -> Any:

@@ -15,7 +15,7 @@ from sim.config.plugins import NAME, brought, choose
 from sim.config.resolvers import refuse_resolvers
 from sim.config.yaml_words import read_yaml
 
-OWN: dict[str, set[str]] = {}  # group -> names of presets of the user's own
+OWN: dict[str, dict[str, Any]] = {}  # group -> name -> content of presets of the user's own
 
 
 def add_presets(folder: Path) -> list[str]:
@@ -52,7 +52,7 @@ def add(path: Path, folder: Path) -> str:
     refuse_defaults(path, group, content.get("defaults", []))
     package = "_global_" if group == "scenario" else None
     ConfigStore.instance().store(group=group, name=name, node=OmegaConf.create(content), package=package)
-    OWN.setdefault(group, set()).add(name)
+    OWN.setdefault(group, {})[name] = content
     return f"{group}={name}"
 
 

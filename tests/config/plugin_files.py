@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from sim.config import compose, plugins
+from sim.config import plugins
 from sim.config.groups import GROUPS
 
 CLASS = '''"""A plugin."""
@@ -61,4 +61,3 @@ def forget() -> None:
     importlib.invalidate_caches()
     plugins.plugins.cache_clear()
     plugins.load.cache_clear()
-    compose.entries.cache_clear()

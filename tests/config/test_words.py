@@ -1,15 +1,15 @@
 """Settings as an unkind user gives them: each is refused in words, and none of them runs code, hangs or dies."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sim.checks import Refused
-from sim.config import presets
 from sim.config.compose import cells, experiment
 from sim.config.experiment import GROUPS
-from sim.config.presets import add_presets
+from sim.config.presets import OWN, add_presets
 from sim.config.words import refuse_twice
 
 HUGE = "9" * 5000
@@ -85,18 +85,22 @@ def test_a_sweep_that_nobody_waits_for_is_refused() -> None:
 
 
 @pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own(tmp_path: Path) -> Iterator[Path]:
     """A folder for presets, which are forgotten afterwards."""
-    monkeypatch.setattr(presets, "OWN", {})
     (tmp_path / "cohort").mkdir()
     (tmp_path / "scenario").mkdir()
-    return tmp_path
+    yield tmp_path
+    OWN.clear()
 
 
-def test_presets_of_ones_own_are_known_by_name_and_their_keys_are_words(
-    own: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sim.config.refusals.OWN", presets.OWN)
+def test_a_changed_preset_is_read_anew(own: Path) -> None:
+    for rounds in (7, 8):
+        (own / "scenario" / "long.yaml").write_text(f"scenario: long\nrounds: {rounds}\n")
+        add_presets(own)
+        assert experiment(["scenario=long"]).rounds == rounds
+
+
+def test_presets_of_ones_own_are_known_by_name_and_their_keys_are_words(own: Path) -> None:
     text = "defaults: [tabular, _self_]\nfiles: {NO: north.csv, 1: one.csv, on: on.csv}\nlabel: sick\n"
     (own / "cohort" / "nordic.yaml").write_text(text)
     (own / "scenario" / "long.yaml").write_text("defaults:\n  - override /server: adam\nscenario: long\nrounds: 77\n")
