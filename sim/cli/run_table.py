@@ -72,10 +72,9 @@ def show(run: Run, home: Path) -> None:
     for note in ("faults", "not known", GIVEAWAY):
         if run.info["notes"].get(note, "none") != "none":
             console.print(f"{note.capitalize()}: {run.info['notes'][note]}.", markup=False)
-    if run.info.get("stopped"):
-        console.print(
-            f"{how_it_ended(run.info)}: no lower validation loss in {run.info['stopped']['patience']} scorings."
-        )
+    if stop := run.info.get("stopped"):
+        why = f": no lower validation loss in {stop['patience']} scorings" if stop["patience"] else ""
+        console.print(f"{how_it_ended(run.info)}{why}.")
     if run.info["status"] != "done":
         console.print(f"[bold red]{run.info['status']}[/]")
     console.print(f"Records: {home}", markup=False)

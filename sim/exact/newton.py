@@ -9,7 +9,7 @@ import scipy
 
 from sim.arrays import Floats
 from sim.checks import Refused
-from sim.exact.sums import Message, Rows, State, SumProtocol, Traffic, pack, solve, unpack
+from sim.exact.sums import Derivatives, Likelihood, Message, Rows, State, Traffic, pack, solve, unpack
 
 CONVERGED = 1e-12  # Newton decrement g' H^-1 g, in squared standard errors: the last step leaves an error of its square
 RUNAWAY = 1e-3  # last step of a coefficient, per unit of its feature, of a fit that has no maximum and goes on
@@ -22,7 +22,7 @@ class NotEstimable(Refused):
 
 
 @dataclass
-class Logistic(SumProtocol):
+class Logistic(Likelihood):
     """Logistic regression of rows["y"] [n] on rows["x"] [n, P].
 
     With `site_intercepts`, every site has an intercept of its own. It solves for it, given the coefficients it is sent,
@@ -62,19 +62,30 @@ class Logistic(SumProtocol):
             "hessian": pack(inner.T @ (spread[:, None] * inner)),
         }
 
-    def update(self, total: Message, state: State) -> tuple[State, bool]:
-        """A Newton step from the last coefficients; half the last step instead if that made the likelihood worse."""
+    def derivatives(self, total: Message, beta: Floats) -> Derivatives:
+        """Those of the penalised likelihood."""
         leash = np.full(len(self.names), self.ridge)
         if not self.site_intercepts:
             leash[-1] = 0.0
-        loglik = total["loglik"] - leash @ state["beta"] ** 2 / 2
-        if worse(float(loglik), state):
-            return halved(state), False
-        gradient = total["gradient"] - leash * state["beta"]
-        covariance = inverse(unpack(total["hessian"]) + np.diag(leash), self.names)
-        step = covariance @ gradient
-        new = {"base": state["beta"], "beta": state["beta"] + step, "step": step, "loglik": np.asarray(loglik)}
-        return new | {"covariance": covariance}, bool(gradient @ step <= CONVERGED)
+        loglik = float(total["loglik"] - leash @ beta**2 / 2)
+        return Derivatives(loglik, total["gradient"] - leash * beta, unpack(total["hessian"]) + np.diag(leash))
+
+    def update(self, total: Message, state: State) -> tuple[State, bool]:
+        """A Newton step from the last coefficients; half the last step instead if that made the likelihood worse."""
+        return ascent(self.derivatives(total, state["beta"]), state, self.names)
+
+
+def ascent(here: Derivatives, state: State, names: Sequence[str]) -> tuple[State, bool]:
+    """A step of Newton's method from "beta" [P] of the state, and whether that was the maximum already.
+
+    Half the last step instead if that made the likelihood worse.
+    """
+    if worse(here.loglik, state):
+        return halved(state), False
+    covariance = inverse(here.curvature, names)
+    step = covariance @ here.gradient
+    new = {"base": state["beta"], "beta": state["beta"] + step, "step": step, "loglik": np.asarray(here.loglik)}
+    return state | new | {"covariance": covariance}, bool(here.gradient @ step <= CONVERGED)
 
 
 def worse(loglik: float, state: State) -> bool:

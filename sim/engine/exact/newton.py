@@ -47,7 +47,7 @@ class Newton(Exact):
 
 def regression(
     task: Task, names: tuple[str, ...], ridge: float, method: str, kinds: tuple[type[Task], ...] = tuple(MODELS)
-) -> SumProtocol:
+) -> Intercepted:
     """Regression of a task on the training rows as the engine holds them, an intercept last.
 
     Refuses a task of none of the `kinds`, in the name of a method.
