@@ -68,6 +68,12 @@ class LeastSquares(Logistic):
         here = self.derivatives(total, state["beta"])
         inner = inverse(here.curvature, self.names)
         step = inner @ here.gradient
-        spread = -2 * total["loglik"] / max(float(total["rows"]) - len(self.names), 1.0)
+        left = float(total["rows"]) - len(self.names)  # degrees of freedom
+        if left < 1:
+            raise NotEstimable(
+                f"{total['rows']:.0f} patients for {len(self.names)} coefficients leave nothing to judge errors by. "
+                "Leave columns out, or take more patients."
+            )
+        spread = -2 * total["loglik"] / left
         new = {"beta": state["beta"] + step, "step": step, "covariance": inner * spread, "loglik": total["loglik"]}
         return new, bool(np.isfinite(state["loglik"]))

@@ -11,6 +11,7 @@ from sim.arrays import Floats
 from sim.checks import Refused
 from sim.exact.sums import Derivatives, Likelihood, Message, Rows, State, Traffic, pack, solve, unpack
 
+INTERCEPT = "(intercept)"
 CONVERGED = 1e-12  # Newton decrement g' H^-1 g, in squared standard errors: the last step leaves an error of its square
 RUNAWAY = 1e-3  # last step of a coefficient, per unit of its feature, of a fit that has no maximum and goes on
 MAX_STEPS = 60  # of the search for an intercept; five or six are usual, halving alone needs 50
@@ -78,14 +79,41 @@ class Logistic(Likelihood):
 def ascent(here: Derivatives, state: State, names: Sequence[str]) -> tuple[State, bool]:
     """A step of Newton's method from "beta" [P] of the state, and whether that was the maximum already.
 
-    Half the last step instead if that made the likelihood worse.
+    Half the last step instead if that made the likelihood worse. Refuses a likelihood without a maximum.
     """
     if worse(here.loglik, state):
         return halved(state), False
-    covariance = inverse(here.curvature, names)
+    try:
+        covariance = inverse(here.curvature, names)
+    except NotEstimable:
+        refuse_runaway(state["step"], names)
+        raise
     step = covariance @ here.gradient
+    best = bool(here.gradient @ step <= CONVERGED)
+    if best:
+        refuse_runaway(step, names)
     new = {"base": state["beta"], "beta": state["beta"] + step, "step": step, "loglik": np.asarray(here.loglik)}
-    return state | new | {"covariance": covariance}, bool(here.gradient @ step <= CONVERGED)
+    return state | new | {"covariance": covariance}, best
+
+
+def refuse_runaway(step: Floats, names: Sequence[str]) -> None:
+    """Refuse a last step [P] that is long; see `runaway`."""
+    if column := runaway(step, names):
+        raise NotEstimable(
+            f"column {column!r} tells the outcomes apart, alone or with others: the likelihood has no maximum, and the "
+            "coefficient no limit. Leave it out, merge rare categories, or take a fit with a penalty: algorithm=lasso, "
+            "or for a label or a count algorithm=newton algorithm.ridge=1."
+        )
+
+
+def runaway(step: Floats, names: Sequence[str]) -> str:
+    """Name of the longest entry of a last step [P], other than the intercept's, where it is long; else empty.
+
+    With separated outcomes the likelihood has no maximum, and Newton's steps stay as long as they are; Albert and
+    Anderson, Biometrika 1984.
+    """
+    steps = np.where([name == INTERCEPT for name in names], 0.0, np.abs(step))
+    return names[int(np.argmax(steps))] if steps.max(initial=0.0) > RUNAWAY else ""
 
 
 def worse(loglik: float, state: State) -> bool:

@@ -13,21 +13,20 @@ from sim.arrays import Bools, Floats, Ints
 from sim.checks import Refused
 from sim.exact.cox import WebDISCO
 from sim.exact.meta import Meta, meta
-from sim.exact.newton import MAX_STEPS, RUNAWAY, NotEstimable, ascent, inverse
+from sim.exact.newton import MAX_STEPS, NotEstimable, ascent, inverse
 from sim.exact.sums import Derivatives, Likelihood, Message, Rows, State, SumProtocol, pack, solve, unpack
 
 
 def own_fit(analysis: SumProtocol, rows: Rows, width: int) -> Message:
     """Estimate [P] and covariance [Q] of one site by itself, NaN where no such fit exists.
 
-    It exists where the features are independent there and the likelihood has a maximum: with separated outcomes
-    Newton's steps stay as long as they are.
+    It exists where the features are independent there and the likelihood has a maximum.
     """
     try:
         state, _ = solve(analysis, [rows])
     except Refused:
         state = {}
-    if not state or np.abs(state["step"]).max() > RUNAWAY:
+    if not state:
         return {"beta": np.full(width, np.nan), "covariance": np.full(width * (width + 1) // 2, np.nan)}
     return {"beta": state["beta"], "covariance": pack(state["covariance"])}
 

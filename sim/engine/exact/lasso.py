@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from sim.checks import Refused, within
-from sim.engine.exact.base import INTERCEPT, Exact
+from sim.engine.exact.base import Exact
 from sim.engine.exact.cox import partial
 from sim.engine.exact.newton import regression
 from sim.engine.simulation import Estimates, Simulation
 from sim.exact.lasso import Lasso
+from sim.exact.newton import INTERCEPT
 from sim.exact.sums import Likelihood, State, SumProtocol
 from sim.tasks.classify import Classification
 from sim.tasks.cox import Cox
@@ -59,5 +60,10 @@ class LassoPath(Exact):
         """The coefficients, without errors; the penalty, and how many features are left."""
         left = int((state["beta"][: len(names)] != 0).sum())
         how = "as set" if self.penalty else f"by the BIC, of {self.steps} from {float(state['first']):.4g} down"
-        note = f"Penalty {float(state['chosen']):.4g}, {how}: {left} of {len(names)} features are left"
-        return super().estimates(plan, state, names)._replace(notes=(note,))
+        notes = [f"Penalty {float(state['chosen']):.4g}, {how}: {left} of {len(names)} features are left"]
+        if not self.penalty and state["chosen"] == state["penalty"]:
+            notes.append(
+                "The BIC is least at the end of the path. Lower algorithm.ratio to follow it further; where there are "
+                "more features than patients or events it falls without end and is no guide, so set algorithm.penalty"
+            )
+        return super().estimates(plan, state, names)._replace(notes=tuple(notes))

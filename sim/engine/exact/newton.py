@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from sim.checks import Refused, within
-from sim.engine.exact.base import INTERCEPT, Exact
+from sim.engine.exact.base import Exact
 from sim.engine.simulation import Simulation
 from sim.exact.glm import LeastSquares, LogLinear
-from sim.exact.newton import Logistic
+from sim.exact.newton import INTERCEPT, Logistic
 from sim.exact.sums import Intercepted, SumProtocol
 from sim.tasks.classify import Classification
 from sim.tasks.poisson import Poisson

@@ -7,10 +7,11 @@ import numpy as np
 
 from sim.arrays import Floats
 from sim.checks import Refused, one_of, within
-from sim.engine.exact.base import INTERCEPT, Exact
+from sim.engine.exact.base import Exact
 from sim.engine.exact.newton import regression
 from sim.engine.simulation import Estimates, Simulation
 from sim.exact.cox import StratifiedCox, WebDISCO
+from sim.exact.newton import INTERCEPT
 from sim.exact.one_shot import MetaAnalysis, Surrogate
 from sim.exact.sums import Likelihood, State, SumProtocol
 from sim.federation.federation import Federation
