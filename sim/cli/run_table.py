@@ -72,10 +72,9 @@ def show(run: Run, home: Path) -> None:
     for note in ("faults", "not known", GIVEAWAY):
         if run.info["notes"].get(note, "none") != "none":
             console.print(f"{note.capitalize()}: {run.info['notes'][note]}.", markup=False)
-    if run.info.get("stopped"):
-        console.print(
-            f"{how_it_ended(run.info)}: no lower validation loss in {run.info['stopped']['patience']} scorings."
-        )
+    if stop := run.info.get("stopped"):
+        why = f": no lower validation loss in {stop['patience']} scorings" if stop["patience"] else ""
+        console.print(f"{how_it_ended(run.info)}{why}.")
     if run.info["status"] != "done":
         console.print(f"[bold red]{run.info['status']}[/]")
     console.print(f"Records: {home}", markup=False)
@@ -101,10 +100,10 @@ def coefficients(run: Run) -> Table:
     table = Table(Column("feature", min_width=18), *numbers, title=title)
     for row in found["rows"]:
         errors = [row["se"]] * known + [row["robust_se"]] * robust
-        tested = [f"{limit(row['low'])} to {limit(row['high'])}", f"{row['p']:.1g}"] if known else []
+        tested = [f"{limit(row['low'])} to {limit(row['high'])}", f"{row['p']:.2g}"] if known else []
         fitted = [f"{part:.4g}" for part in (row["coefficient"], *errors)]
         fitted += [limit(row["exp"])] if found["ratio"] else []
-        sites = [blank(row["i2"], ".0%"), blank(row["q_p"], ".1g")] if differ else []
+        sites = [blank(row["i2"], ".0%"), blank(row["q_p"], ".2g")] if differ else []
         table.add_row(Text(row["name"]), *fitted, *tested, *sites)
     if found["interval_from"] == "robust_se":
         table.caption = "interval and p from the robust standard error"

@@ -11,12 +11,12 @@ from typing import ClassVar
 import numpy as np
 
 from sim.arrays import Floats, Ints
-from sim.exact.newton import CONVERGED, halved, inverse, worse
-from sim.exact.sums import Message, Rows, State, SumProtocol, pack, unpack
+from sim.exact.newton import ascent
+from sim.exact.sums import Derivatives, Likelihood, Message, Rows, State, pack, unpack
 
 
 @dataclass
-class WebDISCO(SumProtocol):
+class WebDISCO(Likelihood):
     """Cox regression on one baseline hazard for all sites; Lu et al., WebDISCO, JAMIA 2015; Newton's method.
 
     First every site sends the times of its events. Then, for each time of any site, it sends sums over its patients who
@@ -55,19 +55,23 @@ class WebDISCO(SumProtocol):
         if "meat" in total:
             bread = state["covariance"]
             return state | {"robust": bread @ unpack(total["meat"]) @ bread}, True
-        loglik, gradient, information = partial_likelihood(total, state["beta"], self.efron)
-        if worse(loglik, state):
-            return halved(state), False
-        covariance = inverse(information, self.names)
-        step = covariance @ gradient
-        new = state | {"loglik": np.asarray(loglik), "covariance": covariance}
-        if gradient @ step <= CONVERGED:
-            return new | {"hazard": total["deaths"] / total["s0"], "centre": total["s1"] / total["s0"][:, None]}, False
-        return new | {"base": state["beta"], "beta": state["beta"] + step, "step": step}, False
+        new, best = ascent(self.derivatives(total, state["beta"]), state, self.names)
+        if best:
+            known = {"hazard": total["deaths"] / total["s0"], "centre": total["s1"] / total["s0"][:, None]}
+            return new | {"beta": state["beta"], **known}, False
+        return new, False
+
+    def derivatives(self, total: Message, beta: Floats) -> Derivatives:
+        """Those of the partial likelihood with risk sets over all sites."""
+        return partial_likelihood(total, self.efron)
+
+    def units(self, rows: Rows) -> float:
+        """Its events; Volinsky and Raftery, Biometrics 2000."""
+        return float((rows["event"] > 0).sum())
 
 
 @dataclass
-class StratifiedCox(SumProtocol):
+class StratifiedCox(Likelihood):
     """Cox regression with a baseline hazard for every site: each sends the gradient of its own partial likelihood.
 
     Risk sets never cross sites, so nothing of single times leaves one; Newton's method on the summed likelihoods.
@@ -89,22 +93,24 @@ class StratifiedCox(SumProtocol):
         if "final" in seen:
             known = {"beta": seen["beta"], "times": times, "hazard": sums["deaths"] / sums["s0"]}
             return {"meat": meat(rows, known | {"centre": sums["s1"] / sums["s0"][:, None]})}
-        loglik, gradient, information = partial_likelihood(sums, seen["beta"], self.efron)
+        loglik, gradient, information = partial_likelihood(sums, self.efron)
         return {"loglik": np.asarray(loglik), "gradient": gradient, "information": pack(information)}
+
+    def derivatives(self, total: Message, beta: Floats) -> Derivatives:
+        """Sums of those of the sites."""
+        return Derivatives(float(total["loglik"]), total["gradient"], unpack(total["information"]))
+
+    def units(self, rows: Rows) -> float:
+        """Its events, as `WebDISCO`."""
+        return float((rows["event"] > 0).sum())
 
     def update(self, total: Message, state: State) -> tuple[State, bool]:
         """As `WebDISCO`."""
         if "meat" in total:
             bread = state["covariance"]
             return state | {"robust": bread @ unpack(total["meat"]) @ bread}, True
-        if worse(float(total["loglik"]), state):
-            return halved(state), False
-        covariance = inverse(unpack(total["information"]), self.names)
-        step = covariance @ total["gradient"]
-        new = state | {"loglik": total["loglik"], "covariance": covariance}
-        if total["gradient"] @ step <= CONVERGED:
-            return new | {"final": np.ones(1), "step": step}, False
-        return new | {"base": state["beta"], "beta": state["beta"] + step, "step": step}, False
+        new, best = ascent(self.derivatives(total, state["beta"]), state, self.names)
+        return new | ({"beta": state["beta"], "final": np.ones(1)} if best else {}), False
 
 
 def weights(rows: Rows) -> Floats:
@@ -149,8 +155,8 @@ def grouped(slots: Ints, part: Floats, size: int) -> Floats:
     return total
 
 
-def partial_likelihood(sums: Message, beta: Floats, efron: bool) -> tuple[float, Floats, Floats]:
-    """Log partial likelihood, its gradient [P] and information [P, P], from the sums over all sites."""
+def partial_likelihood(sums: Message, efron: bool) -> Derivatives:
+    """Log partial likelihood, its gradient [P] and information [P, P], from the sums over risk sets."""
     count = sums["count"].astype(np.int64)
     each = np.repeat(np.arange(len(count)), count)  # one row for each death
     mean = (sums["deaths"] / np.maximum(sums["count"], 1))[each]
@@ -164,7 +170,7 @@ def partial_likelihood(sums: Message, beta: Floats, efron: bool) -> tuple[float,
     loglik = float(sums["loglik"] - mean @ np.log(s0))
     gradient = sums["x"] - mean @ centre
     information = unpack((mean / s0) @ s2) - (mean[:, None] * centre).T @ centre
-    return loglik, gradient, information
+    return Derivatives(loglik, gradient, information)
 
 
 def meat(rows: Rows, seen: State) -> Floats:

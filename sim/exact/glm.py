@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.exact.newton import Logistic, NotEstimable, inverse
-from sim.exact.sums import Message, Rows, State, pack, unpack
+from sim.exact.sums import Message, Rows, State, pack
 
 
 @dataclass
@@ -65,9 +65,15 @@ class LeastSquares(Logistic):
 
     def update(self, total: Message, state: State) -> tuple[State, bool]:
         """The exact step; after it the residual variance, with a step that mends rounding alone."""
-        leash = self.ridge * np.append(np.ones(len(self.names) - 1), 0.0)
-        inner = inverse(unpack(total["hessian"]) + np.diag(leash), self.names)
-        step = inner @ (total["gradient"] - leash * state["beta"])
-        spread = -2 * total["loglik"] / max(float(total["rows"]) - len(self.names), 1.0)
+        here = self.derivatives(total, state["beta"])
+        inner = inverse(here.curvature, self.names)
+        step = inner @ here.gradient
+        left = float(total["rows"]) - len(self.names)  # degrees of freedom
+        if left < 1:
+            raise NotEstimable(
+                f"{total['rows']:.0f} patients for {len(self.names)} coefficients leave nothing to judge errors by. "
+                "Leave columns out, or take more patients."
+            )
+        spread = -2 * total["loglik"] / left
         new = {"beta": state["beta"] + step, "step": step, "covariance": inner * spread, "loglik": total["loglik"]}
         return new, bool(np.isfinite(state["loglik"]))

@@ -15,7 +15,7 @@ import scipy
 from sim.arrays import Bools, Floats
 from sim.checks import Refused
 from sim.exact.cox import WebDISCO
-from sim.exact.newton import RUNAWAY, Logistic, NotEstimable
+from sim.exact.newton import INTERCEPT, Logistic, NotEstimable, runaway
 from sim.exact.sums import Message, Rows, State, SumProtocol
 
 
@@ -46,7 +46,7 @@ class WeightedCox(SumProtocol):
     def score(self) -> Logistic:
         """The propensity score, a common intercept last."""
         others = [name for at, name in enumerate(self.names) if at != self.treatment]
-        return Logistic([*others, "(intercept)"], site_intercepts=False)
+        return Logistic([*others, INTERCEPT], site_intercepts=False)
 
     @cached_property
     def cox(self) -> WebDISCO:
@@ -104,25 +104,17 @@ class WeightedCox(SumProtocol):
 
         Its coefficient then has no limit: some chances are 0 or 1, and no patient of the other arm is comparable.
         """
+        treatment = self.names[self.treatment]
         try:
-            new, done = self.score.update(total, state)
+            return self.score.update(total, state)
         except NotEstimable as refusal:
-            self.refuse_runaway(state["step"])
-            raise NotEstimable(f"propensity score of {self.names[self.treatment]!r}: {refusal}") from refusal
-        if done:
-            self.refuse_runaway(new["step"])
-        return new, done
-
-    def refuse_runaway(self, step: Floats) -> None:
-        """Refuse a last step [P + 1] of the propensity score that is long, by the name of its longest entry."""
-        steps = np.abs(step[:-1])  # without the intercept, which follows the others
-        if steps.max(initial=0.0) > RUNAWAY:
-            column = self.score.names[int(np.argmax(steps))]
-            raise NotEstimable(
-                f"propensity score of {self.names[self.treatment]!r}: column {column!r} "
-                "decides the arm of some patients, who have no like in the other arm. A product with the treatment, or "
-                "what follows from it, is no confounder: name it in task.without."
-            )
+            if column := runaway(state["step"], self.score.names):
+                raise NotEstimable(
+                    f"propensity score of {treatment!r}: column {column!r} decides the arm of some patients, who have "
+                    "no like in the other arm. A product with the treatment, or what follows from it, is no "
+                    "confounder: name it in task.without."
+                ) from refusal
+            raise NotEstimable(f"propensity score of {treatment!r}: {refusal}") from refusal
 
 
 ARMS = ("arms", "means", "weighted_means", "squares")

@@ -9,8 +9,9 @@ import scipy
 
 from sim.arrays import Floats
 from sim.checks import Refused
-from sim.exact.sums import Message, Rows, State, SumProtocol, Traffic, pack, solve, unpack
+from sim.exact.sums import Derivatives, Likelihood, Message, Rows, State, Traffic, pack, solve, unpack
 
+INTERCEPT = "(intercept)"
 CONVERGED = 1e-12  # Newton decrement g' H^-1 g, in squared standard errors: the last step leaves an error of its square
 RUNAWAY = 1e-3  # last step of a coefficient, per unit of its feature, of a fit that has no maximum and goes on
 MAX_STEPS = 60  # of the search for an intercept; five or six are usual, halving alone needs 50
@@ -22,7 +23,7 @@ class NotEstimable(Refused):
 
 
 @dataclass
-class Logistic(SumProtocol):
+class Logistic(Likelihood):
     """Logistic regression of rows["y"] [n] on rows["x"] [n, P].
 
     With `site_intercepts`, every site has an intercept of its own. It solves for it, given the coefficients it is sent,
@@ -62,19 +63,57 @@ class Logistic(SumProtocol):
             "hessian": pack(inner.T @ (spread[:, None] * inner)),
         }
 
-    def update(self, total: Message, state: State) -> tuple[State, bool]:
-        """A Newton step from the last coefficients; half the last step instead if that made the likelihood worse."""
+    def derivatives(self, total: Message, beta: Floats) -> Derivatives:
+        """Those of the penalised likelihood."""
         leash = np.full(len(self.names), self.ridge)
         if not self.site_intercepts:
             leash[-1] = 0.0
-        loglik = total["loglik"] - leash @ state["beta"] ** 2 / 2
-        if worse(float(loglik), state):
-            return halved(state), False
-        gradient = total["gradient"] - leash * state["beta"]
-        covariance = inverse(unpack(total["hessian"]) + np.diag(leash), self.names)
-        step = covariance @ gradient
-        new = {"base": state["beta"], "beta": state["beta"] + step, "step": step, "loglik": np.asarray(loglik)}
-        return new | {"covariance": covariance}, bool(gradient @ step <= CONVERGED)
+        loglik = float(total["loglik"] - leash @ beta**2 / 2)
+        return Derivatives(loglik, total["gradient"] - leash * beta, unpack(total["hessian"]) + np.diag(leash))
+
+    def update(self, total: Message, state: State) -> tuple[State, bool]:
+        """A Newton step from the last coefficients; half the last step instead if that made the likelihood worse."""
+        return ascent(self.derivatives(total, state["beta"]), state, self.names)
+
+
+def ascent(here: Derivatives, state: State, names: Sequence[str]) -> tuple[State, bool]:
+    """A step of Newton's method from "beta" [P] of the state, and whether that was the maximum already.
+
+    Half the last step instead if that made the likelihood worse. Refuses a likelihood without a maximum.
+    """
+    if worse(here.loglik, state):
+        return halved(state), False
+    try:
+        covariance = inverse(here.curvature, names)
+    except NotEstimable:
+        refuse_runaway(state["step"], names)
+        raise
+    step = covariance @ here.gradient
+    best = bool(here.gradient @ step <= CONVERGED)
+    if best:
+        refuse_runaway(step, names)
+    new = {"base": state["beta"], "beta": state["beta"] + step, "step": step, "loglik": np.asarray(here.loglik)}
+    return state | new | {"covariance": covariance}, best
+
+
+def refuse_runaway(step: Floats, names: Sequence[str]) -> None:
+    """Refuse a last step [P] that is long; see `runaway`."""
+    if column := runaway(step, names):
+        raise NotEstimable(
+            f"column {column!r} tells the outcomes apart, alone or with others: the likelihood has no maximum, and the "
+            "coefficient no limit. Leave it out, merge rare categories, or take a fit with a penalty: algorithm=lasso, "
+            "or for a label or a count algorithm=newton algorithm.ridge=1."
+        )
+
+
+def runaway(step: Floats, names: Sequence[str]) -> str:
+    """Name of the longest entry of a last step [P], other than the intercept's, where it is long; else empty.
+
+    With separated outcomes the likelihood has no maximum, and Newton's steps stay as long as they are; Albert and
+    Anderson, Biometrika 1984.
+    """
+    steps = np.where([name == INTERCEPT for name in names], 0.0, np.abs(step))
+    return names[int(np.argmax(steps))] if steps.max(initial=0.0) > RUNAWAY else ""
 
 
 def worse(loglik: float, state: State) -> bool:

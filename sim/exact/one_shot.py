@@ -11,23 +11,22 @@ import numpy as np
 
 from sim.arrays import Bools, Floats, Ints
 from sim.checks import Refused
-from sim.exact.cox import WebDISCO, partial_likelihood
+from sim.exact.cox import WebDISCO
 from sim.exact.meta import Meta, meta
-from sim.exact.newton import CONVERGED, MAX_STEPS, RUNAWAY, NotEstimable, inverse
-from sim.exact.sums import Message, Rows, State, SumProtocol, pack, solve, unpack
+from sim.exact.newton import MAX_STEPS, NotEstimable, ascent, inverse
+from sim.exact.sums import Derivatives, Likelihood, Message, Rows, State, SumProtocol, pack, solve, unpack
 
 
 def own_fit(analysis: SumProtocol, rows: Rows, width: int) -> Message:
     """Estimate [P] and covariance [Q] of one site by itself, NaN where no such fit exists.
 
-    It exists where the features are independent there and the likelihood has a maximum: with separated outcomes
-    Newton's steps stay as long as they are.
+    It exists where the features are independent there and the likelihood has a maximum.
     """
     try:
         state, _ = solve(analysis, [rows])
     except Refused:
         state = {}
-    if not state or np.abs(state["step"]).max() > RUNAWAY:
+    if not state:
         return {"beta": np.full(width, np.nan), "covariance": np.full(width * (width + 1) // 2, np.nan)}
     return {"beta": state["beta"], "covariance": pack(state["covariance"])}
 
@@ -107,7 +106,7 @@ class Surrogate(SumProtocol):
     """
 
     broadcast: ClassVar[tuple[str, ...]] = ("centre", "times", "gradient", "curvature")
-    own: SumProtocol  # fit of one site; answers log-likelihood, gradient and packed curvature
+    own: Likelihood  # fit of one site
     names: Sequence[str]  # [P]
     lead: int  # number of the lead site
     second: bool = True  # whether curvatures are set right too, else gradients alone
@@ -123,12 +122,12 @@ class Surrogate(SumProtocol):
             times = {} if self.across is None else self.across.statistics(rows, {})
             return own_fit(self.own, rows, len(self.names)) | times | {"rows": np.asarray(float(len(rows["x"])))}
         if "gradient" in seen:
-            beta, covariance = maximum(self.own, rows, seen, self.names, self.second)
+            beta, covariance = maximum(self.own, rows, seen, self.names)
             return {"beta": beta, "covariance": pack(covariance)}
         if self.across is not None:
             return self.across.statistics(rows, {"beta": seen["centre"], "times": seen["times"]})
-        _, gradient, curvature = self.own.statistics(rows, {"beta": seen["centre"]}).values()
-        return {"gradient": gradient} | ({"curvature": curvature} if self.second else {})
+        here = derivatives(self.own, rows, seen["centre"])
+        return {"gradient": here.gradient} | ({"curvature": pack(here.curvature)} if self.second else {})
 
     def total(self, messages: Sequence[Message]) -> Message:
         """All sites' own fits; else sums."""
@@ -148,43 +147,38 @@ class Surrogate(SumProtocol):
         if "gradient" in state:
             return state | {"beta": total["beta"], "covariance": unpack(total["covariance"]) / state["all"]}, True
         if self.across is not None:
-            _, gradient, information = partial_likelihood(total, state["centre"], self.across.efron)
-            total = {"gradient": gradient, "curvature": pack(information)}
+            here = self.across.derivatives(total, state["centre"])
+            total = {"gradient": here.gradient, "curvature": pack(here.curvature)}
         sent = {name: part / state["all"] for name, part in total.items() if self.second or name == "gradient"}
         return {name: part for name, part in state.items() if name != "times"} | sent, False
 
 
-def maximum(own: SumProtocol, rows: Rows, seen: State, names: Sequence[str], second: bool) -> tuple[Floats, Floats]:
-    """Maximum of the surrogate likelihood and the inverse of its curvature there, per patient; [P], [P, P].
+def derivatives(own: Likelihood, rows: Rows, beta: Floats) -> Derivatives:
+    """Those of one site's log-likelihood."""
+    return own.derivatives(own.statistics(rows, {"beta": beta}), beta)
 
-    Newton's method from the centre, a step halved where the surrogate got worse.
+
+def maximum(own: Likelihood, rows: Rows, seen: State, names: Sequence[str]) -> tuple[Floats, Floats]:
+    """Maximum of the surrogate likelihood by Newton's method from the centre, and the inverse of its curvature there.
+
+    The latter per patient; [P], [P, P].
     """
     size, centre = len(rows["x"]), seen["centre"]
-
-    def derivatives(beta: Floats) -> tuple[float, Floats, Floats]:
-        loglik, gradient, curvature = own.statistics(rows, {"beta": beta}).values()
-        return float(loglik) / size, gradient / size, unpack(curvature) / size
-
-    _, gradient, curvature = derivatives(centre)
-    drift = seen["gradient"] - gradient
-    bend = unpack(seen["curvature"]) - curvature if second else np.zeros_like(curvature)
-    at, step, best = centre, np.zeros_like(centre), -np.inf
+    first = derivatives(own, rows, centre)
+    drift = size * seen["gradient"] - first.gradient
+    bend = size * unpack(seen["curvature"]) - first.curvature if "curvature" in seen else 0 * first.curvature
+    state = {"beta": centre, "base": centre, "step": np.zeros_like(centre), "loglik": np.array(-np.inf)}
     for _ in range(MAX_STEPS):
-        loglik, gradient, curvature = derivatives(at)
-        away = at - centre
-        value = loglik + float(drift @ away - away @ bend @ away / 2)
-        if value < best - 1e-9 * abs(best):
-            at, step = at - step / 2, step / 2
-            continue
+        here, away = derivatives(own, rows, state["beta"]), state["beta"] - centre
+        value = here.loglik + float(drift @ away - away @ bend @ away / 2)
         try:
-            covariance = inverse(curvature + bend, names)
+            state, best = ascent(
+                Derivatives(value, here.gradient + drift - bend @ away, here.curvature + bend), state, names
+            )
         except NotEstimable:
             break
-        slope = gradient + drift - bend @ away
-        step, best = covariance @ slope, value
-        at = at + step
-        if size * (slope @ step) <= CONVERGED:
-            return at, covariance
+        if best:
+            return state["beta"], state["covariance"] * size
     raise NotEstimable(
         f"the lead site's surrogate likelihood has no maximum: its {size} patients are too few for "
         f"{len(names)} coefficients, or too unlike the others. Name another by algorithm.lead, or take newton or "

@@ -71,6 +71,29 @@ class SumProtocol:
         raise NotImplementedError
 
 
+class Derivatives(NamedTuple):
+    """A log-likelihood and its derivatives, all over the same patients."""
+
+    loglik: float
+    gradient: Floats  # [P]
+    curvature: Floats  # [P, P] negative Hessian
+
+
+class Likelihood(SumProtocol):
+    """An analysis that maximises a log-likelihood: its sums give the derivatives at the coefficients "beta" [P].
+
+    Before there are any in the state, sites answer with what the start needs.
+    """
+
+    def derivatives(self, total: Message, beta: Floats) -> Derivatives:
+        """At the coefficients that the sites were sent, from the sums over them."""
+        raise NotImplementedError
+
+    def units(self, rows: Rows) -> float:
+        """What a site adds to the sample size of a criterion such as the BIC: its patients."""
+        return float(len(rows["x"]))
+
+
 @dataclass
 class Within(SumProtocol):
     """Another analysis on other columns than the sites hold; a subclass says which in `statistics`."""
@@ -115,10 +138,15 @@ class OnColumns(Within):
 
 
 @dataclass
-class Intercepted(Within):
+class Intercepted(Within, Likelihood):
     """Another analysis with a column of ones at the end of "x", and one of the sites' columns as "y"."""
 
+    inner: Likelihood
     outcome: str
+
+    def derivatives(self, total: Message, beta: Floats) -> Derivatives:
+        """Those of the analysis."""
+        return self.inner.derivatives(total, beta)
 
     def statistics(self, rows: Rows, seen: State) -> Message:
         """Those of the analysis."""

@@ -38,4 +38,8 @@ def read_outcome(home: Path) -> Outcome:
 def how_it_ended(info: Mapping[str, Any]) -> str:
     """How a run ended, in a few words."""
     stop = info.get("stopped")
-    return f"Stopped after round {stop['round']}, best in round {stop['best']}" if stop else str(info["status"])
+    if not stop:
+        return str(info["status"])
+    if not stop["patience"]:  # an analysis that needed fewer exchanges than there were rounds
+        return f"Complete after round {stop['round']}"
+    return f"Stopped after round {stop['round']}, best in round {stop['best']}"

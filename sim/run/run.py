@@ -197,11 +197,15 @@ def ahead(experiment: Experiment, plan: Simulation, opened: Crew, since: Saved |
 
 
 def stopped(done: Sequence[Round], plan: Simulation, kept: Kept) -> Json | None:
-    """After which round patience was over, and the round of the lowest validation loss; None for a whole training."""
+    """After which round patience was over, and the round of the lowest validation loss; None for a whole training.
+
+    Patience 0 is none: an analysis by sums was complete in fewer exchanges than there were rounds.
+    """
     if not done or done[-1].number == plan.rounds:
         return None
     best = kept.best.round if kept.best else 0
-    return {"round": done[-1].number, "best": best, "patience": plan.evaluation.stop}
+    patience = 0 if done[-1].estimates is not None else plan.evaluation.stop
+    return {"round": done[-1].number, "best": best, "patience": patience}
 
 
 def holdings(federation: Federation, events: NDArray[np.bool_]) -> Json:

@@ -187,8 +187,8 @@ def absent(every: pd.DataFrame, listing: pd.DataFrame, failed: Mapping[str, str]
 
 
 def halted(runs: Sequence[Run]) -> dict[str, str]:
-    """How many runs early stopping ended; empty where none."""
-    stops = [run.info["stopped"] for run in runs if run.info.get("stopped")]
+    """How many runs early stopping ended; empty where none. An analysis that is complete was not stopped."""
+    stops = [stop for run in runs if (stop := run.info.get("stopped")) and stop["patience"]]
     if not stops:
         return {}
     at, patience = [stop["round"] for stop in stops], sorted({stop["patience"] for stop in stops})

@@ -54,9 +54,9 @@ def coefficients(method: str, entry: type) -> np.ndarray:
     """Coefficients that an analysis by sums finds in the data of its certificates."""
     if method == "cox_iptw":
         return exact_treatment.found(entry, Target.ate, stabilised=False).beta
-    return (exact_one_shot.binary if method in ("newton", "meta", "odal", "lasso") else exact_one_shot.timed)(
-        entry()
-    ).beta
+    kinds = {"newton": "b", "meta": "b", "odal": "b", "lasso": "bt"}.get(method, "t")
+    fits = {"b": exact_one_shot.binary, "t": exact_one_shot.timed}
+    return np.concatenate([fits[kind](entry()).beta for kind in kinds])
 
 
 def path(method: str, entry: type) -> np.ndarray:

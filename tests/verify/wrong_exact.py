@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sim.engine.exact.cox import CoxWebDISCO
+from sim.engine.exact.cox import CoxWebDISCO, partial
 from sim.engine.exact.iptw import CoxIPTW
 from sim.engine.exact.lasso import LassoPath
 from sim.engine.exact.newton import Newton
@@ -16,6 +16,7 @@ from sim.exact.lasso import Lasso
 from sim.exact.newton import Logistic
 from sim.exact.one_shot import MetaAnalysis, Surrogate
 from sim.exact.sums import Intercepted, pack
+from sim.tasks.cox import Cox
 from tests.verify.wrong import wrong
 
 
@@ -200,8 +201,8 @@ class LastOfThePath(PathOf):
     """The least penalty is taken, whatever the criterion says."""
 
     class kind(Lasso):
-        def onwards(self, total, state):
-            new, done = super().onwards(total, state)
+        def onwards(self, state, loglik, slope, units):
+            new, done = super().onwards(state, loglik, slope, units)
             return (new | {"beta": state["base"]} if done else new), done
 
 
@@ -213,3 +214,23 @@ class PenaltyOfTheSum(PathOf):
         def statistics(self, rows, seen):
             sent = super().statistics(rows, seen)
             return sent | {"rows": np.asarray(1.0)}
+
+
+@wrong("lasso")
+class PenaltyOfTheEvents(PathOf):
+    """A partial likelihood is a mean over events where that over patients is meant."""
+
+    class kind(Lasso):
+        def statistics(self, rows, seen):
+            sent = super().statistics(rows, seen)
+            return sent | {"rows": sent["units"]}
+
+
+@wrong("lasso")
+class RiskSetsWithinSites(LassoPath):
+    """Gradients of partial likelihoods within sites stand for that of the pooled one."""
+
+    def protocol(self, plan, names):
+        if isinstance(plan.task, Cox):
+            return self.path(partial(plan.task, names, True), names, len(names))
+        return super().protocol(plan, names)

@@ -13,13 +13,12 @@ from sim.engine.loops import OwnLoop
 from sim.engine.scoring import scored
 from sim.engine.simulation import Estimates, Round, Simulation
 from sim.engine.traffic import control
+from sim.exact.newton import INTERCEPT
 from sim.exact.sums import Message, OnColumns, State, SumProtocol, exchanges
 from sim.federation.federation import Federation
 from sim.lazy import Tensor, torch
 from sim.methods.contract import Weighting
 from sim.methods.roles import Roles
-
-INTERCEPT = "(intercept)"
 
 
 @dataclass

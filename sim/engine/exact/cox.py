@@ -31,5 +31,9 @@ class CoxWebDISCO(Exact):
         """Newton's method on either likelihood, ties as `task.ties` has them."""
         if not isinstance(plan.task, Cox):
             raise Refused(f"algorithm=cox_webdisco fits a survival time, not {type(plan.task).__name__}. Set task=cox.")
-        kind = StratifiedCox if self.stratified else WebDISCO
-        return kind(names, plan.task.ties is Ties.efron)
+        return partial(plan.task, names, self.stratified)
+
+
+def partial(task: Cox, names: tuple[str, ...], stratified: bool) -> WebDISCO | StratifiedCox:
+    """A partial likelihood with risk sets over all sites or within each, ties as `task.ties` has them."""
+    return (StratifiedCox if stratified else WebDISCO)(names, task.ties is Ties.efron)

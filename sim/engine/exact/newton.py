@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from sim.checks import Refused, within
-from sim.engine.exact.base import INTERCEPT, Exact
+from sim.engine.exact.base import Exact
 from sim.engine.simulation import Simulation
 from sim.exact.glm import LeastSquares, LogLinear
-from sim.exact.newton import Logistic
+from sim.exact.newton import INTERCEPT, Logistic
 from sim.exact.sums import Intercepted, SumProtocol
 from sim.tasks.classify import Classification
 from sim.tasks.poisson import Poisson
@@ -47,7 +47,7 @@ class Newton(Exact):
 
 def regression(
     task: Task, names: tuple[str, ...], ridge: float, method: str, kinds: tuple[type[Task], ...] = tuple(MODELS)
-) -> SumProtocol:
+) -> Intercepted:
     """Regression of a task on the training rows as the engine holds them, an intercept last.
 
     Refuses a task of none of the `kinds`, in the name of a method.

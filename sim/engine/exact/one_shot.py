@@ -7,12 +7,13 @@ import numpy as np
 
 from sim.arrays import Floats
 from sim.checks import Refused, one_of, within
-from sim.engine.exact.base import INTERCEPT, Exact
+from sim.engine.exact.base import Exact
 from sim.engine.exact.newton import regression
 from sim.engine.simulation import Estimates, Simulation
 from sim.exact.cox import StratifiedCox, WebDISCO
+from sim.exact.newton import INTERCEPT
 from sim.exact.one_shot import MetaAnalysis, Surrogate
-from sim.exact.sums import State, SumProtocol
+from sim.exact.sums import Likelihood, State, SumProtocol
 from sim.federation.federation import Federation
 from sim.tasks.classify import Classification
 from sim.tasks.cox import Cox, Ties
@@ -29,7 +30,7 @@ class Effects(Enum):
 class OwnFits(Exact):
     """An analysis that begins with every site's own fit; base of those here."""
 
-    def own(self, plan: Simulation, names: tuple[str, ...]) -> tuple[SumProtocol, tuple[str, ...]]:
+    def own(self, plan: Simulation, names: tuple[str, ...]) -> tuple[Likelihood, tuple[str, ...]]:
         """A site's own fit, and the names of its coefficients. Refuses a task whose fit it is not."""
         raise NotImplementedError
 
@@ -76,7 +77,7 @@ class Meta(OwnFits):
         """Nothing down; a site's own estimates and their covariances up."""
         return "–", "estimates"
 
-    def own(self, plan: Simulation, names: tuple[str, ...]) -> tuple[SumProtocol, tuple[str, ...]]:
+    def own(self, plan: Simulation, names: tuple[str, ...]) -> tuple[Likelihood, tuple[str, ...]]:
         """Cox regression or the regression of the task."""
         if isinstance(plan.task, Cox):
             return cox_of(plan, names, "meta"), names
@@ -132,7 +133,7 @@ class ODAL(LeadSite):
     def __post_init__(self) -> None:
         within("algorithm.order", self.order, 1, 2)
 
-    def own(self, plan: Simulation, names: tuple[str, ...]) -> tuple[SumProtocol, tuple[str, ...]]:
+    def own(self, plan: Simulation, names: tuple[str, ...]) -> tuple[Likelihood, tuple[str, ...]]:
         """Logistic regression."""
         return regression(plan.task, names, 0.0, "odal", (Classification,)), (*names, INTERCEPT)
 
@@ -153,7 +154,7 @@ class ODACH(LeadSite):
     the same size and is exact.
     """
 
-    def own(self, plan: Simulation, names: tuple[str, ...]) -> tuple[SumProtocol, tuple[str, ...]]:
+    def own(self, plan: Simulation, names: tuple[str, ...]) -> tuple[Likelihood, tuple[str, ...]]:
         """Cox regression within the site."""
         return cox_of(plan, names, "odach"), names
 
@@ -176,7 +177,7 @@ class ODAC(LeadSite):
 
     breslow_sums: bool = False  # whether sums over all sites take ties as Breslow's, even where task.ties is efron
 
-    def own(self, plan: Simulation, names: tuple[str, ...]) -> tuple[SumProtocol, tuple[str, ...]]:
+    def own(self, plan: Simulation, names: tuple[str, ...]) -> tuple[Likelihood, tuple[str, ...]]:
         """Cox regression within the site."""
         return cox_of(plan, names, "odac"), names
 
