@@ -10,7 +10,6 @@ from sim.methods.aggregators import Bulyan, Krum, MultiKrum, TrimmedMean
 from sim.methods.aggregators.base import Aggregator
 from sim.methods.aggregators.bulyan import closest
 from sim.methods.aggregators.krum import ranked, scores
-from sim.methods.aggregators.median import median, weighted_median
 from sim.methods.aggregators.selection import selected
 from sim.methods.roles import Roles
 from sim.random import stream
@@ -66,15 +65,6 @@ def test_an_upload_beyond_all_numbers_is_left_out(rule: Aggregator) -> None:
     sent = torch.from_numpy(stream(0, "uploads").normal(size=(7, 3)).astype(np.float32))
     sent[2] = torch.tensor([3e38, float("inf"), float("nan")])
     assert torch.isfinite(rule.combine({"delta": sent}, torch.ones(7) / 7)["delta"]).all()
-
-
-def test_equal_weights_are_a_case_of_unequal_ones() -> None:
-    for uploads in (6, 7):
-        u, p = (
-            stream(uploads, "uploads").normal(size=(uploads, 5)),
-            torch.full((uploads,), 1 / uploads, dtype=torch.float64),
-        )
-        assert np.array_equal(median(torch.from_numpy(u), p).numpy(), weighted_median(np.ascontiguousarray(u.T), p))
 
 
 @pytest.mark.parametrize("name", ["krum", "multikrum", "bulyan"])

@@ -10,11 +10,6 @@ from sim.lazy import Tensor, torch
 BLOCK = 2**18  # values that are put in order at a time: they stay in the caches
 
 
-def columns(part: Tensor) -> NDArray[np.floating]:
-    """A copy in which the values of one coordinate stand together; [M, P] or [M] -> [P, M] or [1, M]."""
-    return np.array(part.numpy().reshape(len(part), -1).T, order="C")
-
-
 def of_ordered(part: Tensor, take: Callable[[NDArray[np.floating]], NDArray[np.floating]]) -> Tensor:
     """What `take` makes of the values of every coordinate; [M, P] or [M] -> [P] or [].
 
