@@ -37,14 +37,16 @@ def squared_distances(parts: Sequence[Tensor]) -> NDArray[np.float64]:
             away = some - median(some, torch.ones(count))
             for low in range(0, count, BLOCK):
                 gram[low : low + BLOCK, low:] += (away[low : low + BLOCK] @ away[low:].T).numpy()
-    for low in range(0, count, BLOCK):
-        gram[low + BLOCK :, low : low + BLOCK] = gram[low : low + BLOCK, low + BLOCK :].T
     own = gram.diagonal().copy()
     with np.errstate(invalid="ignore", over="ignore"):
         gram *= -2
         gram += own[:, None]
         gram += own
     np.maximum(gram, 0, out=gram)
+    for low in range(0, count, BLOCK):
+        rows, later = slice(low, low + BLOCK), slice(low + BLOCK, None)
+        gram[later, rows] = gram[rows, later].T
+        gram[rows, rows] = np.triu(gram[rows, rows]) + np.triu(gram[rows, rows], 1).T
     np.fill_diagonal(gram, 0)
     known = np.isfinite(gram)
     if not known.all():
@@ -61,7 +63,8 @@ def refuse_many(what: str, uploads: int, parameters: int = 0) -> None:
         products = uploads**2 * parameters // 2
         work += f", {products:,} for all {parameters:,}, about {products / PACE:,.1f} s on one core,"
     raise Refused(
-        f"{what} compares all pairs of {uploads:,} uploads: {uploads**2:,} distances ({8 * uploads**2 / 2**30:,.2f} GiB) "
-        f"and {work} in every update; allowed up to {MOST:,} uploads. Take fewer sites in an update (system.sites), or a "
-        "rule without pairs, such as aggregator=median, aggregator=trimmedmean or attack=alie."
+        f"{what} compares all pairs of {uploads:,} uploads: {uploads**2:,} distances "
+        f"({8 * uploads**2 / 2**30:,.2f} GiB) and {work} in every update; allowed up to {MOST:,} uploads. Take fewer "
+        "sites in an update (system.sites), or a rule without pairs, such as aggregator=median, "
+        "aggregator=trimmedmean or attack=alie."
     )

@@ -213,10 +213,7 @@ class Roles:
             )
 
     def fits(self, members: int, weight: float = 0.0, parameters: int = 0) -> None:
-        """Refuse too few sites for the system or the aggregator, too many, or too heavy ones for a secure sum.
-
-        `weight` of all sites together, and the parameters that travel; 0 = not known.
-        """
+        """Refuse too few or too many sites for the system or the aggregator, or too heavy ones for a secure sum."""
         self.system.fits(members)
         expected = self.system.uploads(members)
         if self.algorithm.every_site and expected < members:
