@@ -55,7 +55,7 @@ def rule_seconds(aggregator: Aggregator, sites: int, parameters: int, rounds: in
     def draw(name: str) -> torch.Tensor:
         return torch.rand(sites, 1, generator=generator)
 
-    return least(lambda: aggregator.aggregate(sent, p / p.sum(), kept, draw), rounds)
+    return least(lambda: aggregator.aggregate(sent, p / p.sum(), kept, draw), rounds, time.thread_time)
 
 
 def main() -> None:
@@ -70,7 +70,7 @@ def main() -> None:
     torch.set_num_threads(1)
     work = make(words.sites, rows=np.linspace(100, 300, words.sites).round(), model=words.model)
     parameters = len(start(work))
-    rows, found = [], {}
+    rows, found, products = [], {}, words.sites**2 * parameters / 2
     for name in words.only.split(","):
         entry = AGGREGATORS[name]()
         base, own = round_seconds(work, [Mean(), entry], words.rounds)
@@ -79,6 +79,8 @@ def main() -> None:
         rows.append([name, f"{1e3 * base:.0f} ms", f"{1e3 * own:.0f} ms", f"{own / base:.2f}", f"{1e3 * rule:.1f} ms"])
     print(f"{words.sites:,} sites, {parameters:,} parameters. {told()}\n")
     print(table(["aggregator", "round with the mean", "round", "over mean", "rule"], rows))
+    if "krum" in found:
+        print(f"\nKrum: {products:,.0f} multiply-adds, {products / found['krum']['rule']:.1e} a second.")
     if words.json:
         words.json.write_text(json.dumps({"machine": machine(), "seconds": found}, indent=1))
 
