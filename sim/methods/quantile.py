@@ -36,7 +36,8 @@ def weighted_medians(values: Reals, p: Floats) -> Reals:
     """
     bits = np.ascontiguousarray(values).view(f"i{values.itemsize}")
     count, kind, weights = bits.shape[1], bits.dtype, np.rint(p / p.sum() * UNIT)
-    half, top, infinite = weights.sum() / 2, np.iinfo(kind).max, np.array(np.inf, values.dtype).view(kind)[()]
+    half, top = weights.sum() / 2, np.iinfo(kind).max
+    infinite = kind.type(np.array(np.inf, values.dtype).view(kind).item())
     low, after, upto = np.empty(count + WIDTH, kind), np.empty(count + WIDTH, kind), np.empty(count + WIDTH)
     keys, bounds, mass = np.zeros((len(bits), WIDTH), kind), np.zeros((3, WIDTH), kind), np.zeros((3, WIDTH))
     real = np.empty((3, WIDTH), values.dtype)

@@ -10,4 +10,5 @@ def shortening(norm: Tensor, bound: float) -> Tensor:
 
 def row_lengths(u: Tensor) -> Tensor:
     """Length of every row in double precision, in which no square of a single one overflows; [C, P] -> [C]."""
-    return torch.linalg.vector_norm(u, dim=1, dtype=torch.float64)
+    length: Tensor = torch.linalg.vector_norm(u, dim=1, dtype=torch.float64)
+    return length
