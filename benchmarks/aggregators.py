@@ -2,45 +2,51 @@
 
     python benchmarks/aggregators.py [--sites 1000] [--rounds 7] [--model mlp] [--only median,krum] [--json FILE]
 
-*Round* is the least time from one round's end to the next on one thread, uploads of all sites included, without
-scoring; *over mean* its ratio to a round under `aggregator=mean`, which runs first and last; *rule* the least time of
+Sites hold 100 to 300 rows, so that their weights differ. *Round* is the least processor time of a round on one thread,
+uploads of all sites included, without scoring; *over mean* its ratio to the least round under `aggregator=mean`, whose
+rounds take turns with the rule's, so that a machine that others use does not decide; *rule* the least processor time of
 the rule alone on uploads of that size.
 """
 
 import argparse
 import json
-import statistics
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
-from workload import executor, least, machine, make, simulation, start, table, told, training
+from workload import Work, executor, least, machine, make, simulation, start, table, told, training
 
 from sim.engine.executors import crew
 from sim.engine.rounds import advance
 from sim.methods.aggregators import AGGREGATORS
-from sim.methods.aggregators.base import Aggregator
+from sim.methods.aggregators.base import Aggregator, Mean
 from sim.methods.roles import Roles
 
 FEW = 2  # rounds before the clock starts
 
 
-def round_seconds(work: object, aggregator: Aggregator, rounds: int) -> float:
-    """Least seconds of a round."""
-    plan = replace(simulation(work, training(), rounds + FEW), roles=Roles(aggregator=aggregator))
-    found = []
-    with crew(executor(1), plan.job) as opened:
-        here = plan.standing(start(work))
-        for tick in plan.ticks(lambda sites: sites * 0.0):
-            began = time.perf_counter()
-            here, _ = advance(plan, opened, here, tick)
-            found.append(time.perf_counter() - began)
-    return min(found[FEW:])
+def round_seconds(work: Work, aggregators: Sequence[Aggregator], rounds: int) -> list[float]:
+    """Least processor seconds of a round under each of the rules, which take turns."""
+    plans = [replace(simulation(work, training(), rounds + FEW), roles=Roles(aggregator=one)) for one in aggregators]
+    with ExitStack() as opened:
+        crews = [opened.enter_context(crew(executor(1), plan.job)) for plan in plans]
+        stands = [plan.standing(start(work)) for plan in plans]
+        ticks = [plan.ticks(lambda sites: sites * 0.0) for plan in plans]
+        found: list[list[float]] = [[] for _ in plans]
+        for _ in range(rounds + FEW):
+            for at, plan in enumerate(plans):
+                tick, began = next(ticks[at]), time.thread_time()
+                stands[at], _ = advance(plan, crews[at], stands[at], tick)
+                found[at].append(time.thread_time() - began)
+    return [min(each[FEW:]) for each in found]
 
 
 def rule_seconds(aggregator: Aggregator, sites: int, parameters: int, rounds: int) -> float:
-    """Least seconds of the rule alone, on random uploads of unequal weights."""
+    """Least processor seconds of the rule alone, on random uploads of unequal weights."""
     generator = torch.Generator().manual_seed(0)
     sent = {"delta": torch.randn(sites, parameters, generator=generator)}
     p = torch.arange(1.0, sites + 1, dtype=torch.float64)
@@ -49,7 +55,7 @@ def rule_seconds(aggregator: Aggregator, sites: int, parameters: int, rounds: in
     def draw(name: str) -> torch.Tensor:
         return torch.rand(sites, 1, generator=generator)
 
-    return least(lambda: aggregator.aggregate(sent, p / p.sum(), kept, draw), rounds)
+    return least(lambda: aggregator.aggregate(sent, p / p.sum(), kept, draw), rounds, time.thread_time)
 
 
 def main() -> None:
@@ -62,23 +68,21 @@ def main() -> None:
     asked.add_argument("--json", type=Path)
     words = asked.parse_args()
     torch.set_num_threads(1)
-    work = make(words.sites, rows=200, model=words.model)
-    names = ["mean", *(name for name in words.only.split(",") if name != "mean"), "mean again"]
+    work = make(words.sites, rows=np.linspace(100, 300, words.sites).round(), model=words.model)
     parameters = len(start(work))
-    seconds, rule = {}, {}
-    for name in names:
-        entry = AGGREGATORS[name.split()[0]]()
-        rule[name] = rule_seconds(entry, words.sites, parameters, words.rounds)
-        seconds[name] = round_seconds(work, entry, words.rounds)
-    base = statistics.mean([seconds["mean"], seconds["mean again"]])
-    rows = [
-        [name, f"{1e3 * seconds[name]:.0f} ms", f"{seconds[name] / base:.2f}", f"{1e3 * rule[name]:.1f} ms"]
-        for name in names
-    ]
+    rows, found, products = [], {}, words.sites**2 * parameters / 2
+    for name in words.only.split(","):
+        entry = AGGREGATORS[name]()
+        base, own = round_seconds(work, [Mean(), entry], words.rounds)
+        rule = rule_seconds(entry, words.sites, parameters, words.rounds)
+        found[name] = {"mean": base, "round": own, "rule": rule}
+        rows.append([name, f"{1e3 * base:.0f} ms", f"{1e3 * own:.0f} ms", f"{own / base:.2f}", f"{1e3 * rule:.1f} ms"])
     print(f"{words.sites:,} sites, {parameters:,} parameters. {told()}\n")
-    print(table(["aggregator", "round", "over mean", "rule"], rows))
+    print(table(["aggregator", "round with the mean", "round", "over mean", "rule"], rows))
+    if "krum" in found:
+        print(f"\nKrum: {products:,.0f} multiply-adds, {products / found['krum']['rule']:.1e} a second.")
     if words.json:
-        words.json.write_text(json.dumps({"machine": machine(), "round": seconds, "rule": rule}, indent=1))
+        words.json.write_text(json.dumps({"machine": machine(), "seconds": found}, indent=1))
 
 
 if __name__ == "__main__":

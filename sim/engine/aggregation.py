@@ -13,10 +13,10 @@ from sim.engine.messages import Broadcast, Order, Upload, cut
 from sim.engine.simulation import Simulation, Standing
 from sim.engine.uplink import Draws
 from sim.lazy import torch
-from sim.local.fused import weighted
 from sim.methods.aggregators.base import Combined
 from sim.methods.contract import Draw, Heard, Message
 from sim.methods.roles import AGGREGATOR, UP, below
+from sim.methods.sums import weighted
 from sim.methods.systems.base import Tick
 
 

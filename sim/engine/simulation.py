@@ -226,7 +226,7 @@ class Simulation:
         """The clock. Refuses a federation with too few sites for the roles."""
         members = self.federation.members
         total = len(members) if self.roles.weighting is Weighting.sites else self.federation.rows[members].sum()
-        self.roles.fits(len(members), float(total))
+        self.roles.fits(len(members), float(total), self.shared)
         return self.roles.system.ticks(self.profile, self.rounds, losses)
 
     def work(self, steps: Ints) -> Floats:

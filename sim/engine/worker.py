@@ -25,7 +25,7 @@ from sim.exact.sums import SumProtocol
 from sim.lazy import Tensor, torch
 from sim.local import optimisers
 from sim.local.cells import cells
-from sim.local.fused import Fused, weighted
+from sim.local.fused import Fused
 from sim.local.losses import gradients, losses, row_losses
 from sim.local.plan import Sites
 from sim.local.rows import Rows, view
@@ -35,6 +35,7 @@ from sim.methods.attacks.backdoor import SUCCESS, Backdoor
 from sim.methods.contract import OWN, Local, Phase, State, ungrouped
 from sim.methods.personal.base import Personal
 from sim.methods.roles import REPORTED, UP
+from sim.methods.sums import weighted
 from sim.metrics.segments import segment_mean
 from sim.profiling import stage
 from sim.tasks.task import Task

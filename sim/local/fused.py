@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from sim.local.rows import Rows
 from sim.local.settings import Training
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import Correction, Local, Phase
+from sim.methods.sums import fixed, weighted_rows
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,10 @@ class Fused:
     def ready(self) -> None:
         """Compile, or load what was compiled before."""
 
-        from sim.local import kernel
-
         none, word = np.zeros(0, np.int64), np.zeros(0, np.uint64)
         w = np.zeros((0, len(self.network.place)), self.data.x.dtype)
         self.run(w, Sites(none, none, none, word), word, 1.0, Correction(), none, none)
-        kernel.weighted(np.zeros(0), fixed(w))
+        weighted_rows(np.zeros(0), fixed(w))
         self.losses(torch.from_numpy(w), none, none)
 
     def losses(self, models: Tensor, start: NDArray[np.int64], size: NDArray[np.int64]) -> Tensor:
@@ -97,18 +95,3 @@ def moved(correction: Correction, way: Tensor) -> Correction:
         return correction
     drift = (pull[:, None] if isinstance(pull, Tensor) else pull) * way
     return correction._replace(drift=drift if correction.drift is None else correction.drift + drift)
-
-
-def fixed(array: NDArray[Any]) -> NDArray[Any]:
-    """Read-only view."""
-    seen = np.ascontiguousarray(array).view()
-    seen.flags.writeable = False
-    return seen
-
-
-def weighted(weight: NDArray[np.float64], part: Tensor) -> NDArray[np.float64]:
-    """Sum over sites of weight times message, in double precision and in order; [C], [C, P] or [C] -> [P] or []."""
-    from sim.local import kernel
-
-    rows = fixed(part.numpy().reshape(len(part), -1))
-    return np.asarray(kernel.weighted(weight, rows).reshape(part.shape[1:]))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sim.arrays import Floats, Ints, Reals, Words
+from sim.arrays import Ints, Reals, Words
 from sim.jit import fast
 from sim.local.backprop import collect, differentiate
 from sim.local.dense import TILE, Data, Network
@@ -163,13 +163,3 @@ def sites(
         )
         for p in range(len(net.place)):
             w[c, p] = local[net.place[p]]
-
-
-@fast
-def weighted(weight: Floats, part: Reals) -> Floats:
-    """Sum of weight [C] times part [C, P] in double precision, in the order of the rows; [P]."""
-    total = np.zeros(part.shape[1])
-    for c in range(len(part)):
-        for p in range(part.shape[1]):
-            total[p] += weight[c] * part[c, p]
-    return total

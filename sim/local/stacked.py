@@ -26,6 +26,7 @@ from sim.local.running import Running
 from sim.local.settings import Optimizer, Sampling, Training
 from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import Gradient, Local, Phase
+from sim.methods.shorten import shortening
 from sim.tasks.task import Batch, Task
 from sim.tasks.training import training_loss
 
@@ -114,7 +115,7 @@ def clipped(loss: Loss, limit: float) -> Loss:
 
     def site(v: Tensor, batch: Batch) -> Tensor:
         g: Tensor = torch.func.vmap(row, in_dims=(None, 0, 0, 0))(v, batch.x, batch.y, batch.valid)  # [B, P]
-        scale = (limit / g.norm(dim=1)).clamp(max=1.0) * batch.valid
+        scale = shortening(g.norm(dim=1), limit) * batch.valid
         mean: Tensor = scale @ g / batch.valid.sum().clamp_min(1)
         return mean
 

@@ -212,8 +212,8 @@ class Roles:
                 "takes late ones. Set system=sync."
             )
 
-    def fits(self, members: int, weight: float = 0.0) -> None:
-        """Refuse a federation with too few sites for the system or the aggregator, or too heavy for a secure sum."""
+    def fits(self, members: int, weight: float = 0.0, parameters: int = 0) -> None:
+        """Refuse too few or too many sites for the system or the aggregator, or too heavy ones for a secure sum."""
         self.system.fits(members)
         expected = self.system.uploads(members)
         if self.algorithm.every_site and expected < members:
@@ -228,8 +228,8 @@ class Roles:
                 f"{expected}, for {members} sites train. Take more (system.sites, system.buffer, partition.sites), "
                 "a smaller aggregator.f where there is one, or aggregator=median."
             )
-        self.aggregator.fits(expected)
-        self.attack.fits(members)
+        self.aggregator.fits(expected, parameters)
+        self.attack.fits(members, parameters)
 
 
 def brought(algorithm: Algorithm) -> Personal:

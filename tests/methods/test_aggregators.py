@@ -6,11 +6,20 @@ import torch
 
 from sim.checks import Refused
 from sim.config.compose import experiment
-from sim.methods.aggregators import Bulyan, Krum, MultiKrum, TrimmedMean
-from sim.methods.aggregators.base import Aggregator
+from sim.methods.aggregators import (
+    AGGREGATORS,
+    Bulyan,
+    CentredClip,
+    GeometricMedian,
+    Krum,
+    Mean,
+    MultiKrum,
+    NormBound,
+    TrimmedMean,
+)
+from sim.methods.aggregators.base import Aggregator, Combined
 from sim.methods.aggregators.bulyan import closest
 from sim.methods.aggregators.krum import ranked, scores
-from sim.methods.aggregators.median import median, weighted_median
 from sim.methods.aggregators.selection import selected
 from sim.methods.roles import Roles
 from sim.random import stream
@@ -68,15 +77,6 @@ def test_an_upload_beyond_all_numbers_is_left_out(rule: Aggregator) -> None:
     assert torch.isfinite(rule.combine({"delta": sent}, torch.ones(7) / 7)["delta"]).all()
 
 
-def test_equal_weights_are_a_case_of_unequal_ones() -> None:
-    for uploads in (6, 7):
-        u, p = (
-            stream(uploads, "uploads").normal(size=(uploads, 5)),
-            torch.full((uploads,), 1 / uploads, dtype=torch.float64),
-        )
-        assert np.array_equal(median(torch.from_numpy(u), p).numpy(), weighted_median(np.ascontiguousarray(u.T), p))
-
-
 @pytest.mark.parametrize("name", ["krum", "multikrum", "bulyan"])
 def test_too_many_pairs_are_refused_with_the_arithmetic(name: str) -> None:
     roles = experiment([f"aggregator={name}"]).axes
@@ -112,3 +112,73 @@ def test_a_run_records_whose_uploads_were_left_out(words: list[str], left_out: i
     assert sum(site["left_out"] for site in found.values()) == 3 * left_out
     if words == ["aggregator=normbound"]:
         assert sum(site["in_part"] for site in found.values()) == 3 * 3  # above the median of seven norms
+
+
+ROBUST = [name for name in AGGREGATORS if name != "mean"]
+ODD = [float("nan"), float("inf"), -float("inf"), 3e38, -3e38]
+
+
+def entry(name: str) -> Aggregator:
+    """A rule with a radius beyond the uploads' lengths, or steps enough to come down from 1e38."""
+    return {"centredclip": CentredClip(tau=10), "geometricmedian": GeometricMedian(R=100)}.get(
+        name, AGGREGATORS[name]()
+    )
+
+
+def aggregate(rule: Aggregator, sent: torch.Tensor, p: torch.Tensor | None = None) -> Combined:
+    weights = torch.ones(len(sent), dtype=torch.float64) / len(sent) if p is None else p
+    kept = {f"delta.{name}": torch.zeros(sent.shape[1], dtype=sent.dtype) for name in rule.server_state}
+    return rule.aggregate({"delta": sent}, weights, kept, lambda name, round=None: torch.rand(len(sent), 1))
+
+
+def honest(uploads: int) -> torch.Tensor:
+    return torch.from_numpy(stream(0, "uploads").normal(size=(uploads, 20)).astype(np.float32))
+
+
+@pytest.mark.parametrize("uploads", [1, 2, 5, 7, 90])
+@pytest.mark.parametrize("name", AGGREGATORS)
+def test_the_aggregate_of_equal_uploads_is_one_of_them(name: str, uploads: int) -> None:
+    rule = entry(name)
+    if uploads >= rule.least:
+        sent = honest(1).repeat(uploads, 1)
+        assert torch.allclose(aggregate(rule, sent).mean["delta"], sent[0], rtol=2e-7, atol=0)
+        assert not aggregate(rule, 0 * sent).mean["delta"].any()
+
+
+@pytest.mark.parametrize("value", ODD)
+@pytest.mark.parametrize("uploads", [7, 8, 90])
+@pytest.mark.parametrize("name", ROBUST)
+def test_one_upload_without_a_sensible_number_moves_no_robust_rule_far(name: str, uploads: int, value: float) -> None:
+    sent = honest(uploads)
+    sent[3] = value
+    found = aggregate(entry(name), sent)
+    assert float(found.mean["delta"].norm()) < 20, "the others have lengths near 4.5"
+    if found.used is not None and abs(value) != 3e38:
+        assert found.used[3] == 0
+
+
+@pytest.mark.parametrize("name", ["krum", "multikrum", "bulyan"])
+def test_more_uploads_that_are_no_number_than_f_are_the_last_to_be_chosen(name: str) -> None:
+    sent = honest(100)
+    sent[:5] = float("nan")
+    used = aggregate(AGGREGATORS[name](f=1), sent).used
+    assert used is not None
+    chosen, sensible = {"krum": (1, 1), "multikrum": (99, 95), "bulyan": (98, 94)}[name]  # of six, Bulyan has no order
+    assert (int(used.sum()), int(used[5:].sum())) == (chosen, sensible)
+
+
+@pytest.mark.parametrize("rule", [Mean(), AGGREGATORS["median"](), GeometricMedian(), NormBound(bound=4.0)])
+def test_an_upload_without_weight_does_not_count(rule: Aggregator) -> None:
+    sent, p = honest(9), torch.arange(9).double() / 36
+    sent[0] = float("nan")
+    without = aggregate(rule, sent[1:], p[1:]).mean["delta"]
+    assert torch.allclose(aggregate(rule, sent, p).mean["delta"], without, rtol=1e-6)
+
+
+def test_the_choice_among_single_precision_uploads_is_that_among_doubles() -> None:
+    for seed in range(5):
+        sent = torch.from_numpy(stream(seed, "uploads").normal(size=(200, 50)).astype(np.float32)) + 3
+        sent[:40] *= -1e6
+        for rule in (Krum(f=40), MultiKrum(f=40), Bulyan(f=40)):
+            one, other = rule.chosen({"delta": sent}), rule.chosen({"delta": sent.double()})
+            assert torch.equal(one, other)

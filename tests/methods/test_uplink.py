@@ -1,11 +1,17 @@
 """What the transforms of the uplink refuse beside them, and the arithmetic of secure sums."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
 from sim.checks import Refused
 from sim.config.compose import experiment
-from sim.methods.uplink import masks
+from sim.methods.contract import example
+from sim.methods.uplink import UPLINK, masks
+from sim.methods.uplink.coded import QSGD
+from sim.random import stream
 from sim.run.run import rehearse
 from tests.toy import SMALL
 
@@ -77,3 +83,28 @@ def test_a_masked_upload_does_not_show_what_it_holds() -> None:
 def test_a_sum_of_too_few_uploads_is_refused() -> None:
     with pytest.raises(Refused, match="1 of 3 sites answered, and 2 are needed"):
         masks.recovered({0: np.zeros(2, dtype=np.uint64)}, range(3), {}, 2, 16)
+
+
+@pytest.mark.parametrize("size", [1e-25, 1e-20, 1.0, 1e25])
+def test_levels_fit_their_bits_and_vectors_of_any_length_are_coded(size: float) -> None:
+    """Squares of float32 numbers beyond 1e19, or below 1e-23, are infinite or zero: lengths are taken in double."""
+    u = torch.from_numpy(stream(0, "vectors").normal(size=(500, 6))).float() * size
+    u[::2, 1:] = 0  # the length is that of the one entry: level s exactly, and never s + 1
+    for levels in (1, 7, 15):
+        sent = QSGD(levels=levels).encode(u, example(500, 6), lambda name, round=None: torch.zeros(500, 6))
+        norm = sent.scalars["norm"]
+        assert torch.isfinite(sent.vector).all()
+        assert torch.allclose(norm, u.double().norm(dim=1).float(), rtol=1e-6, atol=0)
+        assert torch.equal(sent.vector[::2, 0], u[::2, 0])
+        assert bool((sent.vector.abs() <= norm[:, None]).all())
+
+
+@pytest.mark.parametrize("name", [name for name in UPLINK if name != "powersgd"])
+def test_nothing_in_is_nothing_out(name: str) -> None:
+    made, zero = UPLINK[name](), torch.zeros(3, 5)
+    at = replace(
+        example(3, 5),
+        server={key: torch.zeros(5 if shape == "P" else ()) for key, shape in made.server_state.items()},
+        site={key: torch.zeros(3, 5) for key in made.site_state},
+    )
+    assert not made.encode(zero, at, lambda name, round=None: torch.full((3, 5), 0.5)).vector.any()

@@ -5,7 +5,7 @@ from typing import ClassVar, NamedTuple
 
 from sim.lazy import Tensor
 from sim.methods.contract import Draw, Message, Role, State
-from sim.methods.distances import summed
+from sim.methods.sums import summed
 
 
 class Combined(NamedTuple):
@@ -35,8 +35,8 @@ class Aggregator(Role):
         """Uploads without which an update is abandoned."""
         return 1
 
-    def fits(self, uploads: int) -> None:
-        """Refuse more uploads in an update than the rule can handle."""
+    def fits(self, uploads: int, parameters: int = 0) -> None:
+        """Refuse more uploads in an update, of so many parameters (0 = not known), than the rule can handle."""
 
     def combine(self, sent: Message, p: Tensor) -> Message:
         """Aggregate of every part of the message; each [M, P] or [M], p [M] with sum 1 -> [P] or []."""
@@ -63,10 +63,9 @@ class Mean(Aggregator):
 
     def combine(self, sent: Message, p: Tensor) -> Message:
         """`sum p_i u_i`, in double precision."""
-        return {name: weighted(part, p) for name, part in sent.items()}
+        return {name: weighted_mean(part, p) for name, part in sent.items()}
 
 
-def weighted(part: Tensor, p: Tensor) -> Tensor:
+def weighted_mean(part: Tensor, p: Tensor) -> Tensor:
     """`sum p_i u_i` in double precision; [M, P] or [M], p [M] -> [P] or []."""
-    total = summed(part, p) if part.dim() == 2 else p.double() @ part.double()
-    return total.to(part.dtype)
+    return summed(part, p).to(part.dtype)

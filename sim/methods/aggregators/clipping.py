@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 from sim.checks import within
 from sim.lazy import Tensor, torch
-from sim.methods.aggregators.base import Aggregator, Combined, weighted
-from sim.methods.aggregators.median import median
+from sim.methods.aggregators.base import Aggregator, Combined, weighted_mean
 from sim.methods.contract import Draw, Message, State
-from sim.methods.distances import lengths, summed, vectors
+from sim.methods.distances import vectors
+from sim.methods.quantile import median
+from sim.methods.shorten import shortening
+from sim.methods.sums import lengths, summed
 
 
 @dataclass
@@ -31,7 +33,7 @@ class NormBound(Aggregator):
         norm = lengths(vectors(sent))
         bound = self.bound or float(median(norm, torch.ones_like(norm) / len(norm)))
         scale = shortening(norm, bound)
-        mean = {name: weighted(part, p.double() * scale if part.dim() == 2 else p) for name, part in sent.items()}
+        mean = {name: weighted_mean(part, p.double() * scale if part.dim() == 2 else p) for name, part in sent.items()}
         return Combined(mean, scale)
 
 
@@ -78,11 +80,6 @@ class CentredClip(Aggregator):
         moved = {name: centre.to(sent[name].dtype) for name, centre in zip(names, centres, strict=True)}
         kept = {f"{name}.centre": centre for name, centre in moved.items()}
         return Combined(mean | moved, scale[bucket], kept)
-
-
-def shortening(norm: Tensor, bound: float) -> Tensor:
-    """By how much each vector is shortened to a bound, [M]: exactly 1 for one that is as long as that."""
-    return torch.where(norm <= bound, torch.ones_like(norm), bound / norm)
 
 
 def buckets(draw: Draw, uploads: int, size: int) -> Tensor:

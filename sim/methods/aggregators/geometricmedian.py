@@ -1,13 +1,12 @@
 """The geometric median, by reweighted means."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sim.checks import within
 from sim.lazy import Tensor, torch
-from sim.methods.aggregators.base import Aggregator, weighted
+from sim.methods.aggregators.base import Aggregator, weighted_mean
 from sim.methods.contract import Message
-from sim.methods.distances import in_double, summed
+from sim.methods.sums import lengths, summed
 
 
 @dataclass
@@ -21,7 +20,8 @@ class GeometricMedian(Aggregator):
     Values: `R` 3, a few passes are enough; `nu` 1e-6 [M], below the distances between uploads.
     Pitfalls: every step is a mean, so that secure aggregation could take it with R messages from each site; here the
     server sees whole uploads. Distances are not squared: with squares in their place the weights are no median's.
-    Less than half of the weight cannot move it arbitrarily far, but with few steps a far upload still pulls.
+    Less than half of the weight cannot move it arbitrarily far, but with few steps a far upload still pulls. An upload
+    that is no number weighs nothing.
     """
 
     R: int = 3  # >= 1 reweighted means after the plain one
@@ -36,19 +36,16 @@ class GeometricMedian(Aggregator):
         names, beta = [name for name, part in sent.items() if part.dim() == 2], p.double()
         parts = [sent[name] for name in names]
         centres = [summed(part, beta) for part in parts]
+        if not all(bool(torch.isfinite(centre).all()) for centre in centres):
+            beta = normalised(beta * torch.isfinite(lengths(parts)))
+            centres = [summed(part, beta) for part in parts]
         for _ in range(self.R):
-            centres, beta = self.reweighted(parts, centres, p.double())
-        scalars = {name: weighted(part, beta) for name, part in sent.items() if part.dim() == 1}
+            beta = normalised(p.double() / lengths(parts, centres).clamp(min=self.nu))
+            centres = [summed(part, beta) for part in parts]
+        scalars = {name: weighted_mean(part, beta) for name, part in sent.items() if part.dim() == 1}
         return scalars | {name: centre.to(sent[name].dtype) for name, centre in zip(names, centres, strict=True)}
 
-    def reweighted(self, parts: Sequence[Tensor], centres: Sequence[Tensor], p: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Means with weights by distance from the centres, and these weights; the uploads are read once for both."""
-        beta, moved = torch.empty_like(p), [torch.zeros_like(centre) for centre in centres]
-        for blocks in zip(*map(in_double, parts), strict=True):
-            some = blocks[0][0]
-            away = [block.sub_(centre) for (_, block), centre in zip(blocks, centres, strict=True)]
-            far = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(one, dim=1) for one in away]), dim=0)
-            beta[some] = p[some] / far.clamp(min=self.nu)
-            for total, one in zip(moved, away, strict=True):
-                total += beta[some] @ one
-        return [centre + total / beta.sum() for centre, total in zip(centres, moved, strict=True)], beta / beta.sum()
+
+def normalised(beta: Tensor) -> Tensor:
+    """Weights with sum 1; [M] -> [M]."""
+    return beta / beta.sum()

@@ -6,13 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.lazy import Tensor, torch
+from sim.methods.quantile import midway
 
 BLOCK = 2**18  # values that are put in order at a time: they stay in the caches
-
-
-def columns(part: Tensor) -> NDArray[np.floating]:
-    """A copy in which the values of one coordinate stand together; [M, P] or [M] -> [P, M] or [1, M]."""
-    return np.array(part.numpy().reshape(len(part), -1).T, order="C")
 
 
 def of_ordered(part: Tensor, take: Callable[[NDArray[np.floating]], NDArray[np.floating]]) -> Tensor:
@@ -35,8 +31,7 @@ def of_ordered(part: Tensor, take: Callable[[NDArray[np.floating]], NDArray[np.f
 def middle(ordered: NDArray[np.floating]) -> NDArray[np.floating]:
     """Median of rows in ascending order, the midpoint of the two middle values of an even number; [P, M] -> [P]."""
     count = ordered.shape[1]
-    low, high = ordered[:, (count - 1) // 2], ordered[:, count // 2]
-    return np.asarray(low if count % 2 else (low + high) / 2)
+    return midway(ordered[:, (count - 1) // 2], ordered[:, count // 2])
 
 
 def mean_of(kept: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -32,8 +32,8 @@ class Attack(Role):
         """Whether any site attacks."""
         return False
 
-    def fits(self, members: int) -> None:
-        """Refuse a federation in which the attack cannot be computed."""
+    def fits(self, members: int, parameters: int = 0) -> None:
+        """Refuse a federation, with a model of so many parameters (0 = not known), that the attack cannot handle."""
 
     def suits(self, features: Sequence[str], classes: int) -> None:
         """Refuse features, or a task of so many classes (0 = it has none), for which the attack cannot be made."""

@@ -112,9 +112,9 @@ class MinMax(Faulty):
 
     direction: Direction = Direction.std
 
-    def fits(self, members: int) -> None:
+    def fits(self, members: int, parameters: int = 0) -> None:
         """All pairs are compared."""
-        refuse_many("attack=minmax", members)
+        refuse_many("attack=minmax", members, parameters)
 
     def tamper(self, sent: Message, bad: Tensor) -> Message:
         """The same vector from all attackers."""

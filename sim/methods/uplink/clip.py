@@ -6,14 +6,9 @@ from dataclasses import dataclass
 from sim.checks import within
 from sim.lazy import Tensor, torch
 from sim.methods.contract import Draw, Local, Message, State
+from sim.methods.shorten import row_lengths, shortening
 from sim.methods.uplink.base import SPARSE, VALUES, Encoded, Transform
 from sim.random import gaussian
-
-
-def shortened(u: Tensor, bound: float) -> Tensor:
-    """`u min(1, bound / |u|)` of each row; [C, P] -> [C, P]."""
-    scale: Tensor = (bound / u.norm(dim=1)).clamp(max=1.0)
-    return u * scale[:, None]
 
 
 @dataclass
@@ -36,7 +31,7 @@ class Clip(Transform):
 
     def encode(self, u: Tensor, at: Local, draw: Draw) -> Encoded:
         """Clipped vectors."""
-        return Encoded(shortened(u, self.bound), {})
+        return Encoded(shortened(u, row_lengths(u), self.bound), {})
 
     def reach(self, before: float, size: int, state: State) -> float:
         """The bound."""
@@ -78,8 +73,8 @@ class AdaptiveClip(Transform):
 
     def encode(self, u: Tensor, at: Local, draw: Draw) -> Encoded:
         """Clipped vectors, and who was within."""
-        bound = self.now(at.server)
-        return Encoded(shortened(u, bound), {}, {"within": (u.norm(dim=1) <= bound).to(u.dtype)})
+        bound, norm = self.now(at.server), row_lengths(u)
+        return Encoded(shortened(u, norm, bound), {}, {"within": (norm <= bound).to(u.dtype)})
 
     def learn(self, sent: Message, state: State, draw: Draw) -> State:
         """The paper's geometric update."""
@@ -91,6 +86,11 @@ class AdaptiveClip(Transform):
     def reach(self, before: float, size: int, state: State) -> float:
         """The bound of this round."""
         return min(before, self.now(state))
+
+
+def shortened(u: Tensor, norm: Tensor, bound: float) -> Tensor:
+    """Rows of these lengths, none of them longer than the bound afterwards; [C, P], [C] -> [C, P]."""
+    return u * shortening(norm, bound).to(u.dtype)[:, None]
 
 
 def normal(draw: Draw, name: str, round: int | None = None) -> Tensor:

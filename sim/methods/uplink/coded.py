@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sim.checks import within
 from sim.lazy import Tensor, torch
 from sim.methods.contract import Draw, Local, State
+from sim.methods.shorten import row_lengths
 from sim.methods.uplink.base import LEVELS, SPARSE, VALUES, Encoded, Transform, Wire
 from sim.methods.uplink.topk import index_bits, share
 
@@ -38,10 +39,10 @@ class QSGD(Transform):
 
     def encode(self, u: Tensor, at: Local, draw: Draw) -> Encoded:
         """Levels times the norm of each vector."""
-        norm = u.norm(dim=1, keepdim=True)
-        level = self.levels * u.abs() / torch.where(norm > 0, norm, 1)
+        norm = row_lengths(u).to(u.dtype)[:, None]
+        level = self.levels * (u.abs() / torch.where(norm > 0, norm, 1))  # no entry is longer than all: never above s
         below = level.floor()
-        sent = norm * u.sign() * (below + (draw("up") < level - below)) / self.levels
+        sent = norm * u.sign() * ((below + (draw("up") < level - below)) / self.levels)
         return Encoded(sent, {}, {"norm": norm[:, 0]})
 
     def reach(self, before: float, size: int, state: State) -> float:
