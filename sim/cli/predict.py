@@ -19,8 +19,9 @@ from sim.cohort.tabular.form import SEPARATORS, Form, head
 from sim.cohort.tabular.read import PARQUET, read
 from sim.cohort.tabular.unreadable import read_errors, unreadable
 from sim.files import make_folder, writable_out
+from sim.records.model import read_about
 from sim.records.store import demand
-from sim.run.predict import predict
+from sim.run.predict import predict, served
 
 SHOWN = 20  # predictions that are printed
 
@@ -56,7 +57,8 @@ def predict_and_report(
     if out is not None:
         writable_out(out, overwrite, (".parquet", ".csv"))
     made = predict(home, new_rows(file, written(home, given, missing)), site, which)
-    table = Table(*made.columns, title=f"{which} model of run {home.name}: {len(made)} rows")
+    whose = served(read_about(home), site)
+    table = Table(*made.columns, title=f"{which} model of run {home.name}{whose}: {len(made)} rows")
     for row in made.head(SHOWN).itertuples(index=False):
         table.add_row(*(f"{cell:.4f}" if isinstance(cell, float) else Text(str(cell)) for cell in row))
     console.print(table)
