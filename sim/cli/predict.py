@@ -22,6 +22,7 @@ from sim.files import make_folder, writable_out
 from sim.records.model import read_about
 from sim.records.store import demand
 from sim.run.predict import predict, served
+from sim.study.results import INDEX
 
 SHOWN = 20  # predictions that are printed
 
@@ -54,6 +55,7 @@ def predict_and_report(
 
     A file is read in the form of the table that the model learned from.
     """
+    refuse_other(home)
     if out is not None:
         writable_out(out, overwrite, (".parquet", ".csv"))
     made = predict(home, new_rows(file, written(home, given, missing)), site, which)
@@ -67,6 +69,20 @@ def predict_and_report(
         console.print(f"Predictions: {out}", markup=False, soft_wrap=True)
     elif len(made) > SHOWN:
         console.print(f"The first {SHOWN} rows; --out FILE keeps all of them.")
+
+
+def refuse_other(home: Path) -> None:
+    """Refuse the answer of an analysis and the folder of a study, which are no runs."""
+    if home.is_file():
+        raise Refused(
+            f"{home}: this is a file, and a model is in the folder of a run. What `fedtrial analyse` answers (survival "
+            "curves, log-rank tests, effects by site, trends) describes patients together and scores no single one. "
+            "Take a run that does, such as `fedtrial run task=cox algorithm=cox_webdisco`, and name its folder."
+        )
+    if (home / INDEX).is_file():
+        raise Refused(
+            f"{home}: this is the folder of a study. Name one of its runs: `fedtrial runs {home}` lists them."
+        )
 
 
 def written(home: Path, given: Mapping[str, object], missing: Sequence[str]) -> Written:

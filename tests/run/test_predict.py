@@ -22,7 +22,7 @@ from tests.held_rows import held_rows
 BASE = ["seed=1", "evaluation.predictions=last"]
 BESIDE = {  # what makes a method's example short
     "histboost": ["rounds=5"],
-    "survivalforest": ["algorithm.trees=4", "algorithm.drawn=10"],
+    "survivalforest": ["algorithm.trees=4", "algorithm.drawn=10", "algorithm.min_split=6"],
     "pooled": ["cohort.patients=400"],
 }
 METHODS = {
