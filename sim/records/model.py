@@ -38,7 +38,7 @@ class Model:
     about    content of model.json
     weights  "final" and, where models are scored by loss, "best" -> name in the network -> its parameter. Each has one
              more axis in front, [J, ...], where each of the J sites in about["model_sites"] has a model of its own, and
-             with about["unseen"] one more row, the last, for a site that is not in the run. With MIXTURE, that axis is
+             with about["unseen"] one more row, the last, for a site that never trained. With MIXTURE, that axis is
              of models whose predictions all sites mix: by its one row, or each site by its own and others by the last.
              With about["trees"], the settings of a method, these are the arrays of its trees
     """

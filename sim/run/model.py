@@ -14,7 +14,6 @@ from sim.config.experiment import Experiment, Json, settings
 from sim.engine.mixture import mean_mixture
 from sim.engine.simulation import Round, Simulation
 from sim.engine.unseen import averaged, newcomer
-from sim.federation.federation import Federation
 from sim.federation.standardise import Recipe
 from sim.methods.personal.base import Unseen
 from sim.records.model import MIXTURE, Model, Weights
@@ -60,7 +59,7 @@ def described(experiment: Experiment, plan: Simulation, outcome: str, kept: Kept
     if kept.final is None or federation.recipe is None:
         return None
     chosen = {which: one for which, one in (("final", kept.final), ("best", kept.best)) if one is not None}
-    owners = rows_of(kept.final, federation)
+    owners = owners_of(kept.final, plan)
     about: Json = {
         "fedtrial": version("fedtrial"),
         "run": run,
@@ -81,15 +80,20 @@ def described(experiment: Experiment, plan: Simulation, outcome: str, kept: Kept
     return Model(about, {which: weights(plan, one, owners) for which, one in chosen.items()})
 
 
-def rows_of(chosen: Chosen, federation: Federation) -> Ints | None:
-    """Sites that have a model, or a mixture of models, of their own; None where all have the same."""
-    if chosen.mixture is not None:
-        return None if len(chosen.mixture) == 1 else np.arange(len(federation.sites))
-    return None if chosen.vector.ndim == 1 else np.flatnonzero(~np.isnan(chosen.vector).all(1))
+def owners_of(chosen: Chosen, plan: Simulation) -> Ints | None:
+    """Sites that have a model, or a mixture of models, of their own; None where all have the same.
+
+    With a row for unseen sites, that is what external ones have too.
+    """
+    if unseen(chosen, plan):
+        return plan.federation.members
+    if chosen.vector.ndim == 1 or chosen.mixture is not None:
+        return None
+    return np.flatnonzero(~np.isnan(chosen.vector).all(1))
 
 
 def unseen(chosen: Chosen, plan: Simulation) -> str:
-    """Where a site that is not in the run has its model from, see `Unseen`; "" where no row stands for it."""
+    """Where a site that never trained has its model from, see `Unseen`; "" where no row stands for it."""
     if chosen.mixture is not None:
         return "" if len(chosen.mixture) == 1 else Unseen.average.value
     rule = newcomer(plan)
@@ -97,21 +101,18 @@ def unseen(chosen: Chosen, plan: Simulation) -> str:
 
 
 def weights(plan: Simulation, chosen: Chosen, owners: Ints | None) -> Weights:
-    """Arrays of one model by name; where sites have their own, the row of a site that is not in the run comes last."""
-    layout, members = plan.task.layout, plan.federation.members
+    """Arrays of one model by name; where sites have their own, the row of a site that never trained comes last."""
+    layout = plan.task.layout
     if chosen.forest is not None:
         return chosen.forest
     if chosen.mixture is not None:
         mixture = chosen.mixture
         if owners is not None:
-            mixture = np.concatenate([mixture, mean_mixture(mixture[members], plan.federation)[None]])
+            mixture = np.concatenate([mixture[owners], mean_mixture(mixture[owners], plan.federation)[None]])
         return named(layout, chosen.vector) | {MIXTURE: mixture}
-    if owners is None:
-        return named(layout, chosen.vector)
-    rows = chosen.vector[owners]
+    rows = chosen.vector if owners is None else chosen.vector[owners]
     if unseen(chosen, plan):
-        own = chosen.vector[members]
-        rows = np.concatenate([rows, averaged(plan, own, torch.from_numpy(own[0])).numpy()[None]])
+        rows = np.concatenate([rows, averaged(plan, rows, torch.from_numpy(rows[0])).numpy()[None]])
     return named(layout, rows)
 
 

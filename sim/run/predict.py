@@ -34,14 +34,16 @@ PART_ROWS = 65_536  # rows that the network reads at once
 def predict(home: Path, rows: NewRows, site: str = "", which: str = "final") -> pd.DataFrame:
     """Prediction of every row by the "final" or "best" model of the run in a folder; one row per row, in order.
 
-    `site` says whose model, or whose standardisation, where a run has one for each site; "" is a site that the run does
-    not know, where its method has a model for such. Columns: `patient` and `site` where the rows have them;
+    `site` says whose model, or whose standardisation, where a run has one for each site; "" is a new site, where
+    its method has a model for such. Columns: `patient` and `site` where the rows have them;
     `probability`, `risk`, or `probability_` and the class for each class.
     """
     demand(home)
     about, weights = read(home, which)
     recipe, task = read_recipe(about), read_task(about)
     constants = place(about, site, about["sites"]) if recipe.scaling is Scaling.site else 0
+    if number(about, site) == -1 and not site:
+        refuse_known(about, rows.table)
     x = recipe.apply(rows.conform(recipe.encoder), constants)
     columns = scores(about, task, weights, x, site).reshape(len(x), -1)
     carried = rows.table[[name for name in CARRIED if name in rows.table]].reset_index(drop=True)
@@ -72,16 +74,28 @@ def scores(about: Json, task: Task, weights: Weights, x: NDArray[np.float32], si
 
 
 def number(about: Json, site: str) -> int | None:
-    """The row of a site among those that have a model, -1 for a site that the run does not know; None where all share.
+    """The row of a site among those that have a model, -1 for one that never trained; None where all share.
 
     Refuses a site without a model, and no site where the run has a model for none else.
     """
     owners = about["model_sites"]
-    if owners is not None:
-        return -1 if not site and about["unseen"] else place(about, site, owners)
+    if owners is not None and (site in owners or not about["unseen"]):
+        return place(about, site, owners)
     if site:
         one_of("--site", site, about["sites"], "These are the sites of the run.")
-    return None
+    return None if owners is None else -1
+
+
+def refuse_known(about: Json, table: pd.DataFrame) -> None:
+    """Refuse rows that are said to be of a site with a model of its own, where that of no site was asked for."""
+    named = pd.unique(table["site"].astype(str)) if "site" in table else []
+    known = [site for site in named if site in (about["model_sites"] or ())]
+    if known:
+        raise Refused(
+            f"--site is not given, and the rows' column 'site' names {listed(known)}, with a model of its own in run "
+            f"{about['run']}. Give --site {known[0]} with the rows of that site alone; to have them predicted as a new "
+            "site's, leave the column out."
+        )
 
 
 def served(about: Json, site: str) -> str:

@@ -73,11 +73,14 @@ def test_rows_of_no_known_site_are_predicted_as_those_of_an_external_one(words: 
     home, kept, rows = made(words, tmp_path)
     mine = (rows["at"] == "centre-4").to_numpy()
     new = NewRows(rows[mine])
+    with pytest.raises(Refused, match="column 'site' names centre-1, centre-2, centre-3.*Give --site centre-1 "):
+        predict(home, NewRows(rows))
     known, unknown = (predict(home, new, site)["probability"] for site in ("centre-4", ""))
     np.testing.assert_allclose(known, kept["probability"][mine], rtol=1e-6)
     np.testing.assert_allclose(unknown, kept["probability"][mine], rtol=1e-6)
     assert (predict(home, new, "centre-1")["probability"] != unknown).any()
     about = read_about(home)
+    assert about["model_sites"] == ["centre-1", "centre-2", "centre-3"]
     assert (served(about, "centre-1"), served(about, "")) == (" of centre-1", " for a site that did not train")
     with pytest.raises(Refused, match="--site='centre-9': allowed centre-1"):
         predict(home, new, "centre-9")

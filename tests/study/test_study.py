@@ -174,8 +174,6 @@ def test_a_backdoor_that_nobody_plants_is_no_metric() -> None:
     plan = of_backdoor({"planted": ["attack=backdoor"], "none": ["attack=signflip"]})
     with pytest.raises(Refused, match="Mean, scenario none has no attack=backdoor.*attack.sites=0"):
         study_cells(plan)
-    with pytest.raises(Refused, match="metric='backdoor_success'.*task"):
-        study_cells(replace(plan, scenarios={"planted": ["attack=backdoor"]}), ["task=hazard"])
 
 
 @pytest.mark.parametrize("task", ["response", "hazard"])
