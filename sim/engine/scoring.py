@@ -61,7 +61,7 @@ def own_models(plan: Simulation, crew: Crew, x: Tensor) -> NDArray[np.floating]:
 
 def modelless(plan: Simulation) -> Bools:
     """Sites that have no model of their own: external ones, unless the personal role gives them one; [S]."""
-    return (plan.federation.rows == 0) & (newcomer(plan) is None)
+    return np.asarray((plan.federation.rows == 0) & (newcomer(plan) is None))
 
 
 def without_external(plan: Simulation, metrics: Metrics) -> Metrics:

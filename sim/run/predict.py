@@ -56,7 +56,7 @@ def scores(about: Json, task: Task, weights: Weights, x: NDArray[np.float32], si
     if about["trees"] is not None:
         trees = entry("algorithm", about["trees"])
         assert isinstance(trees, Trees)
-        return trees.scores(task, x, weights)
+        return trees.scores(task, x, {name: array.astype(np.float64) for name, array in weights.items()})
     parameters = {name: array for name, array in weights.items() if name != MIXTURE}
     if MIXTURE in weights:
         mixture = weights[MIXTURE][0 if at is None else at]
@@ -76,7 +76,7 @@ def scores(about: Json, task: Task, weights: Weights, x: NDArray[np.float32], si
 def number(about: Json, site: str) -> int | None:
     """The row of a site among those that have a model, -1 for one that never trained; None where all share.
 
-    Refuses a site without a model, and no site where the run has a model for none else.
+    Refuses a site without a model, and "" where the run has no model for a new site.
     """
     owners = about["model_sites"]
     if owners is not None and (site in owners or not about["unseen"]):
@@ -88,8 +88,8 @@ def number(about: Json, site: str) -> int | None:
 
 def refuse_known(about: Json, table: pd.DataFrame) -> None:
     """Refuse rows that are said to be of a site with a model of its own, where that of no site was asked for."""
-    named = pd.unique(table["site"].astype(str)) if "site" in table else []
-    known = [site for site in named if site in (about["model_sites"] or ())]
+    named = table["site"].astype(str).unique().tolist() if "site" in table else []
+    known = [site for site in named if site in about["model_sites"]]
     if known:
         raise Refused(
             f"--site is not given, and the rows' column 'site' names {listed(known)}, with a model of its own in run "

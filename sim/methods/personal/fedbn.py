@@ -39,7 +39,7 @@ class FedBN(Parted):
     """
 
     keeps: Kept = Kept.both
-    unseen: Unseen = Unseen.average  # batch norms of a site that never trained
+    unseen: Unseen = Unseen.average
 
     def __post_init__(self) -> None:
         if self.unseen is Unseen.own and self.keeps is Kept.affine:
