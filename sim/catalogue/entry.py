@@ -23,7 +23,7 @@ EXAMPLES = {  # of entries that the defaults of all else do not suit
         name: [f"algorithm={name}", "cohort=lung", "task=cox", "partition=natural"] for name in ("cox_webdisco", "odac")
     },
     "odach": ["algorithm=odach", "task=cox"],
-    "cox_iptw": ["algorithm=cox_iptw", "algorithm.treatment=treated", "task=cox"],
+    "cox_iptw": ["algorithm=cox_iptw", "algorithm.treatment=treated", "task=cox", "task.without=[treated_marker]"],
     "survivalforest": ["algorithm=survivalforest", "task=cox", "cohort=lung", "partition=natural"],
     "lasso": ["algorithm=lasso", "rounds=80"],
     "gaussian": ["uplink=[clip,gaussian]", "weighting=sites"],

@@ -19,8 +19,10 @@ from sim.cohort.tabular.form import SEPARATORS, Form, head
 from sim.cohort.tabular.read import PARQUET, read
 from sim.cohort.tabular.unreadable import read_errors, unreadable
 from sim.files import make_folder, writable_out
+from sim.records.model import read_about
 from sim.records.store import demand
-from sim.run.predict import predict
+from sim.run.predict import predict, served
+from sim.study.results import INDEX
 
 SHOWN = 20  # predictions that are printed
 
@@ -53,10 +55,12 @@ def predict_and_report(
 
     A file is read in the form of the table that the model learned from.
     """
+    refuse_other(home)
     if out is not None:
         writable_out(out, overwrite, (".parquet", ".csv"))
     made = predict(home, new_rows(file, written(home, given, missing)), site, which)
-    table = Table(*made.columns, title=f"{which} model of run {home.name}: {len(made)} rows")
+    whose = served(read_about(home), site)
+    table = Table(*made.columns, title=f"{which} model of run {home.name}{whose}: {len(made)} rows")
     for row in made.head(SHOWN).itertuples(index=False):
         table.add_row(*(f"{cell:.4f}" if isinstance(cell, float) else Text(str(cell)) for cell in row))
     console.print(table)
@@ -65,6 +69,20 @@ def predict_and_report(
         console.print(f"Predictions: {out}", markup=False, soft_wrap=True)
     elif len(made) > SHOWN:
         console.print(f"The first {SHOWN} rows; --out FILE keeps all of them.")
+
+
+def refuse_other(home: Path) -> None:
+    """Refuse the answer of an analysis and the folder of a study, which are no runs."""
+    if home.is_file():
+        raise Refused(
+            f"{home}: this is a file, and a model is in the folder of a run. What `fedtrial analyse` answers (survival "
+            "curves, log-rank tests, effects by site, trends) describes patients together and scores no single one. "
+            "Take a run that does, such as `fedtrial run task=cox algorithm=cox_webdisco`, and name its folder."
+        )
+    if (home / INDEX).is_file():
+        raise Refused(
+            f"{home}: this is the folder of a study. Name one of its runs: `fedtrial runs {home}` lists them."
+        )
 
 
 def written(home: Path, given: Mapping[str, object], missing: Sequence[str]) -> Written:

@@ -28,6 +28,7 @@ from sim.local.settings import OptimizerState, Sampling, Training
 from sim.methods.aggregators.base import Aggregator
 from sim.methods.algorithms.base import Algorithm, Method
 from sim.methods.attacks import Attack
+from sim.methods.attacks.backdoor import Backdoor
 from sim.methods.contract import Weighting
 from sim.methods.personal import Personal
 from sim.methods.roles import NEUTRAL, Roles, axes_in_use
@@ -35,6 +36,7 @@ from sim.methods.roles import named as named_role
 from sim.methods.servers import Server
 from sim.methods.systems.base import System
 from sim.methods.uplink.base import Transform
+from sim.metrics import BACKDOOR
 from sim.partition.base import Partition
 from sim.privacy.settings import Privacy
 from sim.shift import Shift
@@ -108,6 +110,11 @@ class Experiment:
             system=self.system,
             weighting=self.weighting,
         )
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics that its run records: those of the task and, under a backdoor, its success."""
+        return (*self.task.judged_by, *([BACKDOOR] if isinstance(self.attack, Backdoor) else []))
 
     def judged_by(self, reference: Reference) -> "Experiment":
         """The reference for this experiment: the axes of messages, which it has none of, are back at their defaults."""

@@ -13,6 +13,7 @@ from sim.engine.clusters import costs, stacked, starts
 from sim.engine.executors import Crew
 from sim.engine.loops import OwnLoop
 from sim.engine.messages import Candidates
+from sim.engine.mixture import mean_mixture
 from sim.engine.rounds import advance
 from sim.engine.saved import read_several, several_arrays, ticks_after
 from sim.engine.scoring import judged
@@ -181,7 +182,7 @@ def scored(plan: Simulation, crew: Crew, here: Round, names: list[str]) -> Round
     """The round with every site judged under its mixture of the models."""
     federation = plan.federation
     mine = mixture(crew, names, federation.members)
-    mixed = np.tile(np.average(mine, axis=0, weights=federation.rows[federation.members]), (len(federation.sites), 1))
+    mixed = np.tile(mean_mixture(mine, federation), (len(federation.sites), 1))
     mixed[federation.members] = mine
     with stage("evaluation"):
         metrics = crew.judge(Candidates(here.model.numpy(), mixture=mixed))

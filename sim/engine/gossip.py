@@ -137,7 +137,7 @@ class Gossip(OwnLoop):
             there = links[active[links].all(1)]
             w = metropolis(there, len(members))
             models = w @ after if self.mixing is Mixing.after else w @ before + (after - before)
-            keep(crew, members, models)
+            crew.memory.replace(members, {OWN: models.astype(plan.federation.x.dtype)})
             last, mean = mean, models.mean(0)
             norm = float(np.linalg.norm(mean - last))
             if not np.isfinite(norm):
@@ -181,14 +181,6 @@ def train(plan: Simulation, crew: Crew, number: int, tick: Tick) -> None:
 def own(crew: Crew, members: Ints) -> Floats:
     """Models of the members in double precision, [N, P]."""
     return crew.memory.read(members, names=[OWN])[OWN].astype(np.float64)
-
-
-def keep(crew: Crew, members: Ints, models: Floats) -> None:
-    """Put models [N, P] in the place of those that the members have; all else that they keep stays."""
-    kept = crew.memory.read(members)
-    new = kept | {OWN: models.astype(kept[OWN].dtype)}
-    crew.memory.write(members, crew.memory.current[members], new)
-    crew.memory.turn(members)
 
 
 def saved(number: int, mean: Floats) -> Saved:

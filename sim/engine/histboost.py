@@ -1,10 +1,11 @@
 """Federated gradient boosting: a forest that is grown from sums over sites, and no parameter vector."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim.arrays import Floats
 from sim.checks import Refused, within
@@ -16,10 +17,11 @@ from sim.engine.traffic import control
 from sim.engine.trees import Trees
 from sim.exact.boosting import Boosting, grown, margins
 from sim.exact.sums import exchanges, message_bytes
-from sim.lazy import torch
+from sim.lazy import Tensor, torch
 from sim.methods.contract import Weighting
 from sim.profiling import stage
 from sim.tasks.classify import Classification
+from sim.tasks.task import Task
 
 
 class Edges(Enum):
@@ -118,16 +120,27 @@ class HistBoost(Trees):
             forest, growing = grown(here.state["nodes"])
             if len(growing) or len(forest) < number:
                 continue
-            done = Round(number, torch.empty(0), seconds, down, up, asked, sites=len(members))
-            yield self.scored(plan, done, here.state["base"], forest) if plan.due(number) else done
+            trees = {name: here.state[name] for name in ("base", "nodes")}
+            done = Round(number, torch.empty(0), seconds, down, up, asked, sites=len(members), forest=trees)
+            yield self.scored(plan, done, trees) if plan.due(number) else done
             number, up, down, asked = number + 1, 0, 0, 0
 
-    def scored(self, plan: Simulation, here: Round, base: Floats, forest: list[Floats]) -> Round:
+    def scored(self, plan: Simulation, here: Round, forest: Mapping[str, Floats]) -> Round:
         """The round with the forest judged on every site's held-out rows."""
         held = Held.of(plan.federation, SCORED)
         with stage("evaluation"):
-            output = torch.from_numpy(margins(plan.federation.x[held.row].astype(np.float64), base, forest))[:, None]
+            output = log_odds(plan.federation.x[held.row], forest)
             targets = {name: column.double() for name, column in plan.task.targets(held.y).items()}
             rated = Rated(plan.task.score(output).numpy(), plan.task.row_loss(output, targets).numpy())
             metrics = measure(plan.task, held, rated) if len(held.row) else {}
         return judged(plan, replace(here, scores=rated.score), {"shared": metrics}, 0)
+
+    def scores(self, task: Task, x: NDArray[np.floating], forest: Mapping[str, Floats]) -> Floats:
+        """Probabilities of the label, [N]."""
+        return np.asarray(task.score(log_odds(x, forest)).numpy())
+
+
+def log_odds(x: NDArray[np.floating], forest: Mapping[str, Floats]) -> Tensor:
+    """Output of the trees as a network gives it; [N, D] -> float64 [N, 1]."""
+    trees, _ = grown(forest["nodes"])
+    return torch.from_numpy(margins(x.astype(np.float64), forest["base"], trees))[:, None]

@@ -4,9 +4,15 @@ import numpy as np
 
 from sim.arrays import Floats
 from sim.engine.evaluation import Held, Rated, rate
+from sim.federation.federation import Federation
 from sim.lazy import Tensor
 from sim.local.rows import Rows
 from sim.tasks.task import Task
+
+
+def mean_mixture(mine: Floats, federation: Federation) -> Floats:
+    """Mixture of a site that has none of its own: the mean of the members' [N, J] by training rows; [J]."""
+    return np.asarray(np.average(mine, axis=0, weights=federation.rows[federation.members]))
 
 
 def rate_mixture(task: Task, rows: Rows, models: Tensor, mixture: Floats, held: Held) -> Rated:

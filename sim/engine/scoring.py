@@ -7,12 +7,14 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.arrays import Bools
 from sim.engine.adaptation import adapt, adapts
 from sim.engine.evaluation import Metrics
 from sim.engine.executors import Crew
 from sim.engine.messages import Candidates
 from sim.engine.simulation import SCORED, Round, Simulation
 from sim.engine.traffic import evaluation
+from sim.engine.unseen import newcomer, welcome
 from sim.lazy import Tensor, torch
 from sim.methods.contract import OWN
 from sim.profiling import stage
@@ -34,6 +36,7 @@ def scored(plan: Simulation, crew: Crew, here: Round, last: bool = False) -> Rou
             metrics["personal"] = without_external(plan, metrics["shared"])
             here = replace(here, deployed=partial(everywhere, plan, here.model))
         elif personal.on:
+            here = replace(here, bytes_evaluation=here.bytes_evaluation + welcome(plan, crew, here.model))
             metrics["personal"] = without_external(plan, crew.judge(Candidates(x, own=True)))
             here = replace(here, deployed=partial(own_models, plan, crew, here.model))
     copied = personal.adapted is not None and not adapts(plan, last)
@@ -48,17 +51,22 @@ def everywhere(plan: Simulation, x: Tensor) -> NDArray[np.floating]:
 
 
 def own_models(plan: Simulation, crew: Crew, x: Tensor) -> NDArray[np.floating]:
-    """Models that the sites deploy, NaN at external ones; [S, P]."""
+    """Models that the sites deploy, NaN at sites that have none; [S, P]."""
     every = np.arange(len(plan.federation.sites))
     own = torch.from_numpy(crew.memory.read(every, names=[OWN])[OWN])
     models = plan.roles.personal.deployed(x, own, plan.private).numpy()
-    models[plan.federation.rows == 0] = np.nan
+    models[modelless(plan)] = np.nan
     return models
 
 
+def modelless(plan: Simulation) -> Bools:
+    """Sites that have no model of their own: external ones, unless the personal role gives them one; [S]."""
+    return np.asarray((plan.federation.rows == 0) & (newcomer(plan) is None))
+
+
 def without_external(plan: Simulation, metrics: Metrics) -> Metrics:
-    """Metrics of the sites' own models; NaN at external sites, which never trained one."""
-    nobody = np.repeat(plan.federation.rows == 0, len(SCORED))
+    """Metrics of the sites' own models; NaN at sites that have none."""
+    nobody = np.repeat(modelless(plan), len(SCORED))
     return {name: np.where(nobody, np.nan, values) for name, values in metrics.items()}
 
 

@@ -114,6 +114,7 @@ class Round:
     # asked for before the next round begins; None = all use `model`
     estimates: Estimates | None = None  # of an exact analysis, after its last exchange
     mixture: Floats | None = None  # [S, J], or [1, J] for all: weights of the models whose predictions sites mix
+    forest: Mapping[str, Floats] | None = None  # trees as arrays, where the model is no vector of parameters
     scores: Floats | None = None  # [N, *scores] of all held-out rows, where no vector of parameters gives them
     saved: Callable[[], Saved] | None = None  # asked for before the next round begins; None = it cannot go on from here
 

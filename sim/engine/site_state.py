@@ -51,6 +51,11 @@ class SiteState:
         """What was written of these sites becomes current."""
         self.current[sites] ^= 1
 
+    def replace(self, sites: Ints, state: Arrays) -> None:
+        """New current rows for some names, each [C, n]; all else that these sites keep stays."""
+        self.write(sites, self.current[sites], self.read(sites) | state)
+        self.turn(sites)
+
     def blocks(self, name: str) -> Iterator[NDArray[np.floating]]:
         """The current rows of all sites, some megabytes at a time; [C, n] each, in the order of the sites."""
         array = self.arrays[name]

@@ -1,10 +1,12 @@
 """A federated survival forest: trees that sites grew on their own rows, and no parameter vector."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from sim.arrays import Floats
 from sim.checks import Refused, within
 from sim.engine.evaluation import Held, Metrics, Rated, measure
 from sim.engine.executors import Crew
@@ -17,6 +19,7 @@ from sim.lazy import torch
 from sim.profiling import stage
 from sim.tasks.cox import Cox
 from sim.tasks.hazard import Hazard
+from sim.tasks.task import Task
 
 COUNT = 8  # bytes of a number of rows, and of a number of trees
 
@@ -105,7 +108,7 @@ class SurvivalForest(Trees):
         seconds = self.travel(plan, COUNT, COUNT) + self.travel(plan, max(done.bytes_up), forest)
         with stage("evaluation"):
             held = Held.of(plan.federation, SCORED)
-            score = risk(plan.federation.x[held.row].astype(np.float64), done.state)
+            score = self.scores(plan.task, plan.federation.x[held.row], done.state)
             metrics = self.judge(plan, held, Rated(score, np.zeros_like(score)))
         size = len(members)
         yield Round(
@@ -118,8 +121,13 @@ class SurvivalForest(Trees):
             evaluation(plan.federation, metrics, 0),
             size,
             metrics=metrics,
+            forest=done.state,
             scores=score,
         )
+
+    def scores(self, task: Task, x: NDArray[np.floating], forest: Mapping[str, Floats]) -> Floats:
+        """Minus the area under each row's survival curve, in days; [N]."""
+        return risk(x.astype(np.float64), forest)
 
     def judge(self, plan: Simulation, held: Held, rated: Rated) -> dict[str, Metrics]:
         """Metrics of every site and split, but for the loss; {} without rows."""

@@ -1,18 +1,24 @@
 """Methods whose model is trees: what their entries share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.arrays import Floats
 from sim.checks import Refused
 from sim.engine.loops import OwnLoop
 from sim.engine.simulation import Simulation
 from sim.methods.roles import Roles
 from sim.methods.systems.sync import Sync
+from sim.tasks.task import Task
 
 
 @dataclass
 class Trees(OwnLoop):
-    """A method whose model is trees, grown in exchanges that all sites answer; a run keeps scores of it, no model."""
+    """A method whose model is trees, grown in exchanges that all sites answer."""
 
     trains = False
     axes: ClassVar[frozenset[str]] = frozenset({"system"})  # its links and latency
@@ -20,6 +26,10 @@ class Trees(OwnLoop):
     def roles(self, beside: Roles) -> Roles:
         """The clock alone: no parameters are trained."""
         return Roles(system=beside.system, weighting=beside.weighting)
+
+    def scores(self, task: Task, x: NDArray[np.floating], forest: Mapping[str, Floats]) -> Floats:
+        """Predictions of the trees that a round has as its `forest`, for standardised rows [N, D]; [N, *scores]."""
+        raise NotImplementedError
 
     def refuse(self, plan: Simulation, name: str) -> None:
         """Refuse a network, which trees have none of, and sites that do not all answer."""

@@ -31,11 +31,12 @@ from sim.local.plan import Sites
 from sim.local.rows import Rows, view
 from sim.local.tier import Trainer, choose, trainer
 from sim.methods.algorithms.base import Algorithm
-from sim.methods.attacks.backdoor import SUCCESS, Backdoor
+from sim.methods.attacks.backdoor import Backdoor
 from sim.methods.contract import OWN, Local, Phase, State, ungrouped
 from sim.methods.personal.base import Personal
 from sim.methods.roles import REPORTED, UP
 from sim.methods.sums import weighted
+from sim.metrics import BACKDOOR
 from sim.metrics.segments import segment_mean
 from sim.profiling import stage
 from sim.tasks.task import Task
@@ -227,7 +228,7 @@ class Worker:
         if self.marked is not None and isinstance(attack, Backdoor):
             called = attack.called(self.rated(held, self.marked, models, current).score)
             others = attack.others(held.y["label"])
-            metrics[SUCCESS] = segment_mean(called[others], held.segment[others], held.segments)
+            metrics[BACKDOOR] = segment_mean(called[others], held.segment[others], held.segments)
         return metrics
 
     def rated(self, held: Held, rows: Rows, models: Candidates, current: NDArray[np.int8]) -> Rated:

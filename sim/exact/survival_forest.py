@@ -1,6 +1,6 @@
 """Survival trees that sites grow on their own rows and send: the forest is what they sent, put side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -84,7 +84,7 @@ def counts(weights: Floats, drawn: int, trees: int, seed: int) -> Ints:
     return found
 
 
-def risk(x: Floats, forest: State) -> Floats:
+def risk(x: Floats, forest: Mapping[str, Floats]) -> Floats:
     """Minus the area under the mean survival of all trees, up to their last event, in days; [n, D] -> [n].
 
     The mean of step functions has the mean of their areas.

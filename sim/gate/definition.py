@@ -106,7 +106,7 @@ def gate_cells(gate: Gate) -> list[GateCell]:
             experiments = tuple(seeded(words, gate.most_seeds, configs))
         except Refused as refusal:
             raise Refused(f"{called}: {refusal}") from None
-        given = experiments[0].task.judged_by
+        given = experiments[0].metrics
         metrics = tuple(metric for metric in gate.margins if metric in given)
         if not metrics:
             raise Refused(f"{called}: margins name none of its metrics. Give a margin for one of {', '.join(given)}.")

@@ -35,6 +35,8 @@ class Metric:
         return np.clip(merit, low, high)
 
 
+BACKDOOR = "backdoor_success"  # of models that learned under attack=backdoor
+
 METRICS: dict[str, Metric] = {
     "loss": Metric("loss", "lower", "mean of the training loss over patients, in nats; 0 = certain and right", np.inf),
     "auroc": Metric(
@@ -79,5 +81,10 @@ METRICS: dict[str, Metric] = {
     ),
     "cindex": Metric(
         "C-index", "higher", "chance that of two patients the one at higher risk has the event first; 0.5 = a coin"
+    ),
+    BACKDOOR: Metric(
+        "backdoor success",
+        "lower",
+        "share of patients of other classes who are called the attacker's target once they bear its mark; 0 = no one",
     ),
 }

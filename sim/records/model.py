@@ -1,4 +1,4 @@
-"""The model of a run as files: weights as safetensors under the names of the network, and in JSON what else it needs.
+"""The model of a run as files: safetensors, under the names of the network or of trees, and in JSON what else it needs.
 
 `model.safetensors` is the model of the last round, `best.safetensors` that of the scored round with the lowest
 validation loss, `model.json` says how recorded columns become what the network reads. Written and read here, filled in
@@ -19,9 +19,16 @@ from sim.checks import Refused, one_of
 
 Weights = Mapping[str, NDArray[np.floating]]
 
-FORMAT = 1  # of model.json; another number is refused
+FORMAT = 2  # of model.json; 1, which had neither trees nor mixtures, is read too, and another number is refused
 ABOUT = "model.json"
 FILES = {"final": "model.safetensors", "best": "best.safetensors"}
+MIXTURE = "mixture weights"  # name of what several models' predictions are mixed by, beside those of the network
+NEW = {"unseen": "", "trees": None}  # what format 1 does not say
+
+ORACLE = (
+    "the oracle scores patients by the risk that their generator drew them with, which it knows of its own patients "
+    "alone. For predictions on new rows take a method that learns, such as algorithm=pooled"
+)
 
 
 @dataclass(frozen=True)
@@ -29,8 +36,11 @@ class Model:
     """What is deployed.
 
     about    content of model.json
-    weights  "final" and, where models are scored by loss, "best" -> name in the network -> its parameter, with one
-             more axis in front, [J, ...], where each of the J sites in about["model_sites"] has a model of its own
+    weights  "final" and, where models are scored by loss, "best" -> name in the network -> its parameter. Each has one
+             more axis in front, [J, ...], where each of the J sites in about["model_sites"] has a model of its own, and
+             with about["unseen"] one more row, the last, for a site that never trained. With MIXTURE, that axis is
+             of models whose predictions all sites mix: by its one row, or each site by its own and others by the last.
+             With about["trees"], the settings of a method, these are the arrays of its trees
     """
 
     about: dict[str, Any]
@@ -47,21 +57,33 @@ def write(model: Model, folder: Path) -> list[str]:
     return [ABOUT, *(FILES[which] for which in model.weights)]
 
 
+def read_about(home: Path) -> dict[str, Any]:
+    """Content of model.json in a finished run's folder."""
+    if not (home / ABOUT).is_file():
+        raise Refused(f"{home}: this run keeps no model: {why_none(json.loads((home / 'run.json').read_text()))}.")
+    about: dict[str, Any] = NEW | json.loads((home / ABOUT).read_text())
+    if about["format"] not in (1, FORMAT):
+        raise Refused(f"{home / ABOUT}: format {about['format']}, allowed {FORMAT}. Run it again with this fedtrial.")
+    return about
+
+
 def read(home: Path, which: str) -> tuple[dict[str, Any], Weights]:
     """Content of model.json and the weights of one of the models in a finished run's folder."""
     one_of("--model", which, FILES)
-    if not (home / ABOUT).is_file():
-        raise Refused(
-            f"{home}: this run keeps no model: the oracle has none, trees (histboost, survivalforest) are not written, "
-            "sites that mix the predictions of several (fedem, oneshot with how=ensemble) have no single one, nor has "
-            "a run that diverged. Take another."
-        )
-    about = json.loads((home / ABOUT).read_text())
-    if about["format"] != FORMAT:
-        raise Refused(f"{home / ABOUT}: format {about['format']}, allowed {FORMAT}. Run it again with this fedtrial.")
+    about = read_about(home)
     if not (home / FILES[which]).is_file():
         there = ", ".join(name for name, file in FILES.items() if (home / file).is_file())
         raise Refused(
-            f"--model {which}: run {home.name} has no such model (a best one needs validation rows); allowed {there}."
+            f"--model {which}: run {home.name} has no such model (a best one needs validation rows and a loss, which "
+            f"survivalforest does not have); allowed {there}."
         )
     return about, load_file(home / FILES[which])
+
+
+def why_none(info: Mapping[str, Any]) -> str:
+    """Why a run has no model, from its run.json, and what to take in its place."""
+    if info["status"] != "done":
+        return f"it {str(info['status']).rstrip('.')}"
+    if info["settings"]["algorithm"]["is"] == "oracle":
+        return ORACLE
+    return "it was written by a fedtrial that kept none of its method. Run it again with this one"

@@ -41,6 +41,7 @@ class MethodRow:
     mb_evaluation: float  # of a whole run: models to be scored and their metrics, beside mb_total
     epsilon_sites: float  # the largest of a run, for a whole site; NaN without noise at the server
     epsilon_records: float  # the largest of a run, for one record; NaN without noise at the sites
+    backdoor: float  # success of attack=backdoor after the last round, over sites, then seeds; NaN without that attack
     published: float  # value of the metric in the literature; NaN if none
     published_se: float  # (mean - published) / standard error over seeds
 

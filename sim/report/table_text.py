@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from sim.metrics import METRICS
+from sim.metrics import BACKDOOR, METRICS
 from sim.report.data_size import Unit, common_unit
 from sim.report.rows import MethodRow, SiteRow, method_rows, site_rows
 from sim.text import NOT_KNOWN, number, signed
@@ -57,6 +57,7 @@ def summary_text(frame: pd.DataFrame) -> pd.DataFrame:
         text[f"{size.name} to target"] = [to_target(row, size) for row in rows]
     if any(row.privacy for row in rows):
         text["Epsilon"] = [row.privacy or NOT_KNOWN for row in rows]
+    text |= backdoor_text(rows)
     text[f"{size.name} in all"] = [size.text(row.mb_total) for row in rows]
     if any(row.mb_evaluation > 0 for row in rows):
         text[f"{size.name} to score"] = [size.text(row.mb_evaluation) for row in rows]
@@ -88,11 +89,19 @@ def terminal_text(frame: pd.DataFrame) -> pd.DataFrame:
         text["Runs"] = [f"{row.seeds}/{row.asked}" for row in rows]
     if any(row.privacy for row in rows):
         text["Epsilon"] = [row.privacy or NOT_KNOWN for row in rows]
+    text |= backdoor_text(rows)
     if any(row.diverged for row in rows):
         text["Diverged"] = [f"{row.diverged}/{row.runs}" for row in rows]
     if not all(math.isnan(row.published) for row in rows):
         text["Published"] = [number(row.published) for row in rows]
     return pd.DataFrame(text)
+
+
+def backdoor_text(rows: Sequence[MethodRow]) -> dict[str, list[str]]:
+    """The column of how often a backdoor succeeds, where a method bears one and the table is not of that anyway."""
+    if rows[0].metric == BACKDOOR or all(math.isnan(row.backdoor) for row in rows):
+        return {}
+    return {METRICS[BACKDOOR].name.capitalize(): [number(row.backdoor) for row in rows]}
 
 
 def short_sites_text(some: int, compared: int, significant: int) -> str:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sim.metrics import METRICS
+from sim.metrics import BACKDOOR, METRICS
 from sim.metrics.fairness import Tally, tally, worst
 from sim.report.rows import MethodRow, SiteRow
 from sim.report.scores import CELL, Scores, scores
@@ -64,6 +64,7 @@ def summary(records: StudyRecords, scored: Scores | None = None, gains: pd.DataF
         sites=table["scenario"].map(count).fillna(0).astype(int),
         target=metric.from_merit(table["scenario"].map(target).to_numpy(float)),
         **worst_epsilons(records, table),
+        backdoor=backdoor_success(records, table),
         published=published,
         published_se=np.divide(mean - published, error, out=np.full(len(table), np.nan), where=error > 0),
     )
@@ -79,6 +80,17 @@ def worst_epsilons(records: StudyRecords, table: pd.DataFrame) -> dict[str, pd.S
         largest = runs.assign(epsilon=value.astype(float)).groupby(cell)["epsilon"].max().rename("epsilon")
         found[f"epsilon_{whose}"] = table[cell].join(largest, on=cell)["epsilon"]
     return found
+
+
+def backdoor_success(records: StudyRecords, table: pd.DataFrame) -> pd.Series:
+    """Mean success of the backdoor of each (scenario, method) over sites, then seeds; NaN without that attack."""
+    cell = ["scenario", "method"]
+    done = records.runs[records.runs["status"] == "done"]
+    rows = records.sites[records.sites["metric"] == BACKDOOR].drop_duplicates(["run", "round", "site"])
+    last = rows[rows["round"] == rows.groupby("run", observed=True)["round"].transform("max")]
+    found = last.groupby("run", observed=True)["value"].mean()
+    mean = done.assign(backdoor=done["run"].map(found).astype(float)).groupby(cell)["backdoor"].mean()
+    return table[cell].join(mean, on=cell)["backdoor"]
 
 
 def over_seeds(end: pd.DataFrame) -> pd.DataFrame:

@@ -6,17 +6,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from omegaconf import OmegaConf
 from torch import Tensor
 
+from sim.arrays import Floats
 from sim.checks import Refused, one_of
 from sim.cohort.encode import Encoder, Kind, Predictor
 from sim.cohort.new_rows import NewRows
 from sim.config.experiment import Json
 from sim.config.groups import GROUPS
 from sim.config.plugins import choose
+from sim.engine.trees import Trees
+from sim.engine.unseen import settled
 from sim.federation.standardise import Recipe, Scaling
-from sim.records.model import Weights, read
+from sim.methods.personal.base import Unseen
+from sim.records.model import MIXTURE, Weights, read
 from sim.records.store import demand
 from sim.run.predictions import score_names
 from sim.tasks.nets import Net
@@ -29,24 +34,76 @@ PART_ROWS = 65_536  # rows that the network reads at once
 def predict(home: Path, rows: NewRows, site: str = "", which: str = "final") -> pd.DataFrame:
     """Prediction of every row by the "final" or "best" model of the run in a folder; one row per row, in order.
 
-    `site` says whose model, or whose standardisation, where a run has one for each site. Columns: `patient` and `site`
-    where the rows have them; `probability`, `risk`, or `probability_` and the class for each class.
+    `site` says whose model, or whose standardisation, where a run has one for each site; "" is a new site, where
+    its method has a model for such. Columns: `patient` and `site` where the rows have them;
+    `probability`, `risk`, or `probability_` and the class for each class.
     """
     demand(home)
     about, weights = read(home, which)
-    recipe = read_recipe(about)
-    task = read_task(about)
+    recipe, task = read_recipe(about), read_task(about)
     constants = place(about, site, about["sites"]) if recipe.scaling is Scaling.site else 0
-    owners = about["model_sites"]
-    model = vector(task, weights, None if owners is None else place(about, site, owners))
-    if site and owners is None:
-        one_of("--site", site, about["sites"], "These are the sites of the run.")
+    if number(about, site) == -1 and not site:
+        refuse_known(about, rows.table)
     x = recipe.apply(rows.conform(recipe.encoder), constants)
-    parts = np.split(x, range(PART_ROWS, len(x), PART_ROWS))
-    score = [task.predict(model, torch.from_numpy(part).to(model.dtype)).double() for part in parts]
-    columns = torch.cat(score).reshape(len(x), -1).numpy()
+    columns = scores(about, task, weights, x, site).reshape(len(x), -1)
     carried = rows.table[[name for name in CARRIED if name in rows.table]].reset_index(drop=True)
     return carried.assign(**dict(zip(score_names(task, about["levels"]), columns.T, strict=True)))
+
+
+def scores(about: Json, task: Task, weights: Weights, x: NDArray[np.float32], site: str) -> Floats:
+    """Predictions of standardised rows [N, D]; [N, *scores]."""
+    at = number(about, site)
+    if about["trees"] is not None:
+        trees = entry("algorithm", about["trees"])
+        assert isinstance(trees, Trees)
+        return trees.scores(task, x, {name: array.astype(np.float64) for name, array in weights.items()})
+    parameters = {name: array for name, array in weights.items() if name != MIXTURE}
+    if MIXTURE in weights:
+        mixture = weights[MIXTURE][0 if at is None else at]
+        models = [vector(task, parameters, model) for model in range(len(mixture))]
+    else:
+        mixture, models = np.ones(1), [vector(task, parameters, at)]
+    if at == -1 and about["unseen"] == Unseen.own.value:
+        models = [settled(Unseen.own, task, model, x) for model in models]
+    parts = torch.split(torch.from_numpy(x), PART_ROWS)
+    made = [
+        sum(w * task.predict(one, part.to(one.dtype)).double() for w, one in zip(mixture, models, strict=True))
+        for part in parts
+    ]
+    return np.asarray(torch.cat(made).numpy())
+
+
+def number(about: Json, site: str) -> int | None:
+    """The row of a site among those that have a model, -1 for one that never trained; None where all share.
+
+    Refuses a site without a model, and "" where the run has no model for a new site.
+    """
+    owners = about["model_sites"]
+    if owners is not None and (site in owners or not about["unseen"]):
+        return place(about, site, owners)
+    if site:
+        one_of("--site", site, about["sites"], "These are the sites of the run.")
+    return None if owners is None else -1
+
+
+def refuse_known(about: Json, table: pd.DataFrame) -> None:
+    """Refuse rows that are said to be of a site with a model of its own, where that of no site was asked for."""
+    named = table["site"].astype(str).unique().tolist() if "site" in table else []
+    known = [site for site in named if site in about["model_sites"]]
+    if known:
+        raise Refused(
+            f"--site is not given, and the rows' column 'site' names {listed(known)}, with a model of its own in run "
+            f"{about['run']}. Give --site {known[0]} with the rows of that site alone; to have them predicted as a new "
+            "site's, leave the column out."
+        )
+
+
+def served(about: Json, site: str) -> str:
+    """Whose predictions a model makes, in a few words; empty where all sites have the same."""
+    at = number(about, site)
+    if at is None:
+        return ""
+    return f" of {about['model_sites'][at]}" if at >= 0 else " for a site that did not train"
 
 
 def place(about: Json, site: str, sites: list[str]) -> int:

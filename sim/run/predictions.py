@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sim.arrays import Floats
 from sim.engine.evaluation import Held, rate_own
@@ -11,21 +10,14 @@ from sim.engine.mixture import rate_mixture
 from sim.federation.federation import Federation
 from sim.local.rows import Rows, view
 from sim.records.predictions import Predictions
+from sim.run.model import Chosen, Kept
 from sim.tasks.task import Task
 
 
-def predictions(
-    task: Task,
-    federation: Federation,
-    held: Held,
-    models: NDArray[np.floating] | None,
-    mixture: Floats | None = None,
-    given: Floats | None = None,
-) -> Predictions:
-    """Every held-out row with its score; models [P] or [S, P], None = the scores are `given` [N, *scores].
+def predictions(task: Task, federation: Federation, held: Held, kept: Kept) -> Predictions:
+    """Every held-out row with its score under the last model, or as it was given where no parameters give it.
 
-    With a `mixture` [S, J] sites mix the predictions of models [J, P]. The number of the patient is kept where some
-    have several rows, which a bootstrap must draw together.
+    The number of the patient is kept where some have several rows, which a bootstrap must draw together.
     """
     site, split = np.divmod(held.segment, len(held.splits))
     words = {"site": (site, federation.sites), "split": (split, held.splits)}
@@ -35,18 +27,17 @@ def predictions(
         values["patient"] = federation.patient[held.row]
     if federation.levels:
         words["label"] = (values.pop("label").astype(np.int64), federation.levels)
+    given = kept.scores
     if given is None:
-        assert models is not None
-        given = scores(task, federation, held, models, mixture)
+        assert kept.final is not None
+        given = scores(task, federation, held, kept.final)
     score = given.reshape(len(held.row), -1)
     return Predictions(words, values | dict(zip(score_names(task, federation.levels), score.T, strict=True)))
 
 
-def scores(
-    task: Task, federation: Federation, held: Held, models: NDArray[np.floating], mixture: Floats | None
-) -> Floats:
+def scores(task: Task, federation: Federation, held: Held, chosen: Chosen) -> Floats:
     """Score of every held-out row, [N, *scores]; as many rows at a time as are judged at once."""
-    rows = Rows.of(federation, task)
+    rows, models, mixture = Rows.of(federation, task), chosen.vector, chosen.mixture
     if mixture is not None:
         parts = [(part, mixture if len(mixture) == 1 else mixture[slice(*part.sites)]) for part in held.parts()]
         mixed = [rate_mixture(task, rows, view(models), weights, part).score for part, weights in parts]

@@ -34,7 +34,7 @@ def refuse_records(experiment: Experiment, sites: int) -> None:
     """Refuse records of more scored rounds and sites than fit; a reference is scored once."""
     scored = experiment.rounds // experiment.evaluation.every + 2 if experiment.algorithm.exchanges else 1
     kinds = 2 if experiment.personal.on and experiment.personal.shares else 1
-    metrics = len(experiment.task.judged_by)
+    metrics = len(experiment.metrics)
     words = f"{scored:,} scored rounds x {sites:,} sites x {len(SCORED)} splits x {metrics * kinds} metrics"
     refuse("evaluation.every", words, scored * sites * len(SCORED) * metrics * kinds, VALUE, "Raise")
 

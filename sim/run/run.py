@@ -176,12 +176,10 @@ def rehearse(
     }
     held = Held.of(prepared.federation, SCORED)
     frame = sites_frame(run, prepared.federation, held, events, judged)
-    model = described(experiment, prepared.federation, prepared.task, prepared.outcome, kept, run)
+    model = described(experiment, plan, prepared.outcome, kept, run)
     scores = None
     if experiment.evaluation.predictions is KeepPredictions.last and status == "done":
-        last = kept.final
-        models, mixture = (last.vector, last.mixture) if last else (None, None)
-        scores = predictions(prepared.task, prepared.federation, held, models, mixture, kept.scores)
+        scores = predictions(prepared.task, prepared.federation, held, kept)
     return Run(run, rounds_frame(run, done), frame, info, model, scores)
 
 

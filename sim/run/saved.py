@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sim.arrays import Floats
 from sim.engine.simulation import Round
+from sim.methods.roles import below
 from sim.records.schema import ROUNDS
 from sim.run.ledger import Ledger
 from sim.run.model import Chosen, Kept
@@ -119,6 +120,7 @@ def kept_arrays(kept: Kept) -> Parts:
             parts |= {f"{which}.round": np.array(one.round), f"{which}.vector": one.vector}
             if one.mixture is not None:
                 parts[f"{which}.mixture"] = one.mixture
+            parts |= {f"{which}.forest.{name}": array for name, array in (one.forest or {}).items()}
     return parts | {"same": np.array(same)}
 
 
@@ -128,7 +130,8 @@ def read_kept(parts: Mapping[str, NDArray[Any]]) -> Kept:
     def chosen(which: str) -> Chosen | None:
         if f"{which}.round" not in parts:
             return None
-        return Chosen(int(parts[f"{which}.round"]), parts[f"{which}.vector"], parts.get(f"{which}.mixture"))
+        number, vector, mixture = int(parts[f"{which}.round"]), parts[f"{which}.vector"], parts.get(f"{which}.mixture")
+        return Chosen(number, vector, mixture, below(parts, f"{which}.forest.") or None)
 
     final = chosen("final")
     best = final if bool(parts["same"]) else chosen("best")

@@ -9,6 +9,7 @@ from sim.config.compose import MOST_RUNS
 from sim.config.experiment import Experiment
 from sim.config.many import Configs, seeded
 from sim.engine.references import REFERENCES
+from sim.metrics import BACKDOOR
 from sim.records.digest import of_json
 from sim.study.study import REFERENCE_LABELS, Study
 from sim.study.tuning import candidates
@@ -52,14 +53,25 @@ def study_cells(study: Study, extra: Sequence[str] = ()) -> list[Cell]:
                 runs = seeded([*shared, *words, *chosen], study.seeds, configs)
                 made.append([Cell(label, "", scenario, run, " ".join(words)) for run in runs])
         plain = seeded(shared, study.seeds, configs)
-        for reference, label in REFERENCE_LABELS.items():
+        for reference, label in REFERENCE_LABELS.items() if study.metric != BACKDOOR else ():
             if reference != "oracle" or plain[0].cohort.knows_truth(plain[0].task.kind):
                 runs = [run.judged_by(REFERENCES[reference]()) for run in plain]
                 made.append([Cell(label, reference, scenario, run) for run in runs])
     for cell, *_ in made:
-        remedy = "Choose another with --metric, or another task."
-        one_of(f"{study.name}: metric", study.metric, cell.experiment.task.judged_by, remedy)
+        refuse_metric(study, cell)
     return [of_cell[seed] for seed in range(study.seeds) for of_cell in made]
+
+
+def refuse_metric(study: Study, cell: Cell) -> None:
+    """Refuse a primary metric that the run of a cell would not record."""
+    if study.metric == BACKDOOR and BACKDOOR not in cell.experiment.metrics:
+        where = f"{cell.method}{cell.scenario and f', scenario {cell.scenario}'}"
+        raise Refused(
+            f"{study.name}: metric={BACKDOOR!r}: {where} has no attack=backdoor, so that nobody bears its mark. Set "
+            "attack=backdoor in every cell (with attack.sites=0 it is the honest federation), or choose another metric."
+        )
+    remedy = "Choose another with --metric, or another task."
+    one_of(f"{study.name}: metric", study.metric, cell.experiment.metrics, remedy)
 
 
 def index(

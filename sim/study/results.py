@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sim.checks import Refused, one_of, within
-from sim.metrics import METRICS
+from sim.metrics import BACKDOOR, METRICS
 from sim.records.digest import of_json
 from sim.records.store import Run, read, together
 from sim.study.dial import Dial
@@ -39,7 +39,8 @@ class StudyRecords:
     margin: float  # >= 0, in units of the metric; the target is the pooled model's value less this
     runs: pd.DataFrame  # one row per cell, columns RUNS; reference "" = federated; status "done" | "diverged"
     rounds: pd.DataFrame  # sim.records.schema.ROUNDS
-    sites: pd.DataFrame  # sim.records.schema.SITES; test rows of `metric`, of references at least in the last round
+    # sim.records.schema.SITES: test rows of `metric` and of BACKDOOR, of references at least in the last round
+    sites: pd.DataFrame
     settings: Mapping[str, Json]  # run id -> resolved settings
     provenance: Mapping[str, str]  # command, commit, versions, machine, ... in the order of the page
     published: Mapping[str, float] = field(default_factory=dict)  # method -> published value of the primary metric
@@ -203,5 +204,7 @@ def halted(runs: Sequence[Run]) -> dict[str, str]:
 def test_rows(run: Run, metric: str) -> Run:
     """A run with only those rows of `sites` that a report reads: all rows of many large runs would fill the memory."""
     sites = run.sites
-    read = (sites["split"] == "test") & (sites["metric"] == metric) & (sites["model"] == run.info["deploys"])
+    read = (
+        (sites["split"] == "test") & sites["metric"].isin([metric, BACKDOOR]) & (sites["model"] == run.info["deploys"])
+    )
     return replace(run, sites=sites[read])

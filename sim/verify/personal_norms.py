@@ -11,8 +11,10 @@ from torch import nn
 from sim.checks import Refused
 from sim.engine.executors import InProcess
 from sim.engine.rounds import simulate
+from sim.engine.unseen import averaged, newcomer, settled
 from sim.local.settings import Training
 from sim.methods.personal import Personal, Private
+from sim.methods.personal.base import Unseen
 from sim.methods.personal.fedbn import FedBN, Kept
 from sim.methods.roles import Roles
 from sim.tasks.normed import BatchNorm
@@ -60,18 +62,37 @@ class Torch:
         """Torch's own SGD."""
         return torch.optim.SGD(self.net.parameters(), lr, training.momentum, weight_decay=training.weight_decay)
 
-    def trained(self, w: Array, steps: int, lr: float, training: Training) -> Array:
-        """The model after steps on all rows in torch's own training mode; [P] -> [P]."""
+    def load(self, w: Array) -> dict[str, torch.Tensor]:
+        """Put a model [P] into the net, in training mode; its state."""
         state = self.net.state_dict()
         for name, part in zip(NAMES, np.split(w, np.cumsum(SIZES)[:-1]), strict=True):
             state[name].copy_(torch.from_numpy(part).view_as(state[name]))
         self.net.train()
+        return state
+
+    def read_rows(self, w: Array) -> Array:
+        """The model with the running statistics that torch keeps of all rows, read once; [P] -> [P]."""
+        state = self.load(w)
+        for layer in self.net:
+            if isinstance(layer, nn.BatchNorm1d):
+                layer.momentum = 1.0
+        self.net(self.x)
+        return vector(state)
+
+    def trained(self, w: Array, steps: int, lr: float, training: Training) -> Array:
+        """The model after steps on all rows in torch's own training mode; [P] -> [P]."""
+        state = self.load(w)
         descent = self.descent(training, lr)
         for _ in range(steps):
             descent.zero_grad()
             torch.autograd.backward(0.5 * (self.net(self.x)[:, 0] - self.y).square().mean())
             descent.step()
-        return np.concatenate([state[name].numpy().ravel() for name in NAMES])
+        return vector(state)
+
+
+def vector(state: dict[str, torch.Tensor]) -> Array:
+    """The parameters and running statistics of a net; [P]."""
+    return np.concatenate([state[name].numpy().ravel() for name in NAMES])
 
 
 @functools.cache
@@ -113,6 +134,23 @@ def of_fedbn() -> Checks:
         return gap(site_models(last), np.where(marks(STAY[Kept.both]), own, path[-1]))
 
     yield Check("a site is judged by the shared weights under its own batch norms", judged)
+
+    for rule in Unseen:
+
+        def unseen(entry: type[Personal], rule: Unseen = rule) -> float:
+            plan = trial.plan(Roles(personal=narrow(entry, FedBN)(unseen=rule)))
+            (path, own), stays = federated(STAY[Kept.both]), marks(STAY[Kept.both])
+            weight = plan.federation.rows * (own != trial.start).any(1)
+            wanted = np.where(stays, weight / weight.sum() @ own, path[-1])
+            new = Torch(trial, 0)
+            found, given = averaged(plan, own, torch.from_numpy(path[-1])), newcomer(plan)
+            if given is None:
+                return np.inf
+            ours = settled(given, plan.task, found, new.x.numpy()).numpy()
+            return gap(ours, wanted if rule is Unseen.average else new.read_rows(wanted))
+
+        what = "mean of the batch norms" if rule is Unseen.average else "statistics of its rows, as torch gathers them"
+        yield Check(f"a site that never trained has the {what}, unseen {rule.value}", unseen)
 
     def plain(entry: type[Personal]) -> float:
         narrow(entry, FedBN)

@@ -59,6 +59,8 @@ def test_predictions_of_a_file(
 
 
 REFUSED = {
+    "the answer of an analysis": (["{beside}/answer.json", "{rows}"], "scores no single one. Take a run that does"),
+    "the folder of a study": (["{beside}/study", "{rows}"], "the folder of a study. Name one of its runs"),
     "a folder that is no run": (["{beside}", "{rows}"], "not a finished run"),
     "a file that is not there": (["{home}", "{beside}/nwe.csv"], "no such file. Did you mean 'new.csv'"),
     "an end that is no format": (["{home}", "{rows}", "--out", "{beside}/a.xlsx"], ".parquet or .csv"),
@@ -78,6 +80,9 @@ def test_mistakes_are_told_in_words(
 ) -> None:
     beside, table = rows.parent, pd.read_csv(rows).astype(object)
     table.drop(columns="age_years").to_csv(beside / "lost.csv", index=False)
+    (beside / "answer.json").write_text("{}")
+    (beside / "study").mkdir()
+    (beside / "study" / "study.json").write_text("{}")
     table.assign(age_years=[*table["age_years"][:4], "old", *table["age_years"][5:]]).to_csv(
         beside / "word.csv", index=False
     )

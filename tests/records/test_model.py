@@ -11,15 +11,13 @@ from safetensors.numpy import load_file
 from sim.checks import Refused
 from sim.cli.predict import Written, new_rows
 from sim.cohort.new_rows import NewRows
-from sim.cohort.outcomes import SPLITS
 from sim.config.compose import experiment
 from sim.engine.rounds import Round
-from sim.federation.split import grouped
 from sim.records.store import read, write
 from sim.run.model import Kept
 from sim.run.predict import predict, read_task
-from sim.run.prepare import gather
 from sim.run.run import rehearse
+from tests.held_rows import held_rows
 from tests.toy import SMALL
 
 SCORES = ("probability", "risk")
@@ -85,15 +83,6 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
     return [*(tabular(tmp_path) if "cohort.drop" in str(words) else []), *words, "evaluation.predictions=last"]
 
 
-def held_rows(words: list[str]) -> pd.DataFrame:
-    """Rows of the cohort that are held out, as recorded, in the order of the federation; `at` is their site there."""
-    there = gather(experiment(words))
-    cell = there.sides.site * len(SPLITS) + there.sides.part
-    order = grouped(cell, there.sides.patients.order)
-    order = order[there.sides.part[order] > 0]
-    return there.dealt.cohort.table.iloc[order].assign(at=there.sides.names[there.sides.site[order]])
-
-
 @pytest.mark.parametrize("settings", CASES, indirect=True)
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_the_saved_model_gives_the_scores_that_the_run_had(settings: list[str], suffix: str, tmp_path: Path) -> None:
@@ -130,7 +119,7 @@ def test_the_truth_has_predictions_and_no_model(tmp_path: Path) -> None:
     home = write(made, tmp_path)
     assert pd.read_parquet(home / "predictions.parquet")["probability"].between(0, 1).all()
     assert not list(home.glob("*.safetensors"))
-    with pytest.raises(Refused, match="keeps no model"):
+    with pytest.raises(Refused, match="keeps no model: the oracle .* algorithm=pooled"):
         predict(home, NewRows(held_rows(CALIBRATED)))
 
 

@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 
 from sim.checks import Refused
+from sim.metrics import BACKDOOR
 from sim.report.across import over_all, text
 from sim.report.answer import answer
 from sim.report.decision import decide, decisions
 from sim.report.scores import scores
+from sim.report.table_text import summary_text, terminal_text
 from sim.report.tables import per_site, summary
 from sim.study.results import OVERLAPS, StudyRecords
 from tests.report.known_study import SITE_ROWS, study
@@ -62,6 +64,26 @@ def test_lower_is_better_turns_order_worst_and_gain_round() -> None:
     assert (known["low"] <= known["high"]).all()
     assert table.loc["FedAvg", "target"] == pytest.approx(0.305)
     assert table.loc["FedAvg", "reached"] == 3
+
+
+def test_the_success_of_a_backdoor_stands_beside_the_metric_where_there_is_one() -> None:
+    plain, records = summary(study()), study(scenarios=("none", "planted"))
+    assert "Backdoor success" not in {*summary_text(plain), *terminal_text(plain)}
+    rows = records.sites[records.sites["metric"] == "auroc"].copy()
+    rows = rows[rows["run"].astype(str).str.startswith("plantedFed")]
+    rows["metric"], rows["value"] = BACKDOOR, np.where(rows["site"] == "A", 1.0, rows["round"] / 8)
+    table = summary(replace(records, sites=pd.concat([records.sites, rows], ignore_index=True)))
+    planted = table[table["scenario"] == "planted"].set_index("method")["backdoor"]
+    assert planted["FedAvg"] == pytest.approx((1 + 3 * 0.5) / 4)  # of the last round, over four sites
+    assert planted.isna().tolist() == [False, False, True, True]
+    assert table.loc[table["scenario"] == "none", "backdoor"].isna().all()
+    for written in (summary_text, terminal_text):
+        assert written(table[table["scenario"] == "planted"])["Backdoor success"].tolist() == [
+            "0.625",
+            "0.625",
+            "–",
+            "–",
+        ]
 
 
 def test_per_site_rows_gain_and_order() -> None:

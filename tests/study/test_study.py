@@ -11,6 +11,7 @@ import pytest
 from sim.assets import root
 from sim.checks import Refused
 from sim.config.compose import experiment
+from sim.metrics import BACKDOOR
 from sim.records.store import read
 from sim.report.page import write_report
 from sim.report.tables import summary
@@ -50,7 +51,7 @@ def small(name: str, folder: Path) -> Path:
 def test_every_study_runs_and_reports(name: str, tmp_path: Path) -> None:
     folder = small(name, tmp_path)
     gathered = read_study(folder)
-    assert set(gathered.sites["metric"]) == {gathered.metric}
+    assert {gathered.metric} <= set(gathered.sites["metric"]) <= {gathered.metric, BACKDOOR}
     assert set(gathered.sites["split"]) == {"test"}
     table = summary(gathered)
     assert set(table["method"]) >= {*load(name).methods, "Local only", "Pooled"}
@@ -146,6 +147,33 @@ def test_a_changed_study_says_so() -> None:
 def test_a_metric_that_the_task_does_not_give_is_refused_before_anything_runs() -> None:
     with pytest.raises(Refused, match="cindex, loss"):
         study_cells(load("quickstart"), ["task=hazard"])
+
+
+def of_backdoor(scenarios: dict[str, list[str]]) -> Study:
+    """A study of two rules by how often a backdoor succeeds."""
+    methods = {"Mean": ["aggregator=mean"], "Median": ["aggregator=median"]}
+    return Study("mine", "?", BACKDOOR, 1, [*SMALL, "local.lr=0.2"], methods, scenarios)
+
+
+def test_a_study_may_ask_how_often_a_backdoor_succeeds(tmp_path: Path) -> None:
+    mark = "attack=backdoor"
+    plan = of_backdoor({"honest": [mark, "attack.sites=0"], "planted": [mark, "attack.sites=3", "attack.factor=4"]})
+    cells = study_cells(plan)
+    assert not any(cell.reference for cell in cells)
+    homes = run_all([cell.experiment for cell in cells], tmp_path / "mine", 1, lambda done: None)
+    (tmp_path / "mine" / "study.json").write_text(index(plan, cells, [home.name for home in homes], "test"))
+    gathered = read_study(tmp_path / "mine")
+    table = summary(gathered).set_index(["scenario", "method"])
+    assert table.loc[("planted", "Mean"), "mean"] > table.loc[("honest", "Mean"), "mean"]
+    assert table.index[2:].tolist() == [("planted", "Median"), ("planted", "Mean")]  # the lowest is the best
+    np.testing.assert_allclose(table["backdoor"], table["mean"], rtol=1e-12)
+    assert "backdoor success" in write_report(gathered, tmp_path / "mine").read_text()
+
+
+def test_a_backdoor_that_nobody_plants_is_no_metric() -> None:
+    plan = of_backdoor({"planted": ["attack=backdoor"], "none": ["attack=signflip"]})
+    with pytest.raises(Refused, match="Mean, scenario none has no attack=backdoor.*attack.sites=0"):
+        study_cells(plan)
 
 
 @pytest.mark.parametrize("task", ["response", "hazard"])

@@ -2,6 +2,7 @@
 
 import torch
 
+from sim.methods.personal.base import Unseen
 from sim.methods.personal.fedbn import FedBN, Kept
 from tests.verify.wrong import wrong
 
@@ -54,6 +55,24 @@ class Downloads(FedBN):
 
     def received(self, x, own, private):
         return x
+
+
+@wrong("fedbn")
+class NoNewcomers(FedBN):
+    """A site that never trained has no batch norms, and no score."""
+
+    @property
+    def newcomer(self):
+        return None
+
+
+@wrong("fedbn")
+class OthersRows(FedBN):
+    """A new site never reads its own rows, whichever statistics were asked for."""
+
+    @property
+    def newcomer(self):
+        return Unseen.average
 
 
 @wrong("fedbn")

@@ -13,8 +13,6 @@ from sim.lazy import Tensor
 from sim.methods.attacks.base import Faulty, replaced
 from sim.methods.contract import Message
 
-SUCCESS = "backdoor_success"  # the metric
-
 
 @dataclass
 class Backdoor(Faulty):

@@ -19,6 +19,13 @@ class Adapted(Enum):
     scored = "scored"  # whenever models are scored, each time from the shared model
 
 
+class Unseen(Enum):
+    """What stands at a site that never trained in the place of parameters that sites keep to themselves."""
+
+    average = "average"  # their mean over the sites that trained
+    own = "own"  # that mean, but in batch norms the statistics of the site's own rows, without their outcomes
+
+
 @dataclass
 class Personal(Role):
     """Every site deploys the shared model: no personalisation.
@@ -55,6 +62,11 @@ class Personal(Role):
         """Learning rate of the adaptation; 0 = that of the round."""
         return 0.0
 
+    @property
+    def newcomer(self) -> Unseen | None:
+        """Where a site that never trained has its model from; None = it has none, but for a shared one."""
+        return None
+
     def private(self, layout: Layout) -> Tensor:
         """Parameters that never leave the site; bool [P]. Refuses settings that do not fit the network."""
         return torch.zeros(layout.size, dtype=torch.bool)
@@ -81,10 +93,8 @@ class Personal(Role):
 
 
 @dataclass
-class Private(Personal):
-    """Parameters whose names match a pattern stay at the site; the rest is shared."""
-
-    pattern: str = ".*"  # regular expression for the full name of a parameter of the network
+class Parted(Personal):
+    """Some parameters, those of `private`, stay at the site; the rest is shared."""
 
     @property
     def on(self) -> bool:
@@ -95,6 +105,13 @@ class Private(Personal):
     def shares(self) -> bool:
         """No: the server's private parameters were never trained."""
         return False
+
+
+@dataclass
+class Private(Parted):
+    """Parameters whose names match a pattern stay at the site; the rest is shared."""
+
+    pattern: str = ".*"  # regular expression for the full name of a parameter of the network
 
     def private(self, layout: Layout) -> Tensor:
         """Marks of the matching parameters."""

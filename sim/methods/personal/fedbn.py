@@ -5,7 +5,7 @@ from enum import Enum
 
 from sim.checks import Refused
 from sim.lazy import Tensor
-from sim.methods.personal.base import Personal
+from sim.methods.personal.base import Parted, Unseen
 from sim.tasks.layout import Layout
 
 
@@ -18,7 +18,7 @@ class Kept(Enum):
 
 
 @dataclass
-class FedBN(Personal):
+class FedBN(Parted):
     """Each site has batch norms of its own, all else is shared: sites that measure on other scales.
 
     Source: Li et al., FedBN: Federated Learning on Non-IID Features via Local Batch Normalization, ICLR 2021. With
@@ -30,20 +30,28 @@ class FedBN(Personal):
     Pitfalls: a network without batch norm is FedAvg under another name, and is refused. Code that finds the layers by
     "bn" in their names finds none in a sequence (easyFL); code that looks for two-dimensional ones (FL-bench), or for
     parameters and not buffers, splits weights from statistics. A counter of batches must not be averaged. A site is
-    judged under its own statistics; an external site has none, and no score.
+    judged under its own statistics.
+    Unseen sites: an external site, and rows of no known site, get the mean of the sites' batch norms, weighed as the
+    server's mean, which the authors advise (med-air/FedBN, issue 9); sites that have not trained yet do not count. With
+    unseen=own the running statistics are those of the site's own rows (the other way the authors name, and SiloBN's;
+    Li et al., Revisiting Batch Normalization For Practical Domain Adaptation, 2016): two rows at least, all of them
+    together and without outcomes. With noise at the server there is no such mean, for no epsilon would count it.
     """
 
     keeps: Kept = Kept.both
+    unseen: Unseen = Unseen.average
+
+    def __post_init__(self) -> None:
+        if self.unseen is Unseen.own and self.keeps is Kept.affine:
+            raise Refused(
+                "personal.unseen=own: with keeps=affine the running statistics are shared, and a new site has those of "
+                "all. Set personal.unseen=average, or keeps=both or statistics."
+            )
 
     @property
-    def on(self) -> bool:
-        """Yes."""
-        return True
-
-    @property
-    def shares(self) -> bool:
-        """No: the server's batch norms were never trained."""
-        return False
+    def newcomer(self) -> Unseen:
+        """As set."""
+        return self.unseen
 
     def private(self, layout: Layout) -> Tensor:
         """Marks of what stays; refuses a network without batch norm."""
