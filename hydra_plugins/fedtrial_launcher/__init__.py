@@ -10,7 +10,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 
 @dataclass
@@ -31,15 +31,18 @@ class FedtrialLauncher(Launcher):
         self.words: Sequence[str] = ()
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take the overrides of the sweep, which are noted for `fedtrial resume`; a cell needs no task of Hydra's."""
-        self.words = config.hydra.overrides.task
+        """Take the overrides of the sweep, which are noted for `fedtrial resume`; a cell needs no task of Hydra's.
+
+        As they are written: `${seed}` stands for the seed of each cell, and not for that of this config.
+        """
+        self.words = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """The end of every cell, in order: completed with "done" or how it diverged, or failed with the reason."""
         from sim.cli.sweep import sweep
         from sim.run.sweep import Launch
 
-        swept = sweep(job_overrides, Launch(*self.settings), list(self.words))
+        swept = sweep(job_overrides, Launch(*self.settings), self.words)
         return [
             JobReturn(
                 overrides=cell,

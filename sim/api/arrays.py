@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from sim.api.columns import categories, column, numbers, plain, predictor, table, words
 from sim.checks import Refused, brief, one_of
 from sim.cohort.in_memory import InMemory
 from sim.cohort.outcomes import Binary, Categorical, Count, Numeric, Outcome, Survival
@@ -32,7 +33,7 @@ def cohort(
 ) -> InMemory:
     """A cohort of R rows for `experiment(cohort=...)`.
 
-    X        [R, F] numbers, NaN = not recorded; or a data frame, whose columns of words become categories
+    X        [R, F] numbers, NaN or masked = not recorded; or a data frame, whose columns of words become categories
     y        [R] the outcome: true or false (or 0 and 1), words for classes, other numbers for a measurement; what is
              missing is not known of this patient
     time, event  [R] in place of y: days to the event or to the end of follow-up, and whether it happened
@@ -45,8 +46,8 @@ def cohort(
     """
     predictors = features(X)
     rows = len(predictors)
-    sites = np.full(rows, site) if isinstance(site, str) else column("site", site, rows)
-    patients = np.arange(rows) if patient is None else column("patient", patient, rows)
+    sites = column("site", [site] * rows if isinstance(site, str) else site, rows)
+    patients = column("patient", np.arange(rows) if patient is None else patient, rows)
     columns: dict[str, Any] = {"patient": words("patient", patients), "site": words("site", sites)}
     if split is not None:
         columns["split"] = words("split", column("split", split, rows))
@@ -54,45 +55,20 @@ def cohort(
     clash = [one for one in predictors if one in OWN]
     if clash:
         raise Refused(f"X: column {clash[0]!r} has a name that fedtrial gives. Rename it: X.rename(columns=...).")
-    table = pd.concat([pd.DataFrame({**columns, **found}, index=predictors.index), predictors], axis=1)
+    joined = pd.concat([pd.DataFrame({**columns, **found}, index=predictors.index), predictors], axis=1)
     by_outcome = dict.fromkeys(outcomes, tuple(map(str, predictors)))
     notes = {"origin": "arrays of a program"}
-    made = Cohort(name, table, outcomes, by_outcome, split=None if split is None else "split", notes=notes)
+    made = Cohort(name, joined, outcomes, by_outcome, split=None if split is None else "split", notes=notes)
     return InMemory(name, made)
 
 
 def features(X: ArrayLike | pd.DataFrame) -> pd.DataFrame:
-    """Predictors with an index from 0; columns of an array are called x0, x1, ..."""
-    if not isinstance(X, pd.DataFrame):
-        array = np.asarray(X)
-        if array.ndim != 2:
-            raise Refused(f"X has shape {array.shape}: allowed [rows, features]. For one feature take X[:, None].")
-        X = pd.DataFrame(array, columns=[f"x{number}" for number in range(array.shape[1])])
-    made = X.reset_index(drop=True).set_axis([str(one) for one in X.columns], axis=1)
-    text = made.select_dtypes(["object", "string"])
-    return made.assign(**{str(name): categories(values) for name, values in text.items()})
-
-
-def column(name: str, values: ArrayLike, rows: int) -> NDArray[Any]:
-    """One value for every row; [R]."""
-    array = np.asarray(values)
-    if array.shape != (rows,):
-        raise Refused(f"{name} has shape {array.shape}: allowed one value for each of the {rows} rows of X.")
-    return array
-
-
-def words(name: str, values: NDArray[Any]) -> NDArray[np.str_]:
-    """Names as text; refuses a gap. [R]"""
-    gap = np.asarray(pd.isna(values))
-    if gap.any():
-        raise Refused(f"{name}: row {int(gap.argmax())} has none. Name it, or leave the row out.")
-    return np.array([str(value) for value in values.tolist()])
-
-
-def categories(values: pd.Series | NDArray[Any]) -> pd.Categorical:
-    """Words as categories in alphabetical order; gaps stay gaps."""
-    series = pd.Series(values)
-    return pd.Categorical(series.where(series.isna(), series.astype(str)))
+    """Predictors with an index from 0."""
+    given = table(X)
+    names = [str(one) for one in given.columns]
+    parts = [given.iloc[:, at].reset_index(drop=True) for at in range(len(names))]
+    made = [predictor(f"X, column {name!r}", part) for name, part in zip(names, parts, strict=True)]
+    return pd.concat(made, axis=1, keys=names) if made else pd.DataFrame(index=range(len(given)))
 
 
 def survival(
@@ -101,9 +77,10 @@ def survival(
     """Columns and outcome of times and events."""
     if time is None or event is None:
         raise Refused("No outcome: give y, or both time and event.")
-    happened = column("event", event, rows)
-    if not set(pd.unique(happened).tolist()) <= {0, 1}:
-        raise Refused(f"event: allowed true and false, or 1 and 0; it has {brief(pd.unique(happened).tolist())}.")
+    happened = plain("event", column("event", event, rows))
+    seen = happened.unique().tolist()
+    if not set(seen) <= {0, 1}:
+        raise Refused(f"event: allowed true and false, or 1 and 0; it has {brief(seen)}.")
     days = numbers("time", column("time", time, rows))
     return {"time_days": days, "event": happened.astype(bool)}, {"survival": Survival("time_days", "event")}
 
@@ -114,8 +91,7 @@ def answer(
     """Column and outcome of y."""
     if time is not None or event is not None:
         raise Refused("y beside time or event: an outcome is one of the two. Leave one out.")
-    series = pd.Series(y).reset_index(drop=True)
-    column("y", series.to_numpy(), rows)
+    series = plain("y", column("y", y, rows))
     kind = kind or looks_like(series)
     one_of("kind", kind, KINDS)
     name = f"outcome_{kind}"
@@ -129,7 +105,7 @@ def answer(
         ordered = isinstance(series.dtype, pd.CategoricalDtype)
         return {name: series.array if ordered else categories(series)}, {kind: Categorical(name)}
     outcome = Count(name) if kind == "count" else Numeric(name)
-    return {name: numbers("y", series.to_numpy())}, {kind: outcome}
+    return {name: numbers("y", series)}, {kind: outcome}
 
 
 def looks_like(series: pd.Series) -> str:
@@ -140,11 +116,3 @@ def looks_like(series: pd.Series) -> str:
     if all(isinstance(value, bool | int | float) and value in (0, 1) for value in seen):
         return "label"
     return "classes" if any(isinstance(value, str) for value in seen) else "value"
-
-
-def numbers(name: str, values: NDArray[Any]) -> NDArray[np.float64]:
-    """Values as numbers; [R]."""
-    try:
-        return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise Refused(f"{name}: allowed numbers; it has {brief(values[:3].tolist())}.") from None

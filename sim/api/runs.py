@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.api.settings import experiment
-from sim.checks import Refused
+from sim.checks import Refused, brief
 from sim.config.experiment import Experiment
 from sim.files import expanded
 from sim.lazy import pd
@@ -60,10 +60,19 @@ def run(experiment: Experiment, dir: str | Path | None = None) -> Run:
 
     dir: a folder in which the run is kept, and read from where it is finished; None = nothing is written.
     """
+    if not isinstance(experiment, Experiment):
+        raise Refused(f"experiment={brief(experiment)}: allowed what fedtrial.experiment() made.")
     if dir is None:
         return plain(rehearse(experiment, checked([("", experiment)])(experiment)))
-    (home,) = run_all([experiment], expanded(str(dir)), 1, lambda number: None)
+    (home,) = run_all([experiment], folder(dir), 1, lambda number: None)
     return read(home)
+
+
+def folder(dir: str | Path) -> Path:
+    """A folder as a program gave it."""
+    if not isinstance(dir, str | Path) or not str(dir):
+        raise Refused(f"dir={brief(dir)}: allowed the path of a folder, or None.")
+    return expanded(dir)
 
 
 def plain(made: store.Run) -> Run:
@@ -94,6 +103,11 @@ def sweep(
     first begins. Of a run that diverges, or is refused in training, the row says why; with a dir such a refusal is
     raised once all others are written. dir: as in `run`; workers: processes, which need a dir.
     """
+    lists = over.values() if isinstance(over, Mapping) else [None]
+    if any(isinstance(values, str) or not isinstance(values, Iterable) for values in lists):
+        raise Refused(f"over={brief(over)}: allowed a list of values for every key, such as {{'seed': range(3)}}.")
+    if not isinstance(workers, int):
+        raise Refused(f"workers={brief(workers)}: allowed a whole number.")
     base = {**(settings or {}), **keywords}
     names, cells = list(over), list(product(*over.values()))
     if not cells:
@@ -106,7 +120,7 @@ def sweep(
         cache = checked(list(zip(labels, wanted, strict=True)))
         done = [in_memory(one, cache) for one in wanted]
     else:
-        done = [read(home) for home in run_all(wanted, expanded(str(dir)), workers, lambda number: None)]
+        done = [read(home) for home in run_all(wanted, folder(dir), workers, lambda number: None)]
     return pd.DataFrame([row(names, cell, one) for cell, one in zip(cells, done, strict=True)])
 
 

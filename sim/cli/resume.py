@@ -50,8 +50,6 @@ def begun_in(folder: Path) -> tuple[Path, list[Begun]]:
 
 def go_on(begun: Begun, folder: Path, launch: Launch) -> int:
     """Exit code of a sweep or a single run that goes on."""
-    several = len({word for word in begun.words if word.startswith("results.dir=") and "," in word})
-    place = None if several else folder
     if begun.sweep:
-        return sweep(cells(begun.words), launch, begun.words, place).code
-    return one(experiment(begun.words), begun.words, place)
+        return sweep(cells(begun.words), launch, begun.words, folder).code
+    return one(experiment(begun.words), begun.words, folder)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from rich.table import Column, Table
 from rich.text import Text
 
+from sim.checks import Refused
 from sim.cli.run_table import show, shown
 from sim.config.experiment import Experiment
 from sim.config.many import experiments
@@ -74,11 +75,11 @@ def sweep(chosen: Sequence[Sequence[str]], launch: Launch, words: Sequence[str],
     """Carry out all cells, given the overrides of each and those of the sweep; `folder` in place of results.dir."""
     wanted = experiments(chosen)
     if folder is not None:
-        wanted = [replace(one, results=replace(one.results, dir=str(folder))) for one in wanted]
+        wanted = moved(wanted, folder)
     told = differing(chosen)
     names = [f"Cell {at} of {len(wanted)} ({settings})" for at, settings in enumerate(told, 1)]
     runs = [run_id(one) for one in wanted]
-    folders = {run: Path(one.results.dir) for run, one in zip(runs, wanted, strict=True)}
+    folders = homes(runs, wanted, names)
     left = still_left(runs, wanted, folders)
     begun = Begun(True, list(words), command(), dict(zip(runs, told, strict=True)))
     console = Terminal(highlight=False, soft_wrap=True)
@@ -91,7 +92,8 @@ def sweep(chosen: Sequence[Sequence[str]], launch: Launch, words: Sequence[str],
 
     def begin() -> None:
         for place in set(folders.values()) if left else ():
-            begun.write(place)
+            here = {run: words for run, words in begun.runs.items() if folders[run] == place}
+            replace(begun, runs=here).write(place)
 
     called = dict(zip(runs, names, strict=True))
     for run in dict.fromkeys(runs):
@@ -112,6 +114,32 @@ def sweep(chosen: Sequence[Sequence[str]], launch: Launch, words: Sequence[str],
         for place in set(folders.values()):
             begun.remove(place)
     return Swept(runs, folders, done, failed)
+
+
+def moved(wanted: Sequence[Experiment], folder: Path) -> list[Experiment]:
+    """The experiments of a sweep that goes on in `folder`, wherever it lies; where it names several, they stay."""
+    places = {Path(one.results.dir).resolve() for one in wanted}
+    if len(places) == 1:
+        return [replace(one, results=replace(one.results, dir=str(folder))) for one in wanted]
+    if folder.resolve() not in places:
+        raise Refused(
+            f"{folder}: its sweep has records in {', '.join(sorted(map(str, places)))}, as seen from here. "
+            "Go on from the folder in which the command was given."
+        )
+    return list(wanted)
+
+
+def homes(runs: Sequence[str], wanted: Sequence[Experiment], names: Sequence[str]) -> dict[str, Path]:
+    """Run id -> the folder that its own goes into; refuses one run in two folders, which would be computed in one."""
+    found: dict[str, tuple[Path, str]] = {}
+    for run, one, name in zip(runs, wanted, names, strict=True):
+        place, first = found.setdefault(run, (Path(one.results.dir), name))
+        if place != Path(one.results.dir):
+            raise Refused(
+                f"{first} and {name}: one and the same run, for {place} and for {one.results.dir}. results.dir is no "
+                "part of a run: name one folder, or copy the run's folder."
+            )
+    return {run: place for run, (place, _) in found.items()}
 
 
 def written(done: int, whole: int) -> str:

@@ -1,6 +1,7 @@
 """From command-line overrides to an Experiment, or to a refusal in a few clear lines."""
 
 import math
+import threading
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -12,6 +13,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -28,6 +30,7 @@ from sim.config.words import refuse_form, refuse_hydra, spelled_out
 
 SECTIONS = {field.name for field in fields(Experiment)} - {"rounds", "seed"}
 MOST_RUNS = 100_000  # of one sweep or one study
+HYDRA = threading.Lock()  # Hydra composes for one thread at a time: what it is set to is one for the whole process
 
 
 def experiment(overrides: Sequence[str]) -> Experiment:
@@ -99,12 +102,13 @@ def remembered(chosen: tuple[str, ...], presets: Hashable) -> DictConfig:
 @contextmanager
 def hydra_of_others_kept() -> Iterator[None]:
     """Inside, Hydra is as in a fresh process; afterwards as before, for a program that uses it for its own configs."""
-    before = GlobalHydra.instance().hydra
-    GlobalHydra.instance().clear()
-    try:
-        yield
-    finally:
-        GlobalHydra.instance().hydra = before
+    with HYDRA:
+        before = GlobalHydra.instance().hydra
+        GlobalHydra.instance().clear()
+        try:
+            yield
+        finally:
+            GlobalHydra.instance().hydra = before
 
 
 def cells(overrides: Sequence[str]) -> list[list[str]]:
@@ -117,13 +121,21 @@ def cells(overrides: Sequence[str]) -> list[list[str]]:
             spelled_out(word, one) for word, one in zip(overrides, parser.parse_overrides(list(overrides)), strict=True)
         ]
         parsed = parser.parse_overrides(words)
-        number = math.prod(sum(1 for _ in one.sweep_iterator()) if one.is_sweep_override() else 1 for one in parsed)
+        number = math.prod(map(values, parsed))
         if number > MOST_RUNS:
             raise Refused(f"{number:,} cells of a sweep: allowed {MOST_RUNS:,}. Name fewer values.")
+        if not number:
+            empty = next(word for word, one in zip(words, parsed, strict=True) if values(one) == 0)
+            raise Refused(f"{empty}: stands for no value, so that the sweep has no cell. Name at least one.")
         batches = BasicSweeper.split_arguments(parsed, max_batch_size=None)
     except HydraException as error:
         raise Refused(plain(error)) from None
     return [list(cell) for batch in batches for cell in batch]
+
+
+def values(word: Override) -> int:
+    """How many values a word of a sweep stands for."""
+    return sum(1 for _ in word.sweep_iterator()) if word.is_sweep_override() else 1
 
 
 def check(override: str, chosen: Sequence[str]) -> None:

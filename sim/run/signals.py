@@ -33,6 +33,7 @@ class Asked:
     number = 0
 
 
+OPEN: list[Asked] = []  # of the blocks that the first signal ends, from the outermost to that at hand
 THREADS = Asked()  # what the loops of other threads than the first are asked, which get no signal
 
 
@@ -60,8 +61,12 @@ def finishing() -> Iterator[Asked]:
 def heeded(patient: bool) -> Iterator[Asked]:
     """Inside, signals are noted, and raise KeyboardInterrupt, the first one only if not `patient`; outside, Stopped.
 
-    Ray lets no other exception of a handler through its own loops.
+    Ray lets no other exception of a handler through its own loops. Python itself drops one that comes while it is in
+    the callback of a weak reference, as an import often is: the next block that begins raises Stopped then.
     """
+    lost = next((one.number for one in OPEN if one.number), 0)
+    if lost and in_first_thread():
+        raise Stopped(lost)
     asked = Asked()
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -72,11 +77,24 @@ def heeded(patient: bool) -> Iterator[Asked]:
         with suppress(OSError):
             os.write(STDERR, word.encode())  # not `print`, which may be what the signal interrupts
 
-    with handled(end):
+    with handled(end), listed(asked, not patient and in_first_thread()):
         try:
             yield asked
         except KeyboardInterrupt:
             raise Stopped(asked.number or signal.SIGINT) from None
+
+
+@contextmanager
+def listed(asked: Asked, open_now: bool) -> Iterator[None]:
+    """Inside, what is asked stands in OPEN, if it is to."""
+    if not open_now:
+        yield
+        return
+    OPEN.append(asked)
+    try:
+        yield
+    finally:
+        OPEN.remove(asked)
 
 
 @contextmanager

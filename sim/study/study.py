@@ -10,6 +10,7 @@ import yaml
 from sim.assets import root
 from sim.checks import Refused, brief, one_of, within
 from sim.cohort.tabular.unreadable import not_text
+from sim.config.words import refuse_twice
 from sim.config.yaml_words import read_yaml
 from sim.files import expanded
 from sim.metrics import METRICS
@@ -63,6 +64,22 @@ class Study:
         within(f"{self.name}: seeds", self.seeds, 1, MOST_SEEDS)
         within(f"{self.name}: margin", self.margin, 0)
         self.refuse_labels()
+        self.refuse_words()
+
+    def refuse_words(self) -> None:
+        """Refuse settings that cells would not heed: a seed, the same one twice in a list, a folder for some runs."""
+        tuned = [f"{key}=" for key in self.tune]
+        single = [*self.methods.items(), *self.all_scenarios.items(), ("tune", tuned)]
+        for label, words in [("overrides", self.overrides), *single]:
+            for word in words:
+                if word.lstrip("+~").split("=")[0] == "seed":
+                    raise Refused(f"{self.name}: {label}: {word}: runs have seeds 0 to N-1; set N with the key seeds.")
+                if label != "overrides" and word.lstrip("+~").startswith("results."):
+                    raise Refused(f"{self.name}: {label}: {word}: all runs lie in one folder. Put it under overrides.")
+            try:
+                refuse_twice(words)
+            except Refused as refusal:
+                raise Refused(f"{self.name}: {label}: {refusal}") from None
 
     def refuse_labels(self) -> None:
         """Refuse labels that are no words, or that name something else already."""

@@ -1,7 +1,8 @@
 """fedtrial from Python: settings, runs, sweeps and arrays do what the command line and files do, or are refused."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,10 @@ def test_a_sweep_has_a_row_for_every_cell_and_says_how_it_ended(tmp_path: Path) 
         ({"over": {"seed": [0, 1]}, "workers": 2}, "dir=FOLDER"),
         ({"over": {"seed": []}}, "no values"),
         ({"over": {"system.sites": [2, 9]}}, "system.sites=9: "),
+        ({"over": {"algorithm": "fedavg"}}, "allowed a list of values for every key"),
+        ({"over": {"seed": 5}}, "allowed a list of values for every key"),
+        ({"over": ["seed"]}, "allowed a list of values for every key"),
+        ({"over": {"seed": [0, 1]}, "workers": "2", "dir": "never"}, "workers='2': allowed a whole number"),
     ],
 )
 def test_a_wrong_sweep_is_refused_before_it_begins(wrong: dict[str, Any], says: str) -> None:
@@ -185,6 +190,25 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no site": ({"site": [None, *"a" * (ROWS - 1)]}, "site: row 0 has none"),
     "a column of ours": ({"X": pd.DataFrame({"site": np.zeros(ROWS)})}, "Rename it"),
     "a patient at two sites": ({"patient": ["p"] * ROWS}, "stands at sites 'a', 'b', 'c'"),
+    "a column": ({"y": np.ones((ROWS, 1))}, "y has shape (60, 1)"),
+    "a set": ({"y": {0, 1}}, "y: cannot be read as a column"),
+    "lists": ({"y": [[1]] * ROWS}, "y: allowed numbers"),
+    "days as durations": (
+        {"y": None, "time": pd.to_timedelta(np.arange(1, 61), unit="D"), "event": [0, 1] * 30},
+        "divide by pd.Timedelta(days=1)",
+    ),
+    "a date for an outcome": ({"y": pd.date_range("2020-01-01", periods=ROWS)}, "y: allowed numbers"),
+    "a date for a predictor": ({"X": pd.DataFrame({"d": pd.date_range("2020-01-01", periods=ROWS)})}, "X, column 'd'"),
+    "complex numbers": ({"X": np.ones((ROWS, 2)) + 1j}, "X, column 'x0': allowed numbers"),
+    "numbers in words": ({"X": np.ones((ROWS, 2)).astype(str)}, "X: an array of words"),
+    "numbers and words": ({"X": pd.DataFrame({"d": ["x", 2.0] * 30})}, "X, column 'd': allowed numbers"),
+    "a masked event": (
+        {"y": None, "time": np.ones(ROWS), "event": np.ma.masked_array([0, 1] * 30, [1] + [0] * 59)},
+        "event: allowed true and false",
+    ),
+    "a masked site": ({"site": np.ma.masked_array(["a", "b", "c"] * 20, [1] + [0] * 59)}, "site: row 0 has none"),
+    "a site without letters": ({"site": ["a", "", "c"] * 20}, "site: row 1 has none"),
+    "bytes": ({"site": np.array(["a", "b", "c"] * 20, "S")}, "Decode them"),
     "a split": ({"split": ["training"] * ROWS}, "allowed train, valid, test"),
 }
 
@@ -195,6 +219,53 @@ def test_wrong_arrays_are_refused(case: str) -> None:
     with pytest.raises(fedtrial.Refused) as found:
         fedtrial.cohort(**arrays(**other))
     assert says in str(found.value)
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        lambda x: x.astype(object),
+        lambda x: np.asfortranarray(x).astype(np.longdouble),
+        lambda x: np.repeat(x, 2, axis=1)[:, ::2],
+        lambda x: x.tolist(),
+        lambda x: pd.DataFrame(x, columns=["x0", "x1", "x2"], index=np.zeros(len(x)), dtype=object),
+        lambda x: np.ma.masked_array(x),
+    ],
+    ids=["objects", "long", "strided", "lists", "frame of objects", "masked nowhere"],
+)
+def test_the_same_numbers_are_the_same_run(same: Callable[[Any], Any]) -> None:
+    """However a program holds them: numbers that stand in objects are no words."""
+    given = arrays()
+    first = fedtrial.cohort(**given).load(0)
+    again = fedtrial.cohort(**given | {"X": same(given["X"])}).load(0)
+    assert again.digest == first.digest
+
+
+def test_a_masked_cell_is_a_gap() -> None:
+    given = arrays()
+    hidden = np.zeros((ROWS, 3), dtype=bool)
+    hidden[5:9, 0] = True
+    masked = fedtrial.cohort(**given | {"X": np.ma.masked_array(given["X"], hidden)}).load(0)
+    gaps = fedtrial.cohort(**given | {"X": np.where(hidden, np.nan, given["X"])}).load(0)
+    assert masked.digest == gaps.digest
+
+
+def test_threads_compose_at_once() -> None:
+    """Hydra's state is one for the whole process."""
+    rates = [0.1, 0.2, 0.3, 0.4]
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(lambda lr: fedtrial.experiment({"local.lr": lr}).local.lr, rates)) == rates
+
+
+@pytest.mark.parametrize("dir", ["", b"x", 3, True])
+def test_a_folder_that_is_no_path_is_refused(dir: Any) -> None:
+    with pytest.raises(fedtrial.Refused, match="dir=.*allowed the path of a folder"):
+        fedtrial.run(fedtrial.experiment(TINY), dir)
+
+
+def test_what_is_no_experiment_is_refused() -> None:
+    with pytest.raises(fedtrial.Refused, match="allowed what fedtrial.experiment"):
+        fedtrial.run(TINY)  # type: ignore[arg-type]
 
 
 def test_hydra_of_the_program_around_stays_as_it_was(tmp_path: Path) -> None:

@@ -86,6 +86,36 @@ def test_failed_cells_are_listed_shown_and_tried_again(
     assert {"DONE", "run.json", "sites.parquet"} <= set(whole["files"])
 
 
+def test_a_run_has_one_folder(here: Path) -> None:
+    with pytest.raises(
+        Refused, match=r"Cell 1 of 2 .*results.dir=a.* and Cell 2 of 2 .*one and the same run, for a and"
+    ):
+        launch(["-m", *TINY, "results.dir=a,b"])
+    assert not list(here.iterdir())
+
+
+def test_a_sweep_over_several_folders_goes_on_in_these(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each folder tells of its own runs alone; whichever is named, no run moves to another."""
+    words = [*BREAKS[:-1], "algorithm.tolerance=1e-30", "seed=3,4", "results.dir=out${seed}"]
+    words.remove("seed=3")
+    assert launch(words) == 1
+    for name in ("out3", "out4"):
+        capsys.readouterr()
+        listed = json.loads(fedtrial(capsys, monkeypatch, "runs", name, "--json")[1])
+        assert [(one["state"], one["labels"]["settings"]) for one in listed] == [("failed", f"seed={name[-1]}")]
+    before = sorted(str(path) for path in here.glob("out*/*"))
+    assert fedtrial(capsys, monkeypatch, "resume", "out3")[0] == 1
+    assert sorted(str(path) for path in here.glob("out*/*")) == before
+    (here / "elsewhere").mkdir()
+    monkeypatch.chdir(here / "elsewhere")
+    code, told = fedtrial(capsys, monkeypatch, "resume", "../out3")
+    assert code == 2
+    assert "Go on from the folder in which the command was given" in told
+    assert not list((here / "elsewhere").iterdir())
+
+
 def test_runs_of_a_folder_without_a_sweep_show_the_settings_that_differ(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

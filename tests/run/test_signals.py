@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,16 @@ from tests.toy import ROOT
 
 LONG = ["cohort.patients=300", "cohort.sites=3", "rounds=400000", "evaluation.every=1000"]
 LARGE = ["cohort.patients=2000000"]  # takes some seconds to make
+LATE = """
+import signal, sys
+
+class Late:
+    def find_spec(self, name, *rest):
+        if name == "typer":
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Late())
+"""
 WAIT = 120.0  # seconds, at most
 
 
@@ -110,3 +121,32 @@ def test_elsewhere_a_signal_ends_at_once() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
     assert stopped.value.code == 143
     assert not isinstance(stopped.value, Exception)
+
+
+@pytest.mark.parametrize("block", [finishing, stoppable])
+def test_a_signal_that_python_drops_ends_the_next_block(block: Callable[[], AbstractContextManager[object]]) -> None:
+    """An exception in the callback of a weak reference, where an import often is, ends nothing."""
+
+    def work() -> None:
+        with stoppable():
+            with suppress(KeyboardInterrupt):  # as Python does there
+                signal.raise_signal(signal.SIGINT)
+            with block():
+                pytest.fail("it went on")
+
+    with pytest.raises(Stopped, match="SIGINT"):
+        work()
+    with block():
+        pass
+
+
+@pytest.mark.parametrize("command", ["sim", "fedtrial"])
+def test_a_signal_while_modules_load_leaves_no_traceback(command: str, tmp_path: Path) -> None:
+    late = tmp_path / "sitecustomize.py"  # stands for a module that loads slowly: the first that the command needs
+    late.write_text(LATE)
+    paths = os.pathsep.join([str(tmp_path), str(ROOT)])
+    child = subprocess.run(
+        [sys.executable, "-m", command, "--version"], capture_output=True, env=os.environ | {"PYTHONPATH": paths}
+    )
+    assert child.returncode == -signal.SIGINT
+    assert child.stderr == b""
