@@ -22,7 +22,7 @@ def expanded(path: str | Path) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        raise Refused(f"{path}: no such user, or one without a home folder. Write the whole path.") from None
+        raise Refused(f"{path}: no such user, or the user has no home folder. Write the full path.") from None
 
 
 def mapped(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> NDArray[np.floating]:
@@ -41,16 +41,16 @@ def writable(folder: Path) -> Path:
     try:
         tempfile.TemporaryFile(dir=nearest).close()
     except OSError as error:
-        raise Refused(f"{folder}: cannot be written to ({error.strerror}); choose another.") from None
+        raise Refused(f"{folder}: cannot be written to ({error.strerror}). Choose another folder.") from None
     return folder
 
 
 def writable_file(option: str, path: Path) -> None:
     """Refuse a file that could not be written once everything is computed; `option` names it in the message."""
     if len(os.fsencode(path.name)) > LONGEST_NAME:
-        raise Refused(f"{option}: a name of {len(path.name)} letters; allowed {LONGEST_NAME}. Choose another.")
+        raise Refused(f"{option}: a name of {len(path.name)} characters; allowed {LONGEST_NAME}. Choose another.")
     if path.is_dir():
-        raise Refused(f"{option} {path}: is a folder. Name a file.")
+        raise Refused(f"{option} {path}: this is a folder. Name a file.")
     writable(path.parent)
 
 
@@ -59,7 +59,7 @@ def make_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Refused(f"{folder}: cannot be written to ({error.strerror}); choose another.") from None
+        raise Refused(f"{folder}: cannot be written to ({error.strerror}). Choose another folder.") from None
     return writable(folder)
 
 

@@ -167,5 +167,5 @@ class Pool:
 
 def print_lost(lost: RayLost, command: str) -> None:
     """Print to standard error that Ray is gone, and the command that goes on with what is not finished."""
-    lines = [f"Ray died: {lost}. All runs that were finished are written.", "The same command goes on from there:"]
+    lines = [f"Ray died: {lost}. All finished runs are written.", "The same command continues from there:"]
     print(visible("\n".join([*lines, f"  {command}"])), file=sys.stderr)

@@ -233,7 +233,8 @@ def refuse_too_few(workers: int) -> None:
     cpus = next(int(node["Resources"].get("CPU", 0)) for node in nodes if node["NodeID"] == here)
     if cpus < workers:
         raise Refused(
-            f"{workers} workers in a Ray session that has {cpus} CPU on this machine: they would wait for ever. Use "
-            "fewer (executor.workers, --workers) or executor=inprocess, or call ray.shutdown() first: fedtrial starts "
+            f"{workers} workers in a Ray session that has {cpus} CPU on this machine: the workers would never start. "
+            "Use fewer (executor.workers, --workers) or executor=inprocess, or call ray.shutdown() first: fedtrial "
+            "starts "
             "its own."
         )

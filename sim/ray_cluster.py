@@ -79,13 +79,14 @@ def joining(address: str) -> Iterator[None]:
     except AuthenticationError:
         raise Refused(
             f"executor.address={address}: the cluster's token was not found. Put it into RAY_AUTH_TOKEN, or into the "
-            f"file ~/.ray/auth_token or that of RAY_AUTH_TOKEN_PATH. A cluster that has none takes code from anybody; "
+            "file ~/.ray/auth_token or that of RAY_AUTH_TOKEN_PATH. A cluster without a token runs code from anybody; "
             f"RAY_AUTH_MODE=disabled joins it. See {PAGE}."
         ) from None
     except (ConnectionError, TimeoutError, ValueError) as error:
         raise Refused(
             f"executor.address={address}: could not join a Ray cluster ({brief(str(error))}). Either none runs there, "
-            "or this machine is no node of it (`ray start --address=HOST:PORT` makes it one; --num-cpus=0 keeps work "
+            "or this machine is not a node of it (`ray start --address=HOST:PORT` makes it one; --num-cpus=0 keeps "
+            "work "
             f"off it), or its token is another one (RAY_AUTH_TOKEN, ~/.ray/auth_token); see {PAGE}."
         ) from None
     except RuntimeError as error:
@@ -135,8 +136,8 @@ def refuse_too_few_in_cluster(workers: int) -> None:
     total = sum(cpus(node) for node in living)
     if total < workers:
         raise Refused(
-            f"{workers} workers in a Ray cluster of {len(living)} nodes that has {total} CPU: they would wait for "
-            "ever. Use fewer (executor.workers, --workers) or add nodes."
+            f"{workers} workers in a Ray cluster of {len(living)} nodes that has {total} CPU: the workers would never "
+            "start. Use fewer (executor.workers, --workers) or add nodes."
         )
 
 

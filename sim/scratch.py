@@ -64,8 +64,9 @@ def short_place() -> str:
         if place.isascii() and len(place) <= room and os.access(place, os.W_OK | os.X_OK):
             return place
     raise Refused(
-        f"TMPDIR={tempfile.gettempdir()}: Ray needs a folder for temporary files of at most {room} letters, and /tmp "
-        "cannot be written to. Set TMPDIR to a shorter path, or do without Ray: executor=inprocess, --workers 1."
+        f"TMPDIR={tempfile.gettempdir()}: Ray needs a folder for temporary files with a path of at most {room} "
+        "characters, and /tmp cannot be written to. Set TMPDIR to a shorter path, or use no Ray: executor=inprocess, "
+        "--workers 1."
     )
 
 

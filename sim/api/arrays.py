@@ -53,7 +53,7 @@ def cohort(
     found, outcomes = survival(time, event, rows) if y is None else answer(y, time, event, kind, rows)
     clash = [one for one in predictors if one in OWN]
     if clash:
-        raise Refused(f"X: column {clash[0]!r} has a name that fedtrial gives. Rename it: X.rename(columns=...).")
+        raise Refused(f"X: column {clash[0]!r} has a name that fedtrial uses itself. Rename it: X.rename(columns=...).")
     table = pd.concat([pd.DataFrame({**columns, **found}, index=predictors.index), predictors], axis=1)
     by_outcome = dict.fromkeys(outcomes, tuple(map(str, predictors)))
     notes = {"origin": "arrays of a program"}
@@ -85,7 +85,7 @@ def words(name: str, values: NDArray[Any]) -> NDArray[np.str_]:
     """Names as text; refuses a gap. [R]"""
     gap = np.asarray(pd.isna(values))
     if gap.any():
-        raise Refused(f"{name}: row {int(gap.argmax())} has none. Name it, or leave the row out.")
+        raise Refused(f"{name}: row {int(gap.argmax())} has no value. Fill it in, or leave the row out.")
     return np.array([str(value) for value in values.tolist()])
 
 
@@ -113,7 +113,9 @@ def answer(
 ) -> tuple[Mapping[str, Any], Mapping[str, Outcome]]:
     """Column and outcome of y."""
     if time is not None or event is not None:
-        raise Refused("y beside time or event: an outcome is one of the two. Leave one out.")
+        raise Refused(
+            "y and time or event are both given, but an outcome is either y or time and event. Leave one out."
+        )
     series = pd.Series(y).reset_index(drop=True)
     column("y", series.to_numpy(), rows)
     kind = kind or looks_like(series)

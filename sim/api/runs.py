@@ -97,10 +97,10 @@ def sweep(
     base = {**(settings or {}), **keywords}
     names, cells = list(over), list(product(*over.values()))
     if not cells:
-        raise Refused(f"over={dict(over)}: no values. Name some for every key.")
+        raise Refused(f"over={dict(over)}: no values. Give at least one value for every key.")
     wanted = [experiment(base | dict(zip(names, cell, strict=True))) for cell in cells]
     if dir is None and workers != 1:
-        raise Refused(f"workers={workers}: several processes hand runs over in a folder. Name dir=FOLDER.")
+        raise Refused(f"workers={workers}: several processes exchange runs through a folder. Give dir=FOLDER.")
     labels = ["; ".join(f"{name}={value}" for name, value in zip(names, cell, strict=True)) for cell in cells]
     if dir is None:
         cache = checked(list(zip(labels, wanted, strict=True)))

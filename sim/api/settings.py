@@ -34,12 +34,14 @@ def experiment(settings: Mapping[str, Any] | None = None, /, **keywords: Any) ->
         raise Refused(f"{twice[0]}: given twice, in the mapping and as a keyword. Leave one out.")
     placed = [key for key in given if key.split(".")[0] == "results"]
     if placed:
-        raise Refused(f"{placed[0]}: say where a run goes when you run it: fedtrial.run(experiment, dir=FOLDER).")
+        raise Refused(
+            f"{placed[0]}: the folder is given when the experiment is run: fedtrial.run(experiment, dir=FOLDER)."
+        )
     objects = {key: value for key, value in given.items() if is_entry(key, value)}
     plain = {key: value for key, value in given.items() if key not in objects}
     for key in plain:
         if key.split(".")[0] in objects:
-            raise Refused(f"{key}: {key.split('.')[0]} is an object already, with its settings. Set it there.")
+            raise Refused(f"{key}: {key.split('.')[0]} is already an object with its own settings. Set it there.")
     cohort = objects.get("cohort")
     if isinstance(cohort, InMemory) and not {"task", "scenario"} & set(plain):
         plain["task"] = TASKS[type(next(iter(cohort.held.outcomes.values())))]
@@ -49,7 +51,7 @@ def experiment(settings: Mapping[str, Any] | None = None, /, **keywords: Any) ->
 def is_entry(key: str, value: object) -> bool:
     """Whether a value is an object of an entry's class; refuses one where a list of names stands."""
     if key in CHAINS and isinstance(value, KINDS[key]):
-        raise Refused(f"{key}: several may be taken in order, by name: {key}=['clip', 'topk'].")
+        raise Refused(f"{key}: several entries are given as a list of names, in order: {key}=['clip', 'topk'].")
     return key in KINDS and isinstance(value, KINDS[key])
 
 
@@ -97,7 +99,8 @@ def written(key: str, value: object) -> str:
         return f"[{','.join(written(key, part) for part in value)}]"
     kind = f"{type(value).__module__}.{type(value).__qualname__}"
     raise Refused(
-        f"{key}={brief(value)}: {kind} is no value of a setting. Allowed: numbers, words, true and false, lists and "
+        f"{key}={brief(value)}: {kind} cannot be the value of a setting. Allowed: numbers, words, true and false, "
+        "lists and "
         "mappings; for several values see fedtrial.sweep."
     )
 

@@ -40,7 +40,7 @@ def describe_cohort(console: Console, name: str, overrides: Sequence[str]) -> No
         console.print(printed(patients_by_cancer(cohort), "Who the patients are"))
     baselines = learnable(cohort)
     if not len(baselines):
-        console.print(f"What can be learned: no outcome has {FEWEST} of either answer.")
+        console.print(f"What can be learned: no outcome has {FEWEST} patients of each answer.")
         return
     title = "What can be learned: ridge regression (logistic; survival: Cox), pooled, five folds"
     if len(cohort.table) > MOST_ROWS:

@@ -27,7 +27,7 @@ def sketch_and_report(console: Console, file: Path, out: Path | None, overwrite:
         console.print(text, markup=False, soft_wrap=True)
     for column, use in made.columns.items():
         console.print(f"{column}: {use}", markup=False)
-    console.print("These are guesses: look at each, above all at columns known only after the outcome.")
+    console.print("These are guesses: check each one, above all columns that are known only after the outcome.")
     console.print(f"Try it: {command(made)}", markup=False, soft_wrap=True)
 
 

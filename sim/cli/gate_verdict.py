@@ -39,7 +39,9 @@ def decide(
     """Exit code of a gate, see docs/gate.md."""
     one_of("--inconclusive", inconclusive, ["fail", "warn"])
     if update != bool(reason.strip()):
-        raise Refused("--update and --reason go together: say why the baseline changes, for whoever reviews it.")
+        raise Refused(
+            "--update and --reason must be given together: the reason tells reviewers why the baseline changes."
+        )
     for option, path in (("--json", json_file), ("--junit", junit_file)):
         if path:
             writable_file(option, path)
@@ -88,7 +90,7 @@ def renewed(console: Console, gate: Gate, cells: list[GateCell], path: Path, rea
         with harmless(console):
             for one in gravest(troubles):
                 console.print(f"{one.outcome.value}: {one.cell}: {one.told}", markup=False, soft_wrap=True)
-        console.print(f"Nothing was written to {path}: a baseline holds runs that ended well.", markup=False)
+        console.print(f"Nothing was written to {path}: a baseline may only contain successful runs.", markup=False)
         return exit_code(troubles, warn=False)
     markdown = changes(gate.name, old(path), made)
     write(path, gate, made)
@@ -134,12 +136,12 @@ def told(report: Report) -> Iterator[Table | Text]:
             yield Text(f"{one.outcome.value}: {one.cell}: {one.what}: {one.told}")
     if speeds:
         ratios = ", ".join(f"{one.cell} {one.told.split()[0]}" for one in speeds)
-        yield Text(f"Times as fast as a loop by hand: {ratios}.")
+        yield Text(f"Speed relative to a hand-written loop: {ratios}.")
     if report.unlike:
         yield Text(f"Bits not compared: {'; '.join(report.unlike)}.")
     worst = next(iter(gravest(report.findings)), None)
     if worst and (worst.scenario, worst.method) in report.commands:
-        yield Text(f"The worst cell alone: {report.commands[worst.scenario, worst.method]}")
+        yield Text(f"To run the worst cell alone: {report.commands[worst.scenario, worst.method]}")
 
 
 def add_summary(path: Path, text: str) -> None:

@@ -29,7 +29,7 @@ def print_methods(console: Console, name: str, folder: Path | None) -> None:
         announced = list(told())
         if announced:
             console.print(of_plugins(announced))
-        console.print("down, up: models per site and round. One entry: fedtrial methods NAME.")
+        console.print("down, up: models sent per site and round. For one entry: fedtrial methods NAME.")
 
 
 def catalogue() -> Table:

@@ -64,7 +64,7 @@ def predict_and_report(
         keep(made, out)
         console.print(f"Predictions: {out}", markup=False, soft_wrap=True)
     elif len(made) > SHOWN:
-        console.print(f"The first {SHOWN} rows; --out FILE keeps all of them.")
+        console.print(f"These are the first {SHOWN} rows; --out FILE writes all of them.")
 
 
 def written(home: Path, given: Mapping[str, object], missing: Sequence[str]) -> Written:

@@ -28,8 +28,8 @@ def resume(console: Console, folder: Path, launch: Launch) -> int:
         return resume(console, place, launch)
     if not found:
         raise Refused(
-            f"{folder}: nothing that was begun there is unfinished. Name the folder of a study, that of sweeps and "
-            "runs (results.dir), or a working folder in it; `fedtrial runs FOLDER` lists what there is."
+            f"{folder}: nothing in it is unfinished. Name the folder of a study, the folder of sweeps and runs "
+            "(results.dir), or a working folder in it; `fedtrial runs FOLDER` lists its runs."
         )
     code = 0
     for at, begun in enumerate(found, 1):

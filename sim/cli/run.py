@@ -23,7 +23,7 @@ from sim.profiling import stage
 REFUSED = {  # options of Hydra's that would load other configs, or code
     "config_name": "fedtrial has its own configs. Set key=value, or a scenario.",
     "config_path": "fedtrial has its own configs. Set key=value, or a scenario.",
-    "experimental_rerun": "it would load a pickle, which is code. Give the settings again: a finished run is not "
+    "experimental_rerun": "it would load a pickle, which can run code. Give the settings again: a finished run is not "
     "computed twice.",
     "shell_completion": "use `fedtrial --install-completion`.",
 }
@@ -47,7 +47,10 @@ def launch(words: Sequence[str]) -> int:
     with stage("settings"):
         refuse_twice(asked.overrides)
         if asked.multirun and (asked.cfg or asked.info):
-            raise Refused("-m beside --cfg or --info: a sweep has many configs. Leave -m out and name one value each.")
+            raise Refused(
+                "-m together with --cfg or --info: a sweep has many configs. Leave -m out and give one value for each "
+                "setting."
+            )
         wanted = None if asked.multirun else experiment(asked.overrides)
     if wanted is None:
         return swept(asked.overrides)

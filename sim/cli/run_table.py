@@ -28,7 +28,7 @@ def show(run: Run, home: Path) -> None:
     wide = last.pivot(index="site", columns="metric", values="value")
     title = f"Round {at}, test patients, {run.info['deploys']} model"
     table = Table(Column("site", no_wrap=True), "test rows", "events", *wide.columns, title=title)
-    table.caption = "all sites: total rows and events, mean of the metrics that a site can define"
+    table.caption = "all sites: total rows and events; mean of each metric over the sites at which it is defined"
     sites = run.info["sites"]
     largest = set(sorted(sites, key=lambda site: -sites[site]["test"]["rows"])[:SHOWN])
     for site in filter(largest.__contains__, sites):
@@ -46,7 +46,7 @@ def show(run: Run, home: Path) -> None:
     for model in scored["model"].unique():
         if model != run.info["deploys"]:
             values = ", ".join(f"{name} {shown(value)}" for name, value in mean_metrics(run.sites, model).items())
-            console.print(f"The {model} model instead, mean over sites: {values}.")
+            console.print(f"For comparison, the {model} model, mean over sites: {values}.")
     if run.info["estimates"]:
         console.print(coefficients(run))
         for note in run.info["estimates"]["notes"]:
@@ -55,14 +55,14 @@ def show(run: Run, home: Path) -> None:
         down, up = run.rounds["bytes_down"].sum(), run.rounds["bytes_up"].sum()
         sent = f"{filesize.decimal(int(down))} down, {filesize.decimal(int(up))} up"
         size = f"; {run.info['parameters']} parameters" if run.info["parameters"] else ""
-        console.print(f"Sent: {sent}, all sites and rounds together{size}.")
+        console.print(f"Sent: {sent}, in total over all sites and rounds{size}.")
         scoring, orders = (int(run.rounds[f"bytes_{kind}"].sum()) for kind in ("evaluation", "control"))
         if scoring + orders:
-            beside = f"{filesize.decimal(scoring)} to score models, {filesize.decimal(orders)} of orders to train"
-            console.print(f"Beside that: {beside}.")
+            beside = f"{filesize.decimal(scoring)} to evaluate models, {filesize.decimal(orders)} of training orders"
+            console.print(f"In addition: {beside}.")
     if run.info["settings"]["system"]["dropout"] and len(run.rounds) > 1:
         answered = run.rounds["sites"].iloc[1:]
-        console.print(f"Answered: {answered.mean():.1f} sites a round, {answered.min()} at least.")
+        console.print(f"Answered: {answered.mean():.1f} sites per round on average, at least {answered.min()}.")
     for said in run.info["roles"].values():
         console.print(f"{said}.", markup=False)
     if said := left_out(run.info["uploads"]):
@@ -74,7 +74,7 @@ def show(run: Run, home: Path) -> None:
             console.print(f"{note.capitalize()}: {run.info['notes'][note]}.", markup=False)
     if run.info.get("stopped"):
         console.print(
-            f"{how_it_ended(run.info)}: no lower validation loss in {run.info['stopped']['patience']} scorings."
+            f"{how_it_ended(run.info)}: no lower validation loss in {run.info['stopped']['patience']} evaluations."
         )
     if run.info["status"] != "done":
         console.print(f"[bold red]{run.info['status']}[/]")
@@ -109,9 +109,9 @@ def coefficients(run: Run) -> Table:
     if found["interval_from"] == "robust_se":
         table.caption = "interval and p from the robust standard error"
     if differ:
-        table.caption = "I2: share of the spread between sites that is not chance; p of Q: that they have one effect"
+        table.caption = "I2: share of the variation between sites that is not chance; p of Q: test of one common effect"
     if found["left_out"]:
-        table.caption = f"left out, for they are the same in all training rows: {', '.join(found['left_out'])}"
+        table.caption = f"left out because they are constant in all training rows: {', '.join(found['left_out'])}"
     return table
 
 
@@ -132,7 +132,7 @@ def epsilons(whose: str, cost: Mapping[str, Any]) -> str:
     deltas = cost["delta"].values() if isinstance(cost["delta"], dict) else [cost["delta"]]
     delta = " to ".join(dict.fromkeys(f"{value:.2g}" for value in (min(deltas), max(deltas))))
     return (
-        f"Privacy of {whose}: epsilon {high} at the worst site (least {low}, median {middle}), delta {delta}; "
+        f"Privacy of {whose}: epsilon {high} at the worst site (lowest {low}, median {middle}), delta {delta}; "
         f"{cost['accountant']}; {cost['of']}."
     )
 

@@ -94,7 +94,7 @@ def show_run(console: Console, home: Path, as_json: bool) -> None:
             console.print(f"{state.why}", markup=False, soft_wrap=True)
         if (place / TRACEBACK).is_file():
             console.print((place / TRACEBACK).read_text(), markup=False, soft_wrap=True)
-        console.print(f"Go on: fedtrial resume {place}", markup=False, soft_wrap=True)
+        console.print(f"To continue: fedtrial resume {place}", markup=False, soft_wrap=True)
     console.print(pairs(f"Files of {place}", {name: filesize.decimal(size) for name, size in files.items()}))
 
 
@@ -131,7 +131,7 @@ def located(home: Path) -> tuple[Path, str, Status]:
     now = status(home.parent, run)
     if not finished(home.parent / run) and not working_folder(home.parent, run).is_dir():
         raise Refused(
-            f"{home}: no run, or its files changed after it was written. Name a run's folder, such as "
+            f"{home}: not a run, or its files changed after it was written. Name a run's folder, such as "
             "results/runs/0123456789ab; `fedtrial runs FOLDER` lists them."
         )
     return home.parent, run, now

@@ -25,5 +25,5 @@ def print_stop(stopped: Stopped) -> None:
     words = [f"Stopped by {signal.Signals(stopped.number).name}."]
     if stopped.how_far:
         command = shlex.join(["fedtrial", *sys.argv[1:]])
-        words.append(f"{stopped.how_far}. The same command goes on from there:\n  {command}")
+        words.append(f"{stopped.how_far}. The same command continues from there:\n  {command}")
     print(visible(" ".join(words)), file=sys.stderr)

@@ -70,7 +70,7 @@ def compute(
     failed |= reasons(folder, lost)
     note()
     if not any(run not in lost and not cell.reference for cell, run in zip(cells, runs, strict=True)):
-        console.print("No page: none of its federated runs is there.", soft_wrap=True)
+        console.print("No page was written, because no federated run of this study is finished.", soft_wrap=True)
         return 1
     with stage("report"):
         broken = publish(console, folder)

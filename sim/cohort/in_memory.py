@@ -18,7 +18,7 @@ class InMemory(Source):
     def __post_init__(self, cohort: Cohort | None) -> None:
         if cohort is None:
             raise Refused(
-                "A cohort in memory has no file to be read from. Make it with fedtrial.cohort(X, y, site=...)."
+                "A cohort in memory cannot be read from a file. Create it with fedtrial.cohort(X, y, site=...)."
             )
         self.held = cohort
         self.digest = digest(cohort)

@@ -98,7 +98,7 @@ def cells(overrides: Sequence[str]) -> list[list[str]]:
         parsed = parser.parse_overrides(words)
         number = math.prod(sum(1 for _ in one.sweep_iterator()) if one.is_sweep_override() else 1 for one in parsed)
         if number > MOST_RUNS:
-            raise Refused(f"{number:,} cells of a sweep: allowed {MOST_RUNS:,}. Name fewer values.")
+            raise Refused(f"{number:,} cells in a sweep: allowed {MOST_RUNS:,}. Give fewer values.")
         batches = BasicSweeper.split_arguments(parsed, max_batch_size=None)
     except HydraException as error:
         raise Refused(plain(error)) from None
@@ -114,16 +114,16 @@ def check(override: str, chosen: Sequence[str]) -> None:
         raise Refused(f"{override}: not an override. Write key=value; {remedy}. ({plain(error)})") from None
     group = parsed.key_or_group
     if not group or parsed.package is not None:
-        raise Refused(f"{override}: no key of a setting. Write key=value, such as rounds=5.")
+        raise Refused(f"{override}: the key of a setting is missing. Write key=value, such as rounds=5.")
     refuse_hydra(override, group)
     if parsed.is_delete():
         config = entries(tuple(chosen))
         if not own_keys(config, group):
-            raise Refused(f"{override}: a setting cannot be taken away. Give it a value: {group}=VALUE.")
+            raise Refused(f"{override}: a setting cannot be removed. Give it a value: {group}=VALUE.")
         if OmegaConf.select(config, group) is None:
             raise Refused(unknown(override, config))
     if parsed.is_sweep_override():
-        raise Refused(f"{override}: several values make a sweep; name one, or use `fedtrial run -m`.")
+        raise Refused(f"{override}: several values make a sweep; give one value, or use `fedtrial run -m`.")
     if "." in group:
         refuse_below(override, group, chosen)
     if parsed.is_add() or parsed.is_force_add():  # '++' on a misspelt key would make a setting that nobody reads
@@ -160,7 +160,7 @@ def refuse_below(override: str, key: str, chosen: Sequence[str]) -> None:
     if "." not in parent and parent in {*GROUPS, *SECTIONS} - {"scenario"}:
         return
     if key.startswith("scenario."):
-        raise Refused(f"{override}: scenario is one word. Choose one: scenario={' | '.join(options('scenario'))}.")
+        raise Refused(f"{override}: scenario takes one name. Choose one: scenario={' | '.join(options('scenario'))}.")
     value = OmegaConf.select(entries(tuple(chosen)), parent)
     if value is not None and not isinstance(value, DictConfig):
         raise Refused(f"{override}: {parent} is a single value. Write {parent}=VALUE.")

@@ -85,8 +85,8 @@ class Experiment:
         refuse_optimiser(self.roles.algorithm, self.local)
         if self.local.state is OptimizerState.keep and not self.roles.personal.whole_state:
             raise Refused(
-                f"local.state=keep: a site keeps one optimiser, and {named_role(self.roles.personal)} trains in two "
-                "parts. Set local.state=reset."
+                f"local.state=keep: a site keeps one optimiser, but {named_role(self.roles.personal)} trains in two "
+                "phases. Set local.state=reset."
             )
 
     @property
@@ -154,14 +154,14 @@ class Experiment:
         if lost:
             name = settings(method)["is"]
             raise Refused(
-                f"algorithm={name} has a loop of its own, in which {', '.join(lost)} would do nothing. Leave "
-                f"{'it' if len(lost) == 1 else 'them'} out, or take another algorithm."
+                f"algorithm={name} has its own training loop, in which {', '.join(lost)} has no effect. Leave "
+                f"{'it' if len(lost) == 1 else 'them'} out, or use another algorithm."
             )
         for link, one in self.uplink.items():
             if one.noises or one.hides:
                 raise Refused(
-                    f"uplink={link}: sites of algorithm={settings(method)['is']} tell more than a sum, without noise. "
-                    "Take another algorithm, such as fedavg."
+                    f"uplink={link}: sites of algorithm={settings(method)['is']} reveal more than a sum, without "
+                    "noise. Use another algorithm, such as fedavg."
                 )
 
 

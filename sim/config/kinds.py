@@ -30,7 +30,7 @@ def refuse_interpolation(path: str, parent: Container, key: int | str, node: Nod
     """Refuse `${seed}` in place of a section or of a list; a list may stand for a list of the same kind."""
     said = f"{path}={node._value()}"
     if isinstance(node, DictConfig):
-        raise Refused(f"{said}: a group of settings, not a value. Set one of them: {path}.NAME=VALUE.")
+        raise Refused(f"{said}: this is a group of settings, not a value. Set one of them: {path}.NAME=VALUE.")
     meant = parent[key]  # converted and checked, where it is a number or a word
     kind = node._metadata.element_type if isinstance(node, ListConfig) else None
     if isinstance(node, ListConfig) and not (isinstance(meant, ListConfig) and meant._metadata.element_type == kind):

@@ -146,7 +146,7 @@ def imported(plugin: Plugin) -> object:
         return plugin.point.load()
     except (Exception, SystemExit) as error:
         raise plugin.refusal(
-            f"it cannot be imported ({type(error).__name__}: {' '.join(str(error).split())}). Mend the distribution, "
+            f"it cannot be imported ({type(error).__name__}: {' '.join(str(error).split())}). Fix the distribution, "
             "install what it needs, or uninstall it."
         ) from error
 

@@ -24,7 +24,9 @@ def add_presets(folder: Path) -> list[str]:
         raise Refused(f"--config-dir {folder}: no such folder. Name one that holds presets, such as cohort/mine.yaml.")
     files = sorted(path for path in folder.rglob("*") if path.suffix in (".yaml", ".yml"))
     if not files:
-        raise Refused(f"--config-dir {folder}: no presets there. They are called GROUP/NAME.yaml: cohort/mine.yaml.")
+        raise Refused(
+            f"--config-dir {folder}: no presets in it. Presets are files GROUP/NAME.yaml, such as cohort/mine.yaml."
+        )
     return [add(path, folder) for path in files]
 
 
@@ -43,7 +45,7 @@ def add(path: Path, folder: Path) -> str:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise Refused(f"{path}: not YAML in UTF-8: {' '.join(str(error).split())}.") from None
     if not isinstance(content, dict):
-        raise Refused(f"{path}: it holds no keys. Write key: value.")
+        raise Refused(f"{path}: it has no keys. Write key: value.")
     for key in every_key(content):
         if key == "_target_" or key == "hydra" or key.startswith(("hydra.", "hydra/")):
             raise Refused(f"{path}: {key!r} is not allowed; a preset never names code.")

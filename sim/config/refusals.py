@@ -32,15 +32,15 @@ def plain(error: BaseException) -> str:
     if key and listed:
         return f"{key}={listed[1]}: allowed {listed[2]}.{did_you_mean(listed[1], listed[2].split(', '), f'{key}={{}}')}"
     if isinstance(error, OverflowError):
-        return f"{key}: a whole number beyond all that is allowed; numbers end at 1e308."
+        return f"{key}: the number is too large; the largest allowed is 1e308."
     if key and "KeyValidationError" in str(error):
-        return f"{key}: keys are words; YAML reads NO, on or 1 as something else. Put the key in quotes: 'NO'."
+        return f"{key}: keys must be text, but YAML reads NO, on or 1 as other types. Put the key in quotes: 'NO'."
     if key and "not Optional" in first:
-        return f"{key}=null: allowed a value. Leave the setting out to have its default."
+        return f"{key}=null: allowed a value. Leave the setting out to use its default."
     if key and "is not a ListConfig" in first:
         return f"{key}: allowed a list, in brackets and quotes: '{key}=[a, b]'."
     if key and "is not a subclass" in first:
-        return f"{key}: a group of settings, not a value. Set one of them: {key}.NAME=VALUE."
+        return f"{key}: this is a group of settings, not a value. Set one of them: {key}.NAME=VALUE."
     return f"{key}: {first}" if key else first
 
 

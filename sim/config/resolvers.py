@@ -15,6 +15,6 @@ def refuse_resolvers(text: str, where: str) -> None:
     found = OTHER.search(text)
     if found:
         raise Refused(
-            f"{where}: {brief(found[0])[1:-1]} is not allowed. In ${{}} stands the key of another setting, such as "
-            '${seed}; give values of the environment by the shell: key="$NAME".'
+            f"{where}: {brief(found[0])[1:-1]} is not allowed. ${{}} may only hold the key of another setting, such "
+            'as ${seed}; let the shell insert environment variables: key="$NAME".'
         )

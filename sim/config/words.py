@@ -35,7 +35,7 @@ def refuse_form(word: str) -> None:
             f"{MOST_PARTS}. Write key=value, such as rounds=5."
         )
     if re.search(rf"\d{{{MOST_DIGITS + 1}}}", value):
-        raise Refused(f"{shortened(word)}: a number of more than {MOST_DIGITS} digits; no setting goes so far.")
+        raise Refused(f"{shortened(word)}: a number of more than {MOST_DIGITS} digits; no setting allows this.")
     if depth(value) > MOST_PARTS:
         raise Refused(f"{shortened(word)}: brackets {depth(value)} deep; allowed {MOST_PARTS}.")
 
@@ -61,8 +61,9 @@ def refuse_hydra(word: str, key: str) -> None:
     """
     if re.match(r"/*hydra($|[./@])", key):
         raise Refused(
-            f"{shortened(word)}: settings of Hydra's own are not allowed; some of them name code. Records go to "
-            "results.dir=FOLDER; presets of your own come from --config-dir FOLDER. A sweep (`fedtrial run -m`) takes "
+            f"{shortened(word)}: settings of Hydra's own are not allowed; some of them name code. Records are written "
+            "to results.dir=FOLDER; your own presets are read from --config-dir FOLDER. A sweep (`fedtrial run -m`) "
+            "takes "
             f"{LAUNCHER}=fedtrial or basic, and {', '.join(LAUNCHER_KEYS)}."
         )
 
@@ -87,7 +88,9 @@ def refuse_twice(words: Sequence[str]) -> None:
     for word in words:
         key = word.split("=")[0].lstrip("+~")
         if key in first:
-            raise Refused(f"{shortened(first[key])} and {shortened(word)}: one setting, given twice. Leave one out.")
+            raise Refused(
+                f"{shortened(first[key])} and {shortened(word)}: the same setting is given twice. Leave one out."
+            )
         first[key] = word
 
 
@@ -97,7 +100,7 @@ def spelled_out(word: str, parsed: Override) -> str:
     if not isinstance(value, Glob):
         return word
     if parsed.key_or_group not in GROUPS:
-        raise Refused(f"{word}: glob() chooses among entries of a group; allowed for {', '.join(GROUPS)}.")
+        raise Refused(f"{word}: glob() selects entries of a group; allowed for {', '.join(GROUPS)}.")
     allowed = options(parsed.key_or_group)
     named = [
         name
@@ -106,5 +109,5 @@ def spelled_out(word: str, parsed: Override) -> str:
         and not any(fnmatchcase(name, one) for one in value.exclude)
     ]
     if not named:
-        raise Refused(f"{word}: no entry fits; there are {', '.join(allowed)}.")
+        raise Refused(f"{word}: no entry matches; allowed {', '.join(allowed)}.")
     return f"{parsed.key_or_group}={','.join(named)}"

@@ -38,14 +38,16 @@ def read_yaml(path: Path) -> Any:
     try:
         size = path.stat().st_size
         if size > MOST_BYTES:
-            raise Refused(f"{path}: {size:,} bytes; allowed {MOST_BYTES:,}. Settings are short: name data by its path.")
+            raise Refused(
+                f"{path}: {size:,} bytes; allowed {MOST_BYTES:,}. A settings file is small: name data by its path."
+            )
         text = path.read_text(encoding="utf-8")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         if root is not None and written_out(root, {}, set()) > MOST_NODES:
-            raise Refused(f"{path}: its aliases stand for more than {MOST_NODES:,} values. Write fewer.")
+            raise Refused(f"{path}: its aliases expand to more than {MOST_NODES:,} values. Write fewer.")
         return yaml.load(text, Loader=Words)  # Words is a SafeLoader
     except RecursionError:
-        raise Refused(f"{path}: brackets or lists too deep within each other, or an alias of itself.") from None
+        raise Refused(f"{path}: brackets or lists are nested too deeply, or an alias refers to itself.") from None
     except OSError as error:
         raise Refused(f"{path}: cannot be read ({error.strerror}).") from None
 

@@ -68,7 +68,7 @@ class CFL(OwnLoop):
         members = len(plan.federation.members)
         if plan.roles.system.uploads(members) < members:
             raise Refused(
-                "algorithm=cfl compares the updates of all sites of a cluster, and the system asks only some of them "
+                "algorithm=cfl compares the updates of all sites of a cluster, but the system asks only some of them "
                 "in a round. Set system=sync and system.sites=0."
             )
 

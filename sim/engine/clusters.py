@@ -90,8 +90,9 @@ def starts(plan: Simulation, setting: str, number: int) -> list[Standing]:
     """Several models before the first round; refuses those that would start alike."""
     if number > 1 and plan.task.brings_start:
         raise Refused(
-            f"algorithm.{setting}={number}: {type(plan.task.module).__name__} brings its own start, and "
-            "models that start alike need not part. Build it with device='meta', so that each is drawn."
+            f"algorithm.{setting}={number}: {type(plan.task.module).__name__} has initial values of its own, and "
+            "models with equal initial values may never differ. Build it with device='meta', so that each model is "
+            "drawn at random."
         )
     return [plan.standing(start(plan, at)) for at in range(number)]
 

@@ -115,8 +115,8 @@ class FedEM(OwnLoop):
         """Refuse a loss that rows cannot be weighed in."""
         if plan.task.whole_sites:
             raise Refused(
-                f"algorithm=fedem weighs single rows, and the loss of {type(plan.task).__name__} is of all rows of a "
-                "site together. Take task=hazard."
+                f"algorithm=fedem weighs single rows, but the loss of {type(plan.task).__name__} is defined for all "
+                "rows of a site together. Use task=hazard."
             )
 
     @property

@@ -96,8 +96,8 @@ class Gossip(OwnLoop):
             if scipy.sparse.csgraph.connected_components(metropolis(drawn, sites), directed=False)[0] == 1:
                 return drawn
         raise Refused(
-            f"algorithm.chance={self.chance:g}: none of {DRAWS} random graphs over {sites} sites was connected; take "
-            f"{np.log(max(sites, 2)) / sites:.2g} or more, or graph=ring."
+            f"algorithm.chance={self.chance:g}: none of {DRAWS} random graphs over {sites} sites was connected; set it "
+            f"to {np.log(max(sites, 2)) / sites:.2g} or more, or graph=ring."
         )
 
     @property

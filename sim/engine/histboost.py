@@ -69,12 +69,12 @@ class HistBoost(Trees):
         if not isinstance(plan.task, Classification):
             raise Refused(
                 f"algorithm=histboost boosts the log loss of a yes-or-no outcome, and the task is "
-                f"{type(plan.task).__name__}. Take task=response, mortality or classify; for a survival time "
+                f"{type(plan.task).__name__}. Use task=response, mortality or classify; for a survival outcome use "
                 "algorithm=survivalforest."
             )
         if plan.roles.weighting is Weighting.sites:
             raise Refused(
-                "weighting=sites: algorithm=histboost adds up patients, so that every patient counts the same. Set "
+                "weighting=sites: algorithm=histboost adds up patients, so every patient has the same weight. Set "
                 "weighting=patients."
             )
         self.refuse(plan, "histboost")

@@ -58,7 +58,7 @@ class Job:
             itemsize, sites = self.federation.x.itemsize, len(self.federation.sites)
             raise Refused(
                 f"Sites would keep {self.state_bytes / 2**30:,.1f} GiB ({sites:,} sites, 2 rows of {kept} numbers, "
-                f"{itemsize} bytes a number); the machine has {room / 2**30:,.1f}. Take a smaller network, fewer sites "
+                f"{itemsize} bytes a number); the machine has {room / 2**30:,.1f}. Use a smaller network, fewer sites "
                 "or roles that keep less (aggregator=mean, uplink=[], personal=none)."
             )
 

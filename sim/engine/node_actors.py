@@ -48,8 +48,8 @@ class NodeCrew(ActorCrew):
         self.admit(workers, WAIT)
         if len(self.actors) < workers:
             raise Refused(
-                f"{len(self.actors)} of {workers} Ray workers began within {WAIT} s: something else holds the CPUs of "
-                f"the cluster, or its nodes die. Lower executor.workers, or free them.{self.lost}"
+                f"{len(self.actors)} of {workers} Ray workers started within {WAIT} s: something else uses the CPUs of "
+                f"the cluster, or its nodes fail. Lower executor.workers, or free them.{self.lost}"
             )
 
     @classmethod

@@ -67,7 +67,7 @@ class OneShot(OwnLoop):
         whole = isinstance(system, Sync) and system.uploads(1) <= 1 and not system.dropout and not system.deadline
         if not whole:
             raise Refused(
-                "algorithm=oneshot: sites train alone to the end, so there are no rounds that some of them could miss. "
+                "algorithm=oneshot: sites train alone until the end, so no site can miss a round. "
                 "Set system=sync with system.sites=0, system.dropout=0 and system.deadline=0."
             )
 

@@ -84,7 +84,7 @@ class RayCrew(ActorCrew):
         )
         if waiting:
             raise Refused(
-                f"{len(begun)} of {workers} Ray workers began within {WAIT} s: something else holds the CPUs of this "
+                f"{len(begun)} of {workers} Ray workers started within {WAIT} s: something else uses the CPUs of this "
                 "session. Lower executor.workers, use executor=inprocess, or free them."
             )
         self.admit(self.actors)

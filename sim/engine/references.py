@@ -149,8 +149,8 @@ class Oracle(Reference):
         """Refuse a cohort that does not know its truth."""
         if plan.federation.best is None:
             raise Refused(
-                "algorithm=oracle: only a synthetic cohort knows its truth, and only of outcomes of one number; "
-                "use cohort=calibrated with task=response, mortality, hazard or cox."
+                "algorithm=oracle: the truth is known only for synthetic cohorts and outcomes with a single value; use "
+                "cohort=calibrated with task=response, mortality, hazard or cox."
             )
 
     def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:

@@ -40,7 +40,7 @@ class LocalOnly(Reference):
 
     def __post_init__(self) -> None:
         if not self.factors:
-            raise Refused("algorithm.factors=[]: at least one multiple of local.lr is needed, for example [1.0].")
+            raise Refused("algorithm.factors=[]: give at least one multiple of local.lr, for example [1.0].")
         for at, factor in enumerate(self.factors):
             within(f"algorithm.factors[{at}]", factor, 0, open_low=True)
 

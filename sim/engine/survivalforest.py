@@ -67,7 +67,7 @@ class SurvivalForest(Trees):
         if self.drawn > most:
             raise Refused(
                 f"algorithm.drawn={self.drawn}: {len(plan.federation.members)} sites with algorithm.trees={self.trees} "
-                f"have {most} trees. Lower it, or raise algorithm.trees."
+                f"have {most} trees. Lower algorithm.drawn, or raise algorithm.trees."
             )
         if self.features > width:
             raise Refused(f"algorithm.features={self.features}: there are {width}; allowed 0 to {width}.")

@@ -24,11 +24,11 @@ class Trees(OwnLoop):
     def refuse(self, plan: Simulation, name: str) -> None:
         """Refuse a network, which trees have none of, and sites that do not all answer."""
         if not plan.task.convex:
-            raise Refused(f"algorithm={name} grows trees, and a network would do nothing. Set net=linear.")
+            raise Refused(f"algorithm={name} grows trees and uses no network. Set net=linear.")
         system = plan.roles.system
         if not isinstance(system, Sync) or system.uploads(1) > 1 or system.dropout or system.deadline:
             raise Refused(
-                f"algorithm={name}: all sites answer every exchange. Set system=sync with system.sites=0, "
+                f"algorithm={name}: all sites must answer every exchange. Set system=sync with system.sites=0, "
                 "system.dropout=0 and system.deadline=0."
             )
 

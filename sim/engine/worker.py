@@ -45,7 +45,7 @@ PLAIN = Algorithm()  # what a site's own model is trained by
 def refused_loss(v: Tensor) -> Tensor:
     """Stands where a method asks for losses or gradients that would leave the site without noise."""
     raise Refused(
-        "local.noise: the algorithm asks for the sites' losses or full gradients, which get no noise. Take "
+        "local.noise: the algorithm needs the sites' losses or full gradients, to which no noise is added. Use "
         "algorithm=fedavg."
     )
 

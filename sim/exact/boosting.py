@@ -79,7 +79,7 @@ class Boosting(SumProtocol):
             if had in (0, every):
                 raise Refused(
                     f"algorithm=histboost: all {every:.0f} training rows have the same label, so there is nothing to "
-                    "split. Take another outcome, or more patients."
+                    "split. Use another outcome, or more patients."
                 )
             state = {"low": total["low"], "high": total["high"], "base": np.array([np.log(had / (every - had))])}
             if not self.quantiles:

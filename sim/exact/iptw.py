@@ -95,7 +95,9 @@ class WeightedCox(SumProtocol):
             return self.cox.update(total, state)
         rows, events = total["arms"][[0, 3]]
         if not events.sum():
-            raise Refused("No event at any site: an effect on survival needs some. Take more patients.")
+            raise Refused(
+                "There is no event at any site, so no effect on survival can be estimated. Use more patients."
+            )
         begun = self.cox.start() | state | {"share": rows / rows.sum(), "column": np.array([self.treatment])}
         return self.cox.update({"times": total["times"]}, begun | {name: total[name] for name in ARMS})
 

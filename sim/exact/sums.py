@@ -150,9 +150,9 @@ def exchanges(analysis: SumProtocol, ask: Ask, most: int) -> Iterator[Exchange]:
         if done:
             return
     raise Refused(
-        f"{analysis.title} did not converge in {most} rounds. Five to eleven are usual, some forty for a path of "
-        "penalties, so allow more; where that does not help, some effect is without limit, because the patients with "
-        "it all had one outcome: merge rare categories, or take more patients."
+        f"{analysis.title} did not converge in {most} rounds. Five to eleven are usual, and about forty for a path of "
+        "penalties, so raise rounds. If that does not help, an effect is infinite because all patients with one value "
+        "had the same outcome: merge rare categories, or use more patients."
     )
 
 

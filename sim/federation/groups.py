@@ -51,7 +51,7 @@ def groups(table: pd.DataFrame, named: Sequence[str], order: NDArray[np.int64]) 
         elif named:
             raise Refused(
                 f"evaluation.groups[{at}]={name}: column {series.name!r} has {len(levels)} different values; allowed "
-                f"up to {MOST}. Name a column of fewer groups; ages in years are banded as age_band."
+                f"up to {MOST}. Name a column with fewer groups; for age use age_band."
             )
     return found
 

@@ -35,8 +35,8 @@ class Split:
         within("split.valid", self.valid, 0, 1, open_high=True)
         if self.train + self.valid >= 1:
             raise Refused(
-                f"split.train={self.train:g} and split.valid={self.valid:g} leave nothing to test on: "
-                "their sum must stay below 1."
+                f"split.train={self.train:g} and split.valid={self.valid:g} leave no patients for testing: their sum "
+                "must be below 1."
             )
 
 
@@ -138,8 +138,8 @@ def split_times(cohort: Cohort, split: Split) -> Floats | None:
         return None
     if cohort.split:
         raise Refused(
-            f"split.time={split.time!r}: cohort {cohort.name!r} has a split of its own in {cohort.split!r}. "
-            "Leave one of them empty."
+            f"split.time={split.time!r}: cohort {cohort.name!r} already has a split, in {cohort.split!r}. Leave one of "
+            "the two empty."
         )
     time = ordered(cohort, split.time, "split.time")
     unknown = int(np.isnan(time).sum())

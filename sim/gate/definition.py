@@ -108,7 +108,7 @@ def gate_cells(gate: Gate) -> list[GateCell]:
         given = experiments[0].task.judged_by
         metrics = tuple(metric for metric in gate.margins if metric in given)
         if not metrics:
-            raise Refused(f"{called}: margins name none of its metrics. Give a margin for one of {', '.join(given)}.")
+            raise Refused(f"{called}: margins has none of its metrics. Give a margin for one of {', '.join(given)}.")
         made.append(GateCell(scenario, method, tuple(words), experiments, metrics))
     return made
 
@@ -133,9 +133,11 @@ def located(name: str) -> tuple[Path, Path]:
             told = json.loads(path.read_text(encoding="utf-8"))["gate"]
             return Path(os.path.normpath(path.parent / told)), path
         except OSError:
-            raise Refused(f"{path}: no such baseline. Name the gate's file, and the baseline is made.") from None
+            raise Refused(f"{path}: no such baseline. Name the gate's file to create the baseline.") from None
         except (ValueError, TypeError, KeyError):
-            raise Refused(f"{path}: no baseline of a gate. Make it anew: the gate's file, with --update.") from None
+            raise Refused(
+                f"{path}: not the baseline of a gate. Create it again: name the gate's file, with --update."
+            ) from None
     if path.suffix not in (".yaml", ".yml"):
         folder = root() / "experiments" / "gates"
         one_of("gate", name, [known.stem for known in folder.glob("*.yaml")], "Or name a file: gates/mine.yaml.")

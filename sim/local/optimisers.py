@@ -57,7 +57,7 @@ def refuse_optimiser(algorithm: Algorithm, training: Training) -> None:
     name = f"algorithm={kind.__name__.lower()}"
     if kind.begin is not Algorithm.begin and training.momentum:
         raise Refused(
-            f"local.momentum={training.momentum:g}: {name} moves more than one model in a step, by rules without "
+            f"local.momentum={training.momentum:g}: {name} updates more than one model in a step, by rules without "
             "momentum. Set local.momentum=0."
         )
     if asked is Optimizer.sgd:
@@ -69,6 +69,6 @@ def refuse_optimiser(algorithm: Algorithm, training: Training) -> None:
     else:
         return
     raise Refused(
-        f"local.optimizer={asked.value}: {name} {why}, which holds for SGD alone. Set local.optimizer=sgd, or take "
+        f"local.optimizer={asked.value}: {name} {why}, which holds for SGD only. Set local.optimizer=sgd, or use "
         "algorithm=fedavg or fedprox."
     )

@@ -79,12 +79,13 @@ class Training:
         within("local.eps", self.eps, 0, open_low=True)
         if self.optimizer is not Optimizer.sgd and self.momentum:
             raise Refused(
-                f"local.momentum={self.momentum:g} is of local.optimizer=sgd; {self.optimizer.value} has local.b1. "
-                "Set local.momentum=0."
+                f"local.momentum={self.momentum:g} is a setting of local.optimizer=sgd; {self.optimizer.value} has "
+                "local.b1. Set local.momentum=0."
             )
         if self.optimizer is Optimizer.sgd and self.state is OptimizerState.keep:
             raise Refused(
-                "local.state=keep: local.optimizer=sgd keeps nothing between rounds; momentum begins each anew. Set "
+                "local.state=keep: local.optimizer=sgd keeps nothing between rounds, and momentum starts again in "
+                "each. Set "
                 "local.state=reset, or local.optimizer=adam."
             )
         within("local.clip", self.clip, 0)
@@ -92,7 +93,7 @@ class Training:
         within("local.chunk", self.chunk, 1)
         if self.private and not self.clip:
             name = f"local.noise={self.noise:g}" if self.noise else f"local.sampling={self.sampling.value}"
-            raise Refused(f"{name}: without a bound on a row's gradient there is no DP-SGD. Set local.clip above 0.")
+            raise Refused(f"{name}: DP-SGD needs a bound on the gradient of a row. Set local.clip above 0.")
 
     @property
     def private(self) -> bool:

@@ -83,6 +83,6 @@ def refuse_many(what: str, uploads: int, most: int = MOST) -> None:
         raise Refused(
             f"{what} compares all pairs of {uploads:,} uploads: {uploads**2:,} distances "
             f"({8 * uploads**2 / 2**30:,.2f} GiB) and {uploads**2 // 2:,} multiply-adds for each parameter in every "
-            f"update; allowed up to {most:,} uploads. Take fewer sites in an update (system.sites), or a rule without "
+            f"update; allowed up to {most:,} uploads. Use fewer sites per update (system.sites), or a rule without "
             "pairs, such as aggregator=median, aggregator=trimmedmean or attack=alie."
         )

@@ -24,7 +24,7 @@ def refuse_norms(roles: Roles, clips: bool, layout: Layout, private: Tensor) -> 
         (clips, "a row's gradient depends on the other rows of its batch", "Set local.clip=0 and local.noise=0"),
     ):
         if wrong:
-            raise Refused(f"The network has batch norms, and {reason}. {remedy}, or net=mlp.")
+            raise Refused(f"The network has batch norm layers, and {reason}. {remedy}, or net=mlp.")
     if not (layout.statistics & ~private).any():
         return
     own_mean = kind.upload is not Algorithm.upload or kind.server is not Algorithm.server
@@ -37,8 +37,8 @@ def refuse_norms(roles: Roles, clips: bool, layout: Layout, private: Tensor) -> 
     ):
         if wrong:
             raise Refused(
-                f"The running statistics of batch norms travel and are averaged, and {reason}. Keep them at the sites "
-                "(personal=fedbn), or take net=mlp."
+                f"The running statistics of batch norm layers are sent and averaged, and {reason}. Keep them at the "
+                "sites (personal=fedbn), or use net=mlp."
             )
 
 

@@ -167,49 +167,48 @@ class Roles:
                 refuse_single_uploads(one, self.algorithm, self.aggregator, self.attack, self.system)
         if self.system.holds and self.algorithm.in_time:
             raise Refused(
-                f"{named(self.algorithm)} needs every upload in the round it was asked for, and {named(self.system)} "
-                "takes late ones. Set system=sync, or an algorithm without that need, such as fedavg or fedprox."
+                f"{named(self.algorithm)} needs every upload in its own round, but {named(self.system)} accepts late "
+                "ones. Set system=sync, or an algorithm without this requirement, such as fedavg or fedprox."
             )
         if self.algorithm.whole_uploads and self.aggregator.whole:
-            raise Refused(f"{named(self.algorithm)} aggregates uploads by a rule of its own. Set aggregator=mean.")
+            raise Refused(f"{named(self.algorithm)} aggregates uploads by its own rule. Set aggregator=mean.")
         if type(self.algorithm).weights is not Algorithm.weights and self.aggregator.equal:
             raise Refused(
-                f"{named(self.algorithm)} acts by the weights of the sites, and {named(self.aggregator)} counts every "
-                "site the same. Set aggregator=mean."
+                f"{named(self.algorithm)} acts through the weights of the sites, but {named(self.aggregator)} gives "
+                "every site the same weight. Set aggregator=mean."
             )
         for axis, why in self.algorithm.alone.items():
             if getattr(self, axis) != getattr(NEUTRAL, axis):
                 raise Refused(
-                    f"{named(self.algorithm)} does not go with a setting of {axis}: {why}. Leave {axis} out, or take "
-                    "another algorithm."
+                    f"{named(self.algorithm)} cannot be combined with a setting of {axis}: {why}. Leave {axis} out, or "
+                    "use another algorithm."
                 )
         if self.algorithm.every_site and not self.system.certain:
             raise Refused(
-                f"{named(self.algorithm)} needs every site in every round, and with {named(self.system)} as it is set "
-                "some may be missing. Set system=sync, system.dropout=0 and system.deadline=0."
+                f"{named(self.algorithm)} needs every site in every round, but some may be missing with these settings "
+                f"of {named(self.system)}. Set system=sync, system.dropout=0 and system.deadline=0."
             )
         if self.server.sends and type(self.algorithm).server is not Algorithm.server:
             raise Refused(
-                f"server={type(self.server).__name__.lower()} scales the mean of the sites' changes, and "
-                f"{named(self.algorithm)} steps by a rule of its own. Set server=sgd, or an algorithm whose server "
-                "takes the mean, such as fedavg or fedprox."
+                f"server={type(self.server).__name__.lower()} scales the mean of the sites' changes, but "
+                f"{named(self.algorithm)} has its own server step. Set server=sgd, or an algorithm whose server uses "
+                "the mean, such as fedavg or fedprox."
             )
 
         if OWN in self.algorithm.site_state and type(self.personal) is not OwnModel:
             raise Refused(
-                f"{named(self.algorithm)} trains the sites' own models itself, and {named(self.personal)} would have "
+                f"{named(self.algorithm)} trains the sites' own models itself, but {named(self.personal)} defines "
                 "others. Leave personal out, or set algorithm=fedavg."
             )
         if self.personal.plain and type(self.algorithm) is not Algorithm:
             raise Refused(
-                f"{named(self.personal)} is a rule of its own for the sites' steps and the mean, which "
-                f"{named(self.algorithm)} would change. Set algorithm=fedavg, or personal=ditto, which trains beside "
-                "any algorithm."
+                f"{named(self.personal)} defines the sites' steps and the mean itself, and {named(self.algorithm)} "
+                "would change them. Set algorithm=fedavg, or personal=ditto, which works with any algorithm."
             )
         if self.personal.plain and self.system.holds:
             raise Refused(
-                f"{named(self.personal)}: the shared model is the mean of the sites' models, and {named(self.system)} "
-                "takes late ones. Set system=sync."
+                f"{named(self.personal)}: the shared model is the mean of the sites' models, but {named(self.system)} "
+                "accepts late ones. Set system=sync."
             )
 
     def fits(self, members: int, weight: float = 0.0) -> None:
@@ -218,14 +217,14 @@ class Roles:
         expected = self.system.uploads(members)
         if self.algorithm.every_site and expected < members:
             raise Refused(
-                f"{named(self.algorithm)} needs every site in every round, and {expected} of {members} are asked. Set "
-                "system.sites=0, which asks all."
+                f"{named(self.algorithm)} needs every site in every round, but {expected} of {members} are asked. Set "
+                "system.sites=0, which asks all sites."
             )
         refuse_misfit(self.uplink, weight, expected, members, self.system.holds)
         if expected < self.aggregator.least:
             raise Refused(
-                f"{named(self.aggregator)} needs at least {self.aggregator.least} uploads in an update and gets "
-                f"{expected}, for {members} sites train. Take more (system.sites, system.buffer, partition.sites), "
+                f"{named(self.aggregator)} needs at least {self.aggregator.least} uploads in an update but gets "
+                f"{expected}; {members} sites train. Use more (system.sites, system.buffer, partition.sites), "
                 "a smaller aggregator.f where there is one, or aggregator=median."
             )
         self.aggregator.fits(expected)

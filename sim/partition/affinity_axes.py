@@ -81,7 +81,9 @@ def by_geography(settings: AffinitySettings, cohort: Cohort, patients: LabelledP
         )
         known = np.flatnonzero(~np.isnan(latitude + longitude))
         if not len(known):
-            raise Refused(f"partition.columns.latitude={columns.latitude!r}: nobody has a place. Name other columns.")
+            raise Refused(
+                f"partition.columns.latitude={columns.latitude!r}: no patient has coordinates. Name other columns."
+            )
 
         def catchments(sites: DrawnSites) -> list[Axis]:
             seat = known[
@@ -174,7 +176,7 @@ def by_rare(settings: AffinitySettings, cohort: Cohort, patients: LabelledPatien
     if not rare.any():
         raise Refused(
             f"partition.kappa.rare: no level of {settings.columns.cancer!r} has a share below partition.rare_below="
-            f"{settings.rare_below:g}, so that no cancer is rare. Raise it, or take more cancers into the cohort."
+            f"{settings.rare_below:g}, so no cancer is rare. Raise it, or include more cancers in the cohort."
         )
 
     def referrals(sites: DrawnSites) -> list[Axis]:

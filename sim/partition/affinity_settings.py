@@ -52,7 +52,7 @@ class AffinityColumns:
         if bool(self.latitude) != bool(self.longitude):
             raise Refused(
                 f"partition.columns.latitude={self.latitude!r}, partition.columns.longitude={self.longitude!r}: "
-                "a place needs both. Name the other one too, or neither."
+                "coordinates need both. Name the other one too, or neither."
             )
 
 

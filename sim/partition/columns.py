@@ -62,7 +62,7 @@ def dealt_classes(cohort: Cohort, outcome: str, by: str, patients: LabelledPatie
     if len(occurring) < 2:
         raise Refused(
             f"partition.by={by!r}: every patient of cohort {cohort.name!r} has {names[occurring[0]]!r}"
-            f"{'' if by else f' for outcome {outcome!r}'}, so there is nothing to deal by. Name another column"
+            f"{'' if by else f' for outcome {outcome!r}'}, so it cannot divide the patients. Name another column"
             f"{', or leave it empty for the outcome' if by else ''}."
         )
     return Levels(code.astype(np.int64), tuple(names[c] for c in occurring))

@@ -52,8 +52,8 @@ def read_begun(path: Path) -> Begun:
         if stated == of_json(content):
             return Begun(**content)
     except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
-        raise Refused(f"{path}: damaged ({error}). Give the command again; finished runs stay.") from None
-    raise Refused(f"{path}: changed since it was written. Give the command again; finished runs stay.")
+        raise Refused(f"{path}: damaged ({error}). Give the command again; finished runs are kept.") from None
+    raise Refused(f"{path}: changed since it was written. Give the command again; finished runs are kept.")
 
 
 def all_begun(folder: Path, run: str = "") -> list[Begun]:

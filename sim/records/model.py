@@ -53,8 +53,8 @@ def read(home: Path, which: str) -> tuple[dict[str, Any], Weights]:
     if not (home / ABOUT).is_file():
         raise Refused(
             f"{home}: this run keeps no model: the oracle has none, trees (histboost, survivalforest) are not written, "
-            "sites that mix the predictions of several (fedem, oneshot with how=ensemble) have no single one, nor has "
-            "a run that diverged. Take another."
+            "sites that mix the predictions of several models (fedem, oneshot with how=ensemble) have no single one, "
+            "and a run that diverged has none. Choose another run."
         )
     about = json.loads((home / ABOUT).read_text())
     if about["format"] != FORMAT:

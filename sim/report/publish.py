@@ -39,6 +39,6 @@ def publish(files: Mapping[str, str], folder: Path, whole: tuple[str, ...] = ())
 def refused(folder: Path, error: OSError) -> Refused:
     """What is said where the files cannot be written."""
     return Refused(
-        f"{folder}: the page could not be written ({error.strerror}); the one that was there stays. Free space, then "
-        f"`fedtrial report {folder}`."
+        f"{folder}: the page could not be written ({error.strerror}); the previous page is unchanged. Free some disk "
+        f"space, then run `fedtrial report {folder}`."
     )

@@ -132,6 +132,6 @@ def refuse_change(asked: str, made: str) -> None:
     """Refuse a run that came out under another name than it was asked by."""
     if made != asked:
         raise Refused(
-            f"Run {asked} came out as {made}: its code or data changed while the sweep ran, or a class of its own is "
-            "defined in a script. Start the sweep again, or put the class into a module that can be imported."
+            f"Run {asked} was computed as {made}: its code or data changed during the sweep, or one of its classes is "
+            "defined in a script. Start the sweep again, or move the class to a module that can be imported."
         )

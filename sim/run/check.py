@@ -68,8 +68,8 @@ def refuse_unfit(experiment: Experiment, prepared: Prepared) -> None:
         next(plan.ticks(partial(np.zeros_like, dtype=np.float64)))
     if experiment.evaluation.stop and method.exchanges and not federation.rows_of("valid").any():
         raise Refused(
-            f"evaluation.stop={experiment.evaluation.stop}: no site has validation rows, so that no loss says when to "
-            "stop. Set evaluation.stop=0, or split.valid above 0."
+            f"evaluation.stop={experiment.evaluation.stop}: early stopping needs a validation loss, but no site has "
+            "validation rows. Set evaluation.stop=0, or split.valid above 0."
         )
     members = federation.rows[federation.members]
     each = np.ones(len(members)) if experiment.local.steps else experiment.local.batches(members)

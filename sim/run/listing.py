@@ -50,7 +50,9 @@ def listing(folder: Path, cells: Mapping[str, Mapping[str, str]]) -> list[Listed
     order = [*cells, *(run for run in begun if run not in cells)]
     order += sorted(there.difference(order))
     if not order:
-        raise Refused(f"{folder}: no runs there. Name the folder of a study, or that of sweeps and runs (results.dir).")
+        raise Refused(
+            f"{folder}: no runs in it. Name the folder of a study, or the folder of sweeps and runs (results.dir)."
+        )
     every = {run: read(folder, run) for run in order}
     apart = differences({run: one.info["settings"] for run, one in every.items() if one.info})
     named = {run: {"settings": words} for run, words in begun.items()} | dict(cells)

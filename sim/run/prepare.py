@@ -75,9 +75,9 @@ def refuse_broken(experiment: Experiment, before: Cohort, cohort: Cohort, outcom
     if unknown.any():
         raise Refused(
             f"The shift leaves outcome {outcome!r} not recorded in {unknown.sum()} of {len(unknown)} rows. "
-            f"Leave its column out of the settings of shift.coding and shift.missing, or turn down {dials}."
+            f"Leave its column out of the settings of shift.coding and shift.missing, or lower {dials}."
         )
     raise Refused(
-        f"The shift leaves {lack.in_words()}, where the partition had none. Turn down {dials}, or set "
+        f"The shift leaves {lack.in_words()}, which the partition did not. Lower {dials}, or set "
         f"{' '.join(lack.remedies())}."
     )

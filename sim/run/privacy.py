@@ -46,7 +46,7 @@ def spent(experiment: Experiment, plan: Simulation) -> Json:
 
 def unasked(sites: Ints) -> Floats:
     """Stands where a system would choose sites by their losses, which get no noise."""
-    raise Refused("privacy: the system chooses sites by their losses, which get no noise. Set system=sync.")
+    raise Refused("privacy: the system chooses sites by their losses, to which no noise is added. Set system=sync.")
 
 
 def of_sites(plan: Simulation, ticks: Iterable[Tick], settings: Privacy) -> Json:

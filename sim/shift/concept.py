@@ -111,7 +111,8 @@ def known_truth(cohort: Cohort, outcome: str, setting: str) -> pd.DataFrame:
         )
     if not isinstance(cohort.outcome(outcome), Binary):
         raise Refused(
-            f"{setting}: outcome {outcome!r} is a survival; what would have happened, only the generator knows. "
+            f"{setting}: outcome {outcome!r} is a survival time, and only the generator knows what would have happened "
+            "otherwise. "
             "Use cohort.het and cohort.tau of cohort=calibrated, or a yes-or-no outcome."
         )
     return cohort.truth

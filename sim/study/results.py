@@ -67,7 +67,7 @@ class StudyRecords:
         twice = self.runs.duplicated(["scenario", "method", "seed"])
         if twice.any():
             cell = self.runs.loc[twice, ["scenario", "method", "seed"]].iloc[0].tolist()
-            raise Refused(f"{self.name}: two runs stand for the same scenario, method and seed {cell}.")
+            raise Refused(f"{self.name}: two runs have the same scenario, method and seed {cell}.")
 
 
 def read_study(folder: Path) -> StudyRecords:
@@ -129,11 +129,13 @@ def read_index(folder: Path) -> tuple[Study, dict[str, Any]]:
         stated = content.pop("digest")
         study, _ = Study.of(content["study"]), content["runs"][0]["run"]
         if stated != of_json(content):
-            raise Refused(f"{folder / INDEX}: changed since it was written. Run the study again; finished runs stay.")
+            raise Refused(
+                f"{folder / INDEX}: changed since it was written. Run the study again; finished runs are kept."
+            )
     except OSError:
-        raise Refused(f"{folder}: no study.json there. Run `fedtrial study NAME` first, or name its folder.") from None
+        raise Refused(f"{folder}: no study.json in it. Run `fedtrial study NAME` first, or name its folder.") from None
     except (UnicodeDecodeError, json.JSONDecodeError, TypeError, AttributeError, LookupError) as error:
-        raise Refused(f"{folder / INDEX}: damaged ({error}). Run the study again; finished runs stay.") from None
+        raise Refused(f"{folder / INDEX}: damaged ({error}). Run the study again; finished runs are kept.") from None
     return study, content
 
 
@@ -162,7 +164,7 @@ def there(folder: Path, every: pd.DataFrame) -> pd.DataFrame:
     found = {run for run in every["run"].unique() if (folder / run).is_dir()}
     listing = every[every["run"].isin(found)].reset_index(drop=True)
     if listing.empty or (listing["reference"] != "").all():
-        raise Refused(f"{folder}: none of its federated runs is there yet. Wait for the study, or run it again.")
+        raise Refused(f"{folder}: none of its federated runs is finished yet. Wait for the study, or run it again.")
     return listing
 
 

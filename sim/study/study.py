@@ -69,10 +69,10 @@ class Study:
         for key, labels in (("methods", self.methods), ("scenarios", self.scenarios), ("published", self.published)):
             for label in labels:
                 if not isinstance(label, str) or not label.strip() or label != visible(label) or "\n" in label:
-                    raise Refused(f"{self.name}: {key}: {label!r} is no label. Write one line of text.")
+                    raise Refused(f"{self.name}: {key}: {label!r} is not a label. Write one line of text.")
                 if key == "methods" and label in REFERENCE_LABELS.values():
                     raise Refused(
-                        f"{self.name}: methods: {label!r} is the name of a reference, which every study has of itself "
+                        f"{self.name}: methods: {label!r} is the name of a reference, which every study includes "
                         f"({', '.join(REFERENCE_LABELS.values())}). Choose another label."
                     )
         for label in self.published:
@@ -111,7 +111,9 @@ def load(name: str) -> Study:
             one_of("study", name, [known.stem for known in folder.glob("*.yaml")])
         raise Refused(f"{path}: no such file. Name a study's file, or a study of {folder}.")
     if path.stem.startswith("."):
-        raise Refused(f"{path}: a study's name begins with no dot, for its folder has it. Rename the file.")
+        raise Refused(
+            f"{path}: a study's name may not start with a dot, because its folder has the same name. Rename the file."
+        )
     try:
         content = read_yaml(path)
         if not isinstance(content, dict):

@@ -23,7 +23,7 @@ def refuse_tuning(tune: object) -> None:
         if not isinstance(setting, str) or "=" in setting:
             raise TypeError(f"tune: {brief(setting)} is no key of a setting, such as local.lr")
         if not isinstance(values, list) or len(values) < 2:
-            raise Refused(f"tune: {setting}: {brief(values)} gives nothing to choose from. List at least two values.")
+            raise Refused(f"tune: {setting}: {brief(values)} leaves no choice. List at least two values.")
 
 
 def candidates(tune: Tune, own: Sequence[str]) -> list[list[str]]:

@@ -90,10 +90,10 @@ def same_in_training(task: Task, v: Tensor, x: Tensor, output: Tensor) -> None:
         chances = [(type(part).__name__, getattr(part, "p", None)) for part in task.module.modules()]
         noisy = [f"{name}(p={p:g})" for name, p in chances if isinstance(p, float)]
         raise Refused(
-            f"{type(task.module).__name__} works otherwise in training than in use, or draws random numbers "
-            f"({', '.join(noisy) or 'see its forward'}). Noise between layers is not trained with here, for local "
-            "steps must be the same whoever computes them. Take Dropout out or set p=0; local.weight_decay, a smaller "
-            "network or fewer rounds guard against overfitting too."
+            f"{type(task.module).__name__} behaves differently in training and in use, or draws random numbers "
+            f"({', '.join(noisy) or 'see its forward'}). Noise between layers is not supported, because local steps "
+            "must be the same whichever process computes them. Remove Dropout or set p=0; local.weight_decay, a "
+            "smaller network or fewer rounds also reduce overfitting."
         )
 
 
@@ -109,7 +109,8 @@ def own_rows(task: Task, v: Tensor, x: Tensor, output: Tensor) -> None:
     if mixes:
         names = sorted({type(part).__name__ for part in task.module.modules() if "BatchNorm" in type(part).__name__})
         raise Refused(
-            f"{type(task.module).__name__} mixes rows: what it gives for a patient depends on who else is in the batch"
+            f"{type(task.module).__name__} mixes rows: its output for a patient depends on the other patients in the "
+            "batch"
             f"{' (' + ', '.join(names) + ')' if names else ''}. Batches are padded with copies of rows, and a "
             "prediction must be that of one patient. Normalise within a row: LayerNorm or GroupNorm."
         )

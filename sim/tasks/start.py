@@ -57,7 +57,7 @@ def redrawn(layer: torch.nn.Module, name: str, word: int) -> torch.nn.Module:
     if reset is None:
         raise Refused(
             f"{name or 'the network'}: {type(layer).__name__} has parameters without values (device='meta') and no "
-            "reset_parameters() that could draw them. Build it with values, or give it that method."
+            "reset_parameters() to draw them. Build it with values, or add that method."
         )
     made = deepcopy(layer).to_empty(device="cpu", recurse=False)
     with keyed(word):

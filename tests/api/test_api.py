@@ -184,7 +184,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a kind": ({"kind": "labels"}, "Did you mean 'label'"),
     "no site": ({"site": [None, *"a" * (ROWS - 1)]}, "site: row 0 has none"),
     "a column of ours": ({"X": pd.DataFrame({"site": np.zeros(ROWS)})}, "Rename it"),
-    "a patient at two sites": ({"patient": ["p"] * ROWS}, "stands at sites 'a', 'b', 'c'"),
+    "a patient at two sites": ({"patient": ["p"] * ROWS}, "is at sites 'a', 'b', 'c'"),
     "a split": ({"split": ["training"] * ROWS}, "allowed train, valid, test"),
 }
 

@@ -110,10 +110,15 @@ class Clinical(Source):
         outcomes |= {label: Binary(label) for label in LABELS if label in table and table[label].nunique() == 2}
         known = self.predictors(kept)
         if not len(known.columns):
-            raise Refused(f"{self.path()}: {len(kept)} rows that differ in nothing that predicts. Import more.")
+            raise Refused(
+                f"{self.path()}: {len(kept)} rows with the same value in every predictor. Import more patients."
+            )
         outcomes |= {name: Categorical(name) for name in CLASSES if name in known and known[name].nunique() >= 2}
         if not outcomes:
-            raise Refused(f"{self.path()}: nobody of {len(kept)} died and no label has both answers. Import more.")
+            raise Refused(
+                f"{self.path()}: none of {len(kept)} patients died, and no label has both answers. Import more "
+                "patients."
+            )
         places = kept[["state", "city", "county"]].assign(dx_year=kept["dx_date"].dt.year).dropna(axis=1, how="all")
         table = pd.concat([table, known, places], axis=1)
         return Cohort(

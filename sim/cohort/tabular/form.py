@@ -91,7 +91,7 @@ def column_names(path: Path, form: Form, top: Head) -> list[str]:
     if any("\0" in cell for cell in first):
         raise Refused(not_text(path))
     if not any(cell.strip() for cell in first):
-        raise Refused(f"{path}: empty, or its first line is. Give a file with at least one patient.")
+        raise Refused(f"{path}: it is empty, or its first line is. Give a file with at least one patient.")
     if first[0].lstrip().startswith(("{", "[{")):
         raise Refused(f"{path}: it looks like JSON, not a table. Save it as CSV or Parquet.")
     refuse_lines_above(path, form, top)
@@ -125,8 +125,8 @@ def refuse_lines_above(path: Path, form: Form, top: Head) -> None:
     title = len(told) == 1 and (len(first) > 2 or not other_separator(first, form))
     if title and not form.columns and sum(map(bool, second)) > 1:
         raise Refused(
-            f"{path}: the first line holds {brief(told[0])} alone and the next {len(second)} cells: is it a title "
-            f"above the header? Set cohort.skip={form.skip + 1}."
+            f"{path}: the first line holds {brief(told[0])} only, and the next one {len(second)} cells. It may be a "
+            f"title above the header. Set cohort.skip={form.skip + 1}."
         )
 
 

@@ -34,9 +34,9 @@ def refuse_ids(table: pd.DataFrame, columns: Sequence[str]) -> None:
             continue
         if numbers_patients(table[column], column):
             raise Refused(
-                f"Column {column!r} has another value for each of {len(patients)} patients, so it is their number or "
-                f"name and predicts nothing. List it in cohort.drop, or set cohort.patient={column!r}; if it is a "
-                "measurement, name all predictors in cohort.features."
+                f"Column {column!r} has another value for each of {len(patients)} patients, so it identifies patients "
+                f"and cannot predict. List it in cohort.drop, or set cohort.patient={column!r}; if it is a "
+                "measurement, list all predictors in cohort.features."
             )
 
 

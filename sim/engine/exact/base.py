@@ -44,7 +44,9 @@ class Exact(OwnLoop):
         if shapes[0] != [1, len(plan.federation.features)] or len(shapes) > 2:
             raise Refused("An exact analysis fits one coefficient per feature. Set net=linear.")
         if plan.roles.weighting is Weighting.sites:
-            raise Refused("weighting=sites: an exact analysis counts every patient the same. Set weighting=patients.")
+            raise Refused(
+                "weighting=sites: an exact analysis gives every patient the same weight. Set weighting=patients."
+            )
         system = plan.roles.system
         if system.dropout or system.sites not in (0, len(plan.federation.members)):
             raise Refused("An exact analysis needs the sums of all sites. Set system.dropout=0 and system.sites=0.")

@@ -30,6 +30,9 @@ class CoxWebDISCO(Exact):
     def protocol(self, plan: Simulation, names: tuple[str, ...]) -> SumProtocol:
         """Newton's method on either likelihood, ties as `task.ties` has them."""
         if not isinstance(plan.task, Cox):
-            raise Refused(f"algorithm=cox_webdisco fits a survival time, not {type(plan.task).__name__}. Set task=cox.")
+            raise Refused(
+                f"algorithm=cox_webdisco needs a survival outcome, not that of {type(plan.task).__name__}. Set "
+                "task=cox."
+            )
         kind = StratifiedCox if self.stratified else WebDISCO
         return kind(names, plan.task.ties is Ties.efron)

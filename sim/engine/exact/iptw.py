@@ -41,12 +41,14 @@ class CoxIPTW(Exact):
 
     def __post_init__(self) -> None:
         if self.stabilised and self.target is Target.att:
-            raise Refused("algorithm.stabilised=true: weights of target=att have no such form. Set it to false.")
+            raise Refused("algorithm.stabilised=true: weights of target=att cannot be stabilised. Set it to false.")
 
     def protocol(self, plan: Simulation, names: tuple[str, ...]) -> WeightedCox:
         """Propensity score, arms, and the weighted regression; ties as `task.ties` has them."""
         if not isinstance(plan.task, Cox):
-            raise Refused(f"algorithm=cox_iptw fits a survival time, not {type(plan.task).__name__}. Set task=cox.")
+            raise Refused(
+                f"algorithm=cox_iptw needs a survival outcome, not that of {type(plan.task).__name__}. Set task=cox."
+            )
         one_of("algorithm.treatment", self.treatment, names)
         levels = arm_levels(plan.federation, self.treatment)
         place, efron = names.index(self.treatment), plan.task.ties is Ties.efron
@@ -77,7 +79,7 @@ def arm_levels(federation: Federation, name: str) -> tuple[float, float]:
     recipe, at = federation.recipe, federation.features.index(name)
     if recipe is not None and recipe.scaling is Scaling.site:
         raise Refused(
-            "split.scaling=site: the arms must be coded alike at all sites. Set split.scaling=federated or none."
+            "split.scaling=site: the arms must have the same codes at all sites. Set split.scaling=federated or none."
         )
     parts = [np.unique(federation.x[first:end, at]) for first, end, *_ in federation.bounds[federation.members]]
     held = np.unique(np.concatenate(parts)).astype(np.float64)
@@ -85,7 +87,7 @@ def arm_levels(federation: Federation, name: str) -> tuple[float, float]:
     if len(held) != 2 or not np.allclose(recorded, (0, 1), atol=1e-4):
         values = ", ".join(f"{value:.4g}" for value in recorded[:3]) + (", ..." if len(held) > 3 else "")
         raise Refused(
-            f"algorithm.treatment={name!r}: it holds {values} in the training rows; allowed both 0 and 1 and nothing "
-            "else. Name another feature, or leave out the patients without a known treatment."
+            f"algorithm.treatment={name!r}: it holds {values} in the training rows; allowed are 0 and 1, and both must "
+            "occur. Name another feature, or leave out the patients without a known treatment."
         )
     return float(held[0]), float(held[1])

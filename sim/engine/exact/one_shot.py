@@ -52,7 +52,9 @@ def without_fit(federation: Federation, fitted: Floats) -> tuple[str, ...]:
 def cox_of(plan: Simulation, names: tuple[str, ...], method: str) -> StratifiedCox:
     """Cox regression within sites, ties as `task.ties` has them; refuses another task in the name of a method."""
     if not isinstance(plan.task, Cox):
-        raise Refused(f"algorithm={method} fits a survival time, not {type(plan.task).__name__}. Set task=cox.")
+        raise Refused(
+            f"algorithm={method} needs a survival outcome, not that of {type(plan.task).__name__}. Set task=cox."
+        )
     return StratifiedCox(names, plan.task.ties is Ties.efron)
 
 

@@ -37,7 +37,7 @@ class MakeSettings:
             for word in given:
                 one_of(name, word, known)
             if not given or len(set(given)) < len(given):
-                raise Refused(f"{name}={','.join(given)}: name at least one, each once, of {', '.join(known)}.")
+                raise Refused(f"{name}={','.join(given)}: give at least one, each once, of {', '.join(known)}.")
         within("workers", self.workers, 0)
         within("people", self.people, 1)
         within("patients", self.patients, len(self.cancer) * len(self.cities))
@@ -104,7 +104,7 @@ class Stratum:
             raise Refused(f"{self.city}, {self.cancer}: no patient among {simulated} people; see {PACKAGE} {VERSION}.")
         if len(self.faults) > max(MAX_FAULTY * simulated, 3):
             why = f"{len(self.faults)} of {simulated} people failed, such as: {next(iter(self.faults.values()))}"
-            raise Refused(f"{self.city}, {self.cancer}: {why}. Install {PACKAGE} {VERSION} anew.")
+            raise Refused(f"{self.city}, {self.cancer}: {why}. Reinstall {PACKAGE} {VERSION}.")
         coming = len(self.busy) * self.people * (found + 1) / (simulated + 3)  # prior: three people per patient
         return first if found + coming < self.quota or max(begun) > first else None
 

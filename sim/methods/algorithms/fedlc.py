@@ -35,7 +35,7 @@ class FedLC(Algorithm):
         """Refuse a task without classes."""
         if not task.classes:
             raise Refused(
-                f"algorithm=fedlc calibrates the logits of classes, and {type(task).__name__} has none. Take a binary "
+                f"algorithm=fedlc calibrates the logits of classes, but {type(task).__name__} has none. Use a binary "
                 "or multi-class task (task=response, mortality, classify, stage, cancer_type, multiclass), or "
                 "algorithm=fedavg."
             )

@@ -26,8 +26,8 @@ class Grouped(Algorithm):
         """Refuse a task without a yes or no to be right about."""
         if not isinstance(task, Classification):
             raise Refused(
-                f"algorithm={type(self).__name__.lower()} compares rates of a yes or no outcome between groups, and "
-                f"{type(task).__name__} has none. Take a task of binary classification, such as task=response, or "
+                f"algorithm={type(self).__name__.lower()} compares rates of a yes-or-no outcome between groups, but "
+                f"{type(task).__name__} has none. Use a task of binary classification, such as task=response, or "
                 "another algorithm."
             )
 
@@ -44,12 +44,12 @@ class Grouped(Algorithm):
             others = ", ".join(sorted(set(groups) - {self.group})) or "another column in evaluation.groups"
             whose = "".join(levels) or "without a record"
             raise Refused(
-                f"algorithm.group={self.group}: all patients are {whose}, and two groups are compared. Choose {others}."
+                f"algorithm.group={self.group}: all patients are {whose}, but two groups are compared. Choose {others}."
             )
         if not self.level and len(levels) != 2:
             raise Refused(
-                f"algorithm.group={self.group} has {len(levels)} levels, and two groups are compared. Set "
-                f"algorithm.level to the one that is held against all others: {', '.join(levels)}."
+                f"algorithm.group={self.group} has {len(levels)} levels, but two groups are compared. Set "
+                f"algorithm.level to the one that is compared with all others: {', '.join(levels)}."
             )
         if self.level:
             one_of("algorithm.level", self.level, levels)
@@ -58,7 +58,7 @@ class Grouped(Algorithm):
         for number, words in ((1, levels[chosen]), (0, f"levels other than {levels[chosen]}")):
             if not (events & train & (found == number)).any():
                 raise Refused(
-                    f"algorithm.group={self.group}: no training patient of {words} has the event, so that nothing can "
-                    "be compared. Choose another group or level, or more patients."
+                    f"algorithm.group={self.group}: no training patient of {words} has the event, so the groups cannot "
+                    "be compared. Choose another group or level, or use more patients."
                 )
         return found

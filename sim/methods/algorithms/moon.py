@@ -38,7 +38,7 @@ class Moon(Algorithm):
         """Refuse a network without a representation."""
         if body(task.module) is None:
             raise Refused(
-                f"algorithm=moon compares representations, and {type(task.module).__name__} has no layer before its "
+                f"algorithm=moon compares representations, but {type(task.module).__name__} has no layer before its "
                 "last one. Set net=mlp with a hidden layer, or algorithm=fedavg."
             )
 

@@ -46,7 +46,7 @@ class Backdoor(Faulty):
     def suits(self, features: Sequence[str], classes: int) -> None:
         """Refuse a task without classes or without the target, and a feature that is not there."""
         if not classes:
-            raise Refused("attack=backdoor: the task has no classes to mistake. Take task=response or another of them.")
+            raise Refused("attack=backdoor: the task has no classes. Use a task with classes, such as task=response.")
         within("attack.target", self.target, 0, classes - 1)
         self.column(features)
 

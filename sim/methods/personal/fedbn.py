@@ -49,8 +49,8 @@ class FedBN(Personal):
         """Marks of what stays; refuses a network without batch norm."""
         if not layout.norms:
             raise Refused(
-                f"personal=fedbn: the network ({', '.join(layout.names)}) has no batch norm, so that nothing would "
-                "stay at the sites. Take net=mlpbn, or personal=none."
+                f"personal=fedbn: the network ({', '.join(layout.names)}) has no batch norm layer, so nothing would "
+                "stay at the sites. Use net=mlpbn, or personal=none."
             )
         affine = layout.marks({f"{norm}.{kind}".lstrip(".") for norm in layout.norms for kind in ("weight", "bias")})
         return {Kept.both: affine | layout.statistics, Kept.statistics: layout.statistics, Kept.affine: affine}[

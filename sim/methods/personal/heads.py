@@ -33,13 +33,13 @@ class FedPer(Private):
         try:
             marks = Private(pattern).private(layout)
         except re.error as error:
-            raise Refused(f"personal.pattern={self.pattern!r}: no regular expression ({error}).") from None
+            raise Refused(f"personal.pattern={self.pattern!r}: not a regular expression ({error}).") from None
         if not marks.any():
             raise Refused(f"personal.pattern={self.pattern!r} matches no parameter; the network has {names}.")
         if marks.all():
             raise Refused(
-                f"personal.pattern={self.pattern!r} keeps all of {names} private, so that nothing is shared. Take "
-                "net=mlp, whose last layer alone is the head, or algorithm=local."
+                f"personal.pattern={self.pattern!r} keeps all of {names} private, so nothing is shared. Use net=mlp, "
+                "whose head is only its last layer, or algorithm=local."
             )
         return marks
 

@@ -34,8 +34,8 @@ class PowerOfChoice(System):
         within("system.candidates", self.candidates, 0)
         if self.candidates and not 0 < self.sites <= self.candidates:
             raise Refused(
-                f"system.candidates={self.candidates}, system.sites={self.sites}: those that train are chosen among "
-                f"the candidates. Set system.sites to 1..{self.candidates}, or system.candidates=0 for all."
+                f"system.candidates={self.candidates}, system.sites={self.sites}: the sites that train are chosen "
+                f"among the candidates. Set system.sites to 1..{self.candidates}, or system.candidates=0 for all."
             )
 
     def uploads(self, members: int) -> int:

@@ -38,7 +38,7 @@ def recovered(
     (x, y) of the polynomial whose value at 0 is the seed. Refuses fewer than `least` answers.
     """
     if len(sent) < least:
-        raise Refused(f"secure aggregation: {len(sent)} of {len(asked)} sites answered, and {least} are needed.")
+        raise Refused(f"secure aggregation: {len(sent)} of {len(asked)} sites answered, but {least} are needed.")
     total: Words = np.sum(list(sent.values()), axis=0, dtype=np.uint64)
     size = len(total)
     for site in sent:

@@ -22,15 +22,15 @@ def refuse_order(uplink: Sequence[Transform]) -> None:
         if form not in one.takes:
             before = ", ".join(word(other) for other in uplink[:at])
             raise Refused(
-                f"uplink: {word(one)} takes a vector that is {' or '.join(one.takes)}, and after {before} it is "
-                f"{form}. Leave one of them out, or turn them round."
+                f"uplink: {word(one)} needs a vector that is {' or '.join(one.takes)}, but after {before} it is "
+                f"{form}. Leave one of them out, or change their order."
             )
         form = one.gives or form
     for one in uplink[:-1]:
         if one.noises:
             raise Refused(
-                f"uplink: {word(one)} is added at the server to what all the others made. Let it be the last, after a "
-                f"clip, as in uplink=[clip,{word(one)}]."
+                f"uplink: {word(one)} is added at the server, after all others. Put it last, after a clip, as in "
+                f"uplink=[clip,{word(one)}]."
             )
 
 
@@ -93,7 +93,7 @@ def refuse_single_uploads(
         ),
     ):
         if wrong:
-            raise Refused(f"uplink={word(secure)}: the server sees the sum alone, and {reason}. {remedy}.")
+            raise Refused(f"uplink={word(secure)}: the server sees only the sum, but {reason}. {remedy}.")
 
 
 def refuse_misfit(uplink: Sequence[Transform], weight: float, expected: int, members: int, holds: bool) -> None:
@@ -109,6 +109,6 @@ def refuse_misfit(uplink: Sequence[Transform], weight: float, expected: int, mem
             )
         if one.lowers and (holds or expected < members):
             raise Refused(
-                f"uplink.{word(one)}.downlink: {expected} of {members} sites are asked at a time, and a site that "
+                f"uplink.{word(one)}.downlink: {expected} of {members} sites are asked at a time, but a site that "
                 "misses a round would need the steps that it missed. Set system=sync system.sites=0, or leave it out."
             )

@@ -57,8 +57,8 @@ class PowerSGD(Transform):
         if shapes and not any(True for _ in made.matrices()):
             raise Refused(
                 f"uplink.powersgd.rank={self.rank}: no parameter is a matrix larger than its factors of that rank "
-                f"({', '.join(str(list(shape)) for shape in shapes)}), so that nothing would be saved. Lower it, take "
-                "net=mlp, or uplink=[topk]."
+                f"({', '.join(str(list(shape)) for shape in shapes)}), so nothing would be saved. Lower it, or use "
+                "net=mlp or uplink=[topk]."
             )
         return made
 
