@@ -74,7 +74,7 @@ def test_glob_stands_for_entries_of_a_group() -> None:
     assert named == [f"algorithm={name}" for name in sorted(GROUPS["algorithm"]) if name.startswith("fed")]
     assert len(cells(["server=glob(*)", "seed=1,2"])) == 2 * len(cells(["server=glob(*)"]))
     assert ["algorithm=fedavg"] not in cells(["algorithm=glob([fed*], exclude=fedavg)"])
-    for word, said in (("algorithm=glob(x*)", "no entry fits"), ("rounds=glob(*)", "entries of a group")):
+    for word, said in (("algorithm=glob(x*)", "no entry matches"), ("rounds=glob(*)", "entries of a group")):
         with pytest.raises(Refused, match=said):
             cells([word])
 
@@ -122,7 +122,7 @@ PRESETS = {
     "a Python object": ("cohort/a.yaml", "x: !!python/object/apply:os.system [x]\n", "not YAML"),
     "one of ours": ("cohort/tabular.yaml", "x: 1\n", "is one of fedtrial's own"),
     "no group": ("hydra/callbacks/a.yaml", "x: 1\n", "group='hydra/callbacks'"),
-    "no keys": ("cohort/a.yaml", "- 1\n", "holds no keys"),
+    "no keys": ("cohort/a.yaml", "- 1\n", "has no keys"),
     "a name of blanks": ("cohort/a b.yaml", "x: 1\n", "allowed a name of letters"),
 }
 

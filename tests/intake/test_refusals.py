@@ -88,7 +88,7 @@ CSV: dict[str, tuple[Change, list[str]]] = {
         lambda f: (f / "patients.csv").write_text((f / "patients.csv").read_text().replace(",", ";")),
         ["no column ID", "separated by commas"],
     ),
-    "duplicate patient": (again, ["patients.csv, line 22: the patient of line 4 again", "Keep one row per patient"]),
+    "duplicate patient": (again, ["patients.csv, line 22: the same patient as in line 4", "Keep one row per patient"]),
     "patient missing": (
         swap("patients.csv", "p03,", "p93,"),
         ["conditions.csv, line 5: patient 'p03' is not in patients.csv", "one export"],
@@ -161,7 +161,7 @@ CSV: dict[str, tuple[Change, list[str]]] = {
         lambda f: ((f / "observations.csv").unlink(), (f / "observations.csv").mkdir()),
         ["observations.csv: is a folder", "take it away"],
     ),
-    "no observations": (header_only("observations.csv"), ["observations.csv: no rows", "take the file away"]),
+    "no observations": (header_only("observations.csv"), ["observations.csv: the file has no rows", "remove it"]),
     "header cut off": (swap_all("observations.csv", "DATE,PATIENT,CODE,VALUE"), ["observations.csv: no rows"]),
     "line without end": (
         lambda f: (f / "observations.csv").write_text((f / "observations.csv").read_text() + "y" * (3 << 20)),
@@ -279,8 +279,8 @@ FHIR: dict[str, tuple[Change, list[str]]] = {
         lambda f: (f / "Encounter.ndjson").write_text((f / "Encounter.ndjson").read_text() + "{'a': 1}\n"),
         ["Encounter.ndjson, line 13, column 2: not JSON"],
     ),
-    "no FHIR": (lambda f: (f / "x.json").write_text('{"hello": 1}'), ["x.json: no FHIR resource", "resourceType"]),
-    "a list": (lambda f: (f / "x.json").write_text("[1]"), ["x.json: no FHIR resource"]),
+    "no FHIR": (lambda f: (f / "x.json").write_text('{"hello": 1}'), ["x.json: not a FHIR resource", "resourceType"]),
+    "a list": (lambda f: (f / "x.json").write_text("[1]"), ["x.json: not a FHIR resource"]),
     "entry without resource": (
         edit("p01.json", lambda body: body["entry"].append({"fullUrl": "x"})),
         ["p01.json, entry 24: no resource", "damaged"],
@@ -293,7 +293,7 @@ FHIR: dict[str, tuple[Change, list[str]]] = {
         lambda f: (f / "z.json.gz").write_bytes(gzip.compress((f / "p01.json").read_bytes())[:500]),
         ["z.json.gz: cannot be read to its end"],
     ),
-    "empty file": (lambda f: (f / "z.json").write_text(""), ["z.json: empty", "take the file away"]),
+    "empty file": (lambda f: (f / "z.json").write_text(""), ["z.json: the file is empty", "remove it"]),
     "empty lines": (lambda f: (f / "z.ndjson").write_text("\n"), ["z.ndjson: empty"]),
     "entry that is no list": (
         lambda f: (f / "z.json").write_text('{"resourceType": "Bundle", "entry": 5}'),

@@ -173,7 +173,7 @@ def test_one_answer_over_all_scenarios() -> None:
 
 def test_two_runs_for_one_cell_are_refused() -> None:
     records = study()
-    with pytest.raises(Refused, match="two runs stand for the same"):
+    with pytest.raises(Refused, match="two runs have the same"):
         replace(records, runs=pd.concat([records.runs, records.runs.iloc[:1]]))
 
 

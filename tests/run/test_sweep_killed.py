@@ -191,4 +191,4 @@ def test_a_single_run_is_resumed_in_the_same_bits(tmp_path: Path) -> None:
     assert one.equals(other)
     code, told = fedtrial(tmp_path, "resume", "results/runs")
     assert code == 2
-    assert "nothing that was begun there is unfinished" in told
+    assert "nothing in it is unfinished" in told

@@ -60,11 +60,11 @@ BOMB = HEAD + "methods: {A: []}\noverrides:\n  - &a [x,x,x,x,x,x,x,x,x]\n" + "".
 WRONG = {
     "a reference's label": (HEAD + SMALL + "methods: {Pooled: []}\n", ["'Pooled' is the name of a reference"]),
     "an empty label": (HEAD + SMALL + "methods: {'': []}\n", ["methods: '' is no label"]),
-    "a label for the terminal": (HEAD + SMALL + 'methods: {"\\e[31mred": []}\n', ["is no label"]),
+    "a label for the terminal": (HEAD + SMALL + 'methods: {"\\e[31mred": []}\n', ["is not a label"]),
     "a label twice": (HEAD + SMALL + "methods: {A: [], A: []}\n", ["A", "not a study"]),
-    "aliases of aliases": (BOMB, ["aliases stand for more than 100,000 values"]),
-    "aliases of aliases as a question": (BOMB.replace("question: which", "q: 1"), ["aliases stand for more"]),
-    "an alias of itself": (HEAD + "methods: &a {A: *a}\n", ["alias of itself"]),
+    "aliases of aliases": (BOMB, ["aliases expand to more than 100,000 values"]),
+    "aliases of aliases as a question": (BOMB.replace("question: which", "q: 1"), ["aliases expand to more"]),
+    "an alias of itself": (HEAD + "methods: &a {A: *a}\n", ["refers to itself"]),
     "deep brackets": (HEAD + "overrides: " + "[" * 5000 + "]" * 5000, ["too deep"]),
     "a question of another kind": ("question: [a]\n" + (HEAD + SMALL)[16:] + "methods: {A: []}\n", ["question: ['a']"]),
     "a margin that is no number": (HEAD + SMALL + "margin: .nan\nmethods: {A: []}\n", ["margin=nan"]),
@@ -93,7 +93,7 @@ def test_what_is_wrong_in_a_study_is_told_at_once(case: str, tmp_path: Path) -> 
 
 
 def test_a_name_that_is_a_folder_above_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="begins with no dot"):
+    with pytest.raises(Refused, match="may not start with a dot"):
         load(written(tmp_path, HEAD + SMALL + "methods: {A: []}\n", "...yaml"))
 
 

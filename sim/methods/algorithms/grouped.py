@@ -1,4 +1,4 @@
-"""Algorithms that know of two groups of patients: which ones, and what is counted of them."""
+"""Base class of algorithms that compare two groups of patients."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ ROWS, POSITIVE, LOSS = 0, 1, 2  # last axis of `Local.cells`
 
 @dataclass
 class Grouped(Algorithm):
-    """An algorithm that compares group 1, the patients of one level of a column, with group 0, those of all others."""
+    """An algorithm that compares group 1 (patients with one level of a column) with group 0 (all others)."""
 
-    group: str = "sex"  # one of the patient groups that the federation carries, see evaluation.groups
-    level: str = ""  # the level that is group 1; may be empty where the column has two levels: the second
+    group: str = "sex"  # a column of patient groups, see evaluation.groups
+    level: str = ""  # the level that defines group 1; if empty, the second of two levels
 
     def refuse_task(self, task: Task) -> None:
-        """Refuse a task without a yes or no to be right about."""
+        """Refuse a task without a yes-or-no outcome."""
         if not isinstance(task, Classification):
             raise Refused(
                 f"algorithm={type(self).__name__.lower()} compares rates of a yes-or-no outcome between groups, but "
@@ -36,7 +36,7 @@ class Grouped(Algorithm):
     ) -> NDArray[np.int8]:
         """Group of every row, -1 where the column is not recorded; events and training rows bool [R] -> [R].
 
-        Refuses a column that is not carried, a level that it lacks, and groups without a training row with the event.
+        Refuses an unknown column or level, and groups without a training row with the event.
         """
         one_of("algorithm.group", self.group, groups, "Name other columns of the cohort in evaluation.groups.")
         codes, levels = groups[self.group]
