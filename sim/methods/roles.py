@@ -70,7 +70,7 @@ class Roles:
         return all(math.isfinite(self.reach(vector, 1, start)) for vector in self.vectors)
 
     def least(self, asked: int) -> int:
-        """Uploads without which an update is abandoned, of so many sites that were asked."""
+        """Minimum number of uploads for an update, given the number of asked sites."""
         return max([self.aggregator.least, *(one.least(asked) for one in self.uplink)])
 
     def sends(self) -> dict[str, str]:

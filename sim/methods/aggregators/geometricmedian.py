@@ -1,4 +1,4 @@
-"""The geometric median, by reweighted means."""
+"""The geometric median, computed by reweighted means."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ from sim.methods.distances import in_double, summed
 
 @dataclass
 class GeometricMedian(Aggregator):
-    """The point with the least weighted sum of distances to the uploads (RFA), by smoothed Weiszfeld steps.
+    """The point with the smallest weighted sum of distances to the uploads (RFA), by smoothed Weiszfeld steps.
 
     Source: Pillutla, Kakade, Harchaoui, Robust Aggregation for Federated Learning, IEEE Transactions on Signal
     Processing 2022, Algorithm 2.
-    Rule: from the weighted mean `v = sum p_i u_i`, `R` times: `beta_i = p_i / max(nu, |v - u_i|)`,
-    `v <- sum beta_i u_i / sum beta_i`; distances over all vectors of the message end to end.
-    Values: `R` 3, a few passes are enough; `nu` 1e-6 [M], below the distances between uploads.
-    Pitfalls: every step is a mean, so that secure aggregation could take it with R messages from each site; here the
-    server sees whole uploads. Distances are not squared: with squares in their place the weights are no median's.
-    Less than half of the weight cannot move it arbitrarily far, but with few steps a far upload still pulls.
+    Rule: from the weighted mean `v = sum p_i u_i`, `R` times: `beta_i = p_i / max(nu, |v - u_i|)`, `v <- sum beta_i u_i
+    / sum beta_i`; distances over all vectors of the message end to end.
+    Values: `R` 3; a few passes are enough. `nu` 1e-6 [M], below the distances between uploads.
+    Pitfalls: every step is a mean, so secure aggregation could compute it with R messages from each site; here the
+    server sees whole uploads. Distances must not be squared: the result would not be a median. Less than half of the
+    weight cannot move it arbitrarily far, but with few steps a distant upload still has influence.
     """
 
     R: int = 3  # >= 1 reweighted means after the plain one
-    nu: float = 1e-6  # > 0 distance below which an upload weighs no more, in units of the model's parameters
+    nu: float = 1e-6  # > 0, distance below which the weight of an upload no longer grows, in units of the parameters
 
     def __post_init__(self) -> None:
         within("aggregator.R", self.R, 1, 1000)

@@ -1,4 +1,4 @@
-"""Krum and Multi-Krum: the uploads that lie nearest to the others."""
+"""Krum and Multi-Krum: select the uploads nearest to the others."""
 
 from dataclasses import dataclass
 
@@ -14,21 +14,21 @@ from sim.methods.distances import refuse_many, squared_distances, vectors
 
 @dataclass
 class Krum(Aggregator):
-    """The upload that lies nearest to the others is taken whole, all others are left out.
+    """Uses the one upload that is nearest to the others and discards all others.
 
     Source: Blanchard, El Mhamdi, Guerraoui, Stainer, Machine Learning with Adversaries: Byzantine Tolerant Gradient
     Descent, NIPS 2017.
-    Rule: `score_i = sum over the M - f - 2 nearest others j of |u_i - u_j|^2`; the upload with the least score, with
-    all parts of its message. Of equal scores, the one nearer to all.
-    Values: `f` the number of faulty sites that are withstood, `M >= 2 f + 3`; with 6 to 12 hospitals 1 to 4.
-    Pitfalls: an honest hospital that differs from the rest looks like an attacker and is never heard: `run.json` counts
-    in how many rounds each was left out. Distances must be over the whole message, not layer by layer. `M^2 P / 2`
-    multiply-adds and `M^2` distances in an update.
+    Rule: `score_i = sum over the M - f - 2 nearest others j of |u_i - u_j|^2`; the upload with the smallest score is
+    used, with all parts of its message. Ties are resolved in favour of the one nearer to all.
+    Values: `f` is the number of faulty sites that are tolerated, `M >= 2 f + 3`; with 6 to 12 hospitals 1 to 4.
+    Pitfalls: an honest hospital that differs from the rest looks like an attacker and is never used: `run.json` counts
+    in how many rounds each was left out. Distances must be over the whole message, not layer by layer. Every update
+    takes `M^2 P / 2` multiply-adds for `M^2` distances.
     """
 
     equal = True
 
-    f: int = 1  # >= 0 attackers that are withstood
+    f: int = 1  # >= 0 attackers that are tolerated
 
     def __post_init__(self) -> None:
         within("aggregator.f", self.f, 0)
@@ -67,12 +67,12 @@ class Krum(Aggregator):
 
 @dataclass
 class MultiKrum(Krum):
-    """The mean of the uploads that lie nearest to the others. Every site counts the same.
+    """The mean of the uploads nearest to the others. All sites have the same weight.
 
     Source: Blanchard, El Mhamdi, Guerraoui, Stainer, Machine Learning with Adversaries: Byzantine Tolerant Gradient
     Descent, NIPS 2017, section on Multi-Krum.
     Rule: Krum's scores, `score_i = sum over the M - f - 2 nearest others j of |u_i - u_j|^2`; the mean of the `q`
-    uploads with the least.
+    uploads with the smallest scores.
     Values: `f` as for Krum; `q` = M - f in the paper's experiments [M]; q = 1 is Krum, q = M the mean over sites.
     Pitfalls: with q > M - f an attacker is among those averaged. Scores are not computed again once one is chosen,
     which is what Bulyan does.

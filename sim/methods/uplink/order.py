@@ -16,7 +16,7 @@ from sim.methods.uplink.secagg import SecAgg
 
 
 def refuse_order(uplink: Sequence[Transform]) -> None:
-    """Refuse a transform that cannot read what those before it made of the vector, and noise that is not the last."""
+    """Refuse a transform that cannot follow those before it, and noise that is not the last."""
     form = VALUES
     for at, one in enumerate(uplink):
         if form not in one.takes:
@@ -48,7 +48,7 @@ def refuse_unbounded(
     system: System,
     weighting: Weighting,
 ) -> None:
-    """Refuse noise beside what would let one site change the mean by more than C / m, or tell of it without noise."""
+    """Refuse noise where one site could change the mean by more than C / m, or reveal something without noise."""
     numbers = [name for name, shape in algorithm.sends.items() if shape == ""]
     equal = weighting is Weighting.sites and type(algorithm).weights is Algorithm.weights
     clips = [one for one in uplink if isinstance(one, AdaptiveClip)]
@@ -74,7 +74,7 @@ def refuse_unbounded(
 def refuse_single_uploads(
     secure: Transform, algorithm: Algorithm, aggregator: Aggregator, attack: Attack, system: System
 ) -> None:
-    """Refuse secure sums beside what must see the upload of one site."""
+    """Refuse secure sums with anything that needs the upload of a single site."""
     numbers = [name for name, shape in algorithm.sends.items() if shape == ""]
     for wrong, reason, remedy in (
         (aggregator.whole, "the aggregator compares single uploads", "Set aggregator=mean"),
