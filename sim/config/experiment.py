@@ -154,7 +154,8 @@ class Experiment:
         if lost:
             name = settings(method)["is"]
             raise Refused(
-                f"algorithm={name} has its own training loop, in which {', '.join(lost)} has no effect. Leave "
+                f"algorithm={name} has its own training loop, in which {', '.join(lost)} "
+                f"{'has' if len(lost) == 1 else 'have'} no effect. Leave "
                 f"{'it' if len(lost) == 1 else 'them'} out, or use another algorithm."
             )
         for link, one in self.uplink.items():

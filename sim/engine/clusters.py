@@ -1,4 +1,4 @@
-"""Clustered federated learning: several server models, each trained by the sites that it fits."""
+"""Clustered federated learning (IFCA): several server models, each trained by the sites that it fits best."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -33,10 +33,11 @@ class IFCA(OwnLoop):
     Source: Ghosh, Chung, Yin, Ramchandran, An Efficient Framework for Clustered Federated Learning, NeurIPS 2020,
     Algorithm 1, option II.
     Rule: `j_k = argmin_j F_k(theta_j)` over the site's training rows; site k trains `theta_(j_k)`, and the server
-    averages the uploads of each cluster by itself. A site deploys the model that fits it.
+    averages the uploads of each cluster separately. A site deploys the model that fits it best.
     Values: clusters 2 to 4 in the paper. With one cluster this is FedAvg.
-    Pitfalls: all J models travel down to every site that is asked (counted); a cluster that nobody chooses keeps its
-    model; models that start alike never part; the paper restarts several times from other draws, a run here does not.
+    Pitfalls: all J models are sent down to every asked site (and counted); a cluster that no site chooses keeps its
+    model; models with equal initial values never separate; the paper restarts several times from other initial values,
+    which a run here does not.
     """
 
     axes: ClassVar[frozenset[str]] = frozenset({"uplink", "attack", "aggregator", "server", "system"})

@@ -1,4 +1,4 @@
-"""FedEM: every site's patients are a mixture of a few populations, each with a model of its own."""
+"""FedEM: every site's patients are a mixture of a few populations, each with its own model."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -87,17 +87,18 @@ def responsibilities(loss: Tensor, share: Tensor) -> Tensor:
 
 @dataclass
 class FedEM(OwnLoop):
-    """FedEM: J component models for all sites; a site weighs each patient by component, and mixes their predictions.
+    """FedEM: J component models for all sites; a site weights each patient by component, and mixes predictions.
 
     Source: Marfoq, Neglia, Bellet, Kameni, Vidal, Federated Multi-Task Learning under a Mixture of Distributions,
     NeurIPS 2021, Algorithm 1.
-    Rule: E-step at site k with the downloaded models: `q_ij` in proportion to `pi_kj exp(-loss_i(theta_j))`, then
-    `pi_kj = mean_i q_ij`. M-step: local SGD on `mean_i q_ij loss_i(theta_j)` for every j, from theta_j, on the same
-    batches; the server averages each component by itself. Site k predicts `sum_j pi_kj f(x; theta_j)`.
-    Values: J = 3 in the paper; pi begins at 1 / J. With J = 1 this is FedAvg in the stacked tier.
-    Pitfalls: J models travel both ways and J are trained, which comparisons at equal rounds hide (both are counted
-    here, pi never leaves the site); components that start alike stay alike; q from models that already moved in this
-    round. An external site has no share of its own and takes the mean of the others' by rows.
+    Rule: E-step at site k with the downloaded models: `q_ij` proportional to `pi_kj exp(-loss_i(theta_j))`, then `pi_kj
+    = mean_i q_ij`. M-step: local SGD on `mean_i q_ij loss_i(theta_j)` for every j, from theta_j, on the same batches;
+    the server averages each component separately. Site k predicts `sum_j pi_kj f(x; theta_j)`.
+    Values: J = 3 in the paper; pi starts at 1 / J. With J = 1 this is FedAvg in the stacked tier.
+    Pitfalls: J models are sent in both directions and J are trained, which comparisons at equal rounds hide (both are
+    counted here; pi never leaves the site); components with equal initial values stay equal; q must not be computed
+    from models that were already updated in this round. An external site has no pi of its own and uses the mean of the
+    others', weighted by rows.
     """
 
     axes: ClassVar[frozenset[str]] = frozenset({"attack", "aggregator", "server", "system"})

@@ -1,4 +1,4 @@
-"""Decentralised training: every site owns a model and mixes it with those of its neighbours on a graph; no server."""
+"""Decentralised training: every site has a model and mixes it with those of its neighbours on a graph."""
 
 from __future__ import annotations
 
@@ -48,23 +48,24 @@ class Mixing(Enum):
 
 @dataclass
 class Gossip(OwnLoop):
-    """D-PSGD: every site trains a model of its own and replaces it by a mean over its neighbours and itself.
+    """D-PSGD: every site trains its own model and replaces it by a mean over its neighbours and itself; no server.
 
-    Source: Lian, Zhang, Zhang, Hsieh, Zhang, Liu, Can Decentralized Algorithms Outperform Centralized Algorithms?,
-    NIPS 2017, Algorithm 1.
-    Rule: `y_k <- sum_j W_kj y_j - lr g_k(y_k)` (`mixing=beside`), or with the two exchanged, `mixing=after`; here
-    `-lr g_k` is the way of all local steps of a round, Delta_k. W is Metropolis', `W_kj = 1 / (1 + max(deg_k, deg_j))`
-    for neighbours and the rest on the diagonal: symmetric, rows and columns sum to 1.
+    Source: Lian, Zhang, Zhang, Hsieh, Zhang, Liu, Can Decentralized Algorithms Outperform Centralized Algorithms?, NIPS
+    2017, Algorithm 1.
+    Rule: `y_k <- sum_j W_kj y_j - lr g_k(y_k)` (`mixing=beside`), or with the two exchanged, `mixing=after`; here `-lr
+    g_k` is the change by all local steps of a round, Delta_k. W has Metropolis weights, `W_kj = 1 / (1 + max(deg_k,
+    deg_j))` for neighbours and the rest on the diagonal: symmetric, rows and columns sum to 1.
     Values: ring and local.steps=1 in the paper; on a complete graph `mixing=after` is FedAvg with weighting=sites.
-    Pitfalls: weights 1 / (1 + deg_k), whose columns do not sum to 1, so that hubs count more; one model counted where
-    each neighbour gets one. Every site counts the same, whatever `weighting`. Sites that do not take part in a round
-    are no neighbours in it. `consensus_distance` in sites.parquet is the distance of a site's model from the mean.
+    Pitfalls: with weights 1 / (1 + deg_k), columns do not sum to 1, so that hubs count more; a model must be counted
+    once for each neighbour that receives it. All sites have the same weight, whatever `weighting`. Sites that do not
+    take part in a round are not neighbours in it. `consensus_distance` in sites.parquet is the distance of a site's
+    model from the mean.
     """
 
     axes: ClassVar[frozenset[str]] = frozenset({"system"})
 
     graph: Graph = Graph.ring
-    chance: float = 0.5  # (0, 1] of an edge with graph=erdos
+    chance: float = 0.5  # (0, 1], probability of an edge with graph=erdos
     mixing: Mixing = Mixing.after
 
     def __post_init__(self) -> None:

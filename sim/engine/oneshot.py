@@ -1,4 +1,4 @@
-"""One-shot federated learning: sites train alone to the end and send their models once."""
+"""One-shot federated learning: sites train alone until the end and send their models once."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -35,17 +35,17 @@ class How(Enum):
 
 @dataclass
 class OneShot(OwnLoop):
-    """One-shot federated learning: every site trains alone, and the server hears of it once, at the end.
+    """One-shot federated learning: every site trains alone and sends its model to the server once, at the end.
 
     Source: Guha, Talwalkar, Smith, One-Shot Federated Learning, arXiv 1902.11175, 2019.
-    Rule: `w_i` after `rounds` times the local steps from a common start; `how=average`: `w = sum_i p_i w_i`;
-    `how=ensemble`: `f(x) = 1/N sum_i f(x; w_i)`, the mean of the predicted scores, and as its loss
-    `-log(1/N sum_i exp(-loss_i))`.
-    Values: the paper's ensembles take all models or the best by validation; here all. With rounds=1 the average is one
-    round of FedAvg. As many local steps as FedAvg takes in so many rounds.
-    Pitfalls: starts that differ, whose average means nothing; averaging hidden layers after many steps, which one-shot
-    papers show and do not recommend; ensembles whose download is not counted. Here the start comes down once, every
-    model goes up once, and with how=ensemble all N models come down to all N sites.
+    Rule: `w_i` is the model after `rounds` times the local steps from a common initial model; `how=average`: `w = sum_i
+    p_i w_i`; `how=ensemble`: `f(x) = 1/N sum_i f(x; w_i)`, the mean of the predicted scores, and its loss is `-log(1/N
+    sum_i exp(-loss_i))`.
+    Values: the paper's ensembles use all models or the best by validation; here all. With rounds=1 the average is one
+    round of FedAvg. Sites take as many local steps as FedAvg does in the same number of rounds.
+    Pitfalls: averaging models with different initial values is meaningless; averaging hidden layers after many steps is
+    shown but not recommended in one-shot papers; the download of ensembles is often not counted. Here the initial model
+    is sent down once, every model is sent up once, and with how=ensemble all N models are sent down to all N sites.
     """
 
     axes: ClassVar[frozenset[str]] = frozenset({"system"})

@@ -1,4 +1,4 @@
-"""What federated methods are judged by: all rows in one place, the truth itself, and each site alone."""
+"""References for federated methods: the pooled model and the oracle."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ Objective = Callable[[Tensor], Tensor]  # [P] -> scalar
 
 @dataclass
 class Pooled(Reference):
-    """All training rows in one place, trained until it stops improving; no rounds, no budget, not a ceiling.
+    """One model for all training rows in one place, trained until it stops improving; not an upper bound.
 
-    A convex task is solved to its optimum. A network with hidden layers stops at its best validation loss instead.
-    A loss of whole sites (Cox) stays one of each site, weighted by rows: the stratified model, which is what the
-    federation trains.
+    A convex task is solved to its optimum. A network with hidden layers stops at its best validation loss instead. A
+    loss that is defined per site (Cox) is computed per site and weighted by rows: the stratified model, which is what
+    the federation trains.
 
-    Source: the usual yardstick; the optimiser is L-BFGS with a strong Wolfe line search, Nocedal and Wright, Numerical
+    Source: the usual reference; the optimiser is L-BFGS with a strong Wolfe line search, Nocedal and Wright, Numerical
     Optimization, 2006, in float64.
     Rule: `w = argmin sum_i n_i F_i(w)`, weight decay included.
-    Values: a convex task counts as solved where no entry of the gradient is above `tolerance`.
-    Pitfalls: not an upper bound where sites differ in what predicts: FedAdam reached .842 against .704 pooled on
+    Values: a convex task counts as solved when no entry of the gradient is above `tolerance`.
+    Pitfalls: not an upper bound if effects differ between sites: FedAdam reached .842 against .704 pooled on
     Fed-TCGA-BRCA (FLamby).
     """
 
@@ -137,12 +137,12 @@ def stratified(task: Task, rows: Rows, federation: Federation) -> Objective:
 
 @dataclass
 class Oracle(Reference):
-    """The probability or risk that the generator itself used; what no model can beat but by luck.
+    """The probability or risk that the generator itself used; another model can be better only by chance.
 
     Source: the cohort's generator.
     Rule: the score of a patient is the generator's own probability of the event, or its log-hazard.
     Values: none.
-    Pitfalls: it has no loss, for a risk is not a likelihood; with few events a model can lie above it by chance.
+    Pitfalls: it has no loss, because a risk is not a likelihood; with few events a model can be better by chance.
     """
 
     def fits(self, plan: Simulation) -> None:

@@ -1,4 +1,4 @@
-"""Each site alone: the yardstick of what it gains from the federation."""
+"""Each site alone: the reference for what it gains from the federation."""
 
 from __future__ import annotations
 
@@ -28,15 +28,16 @@ METRIC = "metric/"  # before the names of the metrics of the best models, where 
 
 @dataclass
 class LocalOnly(Reference):
-    """Every site alone, as many steps as in the federation, each at its own best rate and round by validation loss.
+    """Every site trains alone, with as many steps as in the federation and its best learning rate and round.
 
-    Source: the usual yardstick; FLamby (Ogier du Terrail et al., NeurIPS 2022 Datasets and Benchmarks) reports it so.
+    Source: the usual reference, as in FLamby (Ogier du Terrail et al., NeurIPS 2022 Datasets and Benchmarks).
     Rule: `w_i <- w_i - lr g_i(w_i)` at every site; nothing is sent.
-    Values: rates are tried at 0.3, 1 and 3 times `local.lr`, so that the yardstick is tuned as well as the methods.
-    Pitfalls: without a budget of its own for tuning, local training looks worse than it is.
+    Values: learning rates 0.3, 1 and 3 times `local.lr` are tried, and each site's is chosen by validation loss, so
+    that the reference is tuned as well as the methods.
+    Pitfalls: without tuning of its own, local training looks worse than it is.
     """
 
-    factors: list[float] = field(default_factory=lambda: [0.3, 1.0, 3.0])  # > 0; rates tried, as multiples of local.lr
+    factors: list[float] = field(default_factory=lambda: [0.3, 1.0, 3.0])  # > 0; tried learning rates / local.lr
 
     def __post_init__(self) -> None:
         if not self.factors:

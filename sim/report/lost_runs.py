@@ -32,7 +32,7 @@ def lost_runs(records: StudyRecords) -> list[Lost]:
     diverged = records.runs[records.runs["status"] != "done"]
     gone = diverged.assign(reason=[records.why.get(run, "diverged") for run in diverged["run"]])
     absent = records.absent
-    failed = [f"failed: {records.why[run]}" if run in records.why else "not there yet" for run in absent["run"]]
+    failed = [f"failed: {records.why[run]}" if run in records.why else "not finished yet" for run in absent["run"]]
     every = pd.concat([records.runs, absent])
     asked = every.groupby(["scenario", "method"]).size()
     lost = pd.concat([gone, absent.assign(reason=failed)])

@@ -57,10 +57,10 @@ def summary_text(frame: pd.DataFrame) -> pd.DataFrame:
         text[f"{size.name} to target"] = [to_target(row, size) for row in rows]
     if any(row.privacy for row in rows):
         text["Epsilon"] = [row.privacy or NOT_KNOWN for row in rows]
-    text[f"{size.name} in all"] = [size.text(row.mb_total) for row in rows]
+    text[f"{size.name} in total"] = [size.text(row.mb_total) for row in rows]
     if any(row.mb_evaluation > 0 for row in rows):
-        text[f"{size.name} to score"] = [size.text(row.mb_evaluation) for row in rows]
-        text[f"{size.name} to order"] = [size.text(row.mb_control) for row in rows]
+        text[f"{size.name} for evaluation"] = [size.text(row.mb_evaluation) for row in rows]
+        text[f"{size.name} for orders"] = [size.text(row.mb_control) for row in rows]
     text["Diverged"] = [f"{row.diverged} of {row.runs}" for row in rows]
     if not all(math.isnan(row.published) for row in rows):
         text["Published"] = [number(row.published) for row in rows]

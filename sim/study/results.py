@@ -184,8 +184,8 @@ def absent(every: pd.DataFrame, listing: pd.DataFrame, failed: Mapping[str, str]
         if run in failed
     ]
     waiting = int((~lost["run"].isin(list(failed))).sum())
-    words += [f"{waiting} not there yet"] if waiting else []
-    return {"missing": f"{len(listing)} of {len(every)} are there; {'; '.join(words)}"}
+    words += [f"{waiting} not finished yet"] if waiting else []
+    return {"missing": f"{len(listing)} of {len(every)} are finished; {'; '.join(words)}"}
 
 
 def halted(runs: Sequence[Run]) -> dict[str, str]:

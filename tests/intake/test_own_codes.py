@@ -104,7 +104,7 @@ def test_codes_of_the_package_stay_and_the_longest_beginning_counts(tmp_path: Pa
         ("diagnoses: {C50: {cancer: breast, stage: 5}}", "5 is no stage; allowed whole numbers 1 to 4"),
         ("diagnoses: {C50: {cancer: breast, grade: 2}}", "allowed cancer, histology, stage"),
         ("diagnoses: {174.90: {cancer: breast}}", "174.9 is not a code. Write codes in quotes"),
-        ("diagnoses: {'*': {cancer: breast}}", "'\\*' is no code"),
+        ("diagnoses: {'*': {cancer: breast}}", "'\\*' is not a code"),
         ("{diagnoses: {C50: {cancer: breast}}, not_a_case: [C50]}", "'C50' is also in diagnoses"),
         ("comorbidities: {com_gout: [M10]}", "com_gout"),
         ("comorbidities: {com_ckd: N18}", "allowed a list of codes"),

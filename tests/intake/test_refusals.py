@@ -283,7 +283,7 @@ FHIR: dict[str, tuple[Change, list[str]]] = {
     "a list": (lambda f: (f / "x.json").write_text("[1]"), ["x.json: not a FHIR resource"]),
     "entry without resource": (
         edit("p01.json", lambda body: body["entry"].append({"fullUrl": "x"})),
-        ["p01.json, entry 24: no resource", "damaged"],
+        ["p01.json, entry 24: not a resource", "damaged"],
     ),
     "not UTF-8": (
         lambda f: (f / "p01.json").write_bytes((f / "p01.json").read_bytes().replace(b"Suffolk", b"S\xfcffolk", 1)),
@@ -294,10 +294,10 @@ FHIR: dict[str, tuple[Change, list[str]]] = {
         ["z.json.gz: cannot be read to its end"],
     ),
     "empty file": (lambda f: (f / "z.json").write_text(""), ["z.json: the file is empty", "remove it"]),
-    "empty lines": (lambda f: (f / "z.ndjson").write_text("\n"), ["z.ndjson: empty"]),
+    "empty lines": (lambda f: (f / "z.ndjson").write_text("\n"), ["z.ndjson: the file is empty"]),
     "entry that is no list": (
         lambda f: (f / "z.json").write_text('{"resourceType": "Bundle", "entry": 5}'),
-        ["z.json: entry is no list of resources", "damaged"],
+        ["z.json: entry is not a list of resources", "damaged"],
     ),
     "misspelt day": (
         lambda f: (f / "p02.json").write_text((f / "p02.json").read_text().replace('Time": "2012', 'Time": "20l2')),
@@ -385,7 +385,7 @@ def test_a_second_copy_of_a_bundle_changes_nothing(tmp_path: Path) -> None:
     ("out", "words"),
     [
         ("x.csv", ["allowed a name that ends in .parquet"]),
-        ("file/x.parquet", ["cannot be written to", "choose another"]),
+        ("file/x.parquet", ["cannot be written to", "Choose another folder"]),
         ("folder.parquet", ["is a folder"]),
         ("there.parquet", ["exists", "--overwrite"]),
     ],

@@ -154,7 +154,10 @@ def test_an_axis_that_a_loop_of_its_own_does_not_heed_is_refused(name: str, axis
 
 def test_all_lost_axes_are_named_at_once() -> None:
     refused(
-        "algorithm=pooled", "uplink=[clip]", "aggregator=median", says=["uplink, aggregator would do", "Leave them out"]
+        "algorithm=pooled",
+        "uplink=[clip]",
+        "aggregator=median",
+        says=["uplink, aggregator have no effect", "Leave them out"],
     )
 
 

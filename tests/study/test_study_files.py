@@ -116,10 +116,10 @@ def test_a_cell_that_only_training_can_break_does_not_stop_the_others(
     folder = tmp_path / "out" / "mine"
     content = json.loads((folder / "study.json").read_text())
     assert list(content["failed"].values())[0].startswith("The pooled model did not converge")
-    assert "3 of 4 are there; Pooled, seed 0 failed" in read_study(folder).provenance["missing"]
+    assert "3 of 4 are finished; Pooled, seed 0 failed" in read_study(folder).provenance["missing"]
     page = (folder / "index.html").read_text()
     top = page[: page.index("Methods compared")]
-    assert "1 of 4 runs are in no mean" in top
+    assert "1 of 4 runs are not included in any mean" in top
     assert "1 of 1 (seed 0)" in top
     assert "failed: The pooled model did not converge" in top
 
@@ -135,10 +135,10 @@ def test_a_page_is_made_of_the_runs_that_are_there(
     shutil.rmtree(folder / gone["run"])
     capsys.readouterr()
     assert fedtrial("report", "out/mine") == 0
-    assert "Runs: 9 of 10 are there; 1 not there yet." in capsys.readouterr().out
+    assert "Runs: 9 of 10 are finished; 1 not finished yet." in capsys.readouterr().out
     page = (folder / "index.html").read_text()
-    assert "9 of 10 are there" in page
-    assert "not there yet" in page[: page.index("Methods compared")]
+    assert "9 of 10 are finished" in page
+    assert "not finished yet" in page[: page.index("Methods compared")]
     assert '<th scope="row">Other, 1 of 2 runs</th>' in page
 
 

@@ -1,4 +1,4 @@
-"""Effect of a treatment on survival by propensity weights."""
+"""Effect of a treatment on survival, by propensity weighting."""
 
 from dataclasses import dataclass
 
@@ -18,11 +18,11 @@ from sim.tasks.cox import Cox, Ties
 
 @dataclass
 class CoxIPTW(Exact):
-    """Hazard ratio of a treatment, patients weighted by the inverse of their chance of the treatment they had.
+    """Hazard ratio of a treatment, with patients weighted by the inverse probability of the treatment they received.
 
-    For trials with an external control arm, and for treatments that were chosen and not drawn by lot. The chance is a
-    logistic regression of the treatment on all other predictors, by Newton's method on sums; the hazard ratio is a
-    weighted Cox regression on the treatment alone, by sums over risk sets. Both fits are those of the pooled rows.
+    For trials with an external control arm, and for treatments that were not randomised. The probability is a logistic
+    regression of the treatment on all other predictors, by Newton's method on sums; the hazard ratio is a weighted Cox
+    regression on the treatment alone, from sums over risk sets. Both fits are those of the pooled rows.
 
     Source: Ogier du Terrail et al., FedECA: federated external control arms for causal inference with time-to-event
     data in distributed settings, Nature Communications 2025; weights: Rosenbaum and Rubin, Biometrika 1983; Austin and
@@ -30,12 +30,13 @@ class CoxIPTW(Exact):
     Rule: `e = P(treated | x)`; `w = 1/e` of the treated and `1/(1 - e)` of the others (ate), or 1 and `e/(1 - e)`
     (att); the weighted partial likelihood is maximised; variance `I^-1 (sum r r') I^-1` with score residuals r.
     Values: `stabilised=true` multiplies the weights of ate by the share of the patient's arm.
-    Pitfalls: intervals are from the robust variance, for the model's takes weights for patients and is too small. The
-    robust one takes the weights as known, which for ate errs on the safe side. All predictors but the treatment
-    are confounders: leave out by `task.without` what the treatment itself changed. What nobody recorded stays a bias.
+    Pitfalls: intervals use the robust variance, because the model-based one counts weights as patients and is too
+    small. The robust one treats the weights as known, which is conservative for ate. All predictors except the
+    treatment are treated as confounders: exclude with `task.without` what the treatment itself changed. The bias of
+    confounders that nobody recorded remains.
     """
 
-    treatment: str = ""  # name of the 0/1 feature whose effect is meant
+    treatment: str = ""  # name of the 0/1 feature whose effect is estimated
     target: Target = Target.ate  # ate: effect in all patients; att: in the treated
     stabilised: bool = False  # whether the weights of ate are stabilised
 

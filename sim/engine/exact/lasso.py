@@ -1,4 +1,4 @@
-"""Lasso by sums as a method."""
+"""Lasso from sums as a method."""
 
 from dataclasses import dataclass
 
@@ -14,21 +14,21 @@ from sim.tasks.poisson import Poisson
 
 @dataclass
 class LassoPath(Exact):
-    """Logistic or Poisson regression with few features, chosen by an L1 penalty: the lasso of the pooled rows.
+    """Logistic or Poisson regression with features selected by an L1 penalty: the lasso of the pooled rows.
 
     Source: Tibshirani, JRSS B 1996; proximal Newton: Lee, Sun and Saunders, SIAM J. Optim. 2014; coordinate descent:
     Friedman, Hastie and Tibshirani, J. Stat. Softw. 2010; choice: Zou, Hastie and Tibshirani, Ann. Stat. 2007.
-    Rule: least of `-loglik / n + penalty |beta|_1` over standardised features, the intercept excepted, from summed
-    gradients and curvatures; of the path the fit with the least `-2 loglik + log(n) (features left)`.
-    Values: `penalty=0` takes ten penalties down to a hundredth of the least that leaves none, three to five rounds for
-    each: set rounds=80. A penalty of its own takes about ten.
-    Pitfalls: coefficients are shrunk and chosen from the data, so there is no standard error. What has no
-    common standard deviation has no common penalty: with `split.scaling=site` it is another model.
+    Rule: minimises `-loglik / n + penalty |beta|_1` over standardised features, without the intercept, from summed
+    gradients and curvatures; of a path, the fit with the lowest `-2 loglik + log(n) (features left)`.
+    Values: `penalty=0` tries ten penalties, from the smallest that excludes all features down to a hundredth of it, in
+    three to five rounds each: set rounds=80. A single penalty takes about ten rounds.
+    Pitfalls: coefficients are shrunk and chosen from the data, so there is no standard error. Without a common standard
+    deviation there is no common penalty: with `split.scaling=site` it is another model.
     """
 
-    penalty: float = 0.0  # >= 0, per patient; 0 = a path, of which the BIC chooses
-    steps: int = 10  # >= 2, penalties of the path
-    ratio: float = 0.01  # (0, 1), of the last penalty of the path to the first
+    penalty: float = 0.0  # >= 0, per patient; 0 = a path of penalties, chosen by BIC
+    steps: int = 10  # >= 2, number of penalties in the path
+    ratio: float = 0.01  # (0, 1), last penalty of the path divided by the first
 
     def __post_init__(self) -> None:
         within("algorithm.penalty", self.penalty, 0)

@@ -23,8 +23,8 @@ class AFL(Algorithm):
     at the weights of the experiment. The mean of x_1 to x_T, for which the paper proves its guarantee, is evaluated and
     saved; with `average=false` the last x is.
     Values: gamma 0.01 to 0.1 [M].
-    Pitfalls: litian96/fair_flearn, with the two sites per round of its README, aggregates with weight 1 and ignores
-    lambda; its AFL on Adult is close to FedAvg. A softmax instead of the projection never sets a weight to 0.
+    Pitfalls: the code litian96/fair_flearn, with the two sites per round of its README, aggregates with weight 1 and
+    ignores lambda; its AFL on Adult is close to FedAvg. A softmax instead of the projection never sets a weight to 0.
     """
 
     sends = {"delta": "P", "loss": ""}

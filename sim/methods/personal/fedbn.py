@@ -1,4 +1,4 @@
-"""Batch norms of a site's own."""
+"""FedBN and SiloBN: batch norm layers that stay at a site."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -10,7 +10,7 @@ from sim.tasks.layout import Layout
 
 
 class Kept(Enum):
-    """What of every batch norm stays at the site."""
+    """Which part of every batch norm layer stays at the site."""
 
     both = "both"  # weight, bias and running statistics: FedBN
     statistics = "statistics"  # the running statistics; weight and bias are shared: SiloBN
@@ -19,18 +19,18 @@ class Kept(Enum):
 
 @dataclass
 class FedBN(Personal):
-    """Each site has batch norms of its own, all else is shared: sites that measure on other scales.
+    """Each site keeps its own batch norm layers and shares all others, for sites with different measurement scales.
 
     Source: Li et al., FedBN: Federated Learning on Non-IID Features via Local Batch Normalization, ICLR 2021. With
     keeps=statistics it is SiloBN: Andreux et al., Siloed Federated Learning for Multi-Centric Histopathology Datasets,
-    DART at MICCAI 2020. keeps=affine is ours, to tell the two parts apart.
+    DART at MICCAI 2020. keeps=affine is ours, to separate the effects of the two parts.
     Rule: `(shared, norm_i) <- K_i steps of SGD on F_i(shared, norm_i)`; the server averages what is shared. Running
     statistics follow `r <- r + 0.1 (s - r)` with the mean and unbiased variance s of every batch.
     Values: none in the paper; net=mlpbn normalises every hidden layer.
-    Pitfalls: a network without batch norm is FedAvg under another name, and is refused. Code that finds the layers by
-    "bn" in their names finds none in a sequence (easyFL); code that looks for two-dimensional ones (FL-bench), or for
-    parameters and not buffers, splits weights from statistics. A counter of batches must not be averaged. A site is
-    judged under its own statistics; an external site has none, and no score.
+    Pitfalls: without batch norm layers the method is FedAvg, and it is refused. Code that finds the layers by "bn" in
+    their names finds none in a sequential network (easyFL); code that looks for two-dimensional ones (FL-bench), or for
+    parameters and not buffers, separates weights from statistics. A counter of batches must not be averaged. A site is
+    evaluated with its own statistics; an external site has none, and no score.
     """
 
     keeps: Kept = Kept.both

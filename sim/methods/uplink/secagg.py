@@ -16,7 +16,7 @@ class SecAgg(Transform):
     """Encodes uploads as integers in a ring, hidden by masks that cancel in the sum; a simulation, not cryptography.
 
     Source: Bonawitz et al., Practical Secure Aggregation for Privacy-Preserving Machine Learning, CCS 2017.
-    Rule: `q_i = round(2^fraction u_i)`, truncated to `bits` bits; site i sends `w_i q_i + b_i + sum_{j>i} s_ij -
+    Rule: `q_i = round(2^fraction u_i)`, clamped to `bits` bits; site i sends `w_i q_i + b_i + sum_{j>i} s_ij -
     sum_{j<i} s_ij mod 2^field`. Secrets are shared among all asked sites. If at least `threshold` of them answer, the
     masks s_ij of those that did not, and the individual masks b_i of those that did, are recovered, and the server
     obtains `sum w_i q_i`. Otherwise the update is abandoned.
