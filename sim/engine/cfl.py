@@ -64,7 +64,7 @@ class CFL(OwnLoop):
         return replace(beside, algorithm=SeenSingly())
 
     def fits(self, plan: Simulation) -> None:
-        """Refuse rounds in which a cluster is never seen whole."""
+        """Refuse systems under which a cluster is never complete."""
         members = len(plan.federation.members)
         if plan.roles.system.uploads(members) < members:
             raise Refused(
@@ -121,7 +121,7 @@ class CFL(OwnLoop):
             yield scored(plan, crew, done, of[members]) if plan.due(done.number) else done
 
     def split(self, plan: Simulation, crew: Crew, here: Standing, part: Tick, size: int) -> Ints:
-        """Sites that leave a cluster of `size` after its part of a round; none where it stays whole."""
+        """Sites that leave a cluster of `size` after its part of a round; none if it is not split."""
         if len(part.arrive) < max(size, 2):
             return part.arrive[:0]
         sent = arrived(plan, crew, part)["delta"].double()

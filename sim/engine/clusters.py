@@ -88,7 +88,7 @@ class IFCA(OwnLoop):
 
 
 def starts(plan: Simulation, setting: str, number: int) -> list[Standing]:
-    """Several models before the first round; refuses those that would start alike."""
+    """Several initial models; refuses those that would be equal."""
     if number > 1 and plan.task.brings_start:
         raise Refused(
             f"algorithm.{setting}={number}: {type(plan.task.module).__name__} has initial values of its own, and "
@@ -119,7 +119,7 @@ def cheapest(crew: Crew, models: list[Standing], sites: Ints) -> Floats:
 
 
 def fitting(crew: Crew, models: list[Standing], sites: Ints) -> Ints:
-    """The model with the least loss at each site, the first of equals; [C]."""
+    """The model with the lowest loss at each site, the first of ties; [C]."""
     return np.asarray(costs(crew, models, sites).argmin(0)) if len(models) > 1 else np.zeros(len(sites), np.int64)
 
 
@@ -130,7 +130,7 @@ def only(tick: Tick, some: NDArray[np.bool_]) -> Tick:
 
 
 def scored(plan: Simulation, crew: Crew, here: Round, choice: Ints) -> Round:
-    """The round with every site judged under its cluster's model; an external site under that of most sites."""
+    """The round with every site evaluated with its cluster's model; external sites use that of most sites."""
     federation = plan.federation
     of = np.full(len(federation.sites), np.bincount(choice).argmax())
     of[federation.members] = choice

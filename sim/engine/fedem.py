@@ -28,7 +28,7 @@ from sim.tasks.task import Batch, Task, mean_over
 
 @dataclass
 class Component(Algorithm):
-    """What sites do with one of J component models: steps on their rows, weighed by how likely the component is."""
+    """Training of one of J component models at the sites: steps on their rows, weighted by component probabilities."""
 
     in_time = True
 
@@ -76,7 +76,7 @@ def shares(components: int) -> list[str]:
 
 
 def models(components: int) -> list[str]:
-    """Names of the component models on their way down."""
+    """Names of the component models in the broadcast."""
     return [f"component.{at}" for at in range(components)]
 
 
@@ -113,7 +113,7 @@ class FedEM(OwnLoop):
         return replace(beside, algorithm=Component(components=self.components))
 
     def fits(self, plan: Simulation) -> None:
-        """Refuse a loss that rows cannot be weighed in."""
+        """Refuse a loss in which rows cannot be weighted."""
         if plan.task.whole_sites:
             raise Refused(
                 f"algorithm=fedem weighs single rows, but the loss of {type(plan.task).__name__} is defined for all "
@@ -168,7 +168,7 @@ class FedEM(OwnLoop):
 
 
 def informed(one: Standing, down: State, which: int) -> Standing:
-    """A component's standing with all that its sites must know."""
+    """A component's standing with everything that its sites must know."""
     return replace(one, state={**one.state, **down, "which": torch.tensor(float(which), dtype=one.x.dtype)})
 
 
@@ -179,7 +179,7 @@ def mixture(crew: Crew, names: list[str], sites: Ints) -> Floats:
 
 
 def scored(plan: Simulation, crew: Crew, here: Round, names: list[str]) -> Round:
-    """The round with every site judged under its mixture of the models."""
+    """The round with every site evaluated with its mixture of the models."""
     federation = plan.federation
     mine = mixture(crew, names, federation.members)
     mixed = np.tile(np.average(mine, axis=0, weights=federation.rows[federation.members]), (len(federation.sites), 1))

@@ -31,7 +31,7 @@ DRAWS = 100  # random graphs until one is connected
 
 
 class Graph(Enum):
-    """Who talks to whom."""
+    """Which sites are neighbours."""
 
     ring = "ring"  # each site with the two beside it, in the order of their names
     complete = "complete"  # each with all
@@ -76,7 +76,7 @@ class Gossip(OwnLoop):
         return Roles(personal=Private(), weighting=beside.weighting, system=beside.system)
 
     def fits(self, plan: Simulation) -> None:
-        """Refuse rounds in which one site trains at a time, and a random graph that is never connected."""
+        """Refuse a system in which one site trains at a time, and a random graph that is never connected."""
         if not isinstance(plan.roles.system, Sync):
             raise Refused("algorithm=gossip: neighbours mix their models in rounds. Set system=sync.")
         self.links(len(plan.federation.members), plan.seed)
@@ -124,7 +124,7 @@ class Gossip(OwnLoop):
         return self.mixed(plan, crew, int(since.arrays["number"]), since.arrays["mean"])
 
     def mixed(self, plan: Simulation, crew: Crew, over: int, mean: Floats) -> Iterator[Round]:
-        """Rounds after those that are `over`, which left this mean of the models [P]."""
+        """The rounds after the first `over` ones, which left this mean of the models [P]."""
         members, x = plan.federation.members, plan.standing().x
         links, size = self.links(len(members), plan.seed), len(x) * x.element_size()
         most = size * int(np.bincount(links.ravel(), minlength=1).max())
@@ -185,7 +185,7 @@ def own(crew: Crew, members: Ints) -> Floats:
 
 
 def keep(crew: Crew, members: Ints, models: Floats) -> None:
-    """Put models [N, P] in the place of those that the members have; all else that they keep stays."""
+    """Replace the members' models by [N, P]; the rest of their state is unchanged."""
     kept = crew.memory.read(members)
     new = kept | {OWN: models.astype(kept[OWN].dtype)}
     crew.memory.write(members, crew.memory.current[members], new)
@@ -193,7 +193,7 @@ def keep(crew: Crew, members: Ints, models: Floats) -> None:
 
 
 def saved(number: int, mean: Floats) -> Saved:
-    """What goes on from a round, beside the sites' models."""
+    """What is needed to continue after a round, in addition to the sites' models."""
     return Saved({"number": np.array(number), "mean": mean})
 
 
@@ -203,12 +203,12 @@ def like(mean: Floats, plan: Simulation) -> Any:
 
 
 def unknown(sites: Ints) -> Floats:
-    """No model is all sites', and so has no loss at them; [C] -> [C]."""
+    """There is no common model, and so no loss of it; [C] -> [C]."""
     return np.full(len(sites), np.nan)
 
 
 def judged(plan: Simulation, crew: Crew, here: Round) -> Round:
-    """The round with the sites' own models judged, and how far each is from their mean."""
+    """The round with the sites' own models evaluated, and the distance of each from their mean."""
     done, members = scored(plan, crew, here), plan.federation.members
     if not done.metrics:
         return done

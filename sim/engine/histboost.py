@@ -100,9 +100,9 @@ class HistBoost(Trees):
         return "decisions", "sums"
 
     def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
-        """Round 0 is the common log-odds, with what it took to place the bins; every other round is a tree.
+        """Round 0 is the overall log-odds, with the cost of placing the bins; every other round is a tree.
 
-        Sites keep what they were sent, so that only new decisions travel.
+        Sites keep what they received, so that only new decisions are sent.
         """
         self.fits(plan)
         analysis, members = self.protocol(plan.rounds), plan.federation.members

@@ -42,12 +42,12 @@ class Job:
 
     @property
     def state_bytes(self) -> int:
-        """Size of what sites keep."""
+        """Size of the sites' state."""
         return 2 * sum(self.keeps.values()) * len(self.federation.sites) * self.federation.x.itemsize
 
     @property
     def shared_bytes(self) -> int:
-        """Size of the features and of what sites keep."""
+        """Size of the features and of the sites' state."""
         return self.state_bytes + self.federation.x.nbytes
 
     def refuse_too_large(self) -> None:
@@ -63,5 +63,5 @@ class Job:
             )
 
     def memory(self, folder: Path | None) -> SiteState:
-        """What sites keep; in files of `folder` if other processes must reach it."""
+        """State of the sites; in files of `folder` if other processes need access."""
         return SiteState.zeros(self.keeps, len(self.federation.sites), self.federation.x.dtype, folder)

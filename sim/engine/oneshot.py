@@ -27,7 +27,7 @@ from sim.profiling import stage
 
 
 class How(Enum):
-    """What becomes of the sites' models."""
+    """What the server does with the sites' models."""
 
     average = "average"  # one model, the mean of all with the weights of the experiment
     ensemble = "ensemble"  # all are kept, and their predictions averaged, each counting the same
@@ -62,7 +62,7 @@ class OneShot(OwnLoop):
         return "1 in all" if self.how is How.average else "1 + sites in all", "1 in all"
 
     def fits(self, plan: Simulation) -> None:
-        """Refuse rounds that not all sites are part of."""
+        """Refuse systems in which not all sites take part in every round."""
         system = plan.roles.system
         whole = isinstance(system, Sync) and system.uploads(1) <= 1 and not system.dropout and not system.deadline
         if not whole:
@@ -119,7 +119,7 @@ class OneShot(OwnLoop):
         return self.scored(plan, crew, replace(here, step_norm=norm), own)
 
     def scored(self, plan: Simulation, crew: Crew, here: Round, models: Tensor) -> Round:
-        """The round with its models [J, P] judged: the only one, or the mean of the predictions of all."""
+        """The round with its models [J, P] evaluated: the only one, or the mean of the predictions of all."""
         if self.how is How.average:
             with stage("evaluation"):
                 metrics = crew.judge(Candidates(models.numpy()))

@@ -78,7 +78,7 @@ class Pooled(Reference):
             return loss
 
         def settled() -> Tensor:
-            """The model with the running statistics of all rows, where it has any."""
+            """The model with the running statistics of all rows, if it has any."""
             now = v.detach().clone()
             if task.layout.norms:
                 now[statistics] -= torch.autograd.grad(whole(v), v)[0][statistics]
@@ -154,7 +154,7 @@ class Oracle(Reference):
             )
 
     def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
-        """The truth's own score; it has no loss, for a risk is not a likelihood."""
+        """The score of the truth; it has no loss, because a risk is not a likelihood."""
         self.fits(plan)
         best = plan.federation.best
         assert best is not None

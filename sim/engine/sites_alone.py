@@ -52,7 +52,7 @@ class LocalOnly(Reference):
     def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
         """Each site's own model.
 
-        A site without validation rows (for Cox: events) takes the rate nearest local.lr and the last round.
+        A site without validation rows (for Cox: events) uses the learning rate nearest to local.lr and the last round.
         """
         sites = len(plan.federation.sites)
         models = np.full((sites, plan.task.layout.size), np.nan, plan.federation.x.dtype)
@@ -74,7 +74,7 @@ class LocalOnly(Reference):
         models: NDArray[np.floating],
         chosen: Metrics,
     ) -> Iterator[Round]:
-        """Rounds at the factors from the `first` on, of which so many are `over`; best [S] and models [S, P] so far."""
+        """Rounds at the factors from `first` on, after the first `over` rounds; best [S] and models [S, P] so far."""
         x = plan.standing().x
         middle = min(self.factors, key=lambda factor: abs(np.log(factor)))
         watched = Held.of(plan.federation, ("valid",))
@@ -98,7 +98,7 @@ class LocalOnly(Reference):
         yield Round(plan.rounds, x, metrics={"local": without_external(plan, chosen)}, deployed=lambda: models)
 
     def refuse_lost(self, plan: Simulation, best: NDArray[np.float64], chosen: Metrics) -> None:
-        """Raise Diverged where a site has no finite model; best [S]."""
+        """Raise Diverged if a site has no finite model; best [S]."""
         held = np.stack([plan.federation.rows_of(split) for split in SCORED], axis=1) > 0
         lost = np.isinf(best) | (held & ~np.isfinite(chosen["loss"].reshape(held.shape))).any(1)
         lost &= plan.federation.rows > 0
@@ -111,7 +111,7 @@ class LocalOnly(Reference):
 def alone(plan: Simulation, crew: Crew, x: NDArray[np.floating], factor: float, over: int = 0) -> Iterator[int]:
     """Rounds of every site alone from x [P], at `factor` times the federation's rate; the sites keep the models.
 
-    Those that are `over` left them there.
+    The first `over` rounds left them there.
     """
     sites, steps = plan.federation.members, plan.profile.steps
     nothing = {name: np.zeros(size, x.dtype) for name, size in site_state(plan.training, len(x)).items()}

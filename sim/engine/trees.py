@@ -1,4 +1,4 @@
-"""Methods whose model is trees: what their entries share."""
+"""Base class of methods whose model consists of trees."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,17 +12,17 @@ from sim.methods.systems.sync import Sync
 
 @dataclass
 class Trees(OwnLoop):
-    """A method whose model is trees, grown in exchanges that all sites answer; a run keeps scores of it, no model."""
+    """A method whose model is trees, grown in exchanges that all sites answer; a run keeps scores and no model."""
 
     trains = False
     axes: ClassVar[frozenset[str]] = frozenset({"system"})  # its links and latency
 
     def roles(self, beside: Roles) -> Roles:
-        """The clock alone: no parameters are trained."""
+        """Only the clock is used: no parameters are trained."""
         return Roles(system=beside.system, weighting=beside.weighting)
 
     def refuse(self, plan: Simulation, name: str) -> None:
-        """Refuse a network, which trees have none of, and sites that do not all answer."""
+        """Refuse a network, which trees do not use, and systems in which not all sites answer."""
         if not plan.task.convex:
             raise Refused(f"algorithm={name} grows trees and uses no network. Set net=linear.")
         system = plan.roles.system
@@ -33,5 +33,5 @@ class Trees(OwnLoop):
             )
 
     def travel(self, plan: Simulation, bytes_up: int, bytes_down: int) -> float:
-        """Simulated seconds of an exchange, from the bytes of the site that takes longest."""
+        """Simulated seconds of an exchange, given the bytes of the slowest site."""
         return plan.roles.system.exchange_seconds(bytes_up + bytes_down)

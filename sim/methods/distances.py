@@ -20,9 +20,9 @@ def vectors(sent: Message) -> list[Tensor]:
 
 
 def in_double(part: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Some uploads at a time in double precision, in one piece of memory that the next ones take; [M, P] -> [m, P].
+    """Blocks of uploads in double precision, each in the same memory; [M, P] -> [m, P].
 
-    A second copy of all uploads would cost more than what is done with it.
+    A second copy of all uploads would cost more than the computation itself.
     """
     room = torch.empty(min(FEW, len(part)), part.shape[1], dtype=torch.float64)
     for low in range(0, len(part), FEW):
@@ -39,7 +39,7 @@ def summed(part: Tensor, p: Tensor) -> Tensor:
 
 
 def lengths(parts: Sequence[Tensor], centres: Sequence[Tensor] | None = None) -> Tensor:
-    """Distance of every upload from a point, or from zero, over some vectors end to end; each [M, P], [P] -> [M].
+    """Distance of every upload from a point, or from zero, over concatenated vectors; each [M, P], [P] -> [M].
 
     In double precision.
     """
@@ -53,10 +53,10 @@ def lengths(parts: Sequence[Tensor], centres: Sequence[Tensor] | None = None) ->
 
 
 def squared_distances(parts: Sequence[Tensor]) -> NDArray[np.float64]:
-    """Squared distance between all pairs of uploads, over some vectors end to end; each [M, P] -> [M, M].
+    """Squared distance between all pairs of uploads, over concatenated vectors; each [M, P] -> [M, M].
 
     `|a|^2 + |b|^2 - 2 ab` from the Gram matrix, in double precision: `M^2 / 2` multiply-adds for each parameter. A pair
-    that is no number counts as infinitely far apart.
+    with a distance that is not a number counts as infinitely far apart.
     """
     count = len(parts[0])
     gram = torch.zeros(count, count, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Which axes go with a network that has batch norms, and with running statistics that travel."""
+"""Which axes can be combined with a network that has batch norm layers, and with running statistics that are sent."""
 
 from sim.checks import Refused
 from sim.lazy import Tensor
@@ -10,10 +10,10 @@ from sim.tasks.layout import Layout
 
 
 def refuse_norms(roles: Roles, clips: bool, layout: Layout, private: Tensor) -> None:
-    """Refuse what a batch norm cannot be trained by; clips: whether each row's gradient is bounded; private bool [P].
+    """Refuse methods that cannot train batch norm layers; clips: whether row gradients are clipped; private bool [P].
 
-    Running statistics that travel are averaged and nothing else: a variance that is coded, stepped along or lied about
-    may come out below zero.
+    Running statistics that are sent may only be averaged: a variance that is compressed, extrapolated or attacked may
+    become negative.
     """
     if not layout.norms:
         return

@@ -1,4 +1,4 @@
-"""The axes of one federated method, taken together: what they keep, what travels, and what does not go together."""
+"""The axes of one federated method taken together: their state, their messages, and which cannot be combined."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -38,13 +38,13 @@ class Roles:
     weighting: Weighting = Weighting.patients
 
     def __post_init__(self) -> None:
-        """An algorithm that is judged by the sites' own models brings their role along, where none is set."""
+        """An algorithm that is evaluated by the sites' own models sets the personal role, unless one is set."""
         if self.personal == Personal():
             object.__setattr__(self, "personal", brought(self.algorithm))
 
     @property
     def whole(self) -> bool:
-        """Whether the server must see single uploads, so that they wait at the sites' state and not in sums."""
+        """Whether the server must see single uploads, which are then stored with the sites' state instead of summed."""
         return self.aggregator.whole or self.attack.on or self.system.holds or self.algorithm.whole_uploads
 
     @property
@@ -53,7 +53,7 @@ class Roles:
         return [name for name, shape in self.algorithm.sends.items() if shape == "P"]
 
     def encoders(self, vector: str) -> Iterator[tuple[str, Transform]]:
-        """Transforms of a vector in order, each with the prefix of what it keeps and sends for it."""
+        """Transforms of a vector in order, each with the prefix of its state and scalars."""
         return ((f"uplink.{at}.{vector}.", transform) for at, transform in enumerate(self.uplink))
 
     def reach(self, vector: str, size: int, state: State) -> float:
@@ -82,7 +82,7 @@ class Roles:
 
     @property
     def scalar_bits(self) -> dict[str, int]:
-        """Bits of the scalars that are no whole number of the message's precision, by name."""
+        """Bits of the scalars that are smaller than a number of the message's precision, by name."""
         return {
             prefix + name: bits
             for vector in self.vectors
@@ -91,7 +91,7 @@ class Roles:
         }
 
     def site_state(self, size: int, shared: int) -> dict[str, int]:
-        """Numbers that each site keeps, by name; P parameters of which `shared` travel."""
+        """Numbers that each site keeps, by name; P parameters, of which `shared` are sent."""
         keeps = {name: width(shape, size) for name, shape in self.algorithm.site_state.items()}
         for vector in self.vectors:
             for prefix, one in self.encoders(vector):
@@ -112,7 +112,7 @@ class Roles:
         return names
 
     def server_state(self, size: int, shared: int, sites: int) -> dict[str, tuple[int, ...]]:
-        """Shape of everything that the server keeps beside its model and optimiser, by name."""
+        """Shape of everything that the server keeps in addition to its model and optimiser, by name."""
         lengths: dict[str, tuple[int, ...]] = {"P": (size,), "S": (sites,), "": ()}
         keeps = {name: lengths[shape] for name, shape in self.algorithm.server_state.items()}
         lengths["P"] = (shared,)
@@ -124,17 +124,17 @@ class Roles:
         return keeps
 
     def judged(self, x: Tensor, state: State, optimiser: State) -> Tensor:
-        """The model that is judged and kept: from the server's x [P], its state and that of its optimiser."""
+        """The model that is evaluated and saved, from the server's x [P], its state and that of its optimiser."""
         return self.algorithm.deployed(self.server.judged(x, optimiser), state)
 
     @property
     def broadcast(self) -> list[str]:
-        """Parts of the server's state that travel down with the model."""
+        """Parts of the server's state that are sent with the model."""
         below = [prefix + name for v in self.vectors for prefix, one in self.encoders(v) for name in one.broadcast]
         return [*self.algorithm.broadcast, *below]
 
     def bytes_down(self, shared: int, itemsize: int, asked: int = 0) -> int:
-        """Bytes that one site downloads in a round in which so many are asked."""
+        """Bytes that one site downloads in a round, given the number of asked sites."""
         shapes = [self.algorithm.server_state.get(name, "") for name in self.broadcast]
         model = Wire(shared, 8 * itemsize)
         for one in self.uplink:
@@ -143,7 +143,7 @@ class Roles:
         return model.bytes + itemsize * sum(width(shape, shared) for shape in shapes) + keys
 
     def bytes_up(self, shared: int, itemsize: int, asked: int = 0) -> int:
-        """Bytes of one site's message, from the description of the wire, in a round in which so many are asked."""
+        """Bytes of one site's message, given the number of asked sites."""
         total = sum(one.protocol(asked)[1] for one in self.uplink)
         for name, shape in self.sends().items():
             size = Wire(width(shape, shared), self.scalar_bits.get(name, 8 * itemsize))
@@ -153,11 +153,11 @@ class Roles:
         return total
 
     def bytes_prelude(self, shared: int, itemsize: int) -> int:
-        """Bytes of what one site sends before its local steps, and as many of the mean that it gets back."""
+        """Bytes that one site sends before its local steps; the mean that it receives has as many."""
         return itemsize * sum(width(shape, shared) for shape in self.algorithm.prelude.values())
 
     def check(self) -> None:
-        """Refuse axes that do not go together."""
+        """Refuse axes that cannot be combined."""
         refuse_order(self.uplink)
         for one in self.uplink:
             if one.noises:
@@ -212,7 +212,7 @@ class Roles:
             )
 
     def fits(self, members: int, weight: float = 0.0) -> None:
-        """Refuse a federation with too few sites for the system or the aggregator, or too heavy for a secure sum."""
+        """Refuse a federation with too few sites for the system or aggregator, or too much weight for a secure sum."""
         self.system.fits(members)
         expected = self.system.uploads(members)
         if self.algorithm.every_site and expected < members:
@@ -232,7 +232,7 @@ class Roles:
 
 
 def brought(algorithm: Algorithm) -> Personal:
-    """The personal role of an algorithm that is judged by more than the shared model."""
+    """The personal role of an algorithm that is evaluated by more than the shared model."""
     if OWN in algorithm.site_state:
         return OwnModel()
     if algorithm.adaptation_rate:
@@ -254,6 +254,6 @@ def named(role: Role) -> str:
 
 
 def axes_in_use(roles: Roles) -> list[str]:
-    """The axes beside the algorithm that are not at their neutral value."""
+    """The axes other than the algorithm that are not at their neutral value."""
     names = (entry.name for entry in fields(roles) if entry.name not in ("algorithm", "weighting"))
     return [name for name in names if getattr(roles, name) != getattr(NEUTRAL, name)]

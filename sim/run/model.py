@@ -1,4 +1,4 @@
-"""The model that a run leaves: which rounds' models are kept, and what else is needed to apply them to new rows."""
+"""The models that a run saves: of which rounds, and what else is needed to apply them to new rows."""
 
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -19,7 +19,7 @@ from sim.tasks.task import Task
 
 
 class Chosen(NamedTuple):
-    """A model worth keeping."""
+    """A model that is saved."""
 
     round: int
     vector: NDArray[np.floating]  # [P] for all sites, or [S, P] for each, NaN where a site has none
@@ -28,7 +28,7 @@ class Chosen(NamedTuple):
 
 @dataclass(frozen=True)
 class Kept:
-    """Models of a run: of the last round so far, and of the scored round with the lowest validation loss."""
+    """Models of a run: of the last round so far, and of the evaluated round with the lowest validation loss."""
 
     final: Chosen | None = None
     best: Chosen | None = None
@@ -36,7 +36,7 @@ class Kept:
     scores: Floats | None = None  # of the held-out rows after the last scored round, where no model is kept (trees)
 
     def after(self, here: Round) -> "Kept":
-        """The same once another round is over; a round that was not scored has no loss and is never the best."""
+        """The models after another round; a round that was not evaluated has no loss and is never the best."""
         if not here.model.numel():  # trees and the oracle are no vector of parameters
             return replace(self, scores=here.scores)
         vector = here.model.numpy() if here.deployed is None else here.deployed()
@@ -45,14 +45,14 @@ class Kept:
 
 
 def bare(here: Round) -> Round:
-    """What the tables need of a round: no model, no metrics, no way back to them."""
+    """What the tables need of a round: without model, metrics and references to them."""
     return replace(here, model=torch.empty(0), metrics={}, deployed=None, mixture=None, scores=None)
 
 
 def described(
     experiment: Experiment, federation: Federation, task: Task, outcome: str, kept: Kept, run: str
 ) -> Model | None:
-    """The model of a run as it is written; None where there is not one (trees, a mixture, a run that diverged)."""
+    """The model of a run as it is written; None if there is no single one (trees, a mixture, a run that diverged)."""
     chosen = {which: one for which, one in (("final", kept.final), ("best", kept.best)) if one is not None}
     if kept.final is None or kept.final.mixture is not None or federation.recipe is None:
         return None

@@ -1,4 +1,4 @@
-"""Scores of the held-out rows under a run's last models, beside site, patient groups and outcome."""
+"""Scores of the held-out rows under a run's last models, with site, patient groups and outcome."""
 
 from collections.abc import Sequence
 
@@ -24,8 +24,8 @@ def predictions(
 ) -> Predictions:
     """Every held-out row with its score; models [P] or [S, P], None = the scores are `given` [N, *scores].
 
-    With a `mixture` [S, J] sites mix the predictions of models [J, P]. The number of the patient is kept where some
-    have several rows, which a bootstrap must draw together.
+    With a `mixture` [S, J] sites mix the predictions of models [J, P]. The patient's number is kept if patients have
+    several rows, which a bootstrap must draw together.
     """
     site, split = np.divmod(held.segment, len(held.splits))
     words = {"site": (site, federation.sites), "split": (split, held.splits)}
@@ -45,7 +45,7 @@ def predictions(
 def scores(
     task: Task, federation: Federation, held: Held, models: NDArray[np.floating], mixture: Floats | None
 ) -> Floats:
-    """Score of every held-out row, [N, *scores]; as many rows at a time as are judged at once."""
+    """Score of every held-out row, [N, *scores], computed in the blocks of the evaluation."""
     rows = Rows.of(federation, task)
     if mixture is not None:
         parts = [(part, mixture if len(mixture) == 1 else mixture[slice(*part.sites)]) for part in held.parts()]
