@@ -134,7 +134,9 @@ def test_sites_too_small_to_judge_are_taken_together() -> None:
     assert group["gain"] == pytest.approx((-0.02 + 0.10) / 2)
     assert best["gain"] == pytest.approx((0.05 - 0.02 + 0.10) / 3)  # the mean stays that of all sites
     said = " ".join(said_of(records))
-    assert "3 sites have fewer than 10 test events, too few to judge them one by one; together they gain +0.040" in said
+    assert (
+        "3 sites have fewer than 10 test events, too few to judge them individually; together they gain +0.040" in said
+    )
 
 
 def test_an_interval_stays_in_the_range_of_the_metric() -> None:
