@@ -32,16 +32,16 @@ def cohort(
 ) -> InMemory:
     """A cohort of R rows for `experiment(cohort=...)`.
 
-    X        [R, F] numbers, NaN = not recorded; or a data frame, whose columns of words become categories
-    y        [R] the outcome: true or false (or 0 and 1), words for classes, other numbers for a measurement; what is
-             missing is not known of this patient
-    time, event  [R] in place of y: days to the event or to the end of follow-up, and whether it happened
-    site     [R] who holds the row; one word where the partition is to deal the rows out
-    patient  [R] whose row it is; without it every row is a patient
+    X        [R, F] numbers, NaN = not recorded; or a data frame, whose text columns become categories
+    y        [R] the outcome: true or false (or 0 and 1), words for classes, other numbers for a measurement; a missing
+             value is an unknown outcome
+    time, event  [R] instead of y: days to the event or to the end of follow-up, and whether it happened
+    site     [R] the site of the row; one word if the partition assigns the rows
+    patient  [R] the patient of the row; without it every row is a patient
     split    [R] train, valid or test; without it the experiment's settings split
-    kind     what y is, if it is not what it looks like: label, classes, value or count
+    kind     type of y, if it differs from what its values suggest: label, classes, value or count
 
-    Rows are taken in order; the index of a frame or series does not count. Raises Refused.
+    Rows are used in order; the index of a frame or series is ignored. Raises Refused.
     """
     predictors = features(X)
     rows = len(predictors)
@@ -135,7 +135,7 @@ def answer(
 
 
 def looks_like(series: pd.Series) -> str:
-    """What an outcome is, from its values."""
+    """The type of an outcome, inferred from its values."""
     if isinstance(series.dtype, pd.CategoricalDtype):
         return "classes"
     seen = pd.unique(series.dropna()).tolist()

@@ -21,7 +21,7 @@ from sim.run.room import refuse_cohort
 
 
 def describe_cohort(console: Console, name: str, overrides: Sequence[str]) -> None:
-    """Print card, columns, patients per site, marginals and what a plain baseline learns of every outcome."""
+    """Print card, columns, patients per site, marginals and the result of a simple baseline for every outcome."""
     words = [f"cohort={name}", *overrides]
     refuse_twice(words)
     wanted = experiment(words)

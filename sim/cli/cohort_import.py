@@ -1,4 +1,4 @@
-"""`fedtrial cohort import`: records of patients to one file of the clinical table, with a card beside it."""
+"""`fedtrial cohort import`: converts patients' records into one file of the clinical table, with a card beside it."""
 
 import os
 import re
@@ -153,7 +153,7 @@ def publish(reading: "Reading", follow_up: FollowUp, folder: Path, out: Path) ->
 
 
 def next_step(out: Path) -> str:
-    """The next command, with the sites that are recorded; or why the table is no cohort yet."""
+    """The next command, with the recorded sites; or the reason why the table is not a cohort yet."""
     from sim.cohort.clinical.source import Clinical, Site
 
     refusals = []
@@ -169,7 +169,7 @@ def next_step(out: Path) -> str:
 
 
 def hydra_word(key: str, value: str) -> str:
-    """A setting whose value may hold any letter: it is quoted for Hydra where it must be."""
+    """A setting whose value may contain any character, quoted for Hydra if necessary."""
     if re.fullmatch(r"[\w./+-]+", value, re.ASCII):
         return f"{key}={value}"
     escaped = re.sub(r'(\\*)"', r'\1\1\\"', value)

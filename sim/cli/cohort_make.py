@@ -33,7 +33,7 @@ def make_and_report(console: Console, engine: str, words: Sequence[str], out: Pa
 
 
 def patient_count(made: MadeCohort) -> str:
-    """How many patients came of how many simulated people."""
+    """How many patients resulted from how many simulated people."""
     failed = f"; left out because a module of the package failed on them: {made.left_out}" if made.left_out else ""
     return f"{len(made.table)} patients of {made.people} people{failed}"
 

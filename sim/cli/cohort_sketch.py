@@ -13,7 +13,7 @@ from sim.files import writable_file
 
 
 def sketch_and_report(console: Console, file: Path, out: Path | None, overwrite: bool) -> None:
-    """Write or print the preset, and print what every column was taken for and the command that tries it."""
+    """Write or print the preset, and print the guessed role of every column and the command that tries the preset."""
     if out and out.exists() and not overwrite:
         raise Refused(f"--out {out}: exists. Choose another name, or give --overwrite.")
     if out:

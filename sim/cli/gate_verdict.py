@@ -1,4 +1,4 @@
-"""`fedtrial gate`: an algorithm beside its committed baseline."""
+"""`fedtrial gate`: comparison of algorithms with a committed baseline."""
 
 import math
 import os
@@ -84,7 +84,7 @@ def command(cell: GateCell) -> str:
 
 
 def renewed(console: Console, gate: Gate, cells: list[GateCell], path: Path, reason: str, workers: int) -> int:
-    """Write a new baseline and tell what it changes; a run that failed or diverged leaves the old one as it is."""
+    """Write a new baseline and print its changes; if a run failed or diverged, the old one is kept."""
     made, troubles = renew(gate, cells, reason, workers)
     if made is None:
         with harmless(console):
@@ -101,7 +101,7 @@ def renewed(console: Console, gate: Gate, cells: list[GateCell], path: Path, rea
 
 
 def old(path: Path) -> Baseline | None:
-    """The baseline that is there; None where there is none that can be read."""
+    """The existing baseline; None if there is none that can be read."""
     try:
         return read(path) if path.exists() else None
     except Refused:
@@ -109,7 +109,7 @@ def old(path: Path) -> Baseline | None:
 
 
 def tell(console: Console, report: Report) -> None:
-    """Print the table and what is not well; on GitHub also annotations and the job's summary."""
+    """Print the table and all problems; on GitHub also annotations and the job's summary."""
     with harmless(console):
         for part in told(report):
             console.print(part, soft_wrap=isinstance(part, Text))
@@ -124,7 +124,7 @@ def tell(console: Console, report: Report) -> None:
 
 
 def told(report: Report) -> Iterator[Table | Text]:
-    """The metrics that moved, what else is to be told, and how to run the worst cell alone."""
+    """The metrics that changed, all other findings, and the command that runs the worst cell."""
     moved, still = split(report.findings)
     if moved:
         yield table(report, moved)
@@ -167,7 +167,7 @@ def table(report: Report, moved: Sequence[tuple[Finding, Numbers]]) -> Table:
 
 @contextmanager
 def harmless(console: Console) -> Iterator[None]:
-    """Inside, GitHub takes nothing that is printed for a workflow command, whatever a label looks like."""
+    """Context in which GitHub does not interpret printed text as workflow commands."""
     if os.environ.get("GITHUB_ACTIONS") != "true":
         yield
         return

@@ -61,7 +61,7 @@ def options(
 
 def main() -> None:
     """Entry point: prints a refusal in a few lines (exit code 2), or what a signal interrupted (130 or 143)."""
-    os.environ["MPLBACKEND"] = "agg"  # a notebook's shell hands on its own, which need not be installed here
+    os.environ["MPLBACKEND"] = "agg"  # a notebook's shell passes its own backend on, which may not be installed here
     try:
         app()
     except Stopped as stopped:

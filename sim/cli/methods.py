@@ -14,7 +14,7 @@ from sim.catalogue.table import table
 
 
 def print_methods(console: Console, name: str, folder: Path | None) -> None:
-    """The table of all entries, the pages of those of one name, or the pages of all that are ours as files."""
+    """Print the table of all entries or the pages of one name, or write the pages of our own entries as files."""
     if folder is not None:
         console.print(f"{write_pages(folder)} pages in {folder}.")
     elif name:
@@ -33,7 +33,7 @@ def print_methods(console: Console, name: str, folder: Path | None) -> None:
 
 
 def catalogue() -> Table:
-    """All entries of all axes, those of plugins with the distribution that brings them."""
+    """All entries of all axes; those of plugins with their distribution."""
     whose = sources()
     head = ["axis", "entry", "what it does", "down", "up", "kept at a site", "tier", "certificates"]
     shown = Table(*head, *(["from"] if whose else []))
@@ -45,7 +45,7 @@ def catalogue() -> Table:
 
 
 def of_plugins(announced: list[Told]) -> Table:
-    """What installed distributions announce, and why some of it cannot be used."""
+    """The entry points of installed distributions, and why some of them cannot be used."""
     shown = Table("group", "entry", "from", Column("", overflow="fold"), title="Entry points of plugins")
     for one in announced:
         shown.add_row(*map(Text, (one.group, one.name, one.source, one.wrong or "can be used")))

@@ -1,4 +1,4 @@
-"""`fedtrial partition`: which site holds whom, on the terminal and as a figure."""
+"""`fedtrial partition`: which site holds which patients, on the terminal and as a figure."""
 
 from collections.abc import Sequence
 from pathlib import Path

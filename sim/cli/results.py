@@ -1,4 +1,4 @@
-"""The commands that go on from what runs left, or look at it: resume, runs, show, diff."""
+"""The commands that continue or inspect runs: resume, runs, show, diff."""
 
 from pathlib import Path
 from typing import Annotated
@@ -77,6 +77,6 @@ def diff(run: Run, other: OtherRun, as_json: Json = False) -> None:
 
 
 def add_results(app: typer.Typer) -> None:
-    """Make them commands of an app."""
+    """Add these commands to an app."""
     for command in (resume, runs, show, diff):
         app.command()(command)

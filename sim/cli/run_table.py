@@ -1,4 +1,4 @@
-"""What a run came to, on the terminal."""
+"""Print the result of a run on the terminal."""
 
 import math
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ SHOWN = 30  # sites in the table; all of them are in sites.parquet
 
 
 def show(run: Run, home: Path) -> None:
-    """Metrics of the last scored round at every site (if many, the largest), bytes, and where the records are."""
+    """Print the metrics of the last evaluated round at every site (if many, the largest), bytes, and the folder."""
     console = output(soft_wrap=True)
     at = run.sites["round"].max()
     scored = run.sites[(run.sites["round"] == at) & (run.sites["split"] == "test")]
@@ -116,17 +116,17 @@ def coefficients(run: Run) -> Table:
 
 
 def blank(value: float | None, form: str) -> str:
-    """A number in a format; a dash where there is none."""
+    """A number in a format; a dash if there is none."""
     return "–" if value is None else format(value, form)
 
 
 def limit(value: float | None) -> str:
-    """A ratio; infinity where the record has none."""
+    """A ratio; infinity if the record has none."""
     return "∞" if value is None else f"{value:.4g}"
 
 
 def epsilons(whose: str, cost: Mapping[str, Any]) -> str:
-    """The epsilons of a run's sites or records in a line, with the accountant and what it assumes."""
+    """The epsilons of a run's sites or records in one line, with the accountant and its assumptions."""
     values = (cost["epsilon"][name] for name in ("min", "median", "max"))
     low, middle, high = ("inf" if value is None else f"{value:.3g}" for value in values)
     deltas = cost["delta"].values() if isinstance(cost["delta"], dict) else [cost["delta"]]
@@ -138,5 +138,5 @@ def epsilons(whose: str, cost: Mapping[str, Any]) -> str:
 
 
 def shown(value: float) -> str:
-    """A metric's value; a dash where a site cannot define it."""
+    """A metric's value; a dash if it is not defined at a site."""
     return "–" if math.isnan(value) else f"{value:.3f}" if abs(value) < 1e4 else f"{value:.3g}"

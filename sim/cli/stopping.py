@@ -1,4 +1,4 @@
-"""Commands that a signal ends in words: what is kept, and what to type next."""
+"""Message after a signal: what is saved, and the command that continues."""
 
 import shlex
 import signal
@@ -21,7 +21,7 @@ class Commands(TyperGroup):
 
 
 def print_stop(stopped: Stopped) -> None:
-    """Print to standard error what is kept of the work, and the command that goes on from there."""
+    """Print to standard error what is saved, and the command that continues."""
     words = [f"Stopped by {signal.Signals(stopped.number).name}."]
     if stopped.how_far:
         command = shlex.join(["fedtrial", *sys.argv[1:]])

@@ -18,7 +18,7 @@ from sim.verify.certificates import TABLES
 
 
 def verify_and_report(console: Console, json_file: Path | None, only: str) -> int:
-    """Prove all, or one entry; 1 if a certificate fails, else 0."""
+    """Verify all entries, or one; returns 1 if a certificate fails, otherwise 0."""
     tables = joined(TABLES)
     if only:
         refuse_broken(only, tables)

@@ -1,4 +1,4 @@
-"""From command-line overrides to an Experiment, or to a refusal in a few clear lines."""
+"""From command-line overrides to an Experiment, or to a short refusal."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -77,7 +77,7 @@ def composed(overrides: Sequence[str]) -> DictConfig:
 
 @contextmanager
 def hydra_of_others_kept() -> Iterator[None]:
-    """Inside, Hydra is as in a fresh process; afterwards as before, for a program that uses it for its own configs."""
+    """Context with Hydra as in a fresh process; restores its state afterwards for programs that use Hydra."""
     before = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
@@ -126,7 +126,7 @@ def check(override: str, chosen: Sequence[str]) -> None:
         raise Refused(f"{override}: several values make a sweep; give one value, or use `fedtrial run -m`.")
     if "." in group:
         refuse_below(override, group, chosen)
-    if parsed.is_add() or parsed.is_force_add():  # '++' on a misspelt key would make a setting that nobody reads
+    if parsed.is_add() or parsed.is_force_add():  # '++' on a misspelt key would create a setting that is never read
         config = composed([word for word in chosen if word != override])
         if not own_keys(config, group):
             if OmegaConf.select(config, group) is None:
@@ -143,14 +143,14 @@ def check(override: str, chosen: Sequence[str]) -> None:
 
 
 def own_keys(config: DictConfig, key: str) -> bool:
-    """Whether a key stands where keys are the user's own, to be added and taken away: `+cohort.files.NAME=FILE`."""
+    """Whether a key is in a mapping with the user's own keys, which may be added: `+cohort.files.NAME=FILE`."""
     parent = OmegaConf.select(config, key.rpartition(".")[0] or "rounds")
     return isinstance(parent, DictConfig) and OmegaConf.get_type(parent) is dict
 
 
 @cache
 def entries(chosen: tuple[str, ...]) -> DictConfig:
-    """Config of these entries of groups alone; to be read, not changed."""
+    """Config of only these entries of groups; must not be changed."""
     return composed(chosen)
 
 
@@ -167,7 +167,7 @@ def refuse_below(override: str, key: str, chosen: Sequence[str]) -> None:
 
 
 def refuse_code(config: DictConfig) -> None:
-    """Refuse `_target_` wherever it stands in a config, presets included."""
+    """Refuse `_target_` anywhere in a config, including presets."""
     for path in keys(OmegaConf.to_container(config, resolve=False), ""):
         if path.split(".")[-1] == "_target_":
             raise Refused(f"{path}: '_target_' is not allowed; a config never names code.")
@@ -183,7 +183,7 @@ def keys(node: object, at: str) -> Iterator[str]:
 
 
 def explain(error: BaseException, overrides: Sequence[str]) -> str:
-    """What was wrong with which override, and what is allowed there."""
+    """A message about the wrong override and what is allowed there."""
     cause = error.__cause__ if isinstance(error, ConfigCompositionException) and error.__cause__ else error
     text = str(error)
     set_by = scenario_key(f"{text}\n{cause}", overrides)

@@ -1,4 +1,4 @@
-"""The experiments of many cells: what cells share is composed by Hydra once, and each sets the values of its own."""
+"""The experiments of many cells: Hydra composes what cells share once, and each cell sets its own values."""
 
 import re
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ VALUE = re.compile(r"[a-z_.0-9]+=[^$]*")  # neither added nor taken away, and no
 
 
 def experiments(cells: Sequence[Sequence[str]]) -> list[Experiment]:
-    """The experiment of every cell, given its overrides; raises Refused for the first that is wrong."""
+    """The experiment of every cell, given its overrides; raises Refused for the first invalid one."""
     configs: dict[tuple[str, ...], DictConfig] = {}
     made: dict[tuple[str, ...], Experiment] = {}
     found = []

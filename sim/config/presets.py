@@ -1,4 +1,4 @@
-"""Presets of a user's own: FOLDER/GROUP/NAME.yaml, checked like ours, then known by their names in all commands."""
+"""Users' own presets FOLDER/GROUP/NAME.yaml, which are checked and then available by name in all commands."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ OWN: dict[str, set[str]] = {}  # group -> names of presets of the user's own
 
 
 def add_presets(folder: Path) -> list[str]:
-    """Make the presets of a folder known; returns their names as `cohort=mine`. Refuses what is none."""
+    """Register the presets of a folder; returns their names as `cohort=mine`. Refuses invalid ones."""
     if not folder.is_dir():
         raise Refused(f"--config-dir {folder}: no such folder. Name one that holds presets, such as cohort/mine.yaml.")
     files = sorted(path for path in folder.rglob("*") if path.suffix in (".yaml", ".yml"))
@@ -31,7 +31,7 @@ def add_presets(folder: Path) -> list[str]:
 
 
 def add(path: Path, folder: Path) -> str:
-    """Make one preset known."""
+    """Register one preset."""
     group, name = path.parent.relative_to(folder).as_posix(), path.stem
     one_of(f"{path}: group", group, GROUPS, "Presets are called GROUP/NAME.yaml.")
     if path.suffix != ".yaml" or not NAME.fullmatch(name):

@@ -1,4 +1,4 @@
-"""What was wrong with a setting, in our words and not in those of the libraries that found it."""
+"""Error messages about settings in the project's terms instead of those of the libraries."""
 
 import re
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ def plain(error: BaseException) -> str:
 
 
 def scenario_key(text: str, overrides: Sequence[str]) -> str:
-    """Refusal of a scenario beside an entry of a group that lacks a setting of it; empty if the key is the user's."""
+    """Refusal of a scenario with an entry of a group that lacks a setting of it; empty if the user set the key."""
     chosen = dict(override.lstrip("+~").split("=", 1) for override in overrides if "=" in override)
     key = next(iter(re.findall(r"full_key: *(\S+)", text)), "")
     if not key or key in chosen or "scenario" not in chosen:
@@ -71,7 +71,7 @@ def unknown(override: str, config: DictConfig) -> str:
 
 
 def entry(group: str, node: DictConfig) -> str:
-    """`partition=natural` where that is what was chosen of a group, else the name of the section."""
+    """`partition=natural` if that entry of a group was chosen, otherwise the name of the section."""
     named = [name for name, kind in GROUPS.get(group, {}).items() if kind is OmegaConf.get_type(node)]
     return f"{group}={named[0]}" if named else group
 

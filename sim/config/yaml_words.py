@@ -1,4 +1,4 @@
-"""YAML files of a user's own, whose keys are words as they are written: `NO`, `on`, `2` and `2020-01-01` too."""
+"""Users' YAML files, whose keys are read as text: `NO`, `on`, `2` and `2020-01-01` too."""
 
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,10 @@ Scalars: Any = get_yaml_loader()  # as OmegaConf reads presets: 1e-8 is a number
 
 
 class Words(Scalars):  # type: ignore[misc]
-    """The loader of presets, with every key as text; a key that stands twice is an error."""
+    """The loader of presets, with every key as text; a duplicate key is an error."""
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Merge `<<` as YAML does, then read every key as it is written."""
+        """Merge `<<` as YAML does, then read every key as text."""
         written = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
         for word in written:
             if written.count(word) > 1:
@@ -31,9 +31,9 @@ class Words(Scalars):  # type: ignore[misc]
 
 
 def read_yaml(path: Path) -> Any:
-    """Content of a YAML file; raises yaml.YAMLError and UnicodeDecodeError, Refused for what is too large.
+    """Content of a YAML file; raises yaml.YAMLError and UnicodeDecodeError, and Refused if it is too large.
 
-    Aliases are counted before they are written out: nine lines of them can stand for a thousand million words.
+    Aliases are counted before they are expanded, because nine lines of them can expand to a billion values.
     """
     try:
         size = path.stat().st_size
@@ -53,7 +53,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def written_out(node: yaml.Node, known: dict[int, int], above: set[int]) -> int:
-    """Values of a node with all aliases written out; RecursionError where it holds itself."""
+    """Values of a node with all aliases expanded; RecursionError if it contains itself."""
     if id(node) in above:
         raise RecursionError
     if id(node) not in known:

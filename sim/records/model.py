@@ -28,9 +28,9 @@ FILES = {"final": "model.safetensors", "best": "best.safetensors"}
 class Model:
     """A model as it is deployed.
 
-    about    content of model.json weights  "final" and, where models are scored by loss, "best" -> name in the network
-    -> its parameter, with one more leading axis, [J, ...], if each of the J sites in about["model_sites"] has its own
-    model
+    about    content of model.json
+    weights  "final" and, where models are evaluated by loss, "best" -> name in the network -> its parameter, with one
+             more leading axis, [J, ...], if each of the J sites in about["model_sites"] has its own model
     """
 
     about: dict[str, Any]

@@ -1,4 +1,4 @@
-"""The answer of a study in plain words, claiming no more than its numbers support."""
+"""The answer of a study in sentences that claim no more than its numbers support."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A study with dials in words and numbers: one sentence and a few table rows per dial."""
+"""A study with dials as text: one sentence and a few table rows per dial."""
 
 from collections.abc import Sequence
 

@@ -123,7 +123,7 @@ def read_study(folder: Path) -> StudyRecords:
 
 
 def read_index(folder: Path) -> tuple[Study, dict[str, Any]]:
-    """The study of a folder, and all that its study.json says; refuses one that is missing, damaged or changed."""
+    """The study of a folder, and the content of its study.json; refuses a missing, damaged or changed file."""
     try:
         content = json.loads((folder / INDEX).read_text())
         stated = content.pop("digest")
@@ -146,7 +146,7 @@ def epsilons(run: Run) -> dict[str, float]:
 
 
 def overlaps(run: Run) -> pd.DataFrame:
-    """Overlap of the test patients of a run with those of other seeds, at every site and in all; columns OVERLAPS."""
+    """Overlap of the test patients of a run with those of other seeds, per site and overall; columns OVERLAPS."""
     held = run.info["sites"]
     rows = np.array([[part["rows"] for part in parts.values()] for parts in held.values()])  # [S][train, valid, test]
     rows = np.concatenate([rows.sum(0, keepdims=True), rows])
@@ -160,7 +160,7 @@ def overlaps(run: Run) -> pd.DataFrame:
 
 
 def there(folder: Path, every: pd.DataFrame) -> pd.DataFrame:
-    """The cells whose runs have a folder; the others failed, or wait for a study that still runs."""
+    """The cells whose runs have a folder; the others failed, or the study is still running."""
     found = {run for run in every["run"].unique() if (folder / run).is_dir()}
     listing = every[every["run"].isin(found)].reset_index(drop=True)
     if listing.empty or (listing["reference"] != "").all():
@@ -174,7 +174,7 @@ def without(every: pd.DataFrame, listing: pd.DataFrame) -> pd.DataFrame:
 
 
 def absent(every: pd.DataFrame, listing: pd.DataFrame, failed: Mapping[str, str]) -> dict[str, str]:
-    """How many runs a page is made from, and why which failed; empty where all are there."""
+    """How many runs a page is based on, and which failed and why; empty if all are finished."""
     if len(listing) == len(every):
         return {}
     lost = without(every, listing)
@@ -189,7 +189,7 @@ def absent(every: pd.DataFrame, listing: pd.DataFrame, failed: Mapping[str, str]
 
 
 def halted(runs: Sequence[Run]) -> dict[str, str]:
-    """How many runs early stopping ended; empty where none."""
+    """How many runs stopped early; empty if none."""
     stops = [run.info["stopped"] for run in runs if run.info.get("stopped")]
     if not stops:
         return {}

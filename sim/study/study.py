@@ -25,7 +25,7 @@ REFERENCE_LABELS = {"local": "Local only", "pooled": "Pooled", "oracle": "Oracle
 
 @dataclass(frozen=True)
 class Study:
-    """The content of experiments/<name>.yaml; raises TypeError where it has wrong kinds, Refused where wrong values."""
+    """The content of experiments/<name>.yaml; raises TypeError for wrong types and Refused for wrong values."""
 
     name: str
     question: str
@@ -65,7 +65,7 @@ class Study:
         self.refuse_labels()
 
     def refuse_labels(self) -> None:
-        """Refuse labels that are no words, or that name something else already."""
+        """Refuse labels that are not text, or that are already used."""
         for key, labels in (("methods", self.methods), ("scenarios", self.scenarios), ("published", self.published)):
             for label in labels:
                 if not isinstance(label, str) or not label.strip() or label != visible(label) or "\n" in label:
@@ -91,7 +91,7 @@ class Study:
 
     @property
     def all_scenarios(self) -> dict[str, list[str]]:
-        """Scenario -> overrides, those of the dials included; one scenario named "" where the study has none."""
+        """Scenario -> overrides, including those of the dials; one scenario named "" if the study has none."""
         return self.scenarios | dial_scenarios(self.dials) or {"": []}
 
     @property
@@ -103,7 +103,7 @@ class Study:
 
 
 def load(name: str) -> Study:
-    """Study of experiments/<name>.yaml, or of a path to such a file; refuses a file that is missing or no study."""
+    """Study of experiments/<name>.yaml, or of a path to such a file; refuses a file that is missing or not a study."""
     folder = root() / "experiments"
     path = expanded(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
     if not path.is_file():
