@@ -1,6 +1,6 @@
-"""A pool of long-lived Ray processes that take one job a call; one that dies costs the job that it was at.
+"""A pool of long-lived Ray processes that run one job per call; if one dies, only its current job is affected.
 
-A second call waits at every process whose jobs are short, so that none is idle while an answer travels.
+Processes with short jobs have a second call waiting, so that none is idle while an answer is transferred.
 """
 
 import sys
@@ -18,22 +18,22 @@ SHORT = 1.0  # seconds of a job below which its process is given two at a time
 
 
 class RayLost(RuntimeError):
-    """Ray itself is gone, and all processes of the pool with it."""
+    """Raised if Ray itself died, and with it all processes of the pool."""
 
 
 class Body(Protocol):
-    """What lives in a process of the pool."""
+    """Body of a process of the pool."""
 
     def work(self, job: Any) -> Any:
         """Do a job; an exception here ends the pool."""
 
     def stop(self) -> None:
-        """Asked while a job is done: end it early, and all that come after it."""
+        """Called while a job runs: end it early, and all following ones."""
 
 
 @dataclass(frozen=True)
 class Died:
-    """The end of a job whose process died whenever it was tried."""
+    """Result of a job whose process died in every attempt."""
 
     times: int
     why: str
@@ -78,7 +78,7 @@ class Pool:
         """Jobs by name with their results, or Died, in order of completion. Raises RayLost.
 
         `next_job` is called with the number of a process that is free; None = there is nothing to do. The iterator
-        ends when it says so of all while none is busy. `tick` is called between two results, and every TICK.
+        ends when it returns None for all while none is busy. `tick` is called between two results, and every TICK.
         """
         try:
             while True:
@@ -105,7 +105,7 @@ class Pool:
                 self.ray.kill(hand.actor)
 
     def waiting(self) -> tuple[str, Any] | None:
-        """A job that is to be done again."""
+        """A job that must be repeated."""
         if not self.again or self.stopped:
             return None
         name = self.again.popleft()
@@ -119,7 +119,7 @@ class Pool:
         hand.calls.append((hand.actor.work.remote(job), name))
 
     def result(self, hand: Hand) -> tuple[str, Any] | None:
-        """What the job at the head of a process came to; None where the process died, and the job waits again."""
+        """Result of the current job of a process; None if the process died, and the job waits again."""
         import ray.exceptions as dead
 
         call, name = hand.calls[0]
@@ -142,7 +142,7 @@ class Pool:
         return name, result
 
     def replace(self, hand: Hand, death: Exception) -> Died | None:
-        """Put a fresh process in place of one that died; Died where the job at its head saw too many die."""
+        """Replace a process that died; returns Died if its current job has had too many attempts."""
         (_, first), *others = hand.calls
         self.again.extendleft(name for _, name in reversed(others))
         hand.calls.clear()
@@ -154,18 +154,18 @@ class Pool:
         return None
 
     def stop(self) -> None:
-        """Ask all processes to end their jobs early; their results come as ever, and lost ones are not done again."""
+        """Ask all processes to end their jobs early; results still arrive, and lost jobs are not repeated."""
         self.stopped = True
         for hand in self.hands:
             hand.actor.stop.options(concurrency_group="beside").remote()
 
     def demand_ray(self) -> None:
-        """Raise RayLost where a process of Ray's own has ended: nothing would ever come back."""
+        """Raise RayLost if one of Ray's own processes has ended, because no result would ever arrive."""
         if gone := [str(kind) for kind, _ in self.node.dead_processes()]:
             raise RayLost(f"its {' and '.join(gone)} ended")
 
 
 def print_lost(lost: RayLost, command: str) -> None:
-    """Print to standard error that Ray is gone, and the command that goes on with what is not finished."""
+    """Print to standard error that Ray died, and the command that continues the unfinished work."""
     lines = [f"Ray died: {lost}. All finished runs are written.", "The same command continues from there:"]
     print(visible("\n".join([*lines, f"  {command}"])), file=sys.stderr)

@@ -41,7 +41,7 @@ class Split:
 
 
 class Leak(NamedTuple):
-    """Patients who are tested at one site and trained on at another, which makes a model look better than it is."""
+    """Patients who are in test rows of one site and training rows of another, which makes a model look too good."""
 
     twice: int  # patients known at two sites
     tested: int  # patients with test rows at a site
@@ -128,7 +128,7 @@ def grouped(cell: Ints, order: Ints) -> Ints:
 
 
 def given_parts(cohort: Cohort) -> Ints:
-    """Part of every row, [R], as the cohort's own column says."""
+    """Part of every row, [R], from the cohort's own column."""
     return np.array([SPLITS.index(word) for word in cohort.table[cohort.split].astype(str)], dtype=np.int64)
 
 

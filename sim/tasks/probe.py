@@ -1,7 +1,7 @@
-"""Whether a network can be trained as the engine trains: a few made-up rows are sent through it before training.
+"""Checks whether the engine can train a network, by passing a few artificial rows through it before training.
 
-A site's batch is padded with copies of its rows, sites train side by side, and every random number belongs to a key.
-So the output of a row must depend on this row alone, and on nothing that is drawn while the network runs.
+A site's batch is padded with copies of its rows, sites train together, and every random number is keyed. The output for
+a row must therefore depend only on this row, and on nothing that is drawn while the network runs.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ NEAR = 1e-3  # relative difference that rounding in single precision explains
 
 
 class Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes every operation that takes random numbers from torch's generator."""
+    """Records every operation that draws random numbers from torch's generator."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -41,7 +41,7 @@ class Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def shapes(task: Task, features: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
     """Parameters near the start and rows that the network takes, and what it gives; [P], [ROWS, D], [ROWS, K].
 
-    Refuses a network that does not take so many features, or gives another shape than the task's loss reads.
+    Refuses a network that does not accept this number of features, or whose output has the wrong shape for the task.
     """
     g, name = torch.Generator().manual_seed(0), type(task.module).__name__
     start = task.init(0)
@@ -78,7 +78,7 @@ def probe(task: Task, features: int, dtype: torch.dtype) -> None:
 
 
 def same_in_training(task: Task, v: Tensor, x: Tensor, output: Tensor) -> None:
-    """Refuse a module whose training mode is another function than its evaluation mode, or is a random one."""
+    """Refuse a module whose training mode differs from its evaluation mode, or is random."""
     training, draws = deepcopy(task.module).train(), Draws()
     with torch.random.fork_rng(devices=[]), torch.no_grad(), draws:
         try:
@@ -140,10 +140,10 @@ def near(one: Tensor, other: Tensor) -> bool:
 
 
 def wanted(task: Task) -> str:
-    """The task's outputs in words."""
+    """The task's outputs as text."""
     return "outputs" if task.outputs is None else str(task.outputs)
 
 
 def first_line(error: Exception) -> str:
-    """What went wrong, without torch's advice."""
+    """The first line of an error, without torch's advice."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -19,7 +19,7 @@ from sim.tasks.cox import Cox, Ties
 
 
 class Effects(Enum):
-    """What the sites' true coefficients are taken to be."""
+    """The assumption about the sites' true coefficients."""
 
     fixed = "fixed"  # the same at all sites
     random = "random"  # draws about a mean
@@ -30,7 +30,7 @@ class OwnFits(Exact):
     """An analysis that begins with every site's own fit; base of those here."""
 
     def own(self, plan: Simulation, names: tuple[str, ...]) -> tuple[SumProtocol, tuple[str, ...]]:
-        """A site's own fit, and the names of its coefficients. Refuses a task whose fit it is not."""
+        """A site's own fit, and the names of its coefficients. Refuses unsuitable tasks."""
         raise NotImplementedError
 
     def estimates(self, plan: Simulation, state: State, names: tuple[str, ...]) -> Estimates:
