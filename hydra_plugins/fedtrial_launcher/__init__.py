@@ -1,6 +1,6 @@
 """Hydra's face of a fedtrial sweep: `hydra/launcher=fedtrial` hands all cells to the pool that studies use as well.
 
-Hydra finds it by the name of the package that it lies in. It is imported whenever Hydra starts, and loads nothing.
+Hydra finds it by the name of its package. It is imported whenever Hydra starts, and loads nothing.
 """
 
 from collections.abc import Sequence

@@ -93,7 +93,7 @@ class Benefit:
 
 
 def benefit(data: CohortBySite, outcome: str, treated: str = "treated", marker: str = "") -> Benefit:
-    """Fits of all sites together and of each site alone, beside the crude comparison, which confounding biases.
+    """Fits of all sites together and of each site alone, and the crude comparison, which confounding biases.
 
     Refuses outcomes that are worse when they happen, and what `design` refuses.
     """

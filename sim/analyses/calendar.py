@@ -12,7 +12,7 @@ YEARS = ("diagnosis_year", "dx_year", "year", "dx_date")  # columns taken for th
 
 
 def year_column(data: CohortBySite, year: str) -> str:
-    """The column of the year; refuses where there is none, naming what is there."""
+    """The column of the year; if there is none, a refusal names the existing columns."""
     names = [str(name) for name in data.table.columns]
     for name in (year,) if year else YEARS:
         if name in names:

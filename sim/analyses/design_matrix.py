@@ -63,7 +63,7 @@ def labels(data: CohortBySite, outcome: str) -> Floats:
 
 
 def yes_or_no(data: CohortBySite, column: str, what: str) -> Floats:
-    """A yes-or-no column as 0 and 1, [R]; refuses other columns, naming what is there."""
+    """A yes-or-no column as 0 and 1, [R]; refuses other columns and names the existing ones."""
     names = [str(name) for name in data.table.columns]
     if column not in names:
         raise Refused(

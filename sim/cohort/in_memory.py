@@ -40,7 +40,7 @@ class InMemory(Source):
 
 
 def digest(cohort: Cohort) -> str:
-    """Fingerprint of all cells in the order of their rows, of the columns' types and of what they stand for."""
+    """Fingerprint of all cells in row order, of the columns' types and of their roles."""
     table = cohort.table
     head = repr((cohort.outcomes, cohort.predictors, cohort.split, [(name, repr(table[name].dtype)) for name in table]))
     cells = pd.util.hash_pandas_object(table, index=False).to_numpy()

@@ -22,7 +22,7 @@ class LogLinear(Logistic):
         return {"loglik": np.array(-np.inf)}
 
     def statistics(self, rows: Rows, seen: State) -> Message:
-        """Log-likelihood without its constant, its gradient [P] and packed negative Hessian; at first sums alone."""
+        """Log-likelihood without its constant, gradient [P] and packed negative Hessian; at first only sums."""
         if "beta" not in seen:
             return {"counted": rows["y"].sum(), "rows": np.asarray(float(len(rows["y"])))}
         x, eta = rows["x"], rows["x"] @ seen["beta"]
@@ -64,7 +64,7 @@ class LeastSquares(Logistic):
         }
 
     def update(self, total: Message, state: State) -> tuple[State, bool]:
-        """The exact step; after it the residual variance, with a step that mends rounding alone."""
+        """The exact step; then the residual variance, with a step that only corrects rounding."""
         leash = self.ridge * np.append(np.ones(len(self.names) - 1), 0.0)
         inner = inverse(unpack(total["hessian"]) + np.diag(leash), self.names)
         step = inner @ (total["gradient"] - leash * state["beta"])

@@ -23,7 +23,7 @@ class Lasso(SumProtocol):
 
     Minimises `-loglik / n + penalty |beta|_1`, intercept excepted. The server solves each quadratic approximation by
     coordinate descent (Friedman, Hastie and Tibshirani, J. Stat. Softw. 2010). The first fit is that of the intercept
-    alone, whose gradient gives the least penalty that leaves no feature in; from there the path goes down.
+    alone, whose gradient gives the smallest penalty that excludes all features; the path decreases from there.
     """
 
     broadcast: ClassVar[tuple[str, ...]] = ("beta",)

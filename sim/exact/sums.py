@@ -47,7 +47,7 @@ class SumProtocol:
         return {}
 
     def sent(self, state: State) -> State:
-        """What the sites are sent: the broadcast part of the state, as far as it is there yet."""
+        """What is sent to the sites: the broadcast part of the state that exists so far."""
         return {name: state[name] for name in self.broadcast if name in state}
 
     def asked(self, state: State) -> Ints | None:
@@ -105,7 +105,7 @@ class Within(SumProtocol):
 
 @dataclass
 class OnColumns(Within):
-    """Another analysis, on some columns of "x" alone."""
+    """Another analysis, on only some columns of "x"."""
 
     columns: Ints  # [p] of those that the sites hold
 
@@ -127,7 +127,7 @@ class Intercepted(Within):
 
 
 class Exchange(NamedTuple):
-    """Where an analysis stands after a round."""
+    """State of an analysis after a round."""
 
     state: State
     done: bool

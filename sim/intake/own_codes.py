@@ -77,7 +77,7 @@ def fields(value: object, place: str, needed: tuple[str, ...], welcome: tuple[st
 
 
 def cancer(name: object, place: str) -> str:
-    """A type of cancer; men with breast cancer are told by their sex."""
+    """A type of cancer; men with breast cancer are recognised by their sex."""
     one_of(f"{place}: cancer", str(name), sorted({*columns()["cancer_type"].allowed} - {"male_breast"}))
     return str(name)
 

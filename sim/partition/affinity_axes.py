@@ -1,4 +1,4 @@
-"""From settings and columns to the axes of an affinity: columns are read once, sites drawn anew for every draw."""
+"""From settings and columns to the axes of an affinity: columns are read once, sites drawn in every attempt."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -23,11 +23,11 @@ class Normals(Protocol):
     """Standard normals keyed by a path."""
 
     def __call__(self, *path: int | str, shape: tuple[int, ...]) -> Floats:
-        """Array of this shape that belongs to the path alone."""
+        """Array of this shape that depends only on the path."""
 
 
 class DrawnSites(NamedTuple):
-    """The K sites of one draw, before anybody is dealt to them."""
+    """The K sites of one draw, before patients are assigned to them."""
 
     normals: Normals  # of this draw
     size: Floats  # [K] relative

@@ -1,4 +1,4 @@
-"""External sites: hospitals that take no part in training and on which the finished model is judged."""
+"""External sites: hospitals that do not take part in training and on which the finished model is evaluated."""
 
 from dataclasses import dataclass, field
 from enum import Enum

@@ -74,7 +74,7 @@ def typed_column(frame: pd.DataFrame, column: Column, where: str) -> pd.Series:
 
 
 def days_as_written(raw: pd.Series) -> pd.Series:
-    """Moments by the clock they were written with, NaT where there is none: midnight in Berlin is of that day.
+    """Times in the time zone they were written in, NaT if missing: midnight in Berlin belongs to that day.
 
     A time zone is left out, not converted, as that could move a day into another year. A month is no day.
     """

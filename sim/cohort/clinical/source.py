@@ -42,7 +42,9 @@ class Treatments(Enum):
     """Whether treatments are predictors."""
 
     exclude = "exclude"  # predict at diagnosis
-    landmark = "landmark"  # predict at the landmark, for those alive and under follow-up, from treatments begun by then
+    landmark = (
+        "landmark"  # predict at the landmark, for patients alive and under follow-up, from treatments started by then
+    )
 
 
 @dataclass
@@ -53,8 +55,8 @@ class Clinical(Source):
     `cancer_type`.
 
     Predictors are known at the time of prediction. That a treatment was given implies that the patient lived to get it
-    (immortal-time bias), so treatments are left out, or only those begun by a landmark predict and the time of
-    `survival` starts there (Anderson, Cain and Gelber, J Clin Oncol 1983).
+    (immortal-time bias), so treatments are left out, or only those started by a landmark are predictors, and the time
+    of `survival` starts there (Anderson, Cain and Gelber, J Clin Oncol 1983).
     """
 
     places = ("dir", "file")

@@ -1,4 +1,4 @@
-"""Form of a CSV: what separates its cells, what stands above its header, and its records with their line numbers."""
+"""Format of a CSV: its separator, the lines above its header, and its records with their line numbers."""
 
 import csv
 from collections import Counter
@@ -46,7 +46,7 @@ class Head:
 
 
 def lines_from_header(text: TextIOWrapper, form: Form) -> tuple[Iterator[str], int]:
-    """The lines of a file from its header on, and how many stand above it."""
+    """The lines of a file from its header on, and the number of lines above it."""
     above = sum(1 for _ in islice(text, form.skip))
     for line in text:
         if not (form.comment and line.startswith(form.comment)):
@@ -80,7 +80,7 @@ def head(path: Path, form: Form) -> Head:
         taken = above if form.columns else above + reader.line_num
         try:
             second = next(reader, [])
-        except (csv.Error, UnicodeDecodeError):  # whoever reads the rows says where
+        except (csv.Error, UnicodeDecodeError):  # the reader of the rows reports where
             second = []
         return Head(first, second, above, taken)
 
@@ -143,7 +143,7 @@ def setting_of(separator: str) -> str:
 
 
 def refuse_repeated(path: Path, names: list[str]) -> None:
-    """Refuse names that stand twice in a header or are empty."""
+    """Refuse duplicate or empty names in a header."""
     count = Counter(names)
     twice = sorted(name for name, times in count.items() if times > 1)
     if twice or "" in count:

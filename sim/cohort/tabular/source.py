@@ -121,7 +121,7 @@ class Tabular(Source):
         parse("cohort.happened", self.happened)
 
     def load(self, seed: int) -> Cohort:
-        """The cohort in the files; draws nothing. Whatever is wrong with its columns is told at once."""
+        """The cohort in the files; draws nothing. All errors in its columns are reported together."""
         whole = self.sheet()
         predictors = self.predictors(whole)
         kept = self.complete(whole, predictors)

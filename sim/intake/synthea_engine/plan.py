@@ -94,7 +94,7 @@ class Stratum:
         return min(sum(self.rows[number] for number in self.whole), self.quota)
 
     def next(self) -> int | None:
-        """The first part neither finished nor begun; None if the parts begun are expected to fill the quota."""
+        """The first part neither finished nor started; None if the started parts are expected to fill the quota."""
         if self.found == self.quota:
             return None
         begun = self.rows.keys() | self.busy
@@ -117,7 +117,7 @@ def strata(settings: MakeSettings) -> list[Stratum]:
 
 
 def next_part(all_strata: Sequence[Stratum]) -> Part | None:
-    """The next part of the first stratum that lacks patients; None if there is none to begin now."""
+    """The next part of the first stratum that lacks patients; None if no part can be started now."""
     for stratum in all_strata:
         number = stratum.next()
         if number is not None:
