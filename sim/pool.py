@@ -40,7 +40,7 @@ class Died:
 
 
 @dataclass
-class Hand:
+class PoolWorker:
     """A process of the pool and its calls."""
 
     actor: Any
@@ -66,7 +66,7 @@ class Pool:
         options: dict[str, Any] = {"num_cpus": 1, "max_restarts": 0, "concurrency_groups": {"beside": 1}}
         self.made: Any = ray.remote(**options)(body)
         self.retries = retries
-        self.hands = [Hand(self.made.remote()) for _ in range(workers)]
+        self.workers = [PoolWorker(self.made.remote()) for _ in range(workers)]
         self.jobs: dict[str, Any] = {}  # that processes have
         self.again: deque[str] = deque()  # names of those whose process died
         self.deaths: Counter[str] = Counter()
@@ -82,10 +82,10 @@ class Pool:
         """
         try:
             while True:
-                for number, hand in enumerate(self.hands):
-                    while hand.free and (job := self.waiting() or next_job(number)) is not None:
-                        self.give(hand, *job)
-                heads = {hand.calls[0][0]: hand for hand in self.hands if hand.calls}
+                for number, worker in enumerate(self.workers):
+                    while worker.free and (job := self.waiting() or next_job(number)) is not None:
+                        self.give(worker, *job)
+                heads = {worker.calls[0][0]: worker for worker in self.workers if worker.calls}
                 if not heads:
                     return
                 ready, _ = self.ray.wait(list(heads), num_returns=1, timeout=TICK)
@@ -101,8 +101,8 @@ class Pool:
     def close(self) -> None:
         """End the processes."""
         if not self.node.dead_processes():
-            for hand in self.hands:
-                self.ray.kill(hand.actor)
+            for worker in self.workers:
+                self.ray.kill(worker.actor)
 
     def waiting(self) -> tuple[str, Any] | None:
         """A job that must be repeated."""
@@ -111,42 +111,42 @@ class Pool:
         name = self.again.popleft()
         return name, self.jobs[name]
 
-    def give(self, hand: Hand, name: str, job: Any) -> None:
+    def give(self, worker: PoolWorker, name: str, job: Any) -> None:
         """Call a process."""
         self.jobs[name] = job
-        if not hand.calls:
-            hand.since = time.monotonic()
-        hand.calls.append((hand.actor.work.remote(job), name))
+        if not worker.calls:
+            worker.since = time.monotonic()
+        worker.calls.append((worker.actor.work.remote(job), name))
 
-    def result(self, hand: Hand) -> tuple[str, Any] | None:
+    def result(self, worker: PoolWorker) -> tuple[str, Any] | None:
         """Result of the current job of a process; None if the process died, and the job waits again."""
         import ray.exceptions as dead
 
-        call, name = hand.calls[0]
+        call, name = worker.calls[0]
         try:
             result: Any = self.ray.get(call)
         except dead.RayTaskError as error:
             raise (error.cause if isinstance(error.cause, Exception) else error) from None
         except dead.RayActorError as death:
             self.demand_ray()
-            result = self.replace(hand, death)
+            result = self.replace(worker, death)
             if result is None:
                 return None
         except dead.RayError as error:
             raise RayLost(textwrap.shorten(str(error), 300)) from None
         else:
-            hand.calls.popleft()
+            worker.calls.popleft()
             now = time.monotonic()
-            hand.short, hand.since = now - hand.since < SHORT, now
+            worker.short, worker.since = now - worker.since < SHORT, now
         del self.jobs[name]
         return name, result
 
-    def replace(self, hand: Hand, death: Exception) -> Died | None:
+    def replace(self, worker: PoolWorker, death: Exception) -> Died | None:
         """Replace a process that died; returns Died if its current job has had too many attempts."""
-        (_, first), *others = hand.calls
+        (_, first), *others = worker.calls
         self.again.extendleft(name for _, name in reversed(others))
-        hand.calls.clear()
-        hand.actor, hand.short = self.made.remote(), False
+        worker.calls.clear()
+        worker.actor, worker.short = self.made.remote(), False
         self.deaths[first] += 1
         if self.deaths[first] > self.retries:
             return Died(self.deaths[first], textwrap.shorten(str(death), 300))
@@ -156,8 +156,8 @@ class Pool:
     def stop(self) -> None:
         """Ask all processes to end their jobs early; results still arrive, and lost jobs are not repeated."""
         self.stopped = True
-        for hand in self.hands:
-            hand.actor.stop.options(concurrency_group="beside").remote()
+        for worker in self.workers:
+            worker.actor.stop.options(concurrency_group="beside").remote()
 
     def demand_ray(self) -> None:
         """Raise RayLost if one of Ray's own processes has ended, because no result would ever arrive."""

@@ -12,7 +12,7 @@ from sim.verify.check import Certificate, Check
 Tables = Mapping[str, Mapping[str, type]]  # axis -> name -> class
 
 
-class Told(NamedTuple):
+class EntryPoint(NamedTuple):
     """An entry point in one of our groups, for display."""
 
     group: str  # of entry points
@@ -86,14 +86,14 @@ def refuse_broken(name: str, axes: Tables) -> None:
             raise kind
 
 
-def told() -> Iterator[Told]:
+def entry_points() -> Iterator[EntryPoint]:
     """Every installed entry point in one of our groups, and its fault, if any."""
     for plugin, kind in found():
-        yield Told(plugin.point.group, plugin.name, plugin.source, "" if isinstance(kind, type) else str(kind))
+        yield EntryPoint(plugin.point.group, plugin.name, plugin.source, "" if isinstance(kind, type) else str(kind))
     used = {id(plugin) for _, _, plugin in proven()}
     for plugin in plugins():
         if not plugin.group:
-            wrong = "" if id(plugin) in used else f"its distribution brings no entry {plugin.name!r} of an axis."
-            yield Told(plugin.point.group, plugin.name, plugin.source, wrong and str(plugin.refusal(wrong)))
+            wrong = "" if id(plugin) in used else f"its distribution provides no entry {plugin.name!r} of an axis."
+            yield EntryPoint(plugin.point.group, plugin.name, plugin.source, wrong and str(plugin.refusal(wrong)))
     for group in unknown_groups():
-        yield Told(group, "", "", "no group of ours; see docs/plugins.md.")
+        yield EntryPoint(group, "", "", "not a group of fedtrial; see docs/plugins.md.")

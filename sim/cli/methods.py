@@ -7,7 +7,7 @@ from rich.markdown import Markdown
 from rich.table import Column, Table
 from rich.text import Text
 
-from sim.catalogue.brought import Told, joined, proofs, refuse_broken, sources, told
+from sim.catalogue.brought import EntryPoint, entry_points, joined, proofs, refuse_broken, sources
 from sim.catalogue.entry import AXES, entries
 from sim.catalogue.pages import page, write_pages
 from sim.catalogue.table import table
@@ -26,7 +26,7 @@ def print_methods(console: Console, name: str, folder: Path | None) -> None:
                 console.print(f"From {whose}.", markup=False)
     else:
         console.print(catalogue())
-        announced = list(told())
+        announced = list(entry_points())
         if announced:
             console.print(of_plugins(announced))
         console.print("down, up: models sent per site and round. For one entry: fedtrial methods NAME.")
@@ -44,7 +44,7 @@ def catalogue() -> Table:
     return shown
 
 
-def of_plugins(announced: list[Told]) -> Table:
+def of_plugins(announced: list[EntryPoint]) -> Table:
     """The entry points of installed distributions, and why some of them cannot be used."""
     shown = Table("group", "entry", "from", Column("", overflow="fold"), title="Entry points of plugins")
     for one in announced:
