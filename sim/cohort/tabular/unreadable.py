@@ -82,7 +82,7 @@ def unreadable(path: Path, error: BaseException) -> str:
             "copy whole? Compare its size, or write it again."
         )
     if "Empty CSV" in why:
-        return f"{path}: no rows. Export it again, or remove the file if it is optional."
+        return f"{path}: no rows. Export it again, or take the file away if it is optional."
     why = why[:200].rstrip(". ")
     return f"{path}: cannot be read to its end: {why}. Is the copy whole? Compare its size, or export it again."
 
