@@ -12,7 +12,7 @@ __all__ = ["Experiment", "Refused", "Run", "cohort", "experiment", "run", "sweep
 
 
 def __getattr__(name: str) -> Any:
-    """A name of `sim.api`, which is loaded when one is first asked for: the command line needs none of them."""
+    """A name of `sim.api`, which is loaded at first use, because the command line needs none of them."""
     if name == "__version__":
         return version("fedtrial")
     if name not in __all__:

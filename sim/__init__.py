@@ -1,1 +1,1 @@
-"""fedtrial: rehearse federated learning for a cancer consortium before anything is deployed."""
+"""fedtrial: simulate federated learning in a cancer consortium before anything is deployed."""

@@ -1,4 +1,4 @@
-"""Names for the kinds of numpy arrays that signatures use; the shape stands in the docstring of the function."""
+"""Names for the types of numpy arrays in signatures; docstrings give the shapes."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Refusals: values from a user are checked where they enter; a message gives the value, what is allowed, a remedy."""
+"""Refusals: user input is checked where it enters; a message gives the value, what is allowed, and a remedy."""
 
 import difflib
 import math
@@ -11,7 +11,7 @@ MAX_LETTERS, MAX_WORDS = 100, 60  # characters of a value and words of a list th
 
 
 class Refused(ValueError):
-    """A setting, a table or a request that fedtrial will not act on; the text is meant for the user."""
+    """Raised for a setting, a table or a request that is not accepted; the text is meant for the user."""
 
 
 def print_refusal(refusal: Refused) -> None:

@@ -1,7 +1,7 @@
-"""Draft folders: what is written under a hidden name and renamed once it is whole; those of killed writers are swept.
+"""Draft folders: written under a hidden name and renamed when complete; those of killed writers are removed.
 
-A writer holds a lock on its draft, which the kernel lets go of when it dies, however it dies. As a file system between
-machines need not pass locks on, a draft's name says on which machine it was made.
+A writer holds a lock on its draft, which the kernel releases when the process dies, for whatever reason. Because a
+network file system may not support locks, a draft's name contains the machine that created it.
 """
 
 import fcntl
@@ -24,7 +24,7 @@ OLD = 3600.0  # seconds after which a draft of another machine is taken for aban
 
 
 def machine() -> str:
-    """Six letters that stand for this machine."""
+    """Six characters that identify this machine."""
     return hashlib.blake2b(platform.node().encode(), digest_size=3).hexdigest()
 
 
@@ -58,7 +58,7 @@ def sweep_drafts(folder: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a draft that nobody holds; OSError if somebody does."""
+    """Remove a draft that no process holds; OSError if one does."""
     handle = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -22,7 +22,7 @@ def expanded(path: str | Path) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        raise Refused(f"{path}: no such user, or one without a home folder. Write the whole path.") from None
+        raise Refused(f"{path}: no such user, or the user has no home folder. Write the full path.") from None
 
 
 def mapped(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> NDArray[np.floating]:
@@ -36,21 +36,21 @@ def mapped(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> 
 
 
 def writable(folder: Path) -> Path:
-    """`folder`, not made yet; refuses one that could not be written to hours later."""
+    """`folder`, not created yet; refuses one that could not be written to later."""
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
     try:
         tempfile.TemporaryFile(dir=nearest).close()
     except OSError as error:
-        raise Refused(f"{folder}: cannot be written to ({error.strerror}); choose another.") from None
+        raise Refused(f"{folder}: cannot be written to ({error.strerror}). Choose another folder.") from None
     return folder
 
 
 def writable_file(option: str, path: Path) -> None:
     """Refuse a file that could not be written once everything is computed; `option` names it in the message."""
     if len(os.fsencode(path.name)) > LONGEST_NAME:
-        raise Refused(f"{option}: a name of {len(path.name)} letters; allowed {LONGEST_NAME}. Choose another.")
+        raise Refused(f"{option}: a name of {len(path.name)} characters; allowed {LONGEST_NAME}. Choose another.")
     if path.is_dir():
-        raise Refused(f"{option} {path}: is a folder. Name a file.")
+        raise Refused(f"{option} {path}: this is a folder. Name a file.")
     writable(path.parent)
 
 
@@ -59,12 +59,12 @@ def make_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Refused(f"{folder}: cannot be written to ({error.strerror}); choose another.") from None
+        raise Refused(f"{folder}: cannot be written to ({error.strerror}). Choose another folder.") from None
     return writable(folder)
 
 
 def replace_whole(path: Path, text: str) -> None:
-    """Write a text file that appears whole or not at all: the old one stays where the new one cannot be written."""
+    """Write a text file completely or not at all: if the new one cannot be written, the old one is kept."""
     draft = make_folder(path.parent) / f".{path.name}.{os.getpid()}.draft"  # another process may write the same
     try:
         draft.write_text(text, encoding="utf-8")
@@ -76,7 +76,7 @@ def replace_whole(path: Path, text: str) -> None:
 
 
 def allowed(mode: int) -> int:
-    """A mode without what the user's umask takes away, as new files and folders get it."""
+    """A file mode with the user's umask applied, as for new files and folders."""
     umask = os.umask(0o077)  # there is no way to read it but to set it
     os.umask(umask)
     return mode & ~umask
@@ -92,7 +92,7 @@ def sync(path: Path) -> None:
 
 
 def writable_out(out: Path, overwrite: bool, suffixes: tuple[str, ...] = (".parquet",)) -> None:
-    """Refuse an --out that is no writable file with one of the suffixes, or that exists unless `overwrite`."""
+    """Refuse an --out that is not a writable file with one of the suffixes, or that exists unless `overwrite`."""
     if out.suffix not in suffixes:
         raise Refused(f"--out {out}: allowed a name that ends in {' or '.join(suffixes)}.")
     writable_file("--out", out)
@@ -108,12 +108,12 @@ def digest(path: Path) -> str:
 
 @lru_cache(maxsize=4096)
 def remembered(path: Path, size: int, modified_ns: int) -> str:
-    """`digest`, computed once per process for a file that keeps its size and its time of change."""
+    """`digest`, computed once per process as long as the file's size and modification time do not change."""
     return digest(path)
 
 
 def fingerprint(files: Mapping[str, Path]) -> str:
-    """BLAKE2 of the contents of files and of their keys, in order; the paths and names of the files are no part."""
+    """BLAKE2 of the contents of files and of their keys, in order, without the paths and names of the files."""
     contents = []
     for key, path in files.items():
         try:

@@ -1,8 +1,8 @@
-"""Compiled loops: one decorator for all of them, so that they share flags, a cache on disk and a notice.
+"""Compiled loops: decorators that give all of them the same flags, a cache on disk and a notice.
 
 Numba is loaded and compiles a function when it is first called, and keeps the machine code, so that every later process
-loads it in milliseconds. The cache belongs to the sources of all compiled loops together: numba itself would not notice
-that a function called by a cached one has changed.
+loads it in milliseconds. The cache is keyed by the sources of all compiled loops together, because numba itself would
+not notice that a function called by a cached one has changed.
 """
 
 import functools
@@ -40,9 +40,9 @@ def key() -> str:
 
 
 def cache() -> str:
-    """Folder for the machine code of these sources, opened by this user alone; empty if no place can be written to.
+    """Folder for the machine code of these sources, accessible to this user only; empty if no folder is writable.
 
-    It is looked for in NUMBA_CACHE_DIR, the user's cache folder, and where temporary files go.
+    It is searched in NUMBA_CACHE_DIR, the user's cache folder, and the folder of temporary files.
     """
     places = [numba.config.CACHE_DIR, os.environ.get("XDG_CACHE_HOME") or "~/.cache", tempfile.gettempdir()]
     for place in filter(None, places):
@@ -53,7 +53,7 @@ def cache() -> str:
 
 
 def kept() -> bool:
-    """Whether machine code outlives this process. Tells numba where; refuses numba switched off."""
+    """Whether machine code is kept after this process. Configures numba's cache; refuses a disabled numba."""
     with LOCK:
         return bool(_folder())
 
@@ -115,7 +115,7 @@ def instruction(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def noticed(say: Callable[[], None]) -> Iterator[None]:
-    """Inside, `say` is called once if something must be compiled and not just loaded, which takes some seconds."""
+    """Context in which `say` is called once if something must be compiled, which takes some seconds."""
     calls = iter([say])
 
     class Notice(numba.core.event.Listener):  # type: ignore[misc]

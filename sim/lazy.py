@@ -1,8 +1,8 @@
-"""Packages that take long to load, each loaded where it is first used: help, refusals and configs need none of them.
+"""Packages that are slow to import, each loaded at first use; help, refusals and configs need none of them.
 
-Whatever composing a config imports takes them from here, `from sim.lazy import Tensor, pd, torch`, and begins with
-`from __future__ import annotations` where annotations name something inside a package, such as `pd.DataFrame`.
-Anywhere else a plain import is right. tests/cli/test_startup.py names the file that loads one too early.
+Modules that are imported for composing a config import them from here, `from sim.lazy import Tensor, pd, torch`, and
+begins with `from __future__ import annotations` where annotations name something inside a package, such as
+`pd.DataFrame`. All other modules use a plain import. tests/cli/test_startup.py names a file that loads one too early.
 """
 
 import importlib
@@ -13,7 +13,7 @@ __all__ = ["Tensor", "arrow_csv", "arrow_parquet", "numba", "pa", "pd", "torch"]
 
 
 class Lazy(ModuleType):
-    """Stands for a module, which is imported when an attribute is first asked for; `sys.modules` knows nothing of it.
+    """Proxy of a module, which is imported when an attribute is first used; not registered in `sys.modules`.
 
     Python's own `importlib.util.LazyLoader` would put a half-loaded module where every package finds it, and is not
     safe between threads before Python 3.12.

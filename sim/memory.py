@@ -1,4 +1,4 @@
-"""How much memory there is, of the machine, its container and this process: for refusals with the arithmetic."""
+"""Available memory of the machine, its container and this process, for refusals."""
 
 import os
 import resource
@@ -10,7 +10,7 @@ CGROUPS = (GROUP / "memory.max", GROUP / "memory/memory.limit_in_bytes")
 
 
 def machine_bytes() -> int:
-    """Memory of this machine, or of the container where that has less."""
+    """Memory of this machine, or of the container if that has less."""
     sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for path in CGROUPS:
         try:
@@ -21,7 +21,7 @@ def machine_bytes() -> int:
 
 
 def free_bytes() -> float:
-    """Bytes that this process may still take: of the machine, its container and its own limit; infinite if unknown."""
+    """Bytes that this process may still use (limits of machine, container and process); infinite if unknown."""
     found = [float("inf")]
     try:
         lines = dict(line.split(":", 1) for line in MEMINFO.read_text().splitlines())

@@ -1,6 +1,6 @@
-"""A pool of long-lived Ray processes that take one job a call; one that dies costs the job that it was at.
+"""A pool of long-lived Ray processes that run one job per call; if one dies, only its current job is affected.
 
-A second call waits at every process whose jobs are short, so that none is idle while an answer travels.
+Processes with short jobs have a second call waiting, so that none is idle while an answer is transferred.
 """
 
 import sys
@@ -18,29 +18,29 @@ SHORT = 1.0  # seconds of a job below which its process is given two at a time
 
 
 class RayLost(RuntimeError):
-    """Ray itself is gone, and all processes of the pool with it."""
+    """Raised if Ray itself died, and with it all processes of the pool."""
 
 
 class Body(Protocol):
-    """What lives in a process of the pool."""
+    """Body of a process of the pool."""
 
     def work(self, job: Any) -> Any:
         """Do a job; an exception here ends the pool."""
 
     def stop(self) -> None:
-        """Asked while a job is done: end it early, and all that come after it."""
+        """Called while a job runs: end it early, and all following ones."""
 
 
 @dataclass(frozen=True)
 class Died:
-    """The end of a job whose process died whenever it was tried."""
+    """Result of a job whose process died in every attempt."""
 
     times: int
     why: str
 
 
 @dataclass
-class Hand:
+class PoolWorker:
     """A process of the pool and its calls."""
 
     actor: Any
@@ -66,7 +66,7 @@ class Pool:
         options: dict[str, Any] = {"num_cpus": 1, "max_restarts": 0, "concurrency_groups": {"beside": 1}}
         self.made: Any = ray.remote(**options)(body)
         self.retries = retries
-        self.hands = [Hand(self.made.remote()) for _ in range(workers)]
+        self.workers = [PoolWorker(self.made.remote()) for _ in range(workers)]
         self.jobs: dict[str, Any] = {}  # that processes have
         self.again: deque[str] = deque()  # names of those whose process died
         self.deaths: Counter[str] = Counter()
@@ -78,14 +78,14 @@ class Pool:
         """Jobs by name with their results, or Died, in order of completion. Raises RayLost.
 
         `next_job` is called with the number of a process that is free; None = there is nothing to do. The iterator
-        ends when it says so of all while none is busy. `tick` is called between two results, and every TICK.
+        ends when it returns None for all while none is busy. `tick` is called between two results, and every TICK.
         """
         try:
             while True:
-                for number, hand in enumerate(self.hands):
-                    while hand.free and (job := self.waiting() or next_job(number)) is not None:
-                        self.give(hand, *job)
-                heads = {hand.calls[0][0]: hand for hand in self.hands if hand.calls}
+                for number, worker in enumerate(self.workers):
+                    while worker.free and (job := self.waiting() or next_job(number)) is not None:
+                        self.give(worker, *job)
+                heads = {worker.calls[0][0]: worker for worker in self.workers if worker.calls}
                 if not heads:
                     return
                 ready, _ = self.ray.wait(list(heads), num_returns=1, timeout=TICK)
@@ -101,52 +101,52 @@ class Pool:
     def close(self) -> None:
         """End the processes."""
         if not self.node.dead_processes():
-            for hand in self.hands:
-                self.ray.kill(hand.actor)
+            for worker in self.workers:
+                self.ray.kill(worker.actor)
 
     def waiting(self) -> tuple[str, Any] | None:
-        """A job that is to be done again."""
+        """A job that must be repeated."""
         if not self.again or self.stopped:
             return None
         name = self.again.popleft()
         return name, self.jobs[name]
 
-    def give(self, hand: Hand, name: str, job: Any) -> None:
+    def give(self, worker: PoolWorker, name: str, job: Any) -> None:
         """Call a process."""
         self.jobs[name] = job
-        if not hand.calls:
-            hand.since = time.monotonic()
-        hand.calls.append((hand.actor.work.remote(job), name))
+        if not worker.calls:
+            worker.since = time.monotonic()
+        worker.calls.append((worker.actor.work.remote(job), name))
 
-    def result(self, hand: Hand) -> tuple[str, Any] | None:
-        """What the job at the head of a process came to; None where the process died, and the job waits again."""
+    def result(self, worker: PoolWorker) -> tuple[str, Any] | None:
+        """Result of the current job of a process; None if the process died, and the job waits again."""
         import ray.exceptions as dead
 
-        call, name = hand.calls[0]
+        call, name = worker.calls[0]
         try:
             result: Any = self.ray.get(call)
         except dead.RayTaskError as error:
             raise (error.cause if isinstance(error.cause, Exception) else error) from None
         except dead.RayActorError as death:
             self.demand_ray()
-            result = self.replace(hand, death)
+            result = self.replace(worker, death)
             if result is None:
                 return None
         except dead.RayError as error:
             raise RayLost(textwrap.shorten(str(error), 300)) from None
         else:
-            hand.calls.popleft()
+            worker.calls.popleft()
             now = time.monotonic()
-            hand.short, hand.since = now - hand.since < SHORT, now
+            worker.short, worker.since = now - worker.since < SHORT, now
         del self.jobs[name]
         return name, result
 
-    def replace(self, hand: Hand, death: Exception) -> Died | None:
-        """Put a fresh process in place of one that died; Died where the job at its head saw too many die."""
-        (_, first), *others = hand.calls
+    def replace(self, worker: PoolWorker, death: Exception) -> Died | None:
+        """Replace a process that died; returns Died if its current job has had too many attempts."""
+        (_, first), *others = worker.calls
         self.again.extendleft(name for _, name in reversed(others))
-        hand.calls.clear()
-        hand.actor, hand.short = self.made.remote(), False
+        worker.calls.clear()
+        worker.actor, worker.short = self.made.remote(), False
         self.deaths[first] += 1
         if self.deaths[first] > self.retries:
             return Died(self.deaths[first], textwrap.shorten(str(death), 300))
@@ -154,18 +154,18 @@ class Pool:
         return None
 
     def stop(self) -> None:
-        """Ask all processes to end their jobs early; their results come as ever, and lost ones are not done again."""
+        """Ask all processes to end their jobs early; results still arrive, and lost jobs are not repeated."""
         self.stopped = True
-        for hand in self.hands:
-            hand.actor.stop.options(concurrency_group="beside").remote()
+        for worker in self.workers:
+            worker.actor.stop.options(concurrency_group="beside").remote()
 
     def demand_ray(self) -> None:
-        """Raise RayLost where a process of Ray's own has ended: nothing would ever come back."""
+        """Raise RayLost if one of Ray's own processes has ended, because no result would ever arrive."""
         if gone := [str(kind) for kind, _ in self.node.dead_processes()]:
             raise RayLost(f"its {' and '.join(gone)} ended")
 
 
 def print_lost(lost: RayLost, command: str) -> None:
-    """Print to standard error that Ray is gone, and the command that goes on with what is not finished."""
-    lines = [f"Ray died: {lost}. All runs that were finished are written.", "The same command goes on from there:"]
+    """Print to standard error that Ray died, and the command that continues the unfinished work."""
+    lines = [f"Ray died: {lost}. All finished runs are written.", "The same command continues from there:"]
     print(visible("\n".join([*lines, f"  {command}"])), file=sys.stderr)

@@ -67,7 +67,7 @@ def on_ray(
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Inside, the death of a Ray process, or of Ray itself, is told in words; an exception of our own stays itself."""
+    """Context that explains the death of a Ray process, or of Ray itself; our own exceptions are unchanged."""
     import ray.exceptions as dead
 
     try:
@@ -117,11 +117,11 @@ def send_result(work: Callable[[Job], Result], job: Job, send: Connection) -> No
 
 @contextmanager
 def ray_session(workers: int, address: str = "") -> Iterator[None]:
-    """A Ray session with room for so many workers, left on exit.
+    """A Ray session with enough CPUs for the workers, closed on exit.
 
     Without an address it is a private one that listens on the loopback interface alone. `HOST:PORT`, or "auto" for the
     cluster of this machine, joins a Ray cluster that the user runs. A session that already runs is used as it is.
-    Refuses what cannot be joined, what has fewer CPUs than workers, and nodes with other code.
+    Refuses clusters that cannot be joined or have fewer CPUs than workers, and nodes with other code.
     """
     choose_environment(address)
     import ray
@@ -145,7 +145,7 @@ def ray_session(workers: int, address: str = "") -> Iterator[None]:
 
 @contextmanager
 def joined(address: str) -> Iterator[None]:
-    """This process in a cluster that the user runs."""
+    """Join a cluster that the user operates."""
     import ray
 
     ray_cluster.refuse_unreachable(address)
@@ -159,7 +159,7 @@ def joined(address: str) -> Iterator[None]:
 
 @contextmanager
 def private(workers: int) -> Iterator[None]:
-    """A Ray of this process alone."""
+    """A private Ray session of this process."""
     import ray
 
     with scratch(short_place()) as folder:
@@ -182,7 +182,7 @@ def private(workers: int) -> Iterator[None]:
 
 @contextmanager
 def same_handlers() -> Iterator[None]:
-    """SIGINT and SIGTERM go afterwards where they went before; Ray's own handler would print a stack of C++."""
+    """Restore the handlers of SIGINT and SIGTERM; Ray's own handler would print a C++ stack."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -197,8 +197,8 @@ def same_handlers() -> Iterator[None]:
 def places() -> Any:
     """Where workers look for modules, as a `ray.job_config.JobConfig`.
 
-    Ray would put the current folder on their path. They look where this process looks, and nowhere else: a random.py
-    that lies beside somebody's patients is not meant for us.
+    Ray would add the current folder to their path. Workers use the same path as this process, so that a random.py
+    beside a table of patients is not imported.
     """
     from ray.job_config import JobConfig
 
@@ -207,9 +207,9 @@ def places() -> Any:
 
 
 def choose_environment(address: str = "") -> None:
-    """Ray's environment, before it is loaded: nothing of the user's home, `uv run` or network is taken.
+    """Set Ray's environment before it is loaded, independent of the user's home, `uv run` and network.
 
-    To join a cluster, its token is.
+    To join a cluster, the user's token is kept.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -225,7 +225,7 @@ def choose_environment(address: str = "") -> None:
 
 
 def refuse_too_few(workers: int) -> None:
-    """Refuse a running Ray session with fewer CPUs on this machine than workers, who would wait for ever."""
+    """Refuse a running Ray session with fewer CPUs on this machine than workers, which would never all start."""
     import ray
 
     here = ray.get_runtime_context().get_node_id()
@@ -233,7 +233,8 @@ def refuse_too_few(workers: int) -> None:
     cpus = next(int(node["Resources"].get("CPU", 0)) for node in nodes if node["NodeID"] == here)
     if cpus < workers:
         raise Refused(
-            f"{workers} workers in a Ray session that has {cpus} CPU on this machine: they would wait for ever. Use "
-            "fewer (executor.workers, --workers) or executor=inprocess, or call ray.shutdown() first: fedtrial starts "
+            f"{workers} workers in a Ray session that has {cpus} CPU on this machine: the workers would never start. "
+            "Use fewer (executor.workers, --workers) or executor=inprocess, or call ray.shutdown() first: fedtrial "
+            "starts "
             "its own."
         )

@@ -1,4 +1,4 @@
-"""Progress: a bar after two seconds on a terminal, a line now and then where there is none."""
+"""Progress: a bar after two seconds on a terminal, or occasional lines in a log."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -47,7 +47,7 @@ def bar(label: str, total: int) -> Iterator[Watch]:
 
 
 def time_left(spent: float, done: int, left: int) -> str:
-    """How long the rest will take, in words, where so much was done in `spent` seconds; empty while nothing is."""
+    """Estimated remaining time as text, from the amount done in `spent` seconds; empty at the start."""
     seconds = spent * left / done if done else 0.0
     if not seconds:
         return ""

@@ -1,4 +1,4 @@
-"""A Ray cluster that the user runs: how this process joins it, and what is refused before any work is sent there."""
+"""A Ray cluster that the user operates: joining it, and the checks before any work is sent."""
 
 import hashlib
 import ipaddress
@@ -57,7 +57,7 @@ def choose_cluster_environment(address: str) -> None:
 
 
 def refuse_unreachable(address: str) -> None:
-    """Refuse an address where nothing takes connections; Ray itself would try for minutes."""
+    """Refuse an address that accepts no connections; Ray itself would try for minutes."""
     if address == AUTO:
         return
     try:
@@ -71,7 +71,7 @@ def refuse_unreachable(address: str) -> None:
 
 @contextmanager
 def joining(address: str) -> Iterator[None]:
-    """Inside, Ray's reasons not to join are told in words."""
+    """Context that explains why Ray could not join."""
     from ray.exceptions import AuthenticationError
 
     try:
@@ -79,13 +79,14 @@ def joining(address: str) -> Iterator[None]:
     except AuthenticationError:
         raise Refused(
             f"executor.address={address}: the cluster's token was not found. Put it into RAY_AUTH_TOKEN, or into the "
-            f"file ~/.ray/auth_token or that of RAY_AUTH_TOKEN_PATH. A cluster that has none takes code from anybody; "
+            "file ~/.ray/auth_token or that of RAY_AUTH_TOKEN_PATH. A cluster without a token runs code from anybody; "
             f"RAY_AUTH_MODE=disabled joins it. See {PAGE}."
         ) from None
     except (ConnectionError, TimeoutError, ValueError) as error:
         raise Refused(
             f"executor.address={address}: could not join a Ray cluster ({brief(str(error))}). Either none runs there, "
-            "or this machine is no node of it (`ray start --address=HOST:PORT` makes it one; --num-cpus=0 keeps work "
+            "or this machine is not a node of it (`ray start --address=HOST:PORT` makes it one; --num-cpus=0 keeps "
+            "work "
             f"off it), or its token is another one (RAY_AUTH_TOKEN, ~/.ray/auth_token); see {PAGE}."
         ) from None
     except RuntimeError as error:
@@ -130,13 +131,13 @@ def alone() -> bool:
 
 
 def refuse_too_few_in_cluster(workers: int) -> None:
-    """Refuse a cluster with fewer CPUs than workers, who would wait for ever."""
+    """Refuse a cluster with fewer CPUs than workers, which would never all start."""
     living = nodes()
     total = sum(cpus(node) for node in living)
     if total < workers:
         raise Refused(
-            f"{workers} workers in a Ray cluster of {len(living)} nodes that has {total} CPU: they would wait for "
-            "ever. Use fewer (executor.workers, --workers) or add nodes."
+            f"{workers} workers in a Ray cluster of {len(living)} nodes that has {total} CPU: the workers would never "
+            "start. Use fewer (executor.workers, --workers) or add nodes."
         )
 
 
@@ -150,7 +151,7 @@ def installed() -> dict[str, str]:
 
 
 def refuse_other_code() -> None:
-    """Refuse nodes without fedtrial, or with other code or versions than here: their numbers would be others."""
+    """Refuse nodes without fedtrial, or with other code or versions, because their numbers could differ."""
     import ray
     import ray.exceptions as dead
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -179,6 +180,6 @@ def refuse_other_code() -> None:
 
 
 def reason(error: Exception) -> str:
-    """The last line of what Ray tells of a task that failed."""
+    """The last line of Ray's report on a failed task."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return brief(lines[-1]) if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""Folders of this user alone: temporary ones, gone with the process that made them, and lasting ones for caches."""
+"""Folders that only this user can access: temporary ones, removed with their process, and permanent ones for caches."""
 
 import fcntl
 import os
@@ -26,7 +26,7 @@ SHARED_MEMORY = "/dev/shm"
 def scratch(parent: str | None = None) -> Iterator[Path]:
     """A new folder in `parent` (None: where temporary files go), removed afterwards.
 
-    Folders that killed processes of this user left behind in the same place, or in shared memory, are removed first.
+    Folders that killed processes of this user left in the same place, or in shared memory, are removed first.
     """
     parent = parent or tempfile.gettempdir()
     sweep(parent, SHARED_MEMORY)
@@ -48,7 +48,7 @@ def sweep(*places: str) -> None:
 
 
 def abandoned(lock: Path) -> bool:
-    """Whether nobody holds the lock; OSError if there is none."""
+    """Whether no process holds the lock; OSError if there is none."""
     with lock.open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -58,19 +58,20 @@ def abandoned(lock: Path) -> bool:
 
 
 def short_place() -> str:
-    """Where the folder of a Ray session can be, whose sockets' paths the system limits; refuses if there is none."""
+    """A parent folder for a Ray session with a short enough path for its sockets; refuses if there is none."""
     room = SOCKET - RAY_ADDS - len(f"/{PREFIX}12345678")
     for place in (tempfile.gettempdir(), "/tmp", "/var/tmp", SHARED_MEMORY):
         if place.isascii() and len(place) <= room and os.access(place, os.W_OK | os.X_OK):
             return place
     raise Refused(
-        f"TMPDIR={tempfile.gettempdir()}: Ray needs a folder for temporary files of at most {room} letters, and /tmp "
-        "cannot be written to. Set TMPDIR to a shorter path, or do without Ray: executor=inprocess, --workers 1."
+        f"TMPDIR={tempfile.gettempdir()}: Ray needs a folder for temporary files with a path of at most {room} "
+        "characters, and /tmp cannot be written to. Set TMPDIR to a shorter path, or use no Ray: executor=inprocess, "
+        "--workers 1."
     )
 
 
 def ours(folder: Path) -> bool:
-    """Whether this is a folder, and no link to one, that belongs to this user and that nobody else may write to."""
+    """Whether this is a folder, not a link, that belongs to this user and that nobody else may write to."""
     state = folder.lstat()
     return stat.S_ISDIR(state.st_mode) and state.st_uid == os.getuid() and not state.st_mode & 0o022
 

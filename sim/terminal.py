@@ -1,4 +1,4 @@
-"""The terminal: what every command prints goes through it, and nothing that stands in a name can act on it."""
+"""Terminal output of all commands, in which control characters in names have no effect."""
 
 import os
 import sys
@@ -23,14 +23,14 @@ class Terminal(Console):
 
 
 def open_closed() -> None:
-    """Give a program that was started with closed streams (`>&-`) ones that nobody reads."""
+    """Replace closed streams (`>&-`) by ones that are discarded."""
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "r" if name == "stdin" else "w"))
 
 
 def give_up_output() -> None:
-    """Print nothing more: the output cannot be written to, and Python would try again at its end."""
+    """Stop all output: it cannot be written, and Python would try again at exit."""
     sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
 
 

@@ -1,6 +1,6 @@
 """Numbers and lists as text: one way of writing each, for tables, figures, pages and the terminal.
 
-A number that is not known (NaN) is a dash, a minus is the sign U+2212, and what rounds to zero has no sign.
+An unknown number (NaN) is a dash, a minus is the sign U+2212, and a number that rounds to zero has no sign.
 """
 
 import math
@@ -40,7 +40,7 @@ def count(value: float) -> str:
 
 
 def setting_value(value: float | str) -> str:
-    """The value of a setting as an override on the command line says it: `0.3`, `1`, `breast`."""
+    """The value of a setting as in an override on the command line: `0.3`, `1`, `breast`."""
     return value if isinstance(value, str) else f"{value:g}"
 
 
@@ -55,7 +55,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def first_few(names: Sequence[str]) -> str:
-    """`listed`; of more names than a sentence bears, the first and how many more there are."""
+    """`listed`; of many names, the first ones and the number of the others."""
     if len(names) <= MOST_NAMES:
         return listed(names)
     return listed([*names[: MOST_NAMES // 2], f"{len(names) - MOST_NAMES // 2} more"])

@@ -1,6 +1,6 @@
 """Hydra's face of a fedtrial sweep: `hydra/launcher=fedtrial` hands all cells to the pool that studies use as well.
 
-Hydra finds it by the name of the package that it lies in. It is imported whenever Hydra starts, and loads nothing.
+Hydra finds it by the name of its package. It is imported whenever Hydra starts, and loads nothing.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,9 @@ class FedtrialLauncher(Launcher):
 
         As they are written: `${seed}` stands for the seed of each cell, and not for that of this config.
         """
-        self.words = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+        words = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+        assert isinstance(words, list)
+        self.words = [str(word) for word in words]
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """The end of every cell, in order: completed with "done" or how it diverged, or failed with the reason."""

@@ -93,21 +93,21 @@ class Benefit:
 
 
 def benefit(data: CohortBySite, outcome: str, treated: str = "treated", marker: str = "") -> Benefit:
-    """Fits of all sites together and of each site alone, beside the crude comparison, which confounding biases.
+    """Fits of all sites together and of each site alone, and the crude comparison, which confounding biases.
 
     Refuses outcomes that are worse when they happen, and what `design` refuses.
     """
     if outcome in UNWANTED:
         raise Refused(
-            f"Outcome {outcome!r}: more of it is no benefit, so the rule would treat those whom it harms. Take another "
-            "outcome, such as task=response."
+            f"Outcome {outcome!r}: a higher value is not a benefit, so the rule would treat the patients it harms. Use "
+            "another outcome, such as task=response."
         )
     made = design(data, outcome, treated, marker)
     model = fit(made.names, made.sites)
     if model.of(INTERACTION)[1] >= MAX_STANDARD_ERROR:
         raise Refused(
             f"Cohort {data.cohort.name!r}: {made.marker} x {treated} has no estimate, because all patients of one arm "
-            "had one outcome. Take more patients or another marker."
+            "had the same outcome. Use more patients or another marker."
         )
     found, chances_traffic = chances(model, made.sites)
     arms, counts_traffic = solve(ArmCounts(), made.sites)

@@ -12,7 +12,7 @@ YEARS = ("diagnosis_year", "dx_year", "year", "dx_date")  # columns taken for th
 
 
 def year_column(data: CohortBySite, year: str) -> str:
-    """The column of the year; refuses where there is none, naming what is there."""
+    """The column of the year; if there is none, a refusal names the existing columns."""
     names = [str(name) for name in data.table.columns]
     for name in (year,) if year else YEARS:
         if name in names:
@@ -31,7 +31,7 @@ def years(data: CohortBySite, column: str) -> Floats:
     if not np.isfinite(values).all() or (values != np.round(values)).any() or values.max() - values.min() > 200:
         raise Refused(
             f"Column {column!r} of cohort {data.cohort.name!r} must hold a whole year for every patient, such as "
-            "2019, or a day. Fill it in, drop the rows, or name another column with --year."
+            "2019, or a date. Fill it in, drop the rows, or name another column with --year."
         )
     return values
 

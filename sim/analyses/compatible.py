@@ -21,23 +21,25 @@ def refuse_incompatible(wanted: Experiment, overrides: Sequence[str], seeds: int
         group = re.split(r"[.=@]", override.lstrip("+~"), maxsplit=1)[0]
         if group not in ALLOWED:
             raise Refused(
-                f"{override}: an analysis trains no model and runs in one process, so this would change nothing; "
+                f"{override}: an analysis trains no model and runs in one process, so this setting has no effect; "
                 f"allowed are settings of {', '.join(ALLOWED)}. Leave it out."
             )
         if group == "seed" and seeds:
-            raise Refused(f"{override} and --seeds {seeds}, which asks seeds 0 to {seeds - 1}: give one of them.")
+            raise Refused(
+                f"{override} and --seeds {seeds}, which runs seeds 0 to {seeds - 1}: give only one of the two."
+            )
     partition = wanted.partition
     external = partition.external
     if external.count or external.sites:
         raise Refused(
-            f"partition.external.count={external.count}, sites={external.sites}: an analysis asks all sites and keeps "
-            "none for validation; allowed 0 and []. Leave it out."
+            f"partition.external.count={external.count}, sites={external.sites}: an analysis uses all sites and has no "
+            "external ones; allowed 0 and []. Leave it out."
         )
     dealt = isinstance(partition, Dirichlet | InnerDirichlet | Pathological | Shards) and not partition.by
     if within_sites and dealt:
         name = next(name for name, kind in PARTITIONS.items() if kind is type(partition))
         raise Refused(
-            f"partition={name}: it deals patients by their outcome, so that comparing patients of one site hides "
-            "the effect of the treatment. Take natural, iid, quantity or affinity, or name another column, such as "
+            f"partition={name}: it assigns patients by their outcome, so comparing patients within a site hides the "
+            "effect of the treatment. Use natural, iid, quantity or affinity, or name another column, such as "
             "partition.by=race."
         )

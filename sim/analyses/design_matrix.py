@@ -37,7 +37,7 @@ def design(data: CohortBySite, outcome: str, treated: str, marker: str) -> Desig
         at = int(np.argmin(arms))
         raise Refused(
             f"Cohort {data.cohort.name!r}: no patient has {marker}={bool(at // 2)} and {treated}={bool(at % 2)}. "
-            "An interaction needs all four; take more patients or another marker."
+            "An interaction needs all four combinations; use more patients or another marker."
         )
     leave = {treated, marker, "treated_marker"}
     names, scaled, traffic = covariates(data, [name for name in data.cohort.predictors[outcome] if name not in leave])
@@ -63,7 +63,7 @@ def labels(data: CohortBySite, outcome: str) -> Floats:
 
 
 def yes_or_no(data: CohortBySite, column: str, what: str) -> Floats:
-    """A yes-or-no column as 0 and 1, [R]; refuses other columns, naming what is there."""
+    """A yes-or-no column as 0 and 1, [R]; refuses other columns and names the existing ones."""
     names = [str(name) for name in data.table.columns]
     if column not in names:
         raise Refused(
@@ -77,7 +77,8 @@ def yes_or_no(data: CohortBySite, column: str, what: str) -> Floats:
         values = numeric(series)
     if not np.isin(values, (0.0, 1.0)).all():
         raise Refused(
-            f"--{what}={column}: cohort {data.cohort.name!r} has gaps there, or other values than yes and no. "
+            f"--{what}={column}: cohort {data.cohort.name!r} has missing values there, or values other than yes and "
+            "no. "
             "Name a yes-or-no column that is recorded for every patient."
         )
     return np.asarray(values, dtype=np.float64)
@@ -90,7 +91,7 @@ def predictive_marker(data: CohortBySite, given: Floats) -> str:
         lack = int(data.table["treated_marker"].isna().sum())
         if lack:
             raise Refused(
-                f"Cohort {data.cohort.name!r}: the marker that may decide who benefits is not recorded for {lack:,} of "
+                f"Cohort {data.cohort.name!r}: the predictive marker is not recorded for {lack:,} of "
                 f"{len(data.table):,} patients, and an interaction needs it for all. Set cohort.marker_gaps=false, "
                 "shift.missing.rate=0 and shift.missing.panel=0, or name another marker with --marker."
             )
@@ -99,7 +100,7 @@ def predictive_marker(data: CohortBySite, given: Floats) -> str:
             if name.startswith("marker_") and np.array_equal(product, given * yes_or_no(data, name, "marker")):
                 return name
     raise Refused(
-        f"Cohort {data.cohort.name!r} does not say which marker may decide who benefits; its columns are "
+        f"Cohort {data.cohort.name!r} does not define a predictive marker; its columns are "
         f"{', '.join(names)}. Name a yes-or-no column with --marker."
     )
 
@@ -110,6 +111,6 @@ def refuse_several_cancers(data: CohortBySite) -> None:
         found = sorted(map(str, data.table[column].unique()))
         if len(found) > 1:
             raise Refused(
-                f"Who benefits is asked within one cancer; this cohort holds {', '.join(found)}, and a marker means "
-                f"something else in each. Choose one, such as cohort.cancers=[{found[0]}]."
+                "This analysis needs a cohort of one cancer, because a marker has another meaning in each; this "
+                f"cohort has {', '.join(found)}. Choose one, such as cohort.cancers=[{found[0]}]."
             )

@@ -56,8 +56,8 @@ def panel(data: CohortBySite, outcome: str, prefix: str) -> Panel:
     g, varies, feature_traffic = standardised(raw)
     if not varies.any():
         raise Refused(
-            f"Cohort {data.cohort.name!r}: every column that starts with {prefix!r} is empty, or the same in all "
-            "patients. Name other ones with --features."
+            f"Cohort {data.cohort.name!r}: every column that starts with {prefix!r} is empty or constant. Name another "
+            "prefix with --features."
         )
     kept = [name for name, here in zip(features, varies, strict=True) if here]
     true = true_features(data, kept)

@@ -1,4 +1,4 @@
-"""Options of the analyses, as the command line gives them beside the experiment."""
+"""Options of the analyses, given on the command line in addition to the experiment."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,9 @@ class Options:
 
     treated: str = "treated"  # column: new treatment or not
     marker: str = ""  # column; empty = the one the cohort calls predictive
-    features: str = "gene_"  # how the columns of candidate biomarkers begin
+    features: str = "gene_"  # prefix of the columns of candidate biomarkers
     rate: float = 0.05  # (0, 1); false discovery rate
-    halves: int = 20  # 0, or >= 2; random halves that stability is judged by
+    halves: int = 20  # 0, or >= 2; number of random halves for estimating stability
     year: str = ""  # column; empty = the usual names
     group: str = ""  # column whose values have trends of their own; empty = the cancer
     by: str = ""  # column whose values have survival curves of their own; empty = one curve

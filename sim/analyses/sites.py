@@ -87,7 +87,7 @@ class Moments(SumProtocol):
 def standardised(sites: Sequence[Floats]) -> tuple[list[Floats], NDArray[np.bool_], Traffic]:
     """Columns [n, P] of every site with mean 0 and standard deviation 1 over all sites, gaps at the mean.
 
-    A column that is the same in all patients of each site is left out: beside one intercept per site it carries no
+    A column that is the same in all patients of each site is left out: with one intercept per site it carries no
     information. Also returns which of the P columns are kept.
     """
     state, traffic = solve(Moments(sites[0].shape[1]), [{"x": x} for x in sites])

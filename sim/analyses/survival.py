@@ -69,13 +69,13 @@ def groups(data: CohortBySite, by: str) -> tuple[tuple[str, ...], Floats]:
     column = data.table[by]
     if column.isna().any():
         raise Refused(
-            f"--by={by}: not recorded in {int(column.isna().sum())} of {len(column)} rows, which would be of no group. "
-            "Drop these rows (cohort.incomplete=drop), or name another column."
+            f"--by={by}: not recorded in {int(column.isna().sum())} of {len(column)} rows, which would belong to no "
+            "group. Drop these rows (cohort.incomplete=drop), or name another column."
         )
     found, code = np.unique(column.astype(str).to_numpy(dtype=str), return_inverse=True)
     if len(found) > MOST_GROUPS:
         raise Refused(
-            f"--by={by}: {len(found)} different values; allowed up to {MOST_GROUPS}. Name a column of groups."
+            f"--by={by}: {len(found)} different values; allowed up to {MOST_GROUPS}. Name a column with fewer values."
         )
     return tuple(f"{by}={plain(name)}" for name in found), code.astype(np.float64)
 

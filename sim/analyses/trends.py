@@ -81,8 +81,8 @@ def trends(data: CohortBySite, year: str, group: str, threshold: int, true: Mapp
     column = year_column(data, year)
     if data.truth is not None and not true:
         raise Refused(
-            f"Cohort {data.cohort.name!r} has no trend to find: every site's patients come from years of its own, so "
-            "counts by year say when a site joined, not how often a cancer occurs. Set cohort.years=10 or another "
+            f"Cohort {data.cohort.name!r} has no trend to estimate: every site's patients come from different years, "
+            "so counts by year show when a site joined, not how often a cancer occurs. Set cohort.years=10 or another "
             "number from 3 to 40 (cohort=calibrated)."
         )
     when = years(data, column)

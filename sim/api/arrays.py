@@ -40,9 +40,9 @@ def cohort(
     site     [R] who holds the row; one word where the partition is to deal the rows out
     patient  [R] whose row it is; without it every row is a patient
     split    [R] train, valid or test; without it the experiment's settings split
-    kind     what y is, if it is not what it looks like: label, classes, value or count
+    kind     type of y, if it differs from what its values suggest: label, classes, value or count
 
-    Rows are taken in order; the index of a frame or series does not count. Raises Refused.
+    Rows are used in order; the index of a frame or series is ignored. Raises Refused.
     """
     predictors = features(X)
     rows = len(predictors)
@@ -109,7 +109,7 @@ def answer(
 
 
 def looks_like(series: pd.Series) -> str:
-    """What an outcome is, from its values."""
+    """The type of an outcome, inferred from its values."""
     if isinstance(series.dtype, pd.CategoricalDtype):
         return "classes"
     seen = pd.unique(series.dropna()).tolist()

@@ -1,4 +1,4 @@
-"""Runs from Python: in memory, or kept in a folder as the command line keeps them."""
+"""Runs from Python: in memory, or kept in a folder like those of the command line."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from sim.run.sweep import run_all
 
 @dataclass(frozen=True, repr=False)
 class Run:
-    """A run that is over."""
+    """A finished run."""
 
     rounds: pd.DataFrame  # one row per round: loss, bytes, seconds, ...
     sites: pd.DataFrame  # one row per site, round, split, model and metric
     info: dict[str, Any]  # what run.json holds: settings, digests, versions, how it ended
-    model: Mapping[str, NDArray[Any]]  # name in the network -> its last parameter; empty where a run keeps none
+    model: Mapping[str, NDArray[Any]]  # name in the network -> its last parameter; empty if the run keeps no model
     home: Path | None = None  # its folder, if it was asked for
 
     @property
@@ -41,12 +41,12 @@ class Run:
 
     @property
     def status(self) -> str:
-        """`done`, or in which round it diverged."""
+        """`done`, or the round in which it diverged."""
         return str(self.info["status"])
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Mean of each metric over sites, test patients of the last scored round, of the model that is deployed."""
+        """Mean of each metric over sites, for test patients after the last evaluated round and the deployed model."""
         return mean_metrics(self.sites, self.info["deploys"])
 
     def __repr__(self) -> str:
@@ -56,9 +56,9 @@ class Run:
 
 
 def run(experiment: Experiment, dir: str | Path | None = None) -> Run:
-    """Carry out an experiment; raises Refused before it begins where data and settings do not go together.
+    """Run an experiment; raises Refused before it starts if data and settings do not match.
 
-    dir: a folder in which the run is kept, and read from where it is finished; None = nothing is written.
+    dir: a folder in which the run is kept, and from which a finished run is read; None = nothing is written.
     """
     if not isinstance(experiment, Experiment):
         raise Refused(f"experiment={brief(experiment)}: allowed what fedtrial.experiment() made.")
@@ -111,10 +111,10 @@ def sweep(
     base = {**(settings or {}), **keywords}
     names, cells = list(over), list(product(*over.values()))
     if not cells:
-        raise Refused(f"over={dict(over)}: no values. Name some for every key.")
+        raise Refused(f"over={dict(over)}: no values. Give at least one value for every key.")
     wanted = [experiment(base | dict(zip(names, cell, strict=True))) for cell in cells]
     if dir is None and workers != 1:
-        raise Refused(f"workers={workers}: several processes hand runs over in a folder. Name dir=FOLDER.")
+        raise Refused(f"workers={workers}: several processes exchange runs through a folder. Give dir=FOLDER.")
     labels = ["; ".join(f"{name}={value}" for name, value in zip(names, cell, strict=True)) for cell in cells]
     if dir is None:
         cache = checked(list(zip(labels, wanted, strict=True)))

@@ -1,4 +1,4 @@
-"""An experiment from keywords: they are the keys of the command line, and are refused as it refuses them."""
+"""An experiment from keywords, which are the keys of the command line and are checked in the same way."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -26,7 +26,8 @@ def experiment(settings: Mapping[str, Any] | None = None, /, **keywords: Any) ->
 
     Keys are those of the command line: `experiment({"local.lr": 0.1}, algorithm="fedprox", rounds=20)`. A mapping as a
     value holds the settings below its key, `local={"lr": 0.1}`; in a group `is` names the entry, `algorithm={"is":
-    "fedprox", "mu": 0.1}`. A cohort may be what `fedtrial.cohort` made, an entry of a group an object of its class.
+    "fedprox", "mu": 0.1}`. A cohort may be the result of `fedtrial.cohort`, and an entry of a group may be an object of
+    its class.
     """
     given = {**(settings or {}), **keywords}
     twice = sorted(set(settings or {}) & set(keywords))
@@ -34,12 +35,14 @@ def experiment(settings: Mapping[str, Any] | None = None, /, **keywords: Any) ->
         raise Refused(f"{twice[0]}: given twice, in the mapping and as a keyword. Leave one out.")
     placed = [key for key in given if key.split(".")[0] == "results"]
     if placed:
-        raise Refused(f"{placed[0]}: say where a run goes when you run it: fedtrial.run(experiment, dir=FOLDER).")
+        raise Refused(
+            f"{placed[0]}: the folder is given when the experiment is run: fedtrial.run(experiment, dir=FOLDER)."
+        )
     objects = {key: value for key, value in given.items() if is_entry(key, value)}
     plain = {key: value for key, value in given.items() if key not in objects}
     for key in plain:
         if key.split(".")[0] in objects:
-            raise Refused(f"{key}: {key.split('.')[0]} is an object already, with its settings. Set it there.")
+            raise Refused(f"{key}: {key.split('.')[0]} is already an object with its own settings. Set it there.")
     cohort = objects.get("cohort")
     if isinstance(cohort, InMemory) and not {"task", "scenario"} & set(plain):
         plain["task"] = TASKS[type(next(iter(cohort.held.outcomes.values())))]
@@ -47,14 +50,14 @@ def experiment(settings: Mapping[str, Any] | None = None, /, **keywords: Any) ->
 
 
 def is_entry(key: str, value: object) -> bool:
-    """Whether a value is an object of an entry's class; refuses one where a list of names stands."""
+    """Whether a value is an object of an entry's class; refuses it where a list of names is expected."""
     if key in CHAINS and isinstance(value, KINDS[key]):
-        raise Refused(f"{key}: several may be taken in order, by name: {key}=['clip', 'topk'].")
+        raise Refused(f"{key}: several entries are given as a list of names, in order: {key}=['clip', 'topk'].")
     return key in KINDS and isinstance(value, KINDS[key])
 
 
 def words(settings: Mapping[str, Any]) -> list[str]:
-    """The words of a command line for settings; groups first, for they say which further keys there are."""
+    """The words of a command line for settings; groups come first, because they determine the further keys."""
     whole = [pair for key, value in settings.items() for pair in chosen(key, value)]
     groups = [f"{key}={written(key, value)}" for key, value in whole if key in GROUPS]
     config = entries(tuple(groups))
@@ -97,7 +100,8 @@ def written(key: str, value: object) -> str:
         return f"[{','.join(written(key, part) for part in value)}]"
     kind = f"{type(value).__module__}.{type(value).__qualname__}"
     raise Refused(
-        f"{key}={brief(value)}: {kind} is no value of a setting. Allowed: numbers, words, true and false, lists and "
+        f"{key}={brief(value)}: {kind} cannot be the value of a setting. Allowed: numbers, words, true and false, "
+        "lists and "
         "mappings; for several values see fedtrial.sweep."
     )
 

@@ -1,1 +1,1 @@
-"""The catalogue of methods: every entry of every axis, what it costs, what it goes with and what is proved of it."""
+"""The catalogue of methods: every entry of every axis, with its cost, requirements and certificates."""

@@ -1,4 +1,4 @@
-"""What plugins bring to the axes, beside the tables and the certificates of our own."""
+"""Entries and certificates of plugins, in addition to our own."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -12,8 +12,8 @@ from sim.verify.check import Certificate, Check
 Tables = Mapping[str, Mapping[str, type]]  # axis -> name -> class
 
 
-class Told(NamedTuple):
-    """An entry point of ours as a user should see it."""
+class EntryPoint(NamedTuple):
+    """An entry point in one of our groups, for display."""
 
     group: str  # of entry points
     name: str
@@ -36,7 +36,7 @@ def sources() -> dict[tuple[str, str], str]:
 
 
 def proofs() -> Mapping[str, Checks]:
-    """The checks of every axis, those of plugins among them."""
+    """The checks of every axis, including those of plugins."""
     whole: dict[str, dict[str, Callable[[], Iterator[Check[Any]]]]] = {axis: dict(own) for axis, own in CHECKS.items()}
     for axis, name, plugin in proven():
         whole[axis][name] = checks_of(plugin)
@@ -44,7 +44,7 @@ def proofs() -> Mapping[str, Checks]:
 
 
 def proven() -> Iterator[tuple[str, str, Plugin]]:
-    """Axis and name of an entry of a plugin, and the certificate that its own distribution brings for it."""
+    """Axis and name of an entry of a plugin, and the certificate from its distribution."""
     entries = [one for one in plugins() if one.group in CHECKS]
     for certificate in plugins():
         for entry in entries:
@@ -68,7 +68,7 @@ def checks_of(plugin: Plugin) -> Callable[[], Iterator[Check[Any]]]:
 def broken(axes: Tables, only: str = "") -> Iterator[Certificate]:
     """A certificate that fails for every entry of a plugin that cannot be used; only: those of one name.
 
-    A name that stands in the axes belongs to the entry there, whatever a plugin calls its own.
+    A name in the axes belongs to the entry there, regardless of plugins.
     """
     taken = {name for table in axes.values() for name in table}
     for plugin, kind in found():
@@ -78,7 +78,7 @@ def broken(axes: Tables, only: str = "") -> Iterator[Certificate]:
 
 
 def refuse_broken(name: str, axes: Tables) -> None:
-    """Refuse a name that stands in no axis and is that of a plugin's entry that cannot be used, with the reason."""
+    """Refuse, with the reason, a name that is in no axis but belongs to a plugin's unusable entry."""
     if any(name in table for table in axes.values()):
         return
     for plugin, kind in found():
@@ -86,14 +86,14 @@ def refuse_broken(name: str, axes: Tables) -> None:
             raise kind
 
 
-def told() -> Iterator[Told]:
-    """Every entry point of ours that is installed, and what is wrong with it."""
+def entry_points() -> Iterator[EntryPoint]:
+    """Every installed entry point in one of our groups, and its fault, if any."""
     for plugin, kind in found():
-        yield Told(plugin.point.group, plugin.name, plugin.source, "" if isinstance(kind, type) else str(kind))
+        yield EntryPoint(plugin.point.group, plugin.name, plugin.source, "" if isinstance(kind, type) else str(kind))
     used = {id(plugin) for _, _, plugin in proven()}
     for plugin in plugins():
         if not plugin.group:
-            wrong = "" if id(plugin) in used else f"its distribution brings no entry {plugin.name!r} of an axis."
-            yield Told(plugin.point.group, plugin.name, plugin.source, wrong and str(plugin.refusal(wrong)))
+            wrong = "" if id(plugin) in used else f"its distribution provides no entry {plugin.name!r} of an axis."
+            yield EntryPoint(plugin.point.group, plugin.name, plugin.source, wrong and str(plugin.refusal(wrong)))
     for group in unknown_groups():
-        yield Told(group, "", "", "no group of ours; see docs/plugins.md.")
+        yield EntryPoint(group, "", "", "not a group of fedtrial; see docs/plugins.md.")

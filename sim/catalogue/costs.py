@@ -1,4 +1,4 @@
-"""What an entry costs and what it does not go with, found by asking the code that counts and refuses."""
+"""The cost of an entry and what it cannot be combined with, computed by the code that counts and refuses."""
 
 from dataclasses import dataclass, replace
 from functools import cache
@@ -22,7 +22,7 @@ P, NUMBER = 1_000_000, 4  # its entries, bytes of one
 
 @dataclass(frozen=True)
 class Costs:
-    """What travels in a round, in models per site that takes part, and what is kept between rounds."""
+    """Messages of a round, in models per participating site, and the state kept between rounds."""
 
     down: float
     up: float
@@ -31,7 +31,7 @@ class Costs:
 
 
 def with_entries(*chosen: Entry) -> Roles:
-    """All axes neutral but for these, at their defaults; a method with a loop of its own changes none."""
+    """All axes neutral except these, at their defaults; a method with its own loop changes none."""
     values: dict[str, Any] = {}
     for entry in chosen:
         if not issubclass(entry.kind, OwnLoop):
@@ -40,7 +40,7 @@ def with_entries(*chosen: Entry) -> Roles:
 
 
 def costs(entry: Entry) -> Costs | None:
-    """From the roles' description of the wire; None for a method with a loop of its own."""
+    """Costs from the roles' message sizes; None for a method with its own loop."""
     if issubclass(entry.kind, OwnLoop):
         return None
     roles, model = with_entries(entry), P * NUMBER
@@ -55,7 +55,7 @@ def costs(entry: Entry) -> Costs | None:
 
 
 def messages(entry: Entry) -> tuple[str, str]:
-    """What a site receives and sends in a round: a number of models, or in words; a dash where nothing is exchanged."""
+    """What a site receives and sends in a round: a number of models, or text; a dash if nothing is exchanged."""
     if issubclass(entry.kind, OwnLoop):
         loop: OwnLoop = entry.kind()
         return loop.messages
@@ -66,7 +66,7 @@ def messages(entry: Entry) -> tuple[str, str]:
 
 @cache
 def needs(entry: Entry) -> str:
-    """Why the entry alone, at its defaults, is refused; empty where it is not."""
+    """Why the entry alone, at its defaults, is refused; empty if it is not."""
     try:
         with_entries(entry).check()
     except Refused as refusal:
@@ -75,7 +75,7 @@ def needs(entry: Entry) -> str:
 
 
 def forbids(entry: Entry) -> list[str]:
-    """Entries of other axes that are refused beside it, at the defaults of both."""
+    """Entries of other axes that cannot be combined with it, at the defaults of both."""
     if issubclass(entry.kind, OwnLoop):
         axes = {other.axis for other in entries() if other.axis != "algorithm"}
         return [f"{axis}=*" for axis in sorted(axes - entry.kind.axes)]
@@ -92,7 +92,7 @@ def forbids(entry: Entry) -> list[str]:
 
 
 def tier(entry: Entry) -> str:
-    """Tier of its local steps for logistic regression; a dash where it does not decide that."""
+    """Tier of its local steps for logistic regression; a dash if the entry does not determine it."""
     if not issubclass(entry.kind, Algorithm):
         return "–"
     logistic = Classification(nn.Linear(3, 1, device="meta"))

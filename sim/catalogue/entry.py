@@ -84,7 +84,7 @@ class Entry:
 
     @property
     def example(self) -> list[str]:
-        """Settings of a run that shows it, with the company that it needs."""
+        """Settings of an example run, with the entries that it requires."""
         return EXAMPLES.get(self.name, [self.key])
 
     @property
@@ -129,7 +129,7 @@ def choices(one: "Field[Any]") -> str:
 
 
 def comments(kind: type[Any]) -> dict[str, str]:
-    """Comment beside each field of a dataclass, or on the lines after it; the nearest class's counts."""
+    """Comment beside each field of a dataclass, or on the lines after it; that of the most derived class is used."""
     found: dict[str, str] = {}
     for base in reversed(kind.__mro__[:-1]):
         names = set(vars(base).get("__annotations__", ()))

@@ -1,4 +1,4 @@
-"""The figure of an entry: where it goes on a problem whose answer is known, beside FedAvg."""
+"""The figure of an entry: its path on a problem with a known solution, compared with FedAvg."""
 
 from dataclasses import replace
 
@@ -40,7 +40,7 @@ def twelve() -> Trial:
 
 
 def draw(entry: Entry) -> Figure | None:
-    """The entry's path; None for references, and for entries that these quadratics are refused to, or diverge on."""
+    """The entry's path; None for references, and for entries that refuse these quadratics or diverge on them."""
     if issubclass(entry.kind, Reference):
         return None
     along = entry.axis in ALONG

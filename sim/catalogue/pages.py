@@ -1,4 +1,4 @@
-"""docs/methods: one page for each entry, and the table of all; made from the code alone."""
+"""docs/methods: one page for each entry and the table of all entries, generated from the code."""
 
 import shlex
 from collections.abc import Iterator, Mapping
@@ -12,6 +12,11 @@ from sim.files import make_folder
 from sim.report.style import save_figure
 from sim.verify.certificates import CHECKS, Checks, properties
 
+MARKS = {  # how a statement in a docstring is known, where it was not read in the paper
+    "[M]": "[M]: recalled from the literature, not checked against the paper",
+    "[S]": "[S]: read in the authors' code",
+    "[A]": "[A]: known from the abstract only",
+}
 MADE = "<!-- Made by `fedtrial methods --markdown docs/methods`; change the class, not the page. -->\n"
 
 
@@ -31,7 +36,7 @@ def write_pages(folder: Path) -> int:
 
 
 def page(entry: Entry, drawn: bool, proofs: Mapping[str, Checks] = CHECKS) -> str:
-    """What a user reads of one entry."""
+    """The page of one entry, in Markdown."""
     return "\n".join([MADE, *body(entry, drawn, proofs)]) + "\n"
 
 
@@ -51,21 +56,24 @@ def body(entry: Entry, drawn: bool, proofs: Mapping[str, Checks]) -> Iterator[st
             yield f"| `{entry.path}.{one.name}` | {cell(one.default)} | {cell(one.note)} |"
         yield ""
     if "Values" in parts:
-        yield f"{parts['Values']}\n"
-    yield f"## Cost and company\n{company(entry)}\n"
+        yield f"**Values.** {parts['Values']}\n"
+    yield f"## Cost and requirements\n{company(entry)}\n"
     if "Pitfalls" in parts:
         yield f"## Pitfalls\n{parts['Pitfalls']}\n"
+    marks = [words for mark, words in MARKS.items() if any(mark in part for part in parts.values())]
+    if marks:
+        yield f"{'; '.join(marks)}.\n"
     proved = list(properties(entry.axis, entry.name, proofs))
     if proved:
-        yield f"## Proof\n`fedtrial verify --only {entry.name}` holds the engine against:\n"
+        yield f"## Proof\n`fedtrial verify --only {entry.name}` compares the engine with:\n"
         yield "\n".join(f"- {words}" for words in proved) + "\n"
     if drawn:
-        yield f"## On a problem whose answer is known\n![{entry.name} beside FedAvg]({entry.name}.svg)\n"
+        yield f"## On a problem with a known solution\n![{entry.name} and FedAvg]({entry.name}.svg)\n"
     yield f"## Try it\n```sh\nfedtrial run {shlex.join(entry.example)}\n```"
 
 
 def company(entry: Entry) -> str:
-    """Messages, state, tier, and what is refused beside it."""
+    """Messages, state, tier, and what the entry cannot be combined with."""
     lines, cost = [], costs(entry)
     if cost is not None:
         lines.append(f"Messages per site and round: {models(cost.down)} down, {models(cost.up)} up.")
@@ -76,10 +84,10 @@ def company(entry: Entry) -> str:
     if tier(entry) != "–":
         lines.append(f"Local steps of logistic regression run in the {tier(entry)} tier.")
     if needs(entry):
-        lines.append(f"Needs company: {needs(entry)}")
+        lines.append(f"Requires: {needs(entry)}")
     refused = forbids(entry)
     if refused:
-        lines.append(f"Refused beside it: {', '.join(f'`{one}`' for one in refused)}.")
+        lines.append(f"Cannot be combined with: {', '.join(f'`{one}`' for one in refused)}.")
     return "\n".join(f"- {line}" for line in lines) or "- Exchanges no messages."
 
 
@@ -90,12 +98,12 @@ def models(units: float | str) -> str:
 
 
 def listed(names: tuple[str, ...]) -> str:
-    """Names in a row, or nothing."""
+    """Names separated by commas, or `nothing`."""
     return ", ".join(f"`{name}`" for name in names) or "nothing"
 
 
 def cell(text: str) -> str:
-    """Text of a table's cell."""
+    """Text of a table cell."""
     return text.replace("|", "\\|")
 
 
@@ -112,7 +120,7 @@ def index() -> str:
     return "\n".join([MADE, "# Methods\n", INTRODUCTION, head, *rows]) + "\n"
 
 
-INTRODUCTION = """Every entry of every axis; a method is one entry of each. `down` and `up` are sizes of messages per
-site and round in models, or in words where these are none, `tier` is how local steps of logistic regression are
-computed, `certificates` counts what `fedtrial verify` proves.
+INTRODUCTION = """This table lists every entry of every axis; a method is one entry of each. `down` and `up` are the
+sizes of the messages per site and round, in models (or in words if a message is not a model). `tier` is the tier that
+computes the local steps of logistic regression. `certificates` counts the properties that `fedtrial verify` checks.
 """

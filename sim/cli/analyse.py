@@ -10,42 +10,52 @@ from sim.cli.completion import SettingsCommand
 from sim.files import expanded, make_folder, replace_whole, writable_file
 from sim.terminal import output
 
-app = typer.Typer(no_args_is_help=True, help="Answer a question by exact sums over sites; no model is averaged.")
+app = typer.Typer(
+    no_args_is_help=True, help="Answer a statistical question by exact sums over sites; settings follow as key=value."
+)
 OPEN = {"allow_extra_args": True}
 
-Seeds = Annotated[int, typer.Option(help="Seeds 0 to N-1, fresh patients each time; 0: the seed of the config.", min=0)]
+Seeds = Annotated[
+    int, typer.Option(help="Repeat with seeds 0 to N-1 and new patients each time; 0: only the config's seed.", min=0)
+]
 Json = Annotated[
-    Path | None, typer.Option("--json", parser=expanded, metavar="PATH", help="Also write every number to this file.")
+    Path | None,
+    typer.Option("--json", parser=expanded, metavar="PATH", help="Also write all numbers to this file, as JSON."),
 ]
 Drawn = Annotated[
-    Path | None, typer.Option("--figure", parser=expanded, metavar="PATH", help="Also draw it (.svg, .png or .pdf).")
+    Path | None,
+    typer.Option("--figure", parser=expanded, metavar="PATH", help="Also draw a figure (.svg, .png or .pdf)."),
 ]
 
 
 @app.command(cls=SettingsCommand, context_settings=OPEN)
 def benefit(
     context: typer.Context,
-    treated: Annotated[str, typer.Option(help="Yes-or-no column: the new treatment.")] = "treated",
-    marker: Annotated[str, typer.Option(help="Yes-or-no column; default: the cohort's predictive marker.")] = "",
+    treated: Annotated[str, typer.Option(help="Yes-or-no column of the new treatment.")] = "treated",
+    marker: Annotated[
+        str, typer.Option(help="Yes-or-no column of the marker; default: the cohort's predictive marker.")
+    ] = "",
     seeds: Seeds = 0,
     json_file: Json = None,
     figure: Drawn = None,
 ) -> None:
-    """Who benefits: marker by treatment, at every site and together; then key=value overrides of the config."""
+    """Estimate who benefits from a treatment: the marker by treatment interaction, per site and overall."""
     carry_out("benefit", context.args, {"treated": treated, "marker": marker}, seeds, json_file, figure)
 
 
 @app.command(cls=SettingsCommand, context_settings=OPEN)
 def discovery(
     context: typer.Context,
-    features: Annotated[str, typer.Option(help="How the columns of candidate features begin.")] = "gene_",
+    features: Annotated[str, typer.Option(help="Prefix of the columns that hold candidate features.")] = "gene_",
     rate: Annotated[float, typer.Option(help="False discovery rate.")] = 0.05,
-    halves: Annotated[int, typer.Option(help="Random halves of the patients that stability is judged by.")] = 20,
+    halves: Annotated[
+        int, typer.Option(help="Number of random halves of the patients used to estimate stability.")
+    ] = 20,
     seeds: Seeds = 0,
     json_file: Json = None,
     figure: Drawn = None,
 ) -> None:
-    """Biomarker discovery: which of many features go with the outcome; then key=value overrides of the config."""
+    """Find biomarkers: which of many features are associated with the outcome."""
     carry_out(
         "discovery", context.args, {"features": features, "rate": rate, "halves": halves}, seeds, json_file, figure
     )
@@ -54,26 +64,28 @@ def discovery(
 @app.command(cls=SettingsCommand, context_settings=OPEN)
 def survival(
     context: typer.Context,
-    by: Annotated[str, typer.Option(help="Column whose values have curves of their own, such as the arm.")] = "",
+    by: Annotated[str, typer.Option(help="Column with one curve per value, such as the treatment arm.")] = "",
     seeds: Seeds = 0,
     json_file: Json = None,
     figure: Drawn = None,
 ) -> None:
-    """Survival curves and the log-rank test, with task=cox; then key=value overrides of the config."""
+    """Estimate survival curves and the log-rank test (needs task=cox)."""
     carry_out("survival", context.args, {"by": by}, seeds, json_file, figure)
 
 
 @app.command(cls=SettingsCommand, context_settings=OPEN)
 def trends(
     context: typer.Context,
-    year: Annotated[str, typer.Option(help="Column of the year, or day, of diagnosis.")] = "",
-    group: Annotated[str, typer.Option(help="Column whose values have trends of their own; default: the cancer.")] = "",
-    threshold: Annotated[int, typer.Option(help="Cells of fewer patients are hidden; CMS: 11.")] = 11,
+    year: Annotated[str, typer.Option(help="Column with the year or date of diagnosis.")] = "",
+    group: Annotated[str, typer.Option(help="Column with one trend per value; default: the cancer.")] = "",
+    threshold: Annotated[
+        int, typer.Option(help="Hide cells with fewer patients than this; 11 is the rule of CMS.")
+    ] = 11,
     seeds: Seeds = 0,
     json_file: Json = None,
     figure: Drawn = None,
 ) -> None:
-    """Trends of rare cancers under small-cell suppression; then key=value overrides of the config."""
+    """Estimate incidence trends of rare cancers when small cells are suppressed."""
     options: dict[str, object] = {"year": year, "group": group, "threshold": threshold}
     carry_out("trends", context.args, options, seeds, json_file, figure)
 

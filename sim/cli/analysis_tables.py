@@ -1,4 +1,4 @@
-"""The answer of an analysis on the terminal."""
+"""Print the result of an analysis on the terminal."""
 
 from collections.abc import Hashable, Mapping
 

@@ -21,7 +21,7 @@ from sim.run.room import refuse_cohort
 
 
 def describe_cohort(console: Console, name: str, overrides: Sequence[str]) -> None:
-    """Print card, columns, patients per site, marginals and what a plain baseline learns of every outcome."""
+    """Print card, columns, patients per site, marginals and the result of a simple baseline for every outcome."""
     words = [f"cohort={name}", *overrides]
     refuse_twice(words)
     wanted = experiment(words)
@@ -40,7 +40,7 @@ def describe_cohort(console: Console, name: str, overrides: Sequence[str]) -> No
         console.print(printed(patients_by_cancer(cohort), "Who the patients are"))
     baselines = learnable(cohort)
     if not len(baselines):
-        console.print(f"What can be learned: no outcome has {FEWEST} of either answer.")
+        console.print(f"What can be learned: no outcome has {FEWEST} patients of each answer.")
         return
     title = "What can be learned: ridge regression (logistic; survival: Cox), pooled, five folds"
     if len(cohort.table) > MOST_ROWS:

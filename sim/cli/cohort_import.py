@@ -1,4 +1,4 @@
-"""`fedtrial cohort import`: records of patients to one file of the clinical table, with a card beside it."""
+"""`fedtrial cohort import`: converts patients' records into one file of the clinical table, with a card beside it."""
 
 import os
 import re
@@ -23,19 +23,23 @@ if TYPE_CHECKING:
     from sim.intake.rules import Rules
     from sim.progress import Watch
 
-imports = typer.Typer(no_args_is_help=True, help="Import patients' records to the clinical table, for cohort=clinical.")
+imports = typer.Typer(
+    no_args_is_help=True, help="Convert patients' records into the clinical table that cohort=clinical reads."
+)
 
-Folder = Annotated[Path, typer.Argument(parser=expanded, metavar="FOLDER", help="Folder of the export.")]
+Folder = Annotated[Path, typer.Argument(parser=expanded, metavar="FOLDER", help="Folder that holds the export.")]
 Out = Annotated[
     Path,
     typer.Option(
         parser=expanded, metavar="PATH", help="Parquet file to write; its card is written beside it, as .card.md."
     ),
 ]
-OnUnknown = Annotated[Unknown, typer.Option(help="A cell that is not understood: refuse it, or skip and count it.")]
-Follow = Annotated[FollowUp, typer.Option(help="Follow the living to the end of the export, or to their last contact.")]
-Codes = Annotated[Path | None, typer.Option(help="YAML of your own codes, such as ICD-10; see docs/cohorts.md.")]
-Until = Annotated[str, typer.Option(metavar="DAY", help="Last day of the export: a later one is an error. [today]")]
+OnUnknown = Annotated[Unknown, typer.Option(help="Cells that cannot be read: refuse them, or skip and count them.")]
+Follow = Annotated[
+    FollowUp, typer.Option(help="Follow patients without a death to the end of the export, or to their last contact.")
+]
+Codes = Annotated[Path | None, typer.Option(help="YAML file with your own codes, such as ICD-10; see docs/cohorts.md.")]
+Until = Annotated[str, typer.Option(metavar="DAY", help="Last day of the export; a later date is an error. [today]")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")]
 
 
@@ -60,7 +64,7 @@ def synthea_csv(
     codes: Codes = None,
     until: Until = "",
 ) -> None:
-    """CSV tables of Synthea's Java program, 2017 to 2026: patients, conditions and whatever else exists; also .gz."""
+    """Import CSV tables of Synthea's Java program (2017 to 2026; also .gz): patients, conditions and any others."""
     from sim.intake.export import Export
     from sim.intake.synthea_csv import read
 
@@ -77,7 +81,7 @@ def fhir(
     codes: Codes = None,
     until: Until = "",
 ) -> None:
-    """FHIR R4: a folder of JSON bundles (Synthea's output/fhir), or of NDJSON, one resource per line; also .gz."""
+    """Import a folder of FHIR R4 JSON bundles (Synthea's output/fhir) or of NDJSON files; also .gz."""
     from sim.intake.bundles import BundleFolder
     from sim.intake.fhir import read
 
@@ -149,7 +153,7 @@ def publish(reading: "Reading", follow_up: FollowUp, folder: Path, out: Path) ->
 
 
 def next_step(out: Path) -> str:
-    """The next command, with the sites that are recorded; or why the table is no cohort yet."""
+    """The next command, with the recorded sites; or the reason why the table is not a cohort yet."""
     from sim.cohort.clinical.source import Clinical, Site
 
     refusals = []
@@ -165,7 +169,7 @@ def next_step(out: Path) -> str:
 
 
 def hydra_word(key: str, value: str) -> str:
-    """A setting whose value may hold any letter: it is quoted for Hydra where it must be."""
+    """A setting whose value may contain any character, quoted for Hydra if necessary."""
     if re.fullmatch(r"[\w./+-]+", value, re.ASCII):
         return f"{key}={value}"
     escaped = re.sub(r'(\\*)"', r'\1\1\\"', value)

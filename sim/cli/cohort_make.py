@@ -23,7 +23,7 @@ def make_and_report(console: Console, engine: str, words: Sequence[str], out: Pa
     try:
         made = make_cohort(settings, out)
     except KeyboardInterrupt:
-        console.print(f"Stopped. Finished parts are in {out.name}.parts; the same command resumes from there.")
+        console.print(f"Stopped. Finished parts are in {out.name}.parts; the same command continues from there.")
         raise typer.Exit(130) from None
     card = out.with_suffix(".card.md")
     card.write_text(card_text(settings, made, out), encoding="utf-8")
@@ -33,8 +33,8 @@ def make_and_report(console: Console, engine: str, words: Sequence[str], out: Pa
 
 
 def patient_count(made: MadeCohort) -> str:
-    """How many patients came of how many simulated people."""
-    failed = f"; left out, for a module of the package failed on them: {made.left_out}" if made.left_out else ""
+    """How many patients resulted from how many simulated people."""
+    failed = f"; left out because a module of the package failed on them: {made.left_out}" if made.left_out else ""
     return f"{len(made.table)} patients of {made.people} people{failed}"
 
 

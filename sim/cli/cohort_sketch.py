@@ -13,7 +13,7 @@ from sim.files import writable_file
 
 
 def sketch_and_report(console: Console, file: Path, out: Path | None, overwrite: bool) -> None:
-    """Write or print the preset, and print what every column was taken for and the command that tries it."""
+    """Write or print the preset, and print the guessed role of every column and the command that tries the preset."""
     if out and out.exists() and not overwrite:
         raise Refused(f"--out {out}: exists. Choose another name, or give --overwrite.")
     if out:
@@ -27,7 +27,7 @@ def sketch_and_report(console: Console, file: Path, out: Path | None, overwrite:
         console.print(text, markup=False, soft_wrap=True)
     for column, use in made.columns.items():
         console.print(f"{column}: {use}", markup=False)
-    console.print("These are guesses: look at each, above all at columns known only after the outcome.")
+    console.print("These are guesses: check each one, above all columns that are known only after the outcome.")
     console.print(f"Try it: {command(made)}", markup=False, soft_wrap=True)
 
 

@@ -1,4 +1,4 @@
-"""Completion of key=value words in a shell: keys of settings, entries of groups, values that a setting can have."""
+"""Shell completion of key=value words: keys of settings, entries of groups, and possible values."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -13,7 +13,7 @@ from sim.checks import Refused
 
 @dataclass(frozen=True)
 class Completion:
-    """A way to go on, with the attributes that Typer reads of one; its own class is in a private module."""
+    """A completion with the attributes that Typer reads; Typer's own class is in a private module."""
 
     value: str
     type: str = "plain"
@@ -28,7 +28,7 @@ class SettingsCommand(TyperCommand):
         found: list[Any] = super().shell_complete(ctx, incomplete)
         if incomplete.startswith("-"):
             return found
-        with suppress(Refused):  # of another word, which is told when the command is run
+        with suppress(Refused):  # about another word, which is reported when the command runs
             folder = ctx.find_root().params.get("config_dir")
             if folder:
                 from sim.config.presets import add_presets
@@ -39,9 +39,9 @@ class SettingsCommand(TyperCommand):
 
 
 def words(before: Sequence[str], incomplete: str) -> list[str]:
-    """How a word can go on, after the words `before` it.
+    """Possible completions of a word, after the words `before` it.
 
-    bash takes `=` for a word of its own, and replaces what stands after it; other shells replace the whole word.
+    bash treats `=` as a separate word and replaces what follows it; other shells replace the whole word.
     """
     key, equals, begun = incomplete.lstrip("+").partition("=")
     if equals:
@@ -52,7 +52,7 @@ def words(before: Sequence[str], incomplete: str) -> list[str]:
     if not incomplete and before and "=" not in before[-1]:
         return values(before[:-1], before[-1])
     keys = [name for name in settings(before) if name.startswith(key)]
-    if len(keys) == 1:  # with its values, so that the shell adds no blank after the sign
+    if len(keys) == 1:  # with its values, so that the shell adds no space after the sign
         return [f"{keys[0]}=", *(f"{keys[0]}={value}" for value in values(before, keys[0]))]
     return [f"{name}=" for name in keys]
 

@@ -1,4 +1,4 @@
-"""`fedtrial gate`: an algorithm beside its committed baseline."""
+"""`fedtrial gate`: comparison of algorithms with a committed baseline."""
 
 import math
 import os
@@ -39,7 +39,9 @@ def decide(
     """Exit code of a gate, see docs/gate.md."""
     one_of("--inconclusive", inconclusive, ["fail", "warn"])
     if update != bool(reason.strip()):
-        raise Refused("--update and --reason go together: say why the baseline changes, for whoever reviews it.")
+        raise Refused(
+            "--update and --reason must be given together: the reason tells reviewers why the baseline changes."
+        )
     for option, path in (("--json", json_file), ("--junit", junit_file)):
         if path:
             writable_file(option, path)
@@ -82,13 +84,13 @@ def command(cell: GateCell) -> str:
 
 
 def renewed(console: Console, gate: Gate, cells: list[GateCell], path: Path, reason: str, workers: int) -> int:
-    """Write a new baseline and tell what it changes; a run that failed or diverged leaves the old one as it is."""
+    """Write a new baseline and print its changes; if a run failed or diverged, the old one is kept."""
     made, troubles = renew(gate, cells, reason, workers)
     if made is None:
         with harmless(console):
             for one in gravest(troubles):
                 console.print(f"{one.outcome.value}: {one.cell}: {one.told}", markup=False, soft_wrap=True)
-        console.print(f"Nothing was written to {path}: a baseline holds runs that ended well.", markup=False)
+        console.print(f"Nothing was written to {path}: a baseline may only contain successful runs.", markup=False)
         return exit_code(troubles, warn=False)
     markdown = changes(gate.name, old(path), made)
     write(path, gate, made)
@@ -99,7 +101,7 @@ def renewed(console: Console, gate: Gate, cells: list[GateCell], path: Path, rea
 
 
 def old(path: Path) -> Baseline | None:
-    """The baseline that is there; None where there is none that can be read."""
+    """The existing baseline; None if there is none that can be read."""
     try:
         return read(path) if path.exists() else None
     except Refused:
@@ -107,7 +109,7 @@ def old(path: Path) -> Baseline | None:
 
 
 def tell(console: Console, report: Report) -> None:
-    """Print the table and what is not well; on GitHub also annotations and the job's summary."""
+    """Print the table and all problems; on GitHub also annotations and the job's summary."""
     with harmless(console):
         for part in told(report):
             console.print(part, soft_wrap=isinstance(part, Text))
@@ -122,7 +124,7 @@ def tell(console: Console, report: Report) -> None:
 
 
 def told(report: Report) -> Iterator[Table | Text]:
-    """The metrics that moved, what else is to be told, and how to run the worst cell alone."""
+    """The metrics that changed, all other findings, and the command that runs the worst cell."""
     moved, still = split(report.findings)
     if moved:
         yield table(report, moved)
@@ -134,12 +136,12 @@ def told(report: Report) -> Iterator[Table | Text]:
             yield Text(f"{one.outcome.value}: {one.cell}: {one.what}: {one.told}")
     if speeds:
         ratios = ", ".join(f"{one.cell} {one.told.split()[0]}" for one in speeds)
-        yield Text(f"Times as fast as a loop by hand: {ratios}.")
+        yield Text(f"Speed relative to a hand-written loop: {ratios}.")
     if report.unlike:
         yield Text(f"Bits not compared: {'; '.join(report.unlike)}.")
     worst = next(iter(gravest(report.findings)), None)
     if worst and (worst.scenario, worst.method) in report.commands:
-        yield Text(f"The worst cell alone: {report.commands[worst.scenario, worst.method]}")
+        yield Text(f"To run the worst cell alone: {report.commands[worst.scenario, worst.method]}")
 
 
 def add_summary(path: Path, text: str) -> None:
@@ -165,7 +167,7 @@ def table(report: Report, moved: Sequence[tuple[Finding, Numbers]]) -> Table:
 
 @contextmanager
 def harmless(console: Console) -> Iterator[None]:
-    """Inside, GitHub takes nothing that is printed for a workflow command, whatever a label looks like."""
+    """Context in which GitHub does not interpret printed text as workflow commands."""
     if os.environ.get("GITHUB_ACTIONS") != "true":
         yield
         return

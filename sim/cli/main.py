@@ -29,12 +29,12 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-cohorts = typer.Typer(no_args_is_help=True, help="Look at the patients before anything is learned from them.")
+cohorts = typer.Typer(no_args_is_help=True, help="Describe, import or generate a cohort of patients.")
 app.add_typer(cohorts, name="cohort")
 cohorts.add_typer(imports, name="import")
 app.add_typer(analyses, name="analyse")
 console = output()
-Profiled = Annotated[bool, typer.Option("--profile", help="Print time and memory of every stage at the end.")]
+Profiled = Annotated[bool, typer.Option("--profile", help="Print the time and memory of every stage at the end.")]
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
@@ -47,10 +47,12 @@ def show_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print it.")] = False,
-    config_dir: Annotated[Path | None, typer.Option(help="Folder with presets of your own: GROUP/NAME.yaml.")] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
+    ] = False,
+    config_dir: Annotated[Path | None, typer.Option(help="Folder with your own presets, GROUP/NAME.yaml.")] = None,
 ) -> None:
-    """Rehearse federated learning for a cancer consortium before anything is deployed."""
+    """Simulate federated learning in a cancer consortium before anything is deployed."""
     if config_dir:
         from sim.config.presets import add_presets
 
@@ -58,8 +60,8 @@ def options(
 
 
 def main() -> None:
-    """Entry point: refusals are told in a few lines with exit code 2, and so is a signal, with 130 or 143."""
-    os.environ["MPLBACKEND"] = "agg"  # a notebook's shell hands on its own, which need not be installed here
+    """Entry point: prints a refusal in a few lines (exit code 2), or what a signal interrupted (130 or 143)."""
+    os.environ["MPLBACKEND"] = "agg"  # a notebook's shell passes its own backend on, which may not be installed here
     try:
         app()
     except Stopped as stopped:
@@ -75,13 +77,17 @@ def main() -> None:
         if error.errno not in (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EROFS):
             raise
         give_up_output()
-        print_refusal(Refused(f"the output cannot be written ({error.strerror}). Free space; finished runs are kept."))
+        print_refusal(
+            Refused(
+                f"the output could not be written ({error.strerror}). Free some disk space; finished runs are kept."
+            )
+        )
         sys.exit(1)
 
 
 @app.command(cls=SettingsCommand, context_settings=PASS_ON)
 def run(context: typer.Context, profile: Profiled = False) -> None:
-    """One experiment, or a sweep with -m. A Hydra app: key=value overrides, --cfg job, --help."""
+    """Run one experiment, or a sweep with -m. A Hydra application: key=value overrides, --cfg job, --help."""
     with profiled(profile, console):
         with stage("start"):
             from sim.cli.run import launch
@@ -93,15 +99,17 @@ def run(context: typer.Context, profile: Profiled = False) -> None:
 @app.command(cls=SettingsCommand, context_settings={"allow_extra_args": True})
 def study(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="A file of experiments/, or a path to one; then key=value overrides.")],
-    seeds: Annotated[int, typer.Option(help="Seeds 0 to N-1 in place of the study's own number.", min=0)] = 0,
-    metric: Annotated[str, typer.Option(help="Primary metric in place of the study's own, such as cindex.")] = "",
+    name: Annotated[
+        str, typer.Argument(help="A file in experiments/ or a path to one, followed by key=value overrides.")
+    ],
+    seeds: Annotated[int, typer.Option(help="Run seeds 0 to N-1 instead of the study's own number.", min=0)] = 0,
+    metric: Annotated[str, typer.Option(help="Primary metric instead of the study's own, such as cindex.")] = "",
     workers: Workers = 0,
     on_error: OnError = "continue",
     retries: Retries = 2,
     profile: Profiled = False,
 ) -> None:
-    """Every cell of a study, then tables, figures and one HTML page. Finished runs are not computed again."""
+    """Run every cell of a study and write tables, figures and one HTML page. Finished runs are not computed again."""
     with profiled(profile, console):
         with stage("start"):
             from sim.cli.study import carry_out
@@ -126,22 +134,24 @@ def predict(
     file: Annotated[
         Path,
         typer.Argument(
-            parser=expanded, metavar="FILE", help="Rows with the cohort's columns, CSV (also .gz) or Parquet."
+            parser=expanded, metavar="FILE", help="New rows with the cohort's columns, as CSV (also .gz) or Parquet."
         ),
     ],
-    site: Annotated[str, typer.Option(help="Whose model or standardisation, where each site has its own.")] = "",
+    site: Annotated[
+        str, typer.Option(help="Site whose model or standardisation is used, if each site has its own.")
+    ] = "",
     out: Annotated[
-        Path | None, typer.Option(parser=expanded, metavar="PATH", help="Where the predictions go (.parquet or .csv).")
+        Path | None, typer.Option(parser=expanded, metavar="PATH", help="File for the predictions (.parquet or .csv).")
     ] = None,
-    model: Annotated[str, typer.Option(help="final, or best by validation loss.")] = "final",
-    separator: Annotated[str | None, typer.Option(help="Between the cells of a CSV; \\t for a tab.")] = None,
-    comment: Annotated[str | None, typer.Option(help="Mark of the lines above a CSV's header.")] = None,
-    skip: Annotated[int | None, typer.Option(help="Further lines above the header.", min=0)] = None,
-    decimal: Annotated[str | None, typer.Option(help="Mark before the fraction of a number: . or ,")] = None,
-    missing: Annotated[list[str] | None, typer.Option(help="A word for 'not recorded' beside the usual ones.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
+    model: Annotated[str, typer.Option(help="final, or best (by validation loss).")] = "final",
+    separator: Annotated[str | None, typer.Option(help="Cell separator of a CSV file; \\t for a tab\.")] = None,
+    comment: Annotated[str | None, typer.Option(help="Mark of comment lines above the header of a CSV file.")] = None,
+    skip: Annotated[int | None, typer.Option(help="Number of further lines above the header.", min=0)] = None,
+    decimal: Annotated[str | None, typer.Option(help="Decimal mark: . or ,")] = None,
+    missing: Annotated[list[str] | None, typer.Option(help="One more word for a missing value.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
 ) -> None:
-    """Apply a run's model to new rows, read as its cohort's table was; a column that does not fit is refused."""
+    """Apply a run's model to new rows in the format of its cohort's table; columns that do not match are refused."""
     from sim.cli.predict import predict_and_report
 
     given = {"separator": separator, "comment": comment, "skip": skip, "decimal": decimal}
@@ -155,7 +165,7 @@ def report(
         typer.Argument(parser=expanded, metavar="FOLDER", help="Folder of a study, such as results/runs/quickstart."),
     ],
 ) -> None:
-    """Tables, figures and page of a study again, from its records; while it still runs, from those that are there."""
+    """Write the tables, figures and page of a study from its records, also while it is still running."""
     from sim.cli.study import publish
 
     publish(console, folder)
@@ -164,9 +174,9 @@ def report(
 @cohorts.command(cls=SettingsCommand, context_settings={"allow_extra_args": True})
 def describe(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="An entry of the cohort group; then key=value overrides.")],
+    name: Annotated[str, typer.Argument(help="An entry of the cohort group, followed by key=value overrides.")],
 ) -> None:
-    """Print a cohort: card, columns, patients per site and, if calibrated, its marginals beside the published ones."""
+    """Print a cohort's card, columns, patients per site and (if calibrated) published and simulated marginals."""
     from sim.cli.cohort_describe import describe_cohort
 
     describe_cohort(console, name, context.args)
@@ -174,11 +184,11 @@ def describe(
 
 @cohorts.command()
 def sketch(
-    file: Annotated[Path, typer.Argument(help="A table of patients, CSV (also .gz) or Parquet.")],
-    out: Annotated[Path | None, typer.Option(help="Where the preset goes (.yaml); without it, it is printed.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
+    file: Annotated[Path, typer.Argument(help="A table of patients, as CSV (also .gz) or Parquet.")],
+    out: Annotated[Path | None, typer.Option(help="File for the preset (.yaml); printed if not given.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
 ) -> None:
-    """Guess how a table is to be read, and write a preset of cohort=tabular to start from; correct it by hand."""
+    """Guess how to read a table and write a first preset for cohort=tabular, which you then correct by hand."""
     from sim.cli.cohort_sketch import sketch_and_report
 
     sketch_and_report(console, file, out, overwrite)
@@ -187,16 +197,16 @@ def sketch(
 @cohorts.command(context_settings={"allow_extra_args": True})
 def make(
     context: typer.Context,
-    engine: Annotated[str, typer.Argument(help="synthea; then key=value settings such as cancer=breast,lung.")],
+    engine: Annotated[str, typer.Argument(help="synthea, followed by key=value settings such as cancer=breast,lung.")],
     out: Annotated[
         Path,
         typer.Option(
-            parser=expanded, metavar="PATH", help="Parquet file to write; its card goes beside it, as .card.md."
+            parser=expanded, metavar="PATH", help="Parquet file to write; its card is written beside it, as .card.md."
         ),
     ],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
 ) -> None:
-    """Make a cohort with the Synthea engine (extra `synthea`). Stop it whenever you like: the same command goes on."""
+    """Generate a cohort with the Synthea engine (extra `synthea`). If interrupted, the same command continues."""
     from sim.cli.cohort_make import make_and_report
 
     make_and_report(console, engine, context.args, out, overwrite)
@@ -206,10 +216,10 @@ def make(
 def partition(
     context: typer.Context,
     figure: Annotated[
-        Path | None, typer.Option(parser=expanded, metavar="PATH", help="Where the figure goes (.svg, .png or .pdf).")
+        Path | None, typer.Option(parser=expanded, metavar="PATH", help="File for the figure (.svg, .png or .pdf).")
     ] = None,
 ) -> None:
-    """Print and plot who holds what, for key=value overrides such as partition=dirichlet partition.alpha=0.1."""
+    """Print and plot which site holds which patients, for overrides such as partition=dirichlet partition.alpha=0.1."""
     from sim.cli.partition import describe_partition
 
     describe_partition(console, context.args, figure)
@@ -217,13 +227,15 @@ def partition(
 
 @app.command()
 def methods(
-    name: Annotated[str, typer.Argument(help="One entry of an axis, such as scaffold or krum; its page.")] = "",
+    name: Annotated[str, typer.Argument(help="Print the page of one entry, such as scaffold or krum.")] = "",
     markdown: Annotated[
         Path | None,
-        typer.Option(parser=expanded, metavar="FOLDER", help="Write a page for every entry, and the table of all."),
+        typer.Option(
+            parser=expanded, metavar="FOLDER", help="Write a page for every entry, and the table of all entries."
+        ),
     ] = None,
 ) -> None:
-    """Every entry of every axis: what it does, its source, messages, state, tier and certificates."""
+    """List every entry of every axis: what it does, its source, messages, state, tier and certificates."""
     from sim.cli.methods import print_methods
 
     print_methods(console, name, markdown)
@@ -235,9 +247,9 @@ def verify(
         Path | None,
         typer.Option("--json", parser=expanded, metavar="PATH", help="Also write the certificates to this file."),
     ] = None,
-    only: Annotated[str, typer.Option(help="One entry of an axis, such as scaffold or krum.")] = "",
+    only: Annotated[str, typer.Option(help="Verify one entry only, such as scaffold or krum.")] = "",
 ) -> None:
-    """Prove every entry of every axis against closed forms; exit 1 if one fails."""
+    """Verify every entry of every axis against closed forms; exit code 1 if a certificate fails."""
     from sim.cli.verify import verify_and_report
 
     raise typer.Exit(verify_and_report(console, json_file, only))

@@ -7,14 +7,14 @@ from rich.markdown import Markdown
 from rich.table import Column, Table
 from rich.text import Text
 
-from sim.catalogue.brought import Told, joined, proofs, refuse_broken, sources, told
+from sim.catalogue.brought import EntryPoint, entry_points, joined, proofs, refuse_broken, sources
 from sim.catalogue.entry import AXES, entries
 from sim.catalogue.pages import page, write_pages
 from sim.catalogue.table import table
 
 
 def print_methods(console: Console, name: str, folder: Path | None) -> None:
-    """The table of all entries, the pages of those of one name, or the pages of all that are ours as files."""
+    """Print the table of all entries or the pages of one name, or write the pages of our own entries as files."""
     if folder is not None:
         console.print(f"{write_pages(folder)} pages in {folder}.")
     elif name:
@@ -26,14 +26,14 @@ def print_methods(console: Console, name: str, folder: Path | None) -> None:
                 console.print(f"From {whose}.", markup=False)
     else:
         console.print(catalogue())
-        announced = list(told())
+        announced = list(entry_points())
         if announced:
             console.print(of_plugins(announced))
-        console.print("down, up: models per site and round. One entry: fedtrial methods NAME.")
+        console.print("down, up: models sent per site and round. For one entry: fedtrial methods NAME.")
 
 
 def catalogue() -> Table:
-    """All entries of all axes, those of plugins with the distribution that brings them."""
+    """All entries of all axes; those of plugins with their distribution."""
     whose = sources()
     head = ["axis", "entry", "what it does", "down", "up", "kept at a site", "tier", "certificates"]
     shown = Table(*head, *(["from"] if whose else []))
@@ -44,8 +44,8 @@ def catalogue() -> Table:
     return shown
 
 
-def of_plugins(announced: list[Told]) -> Table:
-    """What installed distributions announce, and why some of it cannot be used."""
+def of_plugins(announced: list[EntryPoint]) -> Table:
+    """The entry points of installed distributions, and why some of them cannot be used."""
     shown = Table("group", "entry", "from", Column("", overflow="fold"), title="Entry points of plugins")
     for one in announced:
         shown.add_row(*map(Text, (one.group, one.name, one.source, one.wrong or "can be used")))

@@ -1,4 +1,4 @@
-"""`fedtrial partition`: which site holds whom, on the terminal and as a figure."""
+"""`fedtrial partition`: which site holds which patients, on the terminal and as a figure."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,7 +32,7 @@ def describe_partition(console: Console, overrides: Sequence[str], figure: Path 
     kind = type(wanted.partition).__name__
     console.print(printed_sites(frame, f"{kind} partition of {cohort.name}, outcome {outcome}"))
     if external:
-        console.print(f"External, kept out of training: {', '.join(external)}.", markup=False)
+        console.print(f"External sites, excluded from training: {', '.join(external)}.", markup=False)
     if wanted.partition.overlap:
         console.print(sides.leak.in_words())
     overall, none = skew(frame), f"{(frame['events'] == 0).sum()} without an event"

@@ -29,7 +29,7 @@ SHOWN = 20  # predictions that are printed
 
 @dataclass(frozen=True)
 class Written:
-    """How the rows of a file are written; settings of cohort=tabular, under their names."""
+    """The format of a file; settings of cohort=tabular, under their names."""
 
     separator: str = ","
     columns: Sequence[str] = ()
@@ -51,9 +51,9 @@ def predict_and_report(
     missing: Sequence[str],
     overwrite: bool,
 ) -> None:
-    """Predict, print the first rows and write all of them if asked; `given` are settings of `Written`, None = as then.
+    """Predict, print the first rows and optionally write all; `given` are settings of `Written`, None = as in training.
 
-    A file is read in the form of the table that the model learned from.
+    A file is read in the format of the table that the model was trained on.
     """
     refuse_other(home)
     if out is not None:
@@ -68,7 +68,7 @@ def predict_and_report(
         keep(made, out)
         console.print(f"Predictions: {out}", markup=False, soft_wrap=True)
     elif len(made) > SHOWN:
-        console.print(f"The first {SHOWN} rows; --out FILE keeps all of them.")
+        console.print(f"These are the first {SHOWN} rows; --out FILE writes all of them.")
 
 
 def refuse_other(home: Path) -> None:
@@ -86,7 +86,7 @@ def refuse_other(home: Path) -> None:
 
 
 def written(home: Path, given: Mapping[str, object], missing: Sequence[str]) -> Written:
-    """The form of the table of a run, with the settings that the user gave for the new file, and further marks."""
+    """The format of a run's table, with the settings that the user gave for the new file, and further marks."""
     demand(home)
     then = json.loads((home / "run.json").read_text())["settings"]["cohort"]
     names = [one.name for one in fields(Written)]
@@ -117,7 +117,7 @@ def new_rows(path: Path, form: Written) -> NewRows:
 
 
 def header_names(path: Path, form: Form, columns: Sequence[str]) -> tuple[str, ...]:
-    """The columns that the table of the run had for want of a header; none where the new file has a header."""
+    """The column names of the run's table without a header; none if the new file has a header."""
     if not columns:
         return ()
     try:
@@ -128,7 +128,7 @@ def header_names(path: Path, form: Form, columns: Sequence[str]) -> tuple[str, .
 
 
 def keep(made: pd.DataFrame, out: Path) -> None:
-    """Write the predictions, whole or not at all."""
+    """Write the predictions, completely or not at all."""
     draft = make_folder(out.parent) / f".{out.name}.part"
     try:
         if out.suffix == ".csv":

@@ -1,4 +1,4 @@
-"""The commands that go on from what runs left, or look at it: resume, runs, show, diff."""
+"""The commands that continue or inspect runs: resume, runs, show, diff."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,16 +9,19 @@ from sim.files import expanded
 from sim.terminal import output
 
 Workers = Annotated[
-    int, typer.Option(help="Processes; 0 = one per core, or this one alone where Ray's start would be longer.", min=0)
+    int,
+    typer.Option(
+        help="Number of processes; 0 = one per core, or only this process if starting Ray would take longer.", min=0
+    ),
 ]
-OnError = Annotated[str, typer.Option(help="After a run that failed: continue with the others, or stop.")]
-Retries = Annotated[int, typer.Option(help="Times that a run is begun again whose process died.", min=0)]
+OnError = Annotated[str, typer.Option(help="After a failed run: continue with the other runs, or stop.")]
+Retries = Annotated[int, typer.Option(help="How often a run is started again if its process died.", min=0)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Run = Annotated[
     Path,
     typer.Argument(parser=expanded, metavar="RUN", help="Folder of a run, such as results/runs/0123456789ab."),
 ]
-OtherRun = Annotated[Path, typer.Argument(parser=expanded, metavar="OTHER", help="Folder of another.")]
+OtherRun = Annotated[Path, typer.Argument(parser=expanded, metavar="OTHER", help="Folder of another run.")]
 
 
 def resume(
@@ -27,14 +30,14 @@ def resume(
         typer.Argument(
             parser=expanded,
             metavar="FOLDER",
-            help="Folder of a study, or that of sweeps and runs (results.dir); or a working folder in it.",
+            help="Folder of a study, folder of sweeps and runs (results.dir), or a working folder in it.",
         ),
     ],
     workers: Workers = 0,
     on_error: OnError = "continue",
     retries: Retries = 2,
 ) -> None:
-    """Go on with what was begun in a folder: its study, or its sweeps and runs. The same bits, nothing done twice."""
+    """Continue an interrupted study, or interrupted sweeps and runs, with identical results."""
     from sim.cli.resume import resume as go_on
     from sim.run.sweep import Launch
 
@@ -44,32 +47,36 @@ def resume(
 def runs(
     folder: Annotated[
         Path,
-        typer.Argument(parser=expanded, metavar="FOLDER", help="Folder of a study, or that of sweeps and runs."),
+        typer.Argument(
+            parser=expanded, metavar="FOLDER", help="Folder of a study, or folder of sweeps and runs (results.dir)."
+        ),
     ],
-    metric: Annotated[str, typer.Option(help="Shown in the table; default: the study's, or the first there is.")] = "",
+    metric: Annotated[
+        str, typer.Option(help="Metric shown in the table; default: the study's, or the first available.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
-    """Every run of a folder: settings that differ, status (pending, running, done, failed, diverged), round, metric."""
+    """List the runs of a folder: settings that differ, status, round and metric."""
     from sim.cli.runs import list_runs
 
     list_runs(output(), folder, metric, as_json)
 
 
 def show(run: Run, as_json: Json = False) -> None:
-    """One run: what came out, settings, where its numbers come from, files; or why it is not finished."""
+    """Show one run: results, settings, provenance and files, or why it is not finished."""
     from sim.cli.runs import show_run
 
     show_run(output(), run, as_json)
 
 
 def diff(run: Run, other: OtherRun, as_json: Json = False) -> None:
-    """Two runs: settings, code, data and machine that differ, and their metrics side by side."""
+    """Compare two runs: differences in settings, code, data and machine, and their metrics side by side."""
     from sim.cli.runs import diff_runs
 
     diff_runs(output(), run, other, as_json)
 
 
 def add_results(app: typer.Typer) -> None:
-    """Make them commands of an app."""
+    """Add these commands to an app."""
     for command in (resume, runs, show, diff):
         app.command()(command)

@@ -1,4 +1,4 @@
-"""`fedtrial resume`: go on with what was begun in a folder, in the same bits; no finished run is computed again."""
+"""`fedtrial resume`: continues unfinished work of a folder, with identical results; computes no finished run again."""
 
 from pathlib import Path
 
@@ -16,9 +16,9 @@ UNFINISHED = ".unfinished"
 
 
 def resume(console: Console, folder: Path, launch: Launch) -> int:
-    """Exit code of all that goes on: of the study of a folder, or of its sweeps and single runs, oldest first.
+    """Continue the study of a folder, or its sweeps and single runs, oldest first; returns the exit code.
 
-    In place of the folder, the file of one sweep or the working folder of one run.
+    Instead of the folder, the file of one sweep or the working folder of one run may be given.
     """
     if (folder / INDEX).is_file():
         plan, content = read_index(folder)
@@ -28,8 +28,8 @@ def resume(console: Console, folder: Path, launch: Launch) -> int:
         return resume(console, place, launch)
     if not found:
         raise Refused(
-            f"{folder}: nothing that was begun there is unfinished. Name the folder of a study, that of sweeps and "
-            "runs (results.dir), or a working folder in it; `fedtrial runs FOLDER` lists what there is."
+            f"{folder}: nothing in it is unfinished. Name the folder of a study, the folder of sweeps and runs "
+            "(results.dir), or a working folder in it; `fedtrial runs FOLDER` lists its runs."
         )
     code = 0
     for at, begun in enumerate(found, 1):
@@ -40,7 +40,7 @@ def resume(console: Console, folder: Path, launch: Launch) -> int:
 
 
 def begun_in(folder: Path) -> tuple[Path, list[Begun]]:
-    """Where records go, and what was begun there: all of a folder, or what a file or a working folder is part of."""
+    """The folder of the records, and its unfinished work: all of it, or what a file or working folder belongs to."""
     if folder.is_file() and folder.match(PATTERN):
         return folder.parent, [read_begun(folder)]
     if folder.name.endswith(UNFINISHED):

@@ -23,14 +23,14 @@ from sim.profiling import stage
 REFUSED = {  # options of Hydra's that would load other configs, or code
     "config_name": "fedtrial has its own configs. Set key=value, or a scenario.",
     "config_path": "fedtrial has its own configs. Set key=value, or a scenario.",
-    "experimental_rerun": "it would load a pickle, which is code. Give the settings again: a finished run is not "
+    "experimental_rerun": "it would load a pickle, which can run code. Give the settings again: a finished run is not "
     "computed twice.",
     "shell_completion": "use `fedtrial --install-completion`.",
 }
 
 
 def launch(words: Sequence[str]) -> int:
-    """Exit code of a run or a sweep: 0, or 1 where one diverged or failed; every wrong cell is refused before."""
+    """Run an experiment or a sweep; exit code 0, or 1 if one diverged or failed. Invalid cells are refused before."""
     asked = get_args_parser().parse_intermixed_args(list(words))  # flags may stand between settings
     for option, remedy in REFUSED.items():
         if getattr(asked, option):
@@ -47,7 +47,10 @@ def launch(words: Sequence[str]) -> int:
     with stage("settings"):
         refuse_twice(asked.overrides)
         if asked.multirun and (asked.cfg or asked.info):
-            raise Refused("-m beside --cfg or --info: a sweep has many configs. Leave -m out and name one value each.")
+            raise Refused(
+                "-m together with --cfg or --info: a sweep has many configs. Leave -m out and give one value for each "
+                "setting."
+            )
         wanted = None if asked.multirun else experiment(asked.overrides)
     if wanted is None:
         return swept(asked.overrides)
@@ -60,7 +63,7 @@ def launch(words: Sequence[str]) -> int:
 
 
 def swept(words: Sequence[str]) -> int:
-    """Exit code of a sweep, which the launcher that the words choose carries out."""
+    """Run a sweep with the chosen launcher; returns the exit code."""
     choice, settings = without_launcher(words)
     chosen = cells(settings)
     ended = launcher(choice, settings).launch(chosen, 0)
@@ -68,7 +71,7 @@ def swept(words: Sequence[str]) -> int:
 
 
 def hand_over(asked: argparse.Namespace) -> None:
-    """Let Hydra print its help, the config or how that came about; it runs nothing, and gets these options alone."""
+    """Let Hydra print its help, the config or its composition; Hydra runs nothing and receives only these options."""
     register()
 
     def nothing(config: DictConfig) -> None:

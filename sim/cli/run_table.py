@@ -1,4 +1,4 @@
-"""What a run came to, on the terminal."""
+"""Print the result of a run on the terminal."""
 
 import math
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ SHOWN = 30  # sites in the table; all of them are in sites.parquet
 
 
 def show(run: Run, home: Path) -> None:
-    """Metrics of the last scored round at every site (if many, the largest), bytes, and where the records are."""
+    """Print the metrics of the last evaluated round at every site (if many, the largest), bytes, and the folder."""
     console = output(soft_wrap=True)
     at = run.sites["round"].max()
     scored = run.sites[(run.sites["round"] == at) & (run.sites["split"] == "test")]
@@ -28,7 +28,7 @@ def show(run: Run, home: Path) -> None:
     wide = last.pivot(index="site", columns="metric", values="value")
     title = f"Round {at}, test patients, {run.info['deploys']} model"
     table = Table(Column("site", no_wrap=True), "test rows", "events", *wide.columns, title=title)
-    table.caption = "all sites: total rows and events, mean of the metrics that a site can define"
+    table.caption = "all sites: total rows and events; mean of each metric over the sites at which it is defined"
     sites = run.info["sites"]
     largest = set(sorted(sites, key=lambda site: -sites[site]["test"]["rows"])[:SHOWN])
     for site in filter(largest.__contains__, sites):
@@ -46,7 +46,7 @@ def show(run: Run, home: Path) -> None:
     for model in scored["model"].unique():
         if model != run.info["deploys"]:
             values = ", ".join(f"{name} {shown(value)}" for name, value in mean_metrics(run.sites, model).items())
-            console.print(f"The {model} model instead, mean over sites: {values}.")
+            console.print(f"For comparison, the {model} model, mean over sites: {values}.")
     if run.info["estimates"]:
         console.print(coefficients(run))
         for note in run.info["estimates"]["notes"]:
@@ -55,14 +55,14 @@ def show(run: Run, home: Path) -> None:
         down, up = run.rounds["bytes_down"].sum(), run.rounds["bytes_up"].sum()
         sent = f"{filesize.decimal(int(down))} down, {filesize.decimal(int(up))} up"
         size = f"; {run.info['parameters']} parameters" if run.info["parameters"] else ""
-        console.print(f"Sent: {sent}, all sites and rounds together{size}.")
+        console.print(f"Sent: {sent}, in total over all sites and rounds{size}.")
         scoring, orders = (int(run.rounds[f"bytes_{kind}"].sum()) for kind in ("evaluation", "control"))
         if scoring + orders:
-            beside = f"{filesize.decimal(scoring)} to score models, {filesize.decimal(orders)} of orders to train"
-            console.print(f"Beside that: {beside}.")
+            beside = f"{filesize.decimal(scoring)} to evaluate models, {filesize.decimal(orders)} of training orders"
+            console.print(f"In addition: {beside}.")
     if run.info["settings"]["system"]["dropout"] and len(run.rounds) > 1:
         answered = run.rounds["sites"].iloc[1:]
-        console.print(f"Answered: {answered.mean():.1f} sites a round, {answered.min()} at least.")
+        console.print(f"Answered: {answered.mean():.1f} sites per round on average, at least {answered.min()}.")
     for said in run.info["roles"].values():
         console.print(f"{said}.", markup=False)
     if said := left_out(run.info["uploads"]):
@@ -108,34 +108,34 @@ def coefficients(run: Run) -> Table:
     if found["interval_from"] == "robust_se":
         table.caption = "interval and p from the robust standard error"
     if differ:
-        table.caption = "I2: share of the spread between sites that is not chance; p of Q: that they have one effect"
+        table.caption = "I2: share of the variation between sites that is not chance; p of Q: test of one common effect"
     if found["left_out"]:
-        table.caption = f"left out, for they are the same in all training rows: {', '.join(found['left_out'])}"
+        table.caption = f"left out because they are constant in all training rows: {', '.join(found['left_out'])}"
     return table
 
 
 def blank(value: float | None, form: str) -> str:
-    """A number in a format; a dash where there is none."""
+    """A number in a format; a dash if there is none."""
     return "–" if value is None else format(value, form)
 
 
 def limit(value: float | None) -> str:
-    """A ratio; infinity where the record has none."""
+    """A ratio; infinity if the record has none."""
     return "∞" if value is None else f"{value:.4g}"
 
 
 def epsilons(whose: str, cost: Mapping[str, Any]) -> str:
-    """The epsilons of a run's sites or records in a line, with the accountant and what it assumes."""
+    """The epsilons of a run's sites or records in one line, with the accountant and its assumptions."""
     values = (cost["epsilon"][name] for name in ("min", "median", "max"))
     low, middle, high = ("inf" if value is None else f"{value:.3g}" for value in values)
     deltas = cost["delta"].values() if isinstance(cost["delta"], dict) else [cost["delta"]]
     delta = " to ".join(dict.fromkeys(f"{value:.2g}" for value in (min(deltas), max(deltas))))
     return (
-        f"Privacy of {whose}: epsilon {high} at the worst site (least {low}, median {middle}), delta {delta}; "
+        f"Privacy of {whose}: epsilon {high} at the worst site (lowest {low}, median {middle}), delta {delta}; "
         f"{cost['accountant']}; {cost['of']}."
     )
 
 
 def shown(value: float) -> str:
-    """A metric's value; a dash where a site cannot define it."""
+    """A metric's value; a dash if it is not defined at a site."""
     return "–" if math.isnan(value) else f"{value:.3f}" if abs(value) < 1e4 else f"{value:.3g}"

@@ -1,4 +1,4 @@
-"""`fedtrial runs`, `show` and `diff`: what lies in a folder, what one run is, and how two differ."""
+"""`fedtrial runs`, `show` and `diff`: list the runs of a folder, show one run, and compare two."""
 
 import json
 import math
@@ -68,7 +68,7 @@ def table(every: list[Listed], metric: str) -> Table:
 
 
 def show_run(console: Console, home: Path, as_json: bool) -> None:
-    """Print a run: what came out, its settings, where its numbers come from, its files; or why it is not finished."""
+    """Print a run: results, settings, provenance and files, or why it is not finished."""
     folder, run, state = located(home)
     done = finished(folder / run)
     place = folder / run if done else working_folder(folder, run)
@@ -94,12 +94,12 @@ def show_run(console: Console, home: Path, as_json: bool) -> None:
             console.print(f"{state.why}", markup=False, soft_wrap=True)
         if (place / TRACEBACK).is_file():
             console.print((place / TRACEBACK).read_text(), markup=False, soft_wrap=True)
-        console.print(f"Go on: fedtrial resume {place}", markup=False, soft_wrap=True)
+        console.print(f"To continue: fedtrial resume {place}", markup=False, soft_wrap=True)
     console.print(pairs(f"Files of {place}", {name: filesize.decimal(size) for name, size in files.items()}))
 
 
 def diff_runs(console: Console, first: Path, second: Path, as_json: bool) -> None:
-    """Print in what two finished runs differ: settings, where their numbers come from, metrics."""
+    """Print the differences between two finished runs: settings, provenance, metrics."""
     homes = [folder / run for folder, run, _ in map(located, (first, second))]
     found = [read_outcome(home) for home in homes]
     settings = apart(*(with_seed(one.info["settings"]) for one in found))
@@ -126,19 +126,19 @@ def diff_runs(console: Console, first: Path, second: Path, as_json: bool) -> Non
 
 
 def located(home: Path) -> tuple[Path, str, Status]:
-    """Folder of a run, its id and its status, from its folder or its working folder; refuses what is neither."""
+    """Parent folder, id and status of a run, given its folder or working folder; refuses other folders."""
     run = home.name.removesuffix(SUFFIX)
     now = status(home.parent, run)
     if not finished(home.parent / run) and not working_folder(home.parent, run).is_dir():
         raise Refused(
-            f"{home}: no run, or its files changed after it was written. Name a run's folder, such as "
+            f"{home}: not a run, or its files changed after it was written. Name a run's folder, such as "
             "results/runs/0123456789ab; `fedtrial runs FOLDER` lists them."
         )
     return home.parent, run, now
 
 
 def facts(info: Mapping[str, Any]) -> Flat:
-    """Where a run's numbers come from, flat."""
+    """Provenance of a run, as a flat mapping."""
     found: Flat = {}
     for name in FACTS:
         value = info.get(name)
@@ -150,7 +150,7 @@ def facts(info: Mapping[str, Any]) -> Flat:
 
 
 def apart(first: Flat, second: Flat) -> dict[str, tuple[str, str]]:
-    """Name -> the two values, where they differ; a dash where one has none."""
+    """Name -> the two values, if they differ; a dash if one is missing."""
     names = dict.fromkeys([*first, *second])
     both = {name: (first.get(name, "–"), second.get(name, "–")) for name in names}
     return {name: values for name, values in both.items() if values[0] != values[1]}
@@ -165,7 +165,7 @@ def pairs(title: str, rows: Mapping[str, str]) -> Table:
 
 
 def plain(value: Any) -> Any:
-    """Values as JSON has them: no infinity, nothing that is not a number."""
+    """Values as JSON allows them, without infinity and NaN."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Commands that a signal ends in words: what is kept, and what to type next."""
+"""Message after a signal: what is saved, and the command that continues."""
 
 import shlex
 import signal
@@ -21,9 +21,9 @@ class Commands(TyperGroup):
 
 
 def print_stop(stopped: Stopped) -> None:
-    """Print to standard error what is kept of the work, and the command that goes on from there."""
+    """Print to standard error what is saved, and the command that continues."""
     words = [f"Stopped by {signal.Signals(stopped.number).name}."]
     if stopped.how_far:
         command = shlex.join(["fedtrial", *sys.argv[1:]])
-        words.append(f"{stopped.how_far}. The same command goes on from there:\n  {command}")
+        words.append(f"{stopped.how_far}. The same command continues from there:\n  {command}")
     print(visible(" ".join(words)), file=sys.stderr)

@@ -26,7 +26,7 @@ from sim.study.study import Study, load, with_overrides
 def carry_out(
     console: Console, words: Sequence[str], name: str, seeds: int, metric: str, launch: Launch | None = None
 ) -> int:
-    """Exit code of a study, given its name or file: 0, or 1 where a run diverged, failed or was not begun."""
+    """Run a study, given its name or file; exit code 0, or 1 if a run diverged, failed or was not started."""
     with stage("settings"):
         refuse_twice(words)
         plan = load(name)
@@ -38,10 +38,10 @@ def carry_out(
 def compute(
     console: Console, plan: Study, words: Sequence[str], folder: Path | None, typed: str, launch: Launch
 ) -> int:
-    """Exit code of a study, given its plan and the command that began it; `folder` in place of that in results.dir.
+    """Run a study, given its plan and its command line; `folder` replaces that in results.dir. Returns the exit code.
 
-    study.json is there from the first run on, so that `fedtrial report` can make a page of what is done, and `fedtrial
-    resume` can go on. What other processes compute is one stage.
+    study.json exists from the first run on, so that `fedtrial report` can create a page of the finished runs, and
+    `fedtrial resume` can continue. For profiling, the work of other processes is one stage.
     """
     with stage("settings"):
         cells = study_cells(plan, words)
@@ -70,7 +70,7 @@ def compute(
     failed |= reasons(folder, lost)
     note()
     if not any(run not in lost and not cell.reference for cell, run in zip(cells, runs, strict=True)):
-        console.print("No page: none of its federated runs is there.", soft_wrap=True)
+        console.print("No page was written, because no federated run of this study is finished.", soft_wrap=True)
         return 1
     with stage("report"):
         broken = publish(console, folder)
@@ -83,7 +83,7 @@ def missing(folder: Path, runs: Iterable[str]) -> set[str]:
 
 
 def reasons(folder: Path, lost: set[str]) -> Mapping[str, str]:
-    """Why runs are not there that failed, in this process or another; run id -> reason."""
+    """Reasons of failed runs, in this process or another; run id -> reason."""
     found = {run: status(folder, run) for run in lost}
     return {run: one.why for run, one in found.items() if one.state is State.FAILED}
 

@@ -1,6 +1,6 @@
-"""What `fedtrial run` does once its settings are right: one run, or with -m every cell of a sweep.
+"""What `fedtrial run` does after its settings are checked: one run, or with -m every cell of a sweep.
 
-Cells are named by their number and the settings that set them apart; a table of them stands at the end.
+Cells are named by their number and the settings that distinguish them; a table of all cells ends the sweep.
 """
 
 import math
@@ -34,7 +34,7 @@ NOT_BEGUN = "not begun"
 
 
 def one(wanted: Experiment, words: Sequence[str], folder: Path | None = None) -> int:
-    """One run, from its overrides: compute it unless it is there, and say what came out; `folder` as in `sweep`."""
+    """One run, given its overrides: compute it unless it exists, and print its result; `folder` as in `sweep`."""
     folder = folder or Path(wanted.results.dir)
     cache = checked([("", left) for left in unfinished([wanted], folder).values()])
     begun = Begun(False, list(words), command(), {run_id(wanted): ""})
@@ -54,7 +54,7 @@ def command() -> str:
 
 
 class Swept(NamedTuple):
-    """What a sweep came to."""
+    """The result of a sweep."""
 
     runs: Sequence[str]  # run ids, in the order of the cells
     folders: Mapping[str, Path]
@@ -72,7 +72,7 @@ class Swept(NamedTuple):
 
 
 def sweep(chosen: Sequence[Sequence[str]], launch: Launch, words: Sequence[str], folder: Path | None = None) -> Swept:
-    """Carry out all cells, given the overrides of each and those of the sweep; `folder` in place of results.dir."""
+    """Run all cells, given the overrides of each and those of the sweep; `folder` replaces results.dir."""
     wanted = experiments(chosen)
     if folder is not None:
         wanted = moved(wanted, folder)
@@ -143,7 +143,7 @@ def homes(runs: Sequence[str], wanted: Sequence[Experiment], names: Sequence[str
 
 
 def written(done: int, whole: int) -> str:
-    """How many runs of a sweep or a study a signal has left behind."""
+    """A sentence on how many runs of a sweep or a study are written."""
     return f"{done} of {whole} runs are written"
 
 
@@ -156,7 +156,7 @@ def still_left(runs: Sequence[str], wanted: Sequence[Experiment], folders: Mappi
 
 
 def in_words(found: Outcome) -> str:
-    """What a cell came to, in a line."""
+    """The result of a cell in one line."""
     metrics = ", ".join(f"{name} {shown(value)}" for name, value in sorted(found.metrics.items()))
     ended = how_it_ended(found.info)
     return metrics if ended == "done" else f"{ended} {metrics}".strip()

@@ -18,7 +18,7 @@ from sim.verify.certificates import TABLES
 
 
 def verify_and_report(console: Console, json_file: Path | None, only: str) -> int:
-    """Prove all, or one entry; 1 if a certificate fails, else 0."""
+    """Verify all entries, or one; returns 1 if a certificate fails, otherwise 0."""
     tables = joined(TABLES)
     if only:
         refuse_broken(only, tables)
@@ -27,7 +27,7 @@ def verify_and_report(console: Console, json_file: Path | None, only: str) -> in
         writable_file("--json", json_file)
     with (
         compiling(),
-        Terminal(stderr=True).status("proving every method against closed forms"),
+        Terminal(stderr=True).status("verifying every method against closed forms"),
     ):  # silent unless a terminal
         done = [*certificates(tables, only, proofs()), *broken(tables, only)]
     table = Table("axis", "entry", "property", "error", "tolerance", "", title="Correctness certificates")

@@ -46,8 +46,8 @@ class Synthetic(Source):
         within("cohort.consortium", self.consortium, 0)
         if self.iid and (self.alpha or self.beta):
             raise Refused(
-                f"cohort.iid=true with cohort.alpha={self.alpha:g}, cohort.beta={self.beta:g}: sites that are "
-                "alike have neither. Set both to 0."
+                f"cohort.iid=true with cohort.alpha={self.alpha:g}, cohort.beta={self.beta:g}: identical sites have "
+                "neither. Set both to 0."
             )
 
     def knows_truth(self, kind: Kind) -> bool:

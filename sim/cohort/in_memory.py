@@ -18,7 +18,7 @@ class InMemory(Source):
     def __post_init__(self, cohort: Cohort | None) -> None:
         if cohort is None:
             raise Refused(
-                "A cohort in memory has no file to be read from. Make it with fedtrial.cohort(X, y, site=...)."
+                "A cohort in memory cannot be read from a file. Create it with fedtrial.cohort(X, y, site=...)."
             )
         self.held = cohort
         self.digest = digest(cohort)
@@ -40,7 +40,7 @@ class InMemory(Source):
 
 
 def digest(cohort: Cohort) -> str:
-    """Fingerprint of all cells in the order of their rows, of the columns' types and of what they stand for."""
+    """Fingerprint of all cells in row order, of the columns' types and of their roles."""
     table = cohort.table
     head = repr((cohort.outcomes, cohort.predictors, cohort.split, [(name, repr(table[name].dtype)) for name in table]))
     cells = pd.util.hash_pandas_object(table, index=False).to_numpy()

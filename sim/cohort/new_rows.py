@@ -104,7 +104,7 @@ class NewRows:
         return made
 
     def text(self, series: pd.Series) -> pd.Series:
-        """Cells as text without surrounding blanks, "" where there is none."""
+        """Cells as text without surrounding spaces, "" if empty."""
         words = series.astype(object)
         return words.where(series.notna(), "").astype(str).str.strip()
 

@@ -60,5 +60,5 @@ DAYS_PER_YEAR = 365.25  # times are recorded in days; a year is a mean Julian ye
 
 
 def above(value: Floats, counts: bool) -> Bools:
-    """Which rows of a numeric outcome stand for its event: counts above 0, else numbers above the median; bool [R]."""
+    """Which rows of a numeric outcome count as its event: counts above 0, else numbers above the median; bool [R]."""
     return np.asarray(value > (0.0 if counts else float(np.nanmedian(value))))

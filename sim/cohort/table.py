@@ -135,7 +135,7 @@ class Source:
         return None
 
     def fingerprint(self, seed: int) -> str:
-        """What decides the rows beside settings, seed and code: the contents of the files that `load` reads.
+        """What determines the rows in addition to settings, seed and code: the contents of the files that `load` reads.
 
         It is part of the name of a run, so it must not load the patients. A source that reads files overrides it, with
         `sim.files.fingerprint`.

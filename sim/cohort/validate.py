@@ -77,7 +77,7 @@ def check_columns(cohort: CohortFields) -> None:
     """Every column that the cohort names exists, once, and no predictor is part of its outcome."""
     table, twice = cohort.table, cohort.table.columns.duplicated()
     if twice.any():
-        raise Refused(f"Cohort {cohort.name!r}: column {table.columns[twice][0]!r} stands twice. Rename or drop one.")
+        raise Refused(f"Cohort {cohort.name!r}: column {table.columns[twice][0]!r} occurs twice. Rename or drop one.")
     if not cohort.outcomes:
         raise Refused(f"Cohort {cohort.name!r} has no outcome. Name a label, or a time and an event.")
     for column in ("patient", "site"):
@@ -141,9 +141,9 @@ def check_one_site_per_patient(cohort: CohortFields) -> None:
         patient = several["patient"].iloc[0]
         sites = sorted(several["place"][several["patient"] == patient].astype(str))
         raise Refused(
-            f"Cohort {cohort.name!r}: patient {patient!r} stands at sites {', '.join(map(repr, sites))} "
-            f"({several['patient'].nunique()} such patients); allowed one site. Make numbers unique across sites "
-            "(a file's own numbers: cohort.local_patients=true), or keep each patient at one site."
+            f"Cohort {cohort.name!r}: patient {patient!r} is at sites {', '.join(map(repr, sites))} "
+            f"({several['patient'].nunique()} such patients); allowed one site. Make patient numbers unique across "
+            "sites (if each file has its own numbers: cohort.local_patients=true), or keep each patient at one site."
         )
 
 
@@ -183,9 +183,7 @@ def check_numbers(cohort: CohortFields, name: str, outcome: Numeric) -> None:
             cohort, outcome.value, wrong & ~np.isnan(value), "a count is a whole number from 0", "Name it as a value."
         )
     if series.nunique() < 2:
-        raise Refused(
-            f"Cohort {cohort.name!r}: outcome {name!r} has no two values in {len(series)} rows. Leave it out."
-        )
+        raise Refused(f"Cohort {cohort.name!r}: outcome {name!r} is constant in {len(series)} rows. Leave it out.")
 
 
 def check_survival(cohort: CohortFields, outcome: Survival) -> None:
@@ -208,7 +206,7 @@ def check_classes(cohort: CohortFields, name: str) -> None:
     events = cohort.events(name)[cohort.known(name)]
     binary = isinstance(cohort.outcomes[name], Binary)
     if not len(events):
-        raise Refused(f"Cohort {cohort.name!r}: outcome {name!r} is not known for anybody. Leave it out.")
+        raise Refused(f"Cohort {cohort.name!r}: outcome {name!r} is not known for any patient. Leave it out.")
     if not events.any() or (binary and events.all()):
         word = "label" if binary else "event"
         raise Refused(

@@ -1,4 +1,4 @@
-"""From command-line overrides to an Experiment, or to a refusal in a few clear lines."""
+"""From command-line overrides to an Experiment, or to a short refusal."""
 
 import math
 import threading
@@ -147,16 +147,16 @@ def check(override: str, chosen: Sequence[str]) -> None:
         raise Refused(f"{override}: not an override. Write key=value; {remedy}. ({plain(error)})") from None
     group = parsed.key_or_group
     if not group or parsed.package is not None:
-        raise Refused(f"{override}: no key of a setting. Write key=value, such as rounds=5.")
+        raise Refused(f"{override}: the key of a setting is missing. Write key=value, such as rounds=5.")
     refuse_hydra(override, group)
     if parsed.is_delete():
         config = entries(chosen)
         if not own_keys(config, group):
-            raise Refused(f"{override}: a setting cannot be taken away. Give it a value: {group}=VALUE.")
+            raise Refused(f"{override}: a setting cannot be removed. Give it a value: {group}=VALUE.")
         if OmegaConf.select(config, group) is None:
             raise Refused(unknown(override, config))
     if parsed.is_sweep_override():
-        raise Refused(f"{override}: several values make a sweep; name one, or use `fedtrial run -m`.")
+        raise Refused(f"{override}: several values make a sweep; give one value, or use `fedtrial run -m`.")
     if "." in group:
         refuse_below(override, group, chosen)
     if parsed.is_add() or parsed.is_force_add():  # '++' on a misspelt key would make a setting that nobody reads
@@ -176,7 +176,7 @@ def check(override: str, chosen: Sequence[str]) -> None:
 
 
 def own_keys(config: DictConfig, key: str) -> bool:
-    """Whether a key stands where keys are the user's own, to be added and taken away: `+cohort.files.NAME=FILE`."""
+    """Whether a key is in a mapping with the user's own keys, which may be added: `+cohort.files.NAME=FILE`."""
     parent = OmegaConf.select(config, key.rpartition(".")[0] or "rounds")
     return isinstance(parent, DictConfig) and OmegaConf.get_type(parent) is dict
 
@@ -194,7 +194,7 @@ def refuse_below(override: str, key: str, chosen: Sequence[str]) -> None:
 
 
 def refuse_code(config: DictConfig) -> None:
-    """Refuse `_target_` wherever it stands in a config, presets included."""
+    """Refuse `_target_` anywhere in a config, including presets."""
     for path in keys(OmegaConf.to_container(config, resolve=False), ""):
         if path.split(".")[-1] == "_target_":
             raise Refused(f"{path}: '_target_' is not allowed; a config never names code.")
@@ -210,7 +210,7 @@ def keys(node: object, at: str) -> Iterator[str]:
 
 
 def explain(error: BaseException, overrides: Sequence[str]) -> str:
-    """What was wrong with which override, and what is allowed there."""
+    """A message about the wrong override and what is allowed there."""
     cause = error.__cause__ if isinstance(error, ConfigCompositionException) and error.__cause__ else error
     text = str(error)
     set_by = scenario_key(f"{text}\n{cause}", overrides)

@@ -1,4 +1,4 @@
-"""The typed experiment: the schema of a config and the object it becomes are the same dataclasses.
+"""The typed experiment: the schema of a config and the resulting object are the same dataclasses.
 
 Hydra composes, OmegaConf checks types, `__post_init__` checks ranges. Nothing in a config names code: an entry of a
 group is looked up in the tables below, and a config that holds `_target_` is refused.
@@ -45,12 +45,16 @@ from sim.tasks.task import TaskSettings
 
 Json = dict[str, Any]
 
-VOLATILE = ("executor", "results", "scenario")  # by whom a run is computed, and the name of its settings: no identity
+VOLATILE = (
+    "executor",
+    "results",
+    "scenario",
+)  # how a run is computed, and the name of its preset: not part of its identity
 
 
 @dataclass
 class Experiment:
-    """One run: who holds which patients, what is learned, by which method, for how long."""
+    """The settings of one run: cohort, partition, task, method, and number of rounds."""
 
     cohort: Source = MISSING
     partition: Partition = MISSING
@@ -70,8 +74,8 @@ class Experiment:
     privacy: Privacy = field(default_factory=Privacy)
     evaluation: Evaluation = field(default_factory=Evaluation)
     results: Results = field(default_factory=Results)
-    scenario: str = ""  # the preset of configs/scenario that the settings come from, before any of them was changed
-    weighting: Weighting = Weighting.patients  # what counts the same in the federation's objective, for every method
+    scenario: str = ""  # the preset of configs/scenario from which the settings started
+    weighting: Weighting = Weighting.patients  # weight of a site in the federation's objective, for every method
     rounds: int = 50  # >= 1
     seed: int = 0  # >= 0; draws patients, splits, starts, batches and participation
 
@@ -87,19 +91,19 @@ class Experiment:
         refuse_optimiser(self.roles.algorithm, self.local)
         if self.local.state is OptimizerState.keep and not self.roles.personal.whole_state:
             raise Refused(
-                f"local.state=keep: a site keeps one optimiser, and {named_role(self.roles.personal)} trains in two "
-                "parts. Set local.state=reset."
+                f"local.state=keep: a site keeps one optimiser, but {named_role(self.roles.personal)} trains in two "
+                "phases. Set local.state=reset."
             )
 
     @property
     def roles(self) -> Roles:
-        """The axes of the method as the engine takes them."""
+        """The axes of the method in the form of the engine."""
         beside = self.axes
         return self.algorithm.roles(beside) if isinstance(self.algorithm, OwnLoop) else beside
 
     @property
     def axes(self) -> Roles:
-        """The axes as they are set."""
+        """The axes as set by the user."""
         return Roles(
             algorithm=self.algorithm if isinstance(self.algorithm, Algorithm) else Algorithm(),
             uplink=tuple(self.uplink.values()),
@@ -117,7 +121,7 @@ class Experiment:
         return (*self.task.judged_by, *([BACKDOOR] if isinstance(self.attack, Backdoor) else []))
 
     def judged_by(self, reference: Reference) -> "Experiment":
-        """The reference for this experiment: the axes of messages, which it has none of, are back at their defaults."""
+        """The reference for this experiment; axes that concern messages are at their defaults."""
         return replace(
             self,
             algorithm=reference,
@@ -131,7 +135,7 @@ class Experiment:
         )
 
     def refuse_noise(self) -> None:
-        """Refuse noise at the sites where what leaves them is not what the noise protects."""
+        """Refuse noise at the sites if they also send something that the noise does not protect."""
         name, personal = settings(self.algorithm)["is"], settings(self.personal)["is"]
         for wrong, reason, remedy in (
             (
@@ -154,21 +158,22 @@ class Experiment:
                 raise Refused(f"local.noise: {reason}. {remedy}.")
 
     def refuse_beside(self, method: OwnLoop) -> None:
-        """Refuse an axis that a method with a loop of its own would not heed."""
+        """Refuse an axis that a method with its own loop would ignore."""
         lost = [axis for axis in axes_in_use(self.axes) if axis not in method.axes]
         if self.system.holds and "system" in method.axes and method.exchanges:
             lost.append("system=buffered")
         if lost:
             name = settings(method)["is"]
             raise Refused(
-                f"algorithm={name} has a loop of its own, in which {', '.join(lost)} would do nothing. Leave "
-                f"{'it' if len(lost) == 1 else 'them'} out, or take another algorithm."
+                f"algorithm={name} has its own training loop, in which {', '.join(lost)} "
+                f"{'has' if len(lost) == 1 else 'have'} no effect. Leave "
+                f"{'it' if len(lost) == 1 else 'them'} out, or use another algorithm."
             )
         for link, one in self.uplink.items():
             if one.noises or one.hides:
                 raise Refused(
-                    f"uplink={link}: sites of algorithm={settings(method)['is']} tell more than a sum, without noise. "
-                    "Take another algorithm, such as fedavg."
+                    f"uplink={link}: sites of algorithm={settings(method)['is']} reveal more than a sum, without "
+                    "noise. Use another algorithm, such as fedavg."
                 )
 
 
@@ -186,7 +191,7 @@ def register() -> int:
 
 
 def settings(value: object) -> Any:
-    """Plain JSON of a config object; entries of a group carry their name under `is`."""
+    """Plain JSON of a config object; entries of a group have their name under `is`."""
     if is_dataclass(value) and not isinstance(value, type):
         named = entry_name(type(value))
         head: Json = {"is": named} if named else {}
@@ -206,7 +211,7 @@ def settings(value: object) -> Any:
 
 
 def identity(experiment: Experiment) -> Json:
-    """The part of the settings that decides the numbers; of a file its name, for its contents are a fingerprint's."""
+    """The settings that determine the numbers; of a file only its name, because its contents have a fingerprint."""
     whole: Json = {name: part for name, part in settings(experiment).items() if name not in VOLATILE}
     places = experiment.cohort.places
     whole["cohort"] = {
@@ -221,7 +226,7 @@ def named(place: Any) -> Any:
 
 
 def classes(value: object) -> set[type]:
-    """Classes of a settings object and of all in it; of an experiment, only of the settings that decide the numbers."""
+    """Classes of a settings object and of all its parts; of an experiment, only those that determine the numbers."""
     if isinstance(value, dict):
         return classes(list(value.values()))
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""The groups of the config: what can be chosen in each, by name. Entries of plugins join them when they are chosen."""
+"""The groups of the config and their entries by name. Entries of plugins are added when they are chosen."""
 
 from sim.cohort import COHORTS
 from sim.engine.exact import EXACT

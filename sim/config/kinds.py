@@ -1,4 +1,4 @@
-"""Kinds of values: an interpolation stands for what its setting holds, and a whole number fits 64 bits."""
+"""Checks of values: an interpolation must have the right kind, and an integer must fit 64 bits."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ Placed = tuple[str, Container, int | str, Node]  # full key, the container that 
 
 
 def refuse_kinds(config: DictConfig) -> None:
-    """Refuse what is no key of a setting in `${}`, and a key of the wrong kind, put in place of a section."""
+    """Refuse `${}` with anything but the key of a setting, or with a key of the wrong kind."""
     for path, parent, key, node in nodes(config, ""):
         if OmegaConf.is_interpolation(parent, key):
             refuse_resolvers(str(node._value()), path)
@@ -19,7 +19,7 @@ def refuse_kinds(config: DictConfig) -> None:
 
 
 def refuse_wide(config: DictConfig) -> None:
-    """Refuse whole numbers beyond 64 bits in any setting; those with a range of their own are told that before."""
+    """Refuse integers beyond 64 bits in any setting; settings with a range of their own are checked before."""
     for path, parent, key, _ in nodes(config, ""):
         value = parent[key]
         if isinstance(value, int) and not isinstance(value, bool):
@@ -30,7 +30,7 @@ def refuse_interpolation(path: str, parent: Container, key: int | str, node: Nod
     """Refuse `${seed}` in place of a section or of a list; a list may stand for a list of the same kind."""
     said = f"{path}={node._value()}"
     if isinstance(node, DictConfig):
-        raise Refused(f"{said}: a group of settings, not a value. Set one of them: {path}.NAME=VALUE.")
+        raise Refused(f"{said}: this is a group of settings, not a value. Set one of them: {path}.NAME=VALUE.")
     meant = parent[key]  # converted and checked, where it is a number or a word
     kind = node._metadata.element_type if isinstance(node, ListConfig) else None
     if isinstance(node, ListConfig) and not (isinstance(meant, ListConfig) and meant._metadata.element_type == kind):

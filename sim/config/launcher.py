@@ -1,4 +1,4 @@
-"""The launcher of a sweep, which Hydra makes from the words that choose and set it."""
+"""The launcher of a sweep, which Hydra creates from its settings."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,8 @@ from sim.config.words import LAUNCHER, LAUNCHER_KEYS
 def launcher(choice: Sequence[str], settings: Sequence[str]) -> Launcher:
     """The launcher, with the overrides `settings` of the sweep; `choice` holds words of `without_launcher` alone.
 
-    `basic` is the same one with this process alone: Hydra's own makes folders and files of its own for every cell.
+    `basic` is the same launcher with only this process, because Hydra's own would write folders and files for every
+    cell.
     """
     register()
     words = [f"{LAUNCHER_KEYS[0]}=1"] if f"{LAUNCHER}=basic" in choice else list(choice)

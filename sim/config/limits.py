@@ -1,4 +1,4 @@
-"""How long a run may be asked to take."""
+"""Limit on the length of a run."""
 
 from sim.checks import Refused
 from sim.local.settings import Training
@@ -7,7 +7,7 @@ MOST_STEPS = 10**12  # local steps of all rounds and sites; a core takes some 10
 
 
 def refuse_endless(rounds: int, local: Training, each: float, where: str = "a site") -> None:
-    """Refuse more local steps than will ever be taken; `each` = epochs' steps at all sites, one at least."""
+    """Refuse unrealistic numbers of local steps; `each` = steps of an epoch at all sites, at least one."""
     name, count = ("steps", local.steps) if local.steps else ("epochs", local.epochs)
     total = rounds * count * each
     if total > MOST_STEPS:

@@ -1,4 +1,4 @@
-"""The experiments of many cells: what cells share is composed by Hydra once, and each sets the values of its own."""
+"""The experiments of many cells: Hydra composes what cells share once, and each cell sets its own values."""
 
 import re
 from collections.abc import Sequence

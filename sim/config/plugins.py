@@ -1,7 +1,7 @@
-"""Entries of groups that other distributions bring, as entry points: `fedtrial.algorithms`, `fedtrial.uplinks`, ...
+"""Entries of groups that other distributions provide, as entry points: `fedtrial.algorithms`, `fedtrial.uplinks`, ...
 
-Their names are read from metadata, in some milliseconds; a module of theirs is imported when an entry of it is chosen,
-or listed with what it is. So a plugin that is broken breaks the runs that name it, and no others.
+Their names are read from metadata, in some milliseconds; a module is imported when one of its entries is chosen, or
+listed with its description. A broken plugin therefore affects only runs that name it.
 """
 
 import re
@@ -51,7 +51,7 @@ ALLOWED = "a whole number, a number, true or false, a word, an Enum, and lists, 
 
 @dataclass(frozen=True)
 class Plugin:
-    """An entry of a group, as a distribution's metadata announces it."""
+    """An entry of a group that a distribution's metadata announces."""
 
     group: str  # "" for a certificate
     name: str
@@ -69,7 +69,7 @@ class Plugin:
         return "" if self.point.dist is None else self.point.dist.name
 
     def refusal(self, why: str) -> Refused:
-        """A refusal that says whose entry point is wrong, and why."""
+        """A refusal that names the distribution and entry point, and the reason."""
         return Refused(f"{self.source}, entry point {self.point.group}: {self.name} = {self.point.value}: {why}")
 
 
@@ -82,17 +82,17 @@ def plugins() -> tuple[Plugin, ...]:
 
 
 def unknown_groups() -> list[str]:
-    """Groups of entry points that begin as ours do and are none, such as `fedtrial.algorithm`."""
+    """Groups of entry points with our prefix that do not exist, such as `fedtrial.algorithm`."""
     return sorted(group for group in entry_points().groups - KNOWN if group.startswith("fedtrial."))
 
 
 def brought(group: str) -> list[str]:
-    """Names that plugins bring into a group."""
+    """Names that plugins add to a group."""
     return list(dict.fromkeys(one.name for one in plugins() if one.group == group and NAME.fullmatch(one.name)))
 
 
 def choose(group: str, name: str) -> None:
-    """Put a plugin's entry into its group; nothing happens for a name of ours or of nobody. Refuses a broken one."""
+    """Add a plugin's entry to its group; does nothing for our own or unknown names. Refuses a broken one."""
     if group not in KINDS or name in OURS[group]:
         return
     for one in plugins():
@@ -101,14 +101,14 @@ def choose(group: str, name: str) -> None:
 
 
 def choose_all() -> None:
-    """Put every entry of plugins into its group, but for those that are broken."""
+    """Add every entry of plugins to its group, except broken ones."""
     for plugin, kind in found():
         if isinstance(kind, type):
             GROUPS[plugin.group][plugin.name] = kind
 
 
 def entry_name(kind: type) -> str:
-    """The name of a class in its group; empty if it stands in none.
+    """The name of a class in its group; empty if it is in none.
 
     A process that got an object of a plugin from another one has not chosen the entry yet.
     """
@@ -118,13 +118,13 @@ def entry_name(kind: type) -> str:
 
 
 def listed(kind: type) -> str:
-    """The name of a class in its group; empty if it stands in none by now."""
+    """The name of a class in its group; empty if it is not in one yet."""
     return next((name for entries in GROUPS.values() for name, entry in entries.items() if entry is kind), "")
 
 
 @cache
 def load(plugin: Plugin) -> type:
-    """The class of an entry point; raises Refused where it cannot be an entry of the group."""
+    """The class of an entry point; raises Refused if it cannot be an entry of the group."""
     refuse_name(plugin)
     kind = imported(plugin)
     base = KINDS[plugin.group]
@@ -141,12 +141,12 @@ def load(plugin: Plugin) -> type:
 
 
 def imported(plugin: Plugin) -> object:
-    """What an entry point names; refuses one that cannot be imported."""
+    """The object that an entry point names; refuses one that cannot be imported."""
     try:
         return plugin.point.load()
     except (Exception, SystemExit) as error:
         raise plugin.refusal(
-            f"it cannot be imported ({type(error).__name__}: {' '.join(str(error).split())}). Mend the distribution, "
+            f"it cannot be imported ({type(error).__name__}: {' '.join(str(error).split())}). Fix the distribution, "
             "install what it needs, or uninstall it."
         ) from error
 
@@ -179,7 +179,7 @@ def refuse_fields(plugin: Plugin, kind: type) -> None:
 
 
 def found() -> Iterator[tuple[Plugin, type | Refused]]:
-    """Every entry that plugins bring, with its class, or with why it cannot be used."""
+    """Every entry that plugins provide, with its class, or with the reason why it cannot be used."""
     for one in plugins():
         if one.group:
             try:

@@ -1,4 +1,4 @@
-"""Presets of a user's own: FOLDER/GROUP/NAME.yaml, checked like ours, then known by their names in all commands."""
+"""Users' own presets FOLDER/GROUP/NAME.yaml, which are checked and then available by name in all commands."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,17 +19,19 @@ OWN: dict[str, dict[str, Any]] = {}  # group -> name -> content of presets of th
 
 
 def add_presets(folder: Path) -> list[str]:
-    """Make the presets of a folder known; returns their names as `cohort=mine`. Refuses what is none."""
+    """Register the presets of a folder; returns their names as `cohort=mine`. Refuses invalid ones."""
     if not folder.is_dir():
         raise Refused(f"--config-dir {folder}: no such folder. Name one that holds presets, such as cohort/mine.yaml.")
     files = sorted(path for path in folder.rglob("*") if path.suffix in (".yaml", ".yml"))
     if not files:
-        raise Refused(f"--config-dir {folder}: no presets there. They are called GROUP/NAME.yaml: cohort/mine.yaml.")
+        raise Refused(
+            f"--config-dir {folder}: no presets in it. Presets are files GROUP/NAME.yaml, such as cohort/mine.yaml."
+        )
     return [add(path, folder) for path in files]
 
 
 def add(path: Path, folder: Path) -> str:
-    """Make one preset known."""
+    """Register one preset."""
     group, name = path.parent.relative_to(folder).as_posix(), path.stem
     one_of(f"{path}: group", group, GROUPS, "Presets are called GROUP/NAME.yaml.")
     if path.suffix != ".yaml" or not NAME.fullmatch(name):
@@ -43,7 +45,7 @@ def add(path: Path, folder: Path) -> str:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise Refused(f"{path}: not YAML in UTF-8: {' '.join(str(error).split())}.") from None
     if not isinstance(content, dict):
-        raise Refused(f"{path}: it holds no keys. Write key: value.")
+        raise Refused(f"{path}: it has no keys. Write key: value.")
     for key in every_key(content):
         if key == "_target_" or key == "hydra" or key.startswith(("hydra.", "hydra/")):
             raise Refused(f"{path}: {key!r} is not allowed; a preset never names code.")

@@ -1,4 +1,4 @@
-"""What was wrong with a setting, in our words and not in those of the libraries that found it."""
+"""Error messages about settings in the project's terms instead of those of the libraries."""
 
 import re
 from collections.abc import Sequence
@@ -32,20 +32,20 @@ def plain(error: BaseException) -> str:
     if key and listed:
         return f"{key}={listed[1]}: allowed {listed[2]}.{did_you_mean(listed[1], listed[2].split(', '), f'{key}={{}}')}"
     if isinstance(error, OverflowError):
-        return f"{key}: a whole number beyond all that is allowed; numbers end at 1e308."
+        return f"{key}: the number is too large; the largest allowed is 1e308."
     if key and "KeyValidationError" in str(error):
-        return f"{key}: keys are words; YAML reads NO, on or 1 as something else. Put the key in quotes: 'NO'."
+        return f"{key}: keys must be text, but YAML reads NO, on or 1 as other types. Put the key in quotes: 'NO'."
     if key and "not Optional" in first:
-        return f"{key}=null: allowed a value. Leave the setting out to have its default."
+        return f"{key}=null: allowed a value. Leave the setting out to use its default."
     if key and "is not a ListConfig" in first:
         return f"{key}: allowed a list, in brackets and quotes: '{key}=[a, b]'."
     if key and "is not a subclass" in first:
-        return f"{key}: a group of settings, not a value. Set one of them: {key}.NAME=VALUE."
+        return f"{key}: this is a group of settings, not a value. Set one of them: {key}.NAME=VALUE."
     return f"{key}: {first}" if key else first
 
 
 def scenario_key(text: str, overrides: Sequence[str]) -> str:
-    """Refusal of a scenario beside an entry of a group that lacks a setting of it; empty if the key is the user's."""
+    """Refusal of a scenario with an entry of a group that lacks a setting of it; empty if the user set the key."""
     chosen = dict(override.lstrip("+~").split("=", 1) for override in overrides if "=" in override)
     key = next(iter(re.findall(r"full_key: *(\S+)", text)), "")
     if not key or key in chosen or "scenario" not in chosen:
@@ -71,7 +71,7 @@ def unknown(override: str, config: DictConfig) -> str:
 
 
 def entry(group: str, node: DictConfig) -> str:
-    """`partition=natural` where that is what was chosen of a group, else the name of the section."""
+    """`partition=natural` if that entry of a group was chosen, otherwise the name of the section."""
     named = [name for name, kind in GROUPS.get(group, {}).items() if kind is OmegaConf.get_type(node)]
     return f"{group}={named[0]}" if named else group
 

@@ -1,4 +1,4 @@
-"""What may stand in `${}`: the key of another setting, and nothing that reads the environment or the clock."""
+"""Check of `${}`: it may name another setting, and may not read the environment or the clock."""
 
 import re
 
@@ -8,13 +8,13 @@ OTHER = re.compile(r"\$\{(?![\w.\[\]-]+\})[^}]*\}?")  # `${` that does not name 
 
 
 def refuse_resolvers(text: str, where: str) -> None:
-    """Refuse `${oc.env:HOME}` and all else in `${}` but the key of a setting: it would bring in what no file says.
+    """Refuse `${oc.env:HOME}` and anything in `${}` except the key of a setting.
 
-    A run is to be known by its settings; and what comes from the environment may be a password.
+    A run must be defined by its settings, and a value from the environment may be a password.
     """
     found = OTHER.search(text)
     if found:
         raise Refused(
-            f"{where}: {brief(found[0])[1:-1]} is not allowed. In ${{}} stands the key of another setting, such as "
-            '${seed}; give values of the environment by the shell: key="$NAME".'
+            f"{where}: {brief(found[0])[1:-1]} is not allowed. ${{}} may only hold the key of another setting, such "
+            'as ${seed}; let the shell insert environment variables: key="$NAME".'
         )

@@ -11,11 +11,11 @@ LONGEST_PART, LONGEST_PATH = 255, 3500  # bytes of a file name, and of a path to
 
 @dataclass
 class Results:
-    """Where run folders are written, and how often a run writes a checkpoint beside them."""
+    """Where run folders are written, and how often a run writes a checkpoint."""
 
     dir: str = "results/runs"
-    checkpoint_rounds: int = 0  # >= 0 rounds after which a run writes a checkpoint; 0 = by the clock alone
-    checkpoint_seconds: float = 30.0  # >= 0 seconds after which it does, or more where writing takes long; 0 = never
+    checkpoint_rounds: int = 0  # >= 0 rounds between checkpoints; 0 = only by time
+    checkpoint_seconds: float = 30.0  # >= 0 seconds between checkpoints, or more if writing takes long; 0 = never
 
     def __post_init__(self) -> None:
         within("results.checkpoint_rounds", self.checkpoint_rounds, 0)

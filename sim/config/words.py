@@ -1,4 +1,4 @@
-"""The form of key=value words, before Hydra reads them: what no setting has, no machine can hold, or names code."""
+"""Checks of key=value words before Hydra reads them: size, form, and names of code."""
 
 import re
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ MOST_DIGITS = 300  # of a number; the largest double has 309
 
 
 def refuse_form(word: str) -> None:
-    """Refuse code, and what is too long, too deep or too large for any setting."""
+    """Refuse code, and anything too long, too deep or too large for a setting."""
     if "_target_" in word:
         raise Refused(
             f"{shortened(word)}: '_target_' is not allowed; a config never names code. "
@@ -35,18 +35,18 @@ def refuse_form(word: str) -> None:
             f"{MOST_PARTS}. Write key=value, such as rounds=5."
         )
     if re.search(rf"\d{{{MOST_DIGITS + 1}}}", value):
-        raise Refused(f"{shortened(word)}: a number of more than {MOST_DIGITS} digits; no setting goes so far.")
+        raise Refused(f"{shortened(word)}: a number of more than {MOST_DIGITS} digits; no setting allows this.")
     if depth(value) > MOST_PARTS:
         raise Refused(f"{shortened(word)}: brackets {depth(value)} deep; allowed {MOST_PARTS}.")
 
 
 def shortened(word: str) -> str:
-    """A word as a refusal shows it: as it is where it is short, else its beginning."""
+    """A word for a refusal: complete if it is short, otherwise its beginning."""
     return word if len(word) <= MOST_LETTERS else brief(word)
 
 
 def depth(value: str) -> int:
-    """How many brackets stand within each other."""
+    """Depth of nested brackets."""
     deepest = now = 0
     for letter in value:
         now += (letter in "[{(") - (letter in "]})")
@@ -55,20 +55,21 @@ def depth(value: str) -> int:
 
 
 def refuse_hydra(word: str, key: str) -> None:
-    """Refuse a setting of Hydra's own node: there a config can name code (callbacks, launchers, logging, searchpath).
+    """Refuse a setting of Hydra's own node, where a config can name code (callbacks, launchers, logging, searchpath).
 
-    None of them has an effect but those of LAUNCHER, which a sweep takes out of its words before they come here.
+    Only those of LAUNCHER have an effect, and a sweep removes them from its words before this check.
     """
     if re.match(r"/*hydra($|[./@])", key):
         raise Refused(
-            f"{shortened(word)}: settings of Hydra's own are not allowed; some of them name code. Records go to "
-            "results.dir=FOLDER; presets of your own come from --config-dir FOLDER. A sweep (`fedtrial run -m`) takes "
+            f"{shortened(word)}: settings of Hydra's own are not allowed; some of them name code. Records are written "
+            "to results.dir=FOLDER; your own presets are read from --config-dir FOLDER. A sweep (`fedtrial run -m`) "
+            "takes "
             f"{LAUNCHER}=fedtrial or basic, and {', '.join(LAUNCHER_KEYS)}."
         )
 
 
 def without_launcher(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The words of a sweep that choose and set its launcher, refused unless they are plain; and all others."""
+    """The words of a sweep that choose and configure its launcher, which must be plain values; and all others."""
     mine = [word for word in words if word.partition("=")[0] in (LAUNCHER, *LAUNCHER_KEYS)]
     for word in mine:
         key, _, value = word.partition("=")
@@ -82,12 +83,14 @@ def without_launcher(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def refuse_twice(words: Sequence[str]) -> None:
-    """Refuse one setting that a command line gives twice."""
+    """Refuse a setting that a command line gives twice."""
     first: dict[str, str] = {}
     for word in words:
         key = word.split("=")[0].lstrip("+~")
         if key in first:
-            raise Refused(f"{shortened(first[key])} and {shortened(word)}: one setting, given twice. Leave one out.")
+            raise Refused(
+                f"{shortened(first[key])} and {shortened(word)}: the same setting is given twice. Leave one out."
+            )
         first[key] = word
 
 
@@ -97,7 +100,7 @@ def spelled_out(word: str, parsed: Override) -> str:
     if not isinstance(value, Glob):
         return word
     if parsed.key_or_group not in GROUPS:
-        raise Refused(f"{word}: glob() chooses among entries of a group; allowed for {', '.join(GROUPS)}.")
+        raise Refused(f"{word}: glob() selects entries of a group; allowed for {', '.join(GROUPS)}.")
     allowed = options(parsed.key_or_group)
     named = [
         name
@@ -106,5 +109,5 @@ def spelled_out(word: str, parsed: Override) -> str:
         and not any(fnmatchcase(name, one) for one in value.exclude)
     ]
     if not named:
-        raise Refused(f"{word}: no entry fits; there are {', '.join(allowed)}.")
+        raise Refused(f"{word}: no entry matches; allowed {', '.join(allowed)}.")
     return f"{parsed.key_or_group}={','.join(named)}"

@@ -1,4 +1,4 @@
-"""YAML files of a user's own, whose keys are words as they are written: `NO`, `on`, `2` and `2020-01-01` too."""
+"""Users' YAML files, whose keys are read as text: `NO`, `on`, `2` and `2020-01-01` too."""
 
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,10 @@ Scalars: Any = get_yaml_loader()  # as OmegaConf reads presets: 1e-8 is a number
 
 
 class Words(Scalars):  # type: ignore[misc]
-    """The loader of presets, with every key as text; a key that stands twice is an error."""
+    """The loader of presets, with every key as text; a duplicate key is an error."""
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Merge `<<` as YAML does, then read every key as it is written."""
+        """Merge `<<` as YAML does, then read every key as text."""
         written = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
         for word in written:
             if written.count(word) > 1:
@@ -31,27 +31,29 @@ class Words(Scalars):  # type: ignore[misc]
 
 
 def read_yaml(path: Path) -> Any:
-    """Content of a YAML file; raises yaml.YAMLError and UnicodeDecodeError, Refused for what is too large.
+    """Content of a YAML file; raises yaml.YAMLError and UnicodeDecodeError, and Refused if it is too large.
 
-    Aliases are counted before they are written out: nine lines of them can stand for a thousand million words.
+    Aliases are counted before they are expanded, because nine lines of them can expand to a billion values.
     """
     try:
         size = path.stat().st_size
         if size > MOST_BYTES:
-            raise Refused(f"{path}: {size:,} bytes; allowed {MOST_BYTES:,}. Settings are short: name data by its path.")
+            raise Refused(
+                f"{path}: {size:,} bytes; allowed {MOST_BYTES:,}. A settings file is small: name data by its path."
+            )
         text = path.read_text(encoding="utf-8")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         if root is not None and written_out(root, {}, set()) > MOST_NODES:
-            raise Refused(f"{path}: its aliases stand for more than {MOST_NODES:,} values. Write fewer.")
+            raise Refused(f"{path}: its aliases expand to more than {MOST_NODES:,} values. Write fewer.")
         return yaml.load(text, Loader=Words)  # Words is a SafeLoader
     except RecursionError:
-        raise Refused(f"{path}: brackets or lists too deep within each other, or an alias of itself.") from None
+        raise Refused(f"{path}: brackets or lists are nested too deeply, or an alias refers to itself.") from None
     except OSError as error:
         raise Refused(f"{path}: cannot be read ({error.strerror}).") from None
 
 
 def written_out(node: yaml.Node, known: dict[int, int], above: set[int]) -> int:
-    """Values of a node with all aliases written out; RecursionError where it holds itself."""
+    """Values of a node with all aliases expanded; RecursionError if it contains itself."""
     if id(node) in above:
         raise RecursionError
     if id(node) not in known:

@@ -1,4 +1,4 @@
-"""Adaptation of the shared model at every site, where the personal role asks for it."""
+"""Adaptation of the shared model at every site, if the personal role requires it."""
 
 import numpy as np
 
@@ -11,13 +11,13 @@ from sim.profiling import stage
 
 
 def adapts(plan: Simulation, last: bool) -> bool:
-    """Whether sites adapt before the models of a round are scored, of the last one or another."""
+    """Whether sites adapt before the models of a round (the last or another one) are evaluated."""
     when = plan.roles.personal.adapted
     return when is Adapted.scored or (when is Adapted.last and last)
 
 
 def adapt(plan: Simulation, crew: Crew, number: int, x: Tensor) -> None:
-    """Own models of all members from the shared one of a round, x [P]; batches are those of the round after it."""
+    """Own models of all members, adapted from the shared model x [P]; batches are those of the next round."""
     members = plan.federation.members
     steps = np.ones(len(plan.federation.sites), dtype=np.int64)
     orders = cut(members, steps, np.ones(len(steps)), plan.work(steps), plan.training.chunk)

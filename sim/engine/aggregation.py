@@ -1,4 +1,4 @@
-"""Aggregation: from the uploads that an update takes to what the server hears."""
+"""Aggregation: from the uploads of an update to what the server receives."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sim.methods.systems.base import Tick
 
 
 def exchanged(plan: Simulation, crew: Crew, broadcast: Broadcast, orders: list[Order]) -> Message:
-    """Weighted mean of what the sites of a round send before they train; name -> [P] or []."""
+    """Weighted mean of what the sites of a round send before training; name -> [P] or []."""
     sent = crew.train(replace(broadcast, prelude=True), orders)
     weight = float(sum(order.weights.sum() for order in orders))
     return average([upload.total for upload in sent], weight, plan.dtype)
@@ -36,9 +36,9 @@ def collect(
     orders: list[Order],
     uploads: list[Upload],
 ) -> tuple[Heard, Combined]:
-    """The aggregate of the uploads that an update takes: from the chunks' sums, or from the uploads themselves.
+    """The aggregate of the uploads of an update: from the chunks' sums, or from the uploads themselves.
 
-    Also what the aggregator says of single uploads, and keeps.
+    Also returns what the aggregator reports about single uploads, and its state.
     """
     roles, arrive = plan.roles, tick.arrive
     p = torch.from_numpy(weights[arrive] / weights[arrive].sum())
@@ -71,7 +71,7 @@ def draws(plan: Simulation, here: Standing, tick: Tick) -> Draw:
 
 
 def arrived(plan: Simulation, crew: Crew, tick: Tick) -> Message:
-    """Every upload of an update as the server receives it: discounted by age, attackers' tampered with; [M, ...]."""
+    """Every upload of an update as the server receives it: discounted by staleness, changed by attackers; [M, ...]."""
     shapes = plan.roles.sends()
     kept = crew.memory.read(tick.arrive, names=[UP + name for name in shapes])
     fade = torch.from_numpy(plan.roles.system.discount(tick.stale)).to(plan.dtype)[:, None]
@@ -87,7 +87,7 @@ def arrived(plan: Simulation, crew: Crew, tick: Tick) -> Message:
 
 
 def waited(plan: Simulation, arrive: Ints, weights: Floats) -> list[Order]:
-    """Uploads that waited, in the order in which a synchronous round adds them up."""
+    """Waiting uploads, in the order in which a synchronous round adds them up."""
     steps = plan.profile.steps
     return cut(arrive, steps, weights, plan.work(steps), plan.training.chunk)
 

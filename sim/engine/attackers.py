@@ -1,4 +1,4 @@
-"""Who attacks, and what that does to the rows that they train on."""
+"""Which sites attack, and the rows on which they train."""
 
 from typing import NamedTuple
 
@@ -27,7 +27,7 @@ def attackers(attack: Attack, federation: Federation, seed: int) -> Ints:
 
 
 def trained_on(attack: Attack, federation: Federation, seed: int) -> Poisoned:
-    """Features and outcome as sites train on them: poisoned in the training rows of those that attack."""
+    """Features and outcome on which sites train: poisoned in the training rows of attackers."""
     if isinstance(attack, Backdoor):
         return with_trigger(attack, federation, seed)
     if not attack.poisons:
@@ -47,12 +47,12 @@ def training_rows(attack: Attack, federation: Federation, seed: int) -> Ints:
 
 
 def together(parts: list[Ints]) -> Ints:
-    """Row numbers one after the other; none where there is no part."""
+    """Concatenated row numbers; empty if there is no part."""
     return np.concatenate([np.zeros(0, np.int64), *parts])
 
 
 def with_trigger(attack: Backdoor, federation: Federation, seed: int) -> Poisoned:
-    """The mark and the label in a share of the attackers' training rows, drawn by key."""
+    """The trigger and the label in a share of the attackers' training rows, drawn by key."""
     bad = attackers(attack, federation, seed)
     words = scatter(key(seed, "trigger"), federation.keys[bad])
     rows = together(
@@ -67,7 +67,7 @@ def with_trigger(attack: Backdoor, federation: Federation, seed: int) -> Poisone
 
 
 def marked(attack: Backdoor, federation: Federation, rows: Ints) -> NDArray[np.floating]:
-    """Features with the mark in some rows; [R, D]."""
+    """Features with the trigger in some rows; [R, D]."""
     x = np.array(federation.x)
     x[rows, attack.column(federation.features)] = attack.value
     return x

@@ -1,4 +1,4 @@
-"""What a chunk's sites keep, where memory is not shared: it comes with the order, and what is written goes back."""
+"""State of a chunk's sites if memory is not shared: it arrives with the order, and what is written is returned."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from sim.engine.site_state import SiteState
 
 @dataclass(frozen=True)
 class CarriedState(SiteState):
-    """State of the sites of one order, each [C, n] in their order, in place of that of all sites."""
+    """State of the sites of one order, each [C, n] in their order, instead of that of all sites."""
 
     written: Arrays = field(default_factory=dict)  # what is sent back
 
@@ -23,7 +23,7 @@ class CarriedState(SiteState):
         return cls(kept, np.zeros(0, np.int8))
 
     def read(self, sites: Ints, current: NDArray[np.int8] | None = None, names: Sequence[str] | None = None) -> Arrays:
-        """Copies of what came; `sites` are those that it came for."""
+        """Copies of the state that arrived; `sites` are those that it belongs to."""
         return {name: self.arrays[name].copy() for name in (self.arrays if names is None else names)}
 
     def write(self, sites: Ints, current: NDArray[np.int8], state: Arrays) -> None:

@@ -1,4 +1,4 @@
-"""Clustered federated learning by splits: one model, until its sites pull in different directions."""
+"""Clustered federated learning by splits: one model, until its sites' updates disagree."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -31,28 +31,28 @@ class SeenSingly(Algorithm):
 
 @dataclass
 class CFL(OwnLoop):
-    """Clustered federated learning: FedAvg in one cluster, which the server splits in two where it has come to rest.
+    """Clustered federated learning: FedAvg in one cluster, which the server splits in two once it has converged.
 
     Source: Sattler, Mueller, Samek, Clustered Federated Learning, TNNLS 2020, Algorithms 1 and 2.
-    Rule: cluster c is split after a round with `|sum_i p_i Delta_i| < eps1`, `max_i |Delta_i| > eps2` and
-    `gamma < sqrt((1 - a) / 2)`, into the parts whose largest cosine similarity a between an update of the one and of
-    the other is least; both go on from the model of c. Norms are divided by lr times the local steps (with momentum
-    |a_i|_1 of Wang et al. 2020), so that the thresholds are lengths of gradients, as in the paper's theory, whatever
-    lr and K: `|sum p_i Delta_i| / (lr sum p_i K_i)` and `|Delta_i| / (lr K_i)`.
+    Rule: cluster c is split after a round with `|sum_i p_i Delta_i| < eps1`, `max_i |Delta_i| > eps2` and `gamma <
+    sqrt((1 - a) / 2)`, into the two parts for which the largest cosine similarity a between an update of one part and
+    of the other is smallest; both continue from the model of c. Norms are divided by lr times the local steps (with
+    momentum |a_i|_1 of Wang et al. 2020), so the thresholds are norms of gradients, as in the paper's theory,
+    independent of lr and K: `|sum p_i Delta_i| / (lr sum p_i K_i)` and `|Delta_i| / (lr K_i)`.
     Values: eps1 a quarter of eps2 or less; the authors' code has 0.4 and 1.6 for undivided norms of its own networks,
-    and no split before round 20 [M]. At rest, sites of some hundred patients that were dealt at random differ by
+    and no split before round 20 [M]. At convergence, sites with a few hundred randomly assigned patients differ by
     gradients of 0.1 to 0.25 on our logistic tasks. gamma in [0, 1), 0 = split whatever the similarity.
-    Pitfalls: undivided norms, whose thresholds mean another thing at every lr and K; the authors' code bipartitions by
-    complete linkage, which need not find the least cross similarity (dropping the weakest edge of the maximum spanning
-    tree does) [M]; splits on updates of different rounds. A cluster is looked at only after a round in which all its
-    sites answered, so `system.sites` must be 0.
+    Pitfalls: undivided norms, whose thresholds have another meaning for every lr and K; the authors' code splits by
+    complete linkage, which need not find the smallest cross similarity (removing the weakest edge of the maximum
+    spanning tree does) [M]; splits based on updates of different rounds. A cluster is only considered after a round in
+    which all its sites answered, so `system.sites` must be 0.
     """
 
     axes: ClassVar[frozenset[str]] = frozenset({"uplink", "attack", "server", "system"})
 
-    eps1: float = 0.05  # >= 0, largest length of the mean gradient at which a cluster is at rest
-    eps2: float = 0.3  # >= 0, length of some site's gradient above which its sites disagree
-    gamma: float = 0.0  # [0, 1), how far updates are from the sites' own gradients; above 0 unlike parts alone separate
+    eps1: float = 0.05  # >= 0, norm of the mean gradient below which a cluster has converged
+    eps2: float = 0.3  # >= 0, norm of a site's gradient above which the sites disagree
+    gamma: float = 0.0  # [0, 1), error of updates relative to gradients; above 0, only dissimilar parts separate
 
     def __post_init__(self) -> None:
         within("algorithm.eps1", self.eps1, 0)
@@ -64,11 +64,11 @@ class CFL(OwnLoop):
         return replace(beside, algorithm=SeenSingly())
 
     def fits(self, plan: Simulation) -> None:
-        """Refuse rounds in which a cluster is never seen whole."""
+        """Refuse systems under which a cluster is never complete."""
         members = len(plan.federation.members)
         if plan.roles.system.uploads(members) < members:
             raise Refused(
-                "algorithm=cfl compares the updates of all sites of a cluster, and the system asks only some of them "
+                "algorithm=cfl compares the updates of all sites of a cluster, but the system asks only some of them "
                 "in a round. Set system=sync and system.sites=0."
             )
 
@@ -121,7 +121,7 @@ class CFL(OwnLoop):
             yield scored(plan, crew, done, of[members]) if plan.due(done.number) else done
 
     def split(self, plan: Simulation, crew: Crew, here: Standing, part: Tick, size: int) -> Ints:
-        """Sites that leave a cluster of `size` after its part of a round; none where it stays whole."""
+        """Sites that leave a cluster of `size` after its part of a round; none if it is not split."""
         if len(part.arrive) < max(size, 2):
             return part.arrive[:0]
         sent = arrived(plan, crew, part)["delta"].double()

@@ -1,4 +1,4 @@
-"""Clustered federated learning: several server models, each trained by the sites that it fits."""
+"""Clustered federated learning (IFCA): several server models, each trained by the sites that it fits best."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -33,10 +33,11 @@ class IFCA(OwnLoop):
     Source: Ghosh, Chung, Yin, Ramchandran, An Efficient Framework for Clustered Federated Learning, NeurIPS 2020,
     Algorithm 1, option II.
     Rule: `j_k = argmin_j F_k(theta_j)` over the site's training rows; site k trains `theta_(j_k)`, and the server
-    averages the uploads of each cluster by itself. A site deploys the model that fits it.
+    averages the uploads of each cluster separately. A site deploys the model that fits it best.
     Values: clusters 2 to 4 in the paper. With one cluster this is FedAvg.
-    Pitfalls: all J models travel down to every site that is asked (counted); a cluster that nobody chooses keeps its
-    model; models that start alike never part; the paper restarts several times from other draws, a run here does not.
+    Pitfalls: all J models are sent down to every asked site (and counted); a cluster that no site chooses keeps its
+    model; models with equal initial values never separate; the paper restarts several times from other initial values,
+    which a run here does not.
     """
 
     axes: ClassVar[frozenset[str]] = frozenset({"uplink", "attack", "aggregator", "server", "system"})
@@ -87,11 +88,12 @@ class IFCA(OwnLoop):
 
 
 def starts(plan: Simulation, setting: str, number: int) -> list[Standing]:
-    """Several models before the first round; refuses those that would start alike."""
+    """Several initial models; refuses those that would be equal."""
     if number > 1 and plan.task.brings_start:
         raise Refused(
-            f"algorithm.{setting}={number}: {type(plan.task.module).__name__} brings its own start, and "
-            "models that start alike need not part. Build it with device='meta', so that each is drawn."
+            f"algorithm.{setting}={number}: {type(plan.task.module).__name__} has initial values of its own, and "
+            "models with equal initial values may never differ. Build it with device='meta', so that each model is "
+            "drawn at random."
         )
     return [plan.standing(start(plan, at)) for at in range(number)]
 
@@ -117,7 +119,7 @@ def cheapest(crew: Crew, models: list[Standing], sites: Ints) -> Floats:
 
 
 def fitting(crew: Crew, models: list[Standing], sites: Ints) -> Ints:
-    """The model with the least loss at each site, the first of equals; [C]."""
+    """The model with the lowest loss at each site, the first of ties; [C]."""
     return np.asarray(costs(crew, models, sites).argmin(0)) if len(models) > 1 else np.zeros(len(sites), np.int64)
 
 
@@ -128,7 +130,7 @@ def only(tick: Tick, some: NDArray[np.bool_]) -> Tick:
 
 
 def scored(plan: Simulation, crew: Crew, here: Round, choice: Ints) -> Round:
-    """The round with every site judged under its cluster's model; an external site under that of most sites."""
+    """The round with every site evaluated with its cluster's model; external sites use that of most sites."""
     federation = plan.federation
     of = np.full(len(federation.sites), np.bincount(choice).argmax())
     of[federation.members] = choice

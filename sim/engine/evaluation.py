@@ -1,4 +1,4 @@
-"""Scoring models on held-out rows: predictions first, then the metrics of every site and split at once."""
+"""Evaluation of models on held-out rows: predictions first, then the metrics of every site and split at once."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -17,7 +17,7 @@ Metrics = dict[str, NDArray[np.float64]]  # name -> [S * splits]
 
 
 class Rated(NamedTuple):
-    """What a model says of N rows."""
+    """Predictions of a model for N rows."""
 
     score: NDArray[np.float64]  # [N], or [N, K] with one a class
     loss: NDArray[np.float64]  # [N]
@@ -60,7 +60,7 @@ class Held:
         return Held(self.splits, (0, 0), self.row[:0], self.segment[:0], {name: y[:0] for name, y in self.y.items()})
 
     def parts(self) -> list["Held"]:
-        """Runs of whole sites of about PART_ROWS rows: they do not depend on who judges them."""
+        """Groups of whole sites with about PART_ROWS rows, independent of the processes that evaluate them."""
         if not len(self.row):
             return []
         width = len(self.splits)
@@ -114,5 +114,5 @@ def measure(task: Task, held: Held, rated: Rated) -> Metrics:
 
 
 def join(parts: list[Metrics]) -> Metrics:
-    """Metrics of all sites from those of runs of sites."""
+    """Metrics of all sites from those of groups of sites."""
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -1,4 +1,4 @@
-"""Executors: who carries out a round's orders. In this process or on Ray actors, the same bits come back."""
+"""Executors: carry out a round's orders in this process or on Ray actors, with identical results."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -39,7 +39,7 @@ class Executor:
 
 @dataclass
 class InProcess(Executor):
-    """This process; right until a run is longer than Ray's start of some seconds."""
+    """This process; the best choice unless a run takes longer than starting Ray (some seconds)."""
 
     threads: int = 0  # >= 0 that train at once where the fused tier does; 0 = one per core
 
@@ -60,7 +60,7 @@ class OnRay(Executor):
 
 
 def unnamed(executor: Executor) -> Executor:
-    """The executor as records tell of it: that there was a cluster, and not where."""
+    """The executor as recorded: whether there was a cluster, but not its address."""
     return replace(executor, address=AUTO) if isinstance(executor, OnRay) and executor.address else executor
 
 
@@ -79,11 +79,11 @@ class Crew(Protocol):
         """Loss of one model [P] over all training rows of some sites; [C] -> [C]."""
 
     def answers(self, analysis: SumProtocol, seen: Seen, sites: Ints) -> list[Sums]:
-        """Answers of some sites in an analysis by sums, from their training rows, in the order of the sites."""
+        """Answers of some sites in an analysis from sums, from their training rows, in the order of the sites."""
 
 
 class Here:
-    """Crew of this process. Compiled loops leave the interpreter to others, so that threads share a round's orders."""
+    """Crew of this process. Compiled loops release the interpreter lock, so threads share a round's orders."""
 
     def __init__(self, job: Job, threads: int) -> None:
         self.worker = Worker.open(job)
@@ -117,7 +117,7 @@ class Here:
         return self.worker.answers(analysis, seen, sites)
 
     def share(self, do: Callable[[T], R], items: Sequence[T], work: Callable[[T], float]) -> list[R]:
-        """Results in the order of the items; threads take the next longest."""
+        """Results in the order of the items; each free thread takes the longest remaining one."""
         if self.pool is None or len(items) < 2:
             return [do(item) for item in items]
         longest = sorted(range(len(items)), key=lambda at: -work(items[at]))

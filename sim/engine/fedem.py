@@ -1,4 +1,4 @@
-"""FedEM: every site's patients are a mixture of a few populations, each with a model of its own."""
+"""FedEM: every site's patients are a mixture of a few populations, each with its own model."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ from sim.tasks.task import Batch, Task, mean_over
 
 @dataclass
 class Component(Algorithm):
-    """What sites do with one of J component models: steps on their rows, weighed by how likely the component is."""
+    """Training of one of J component models at the sites: steps on their rows, weighted by component probabilities."""
 
     in_time = True
 
@@ -77,7 +77,7 @@ def shares(components: int) -> list[str]:
 
 
 def models(components: int) -> list[str]:
-    """Names of the component models on their way down."""
+    """Names of the component models in the broadcast."""
     return [f"component.{at}" for at in range(components)]
 
 
@@ -88,17 +88,18 @@ def responsibilities(loss: Tensor, share: Tensor) -> Tensor:
 
 @dataclass
 class FedEM(OwnLoop):
-    """FedEM: J component models for all sites; a site weighs each patient by component, and mixes their predictions.
+    """FedEM: J component models for all sites; a site weights each patient by component, and mixes predictions.
 
     Source: Marfoq, Neglia, Bellet, Kameni, Vidal, Federated Multi-Task Learning under a Mixture of Distributions,
     NeurIPS 2021, Algorithm 1.
-    Rule: E-step at site k with the downloaded models: `q_ij` in proportion to `pi_kj exp(-loss_i(theta_j))`, then
-    `pi_kj = mean_i q_ij`. M-step: local SGD on `mean_i q_ij loss_i(theta_j)` for every j, from theta_j, on the same
-    batches; the server averages each component by itself. Site k predicts `sum_j pi_kj f(x; theta_j)`.
-    Values: J = 3 in the paper; pi begins at 1 / J. With J = 1 this is FedAvg in the stacked tier.
-    Pitfalls: J models travel both ways and J are trained, which comparisons at equal rounds hide (both are counted
-    here, pi never leaves the site); components that start alike stay alike; q from models that already moved in this
-    round. An external site has no share of its own and takes the mean of the others' by rows.
+    Rule: E-step at site k with the downloaded models: `q_ij` proportional to `pi_kj exp(-loss_i(theta_j))`, then `pi_kj
+    = mean_i q_ij`. M-step: local SGD on `mean_i q_ij loss_i(theta_j)` for every j, from theta_j, on the same batches;
+    the server averages each component separately. Site k predicts `sum_j pi_kj f(x; theta_j)`.
+    Values: J = 3 in the paper; pi starts at 1 / J. With J = 1 this is FedAvg in the stacked tier.
+    Pitfalls: J models are sent in both directions and J are trained, which comparisons at equal rounds hide (both are
+    counted here; pi never leaves the site); components with equal initial values stay equal; q must not be computed
+    from models that were already updated in this round. An external site has no pi of its own and uses the mean of the
+    others', weighted by rows.
     """
 
     axes: ClassVar[frozenset[str]] = frozenset({"attack", "aggregator", "server", "system"})
@@ -113,11 +114,11 @@ class FedEM(OwnLoop):
         return replace(beside, algorithm=Component(components=self.components))
 
     def fits(self, plan: Simulation) -> None:
-        """Refuse a loss that rows cannot be weighed in."""
+        """Refuse a loss in which rows cannot be weighted."""
         if plan.task.whole_sites:
             raise Refused(
-                f"algorithm=fedem weighs single rows, and the loss of {type(plan.task).__name__} is of all rows of a "
-                "site together. Take task=hazard."
+                f"algorithm=fedem weighs single rows, but the loss of {type(plan.task).__name__} is defined for all "
+                "rows of a site together. Use task=hazard."
             )
 
     @property
@@ -168,7 +169,7 @@ class FedEM(OwnLoop):
 
 
 def informed(one: Standing, down: State, which: int) -> Standing:
-    """A component's standing with all that its sites must know."""
+    """A component's standing with everything that its sites must know."""
     return replace(one, state={**one.state, **down, "which": torch.tensor(float(which), dtype=one.x.dtype)})
 
 
@@ -179,7 +180,7 @@ def mixture(crew: Crew, names: list[str], sites: Ints) -> Floats:
 
 
 def scored(plan: Simulation, crew: Crew, here: Round, names: list[str]) -> Round:
-    """The round with every site judged under its mixture of the models."""
+    """The round with every site evaluated with its mixture of the models."""
     federation = plan.federation
     mine = mixture(crew, names, federation.members)
     mixed = np.tile(mean_mixture(mine, federation), (len(federation.sites), 1))

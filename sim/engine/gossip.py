@@ -1,4 +1,4 @@
-"""Decentralised training: every site owns a model and mixes it with those of its neighbours on a graph; no server."""
+"""Decentralised training: every site has a model and mixes it with those of its neighbours on a graph."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DRAWS = 100  # random graphs until one is connected
 
 
 class Graph(Enum):
-    """Who talks to whom."""
+    """Which sites are neighbours."""
 
     ring = "ring"  # each site with the two beside it, in the order of their names
     complete = "complete"  # each with all
@@ -48,23 +48,24 @@ class Mixing(Enum):
 
 @dataclass
 class Gossip(OwnLoop):
-    """D-PSGD: every site trains a model of its own and replaces it by a mean over its neighbours and itself.
+    """D-PSGD: every site trains its own model and replaces it by a mean over its neighbours and itself; no server.
 
-    Source: Lian, Zhang, Zhang, Hsieh, Zhang, Liu, Can Decentralized Algorithms Outperform Centralized Algorithms?,
-    NIPS 2017, Algorithm 1.
-    Rule: `y_k <- sum_j W_kj y_j - lr g_k(y_k)` (`mixing=beside`), or with the two exchanged, `mixing=after`; here
-    `-lr g_k` is the way of all local steps of a round, Delta_k. W is Metropolis', `W_kj = 1 / (1 + max(deg_k, deg_j))`
-    for neighbours and the rest on the diagonal: symmetric, rows and columns sum to 1.
+    Source: Lian, Zhang, Zhang, Hsieh, Zhang, Liu, Can Decentralized Algorithms Outperform Centralized Algorithms?, NIPS
+    2017, Algorithm 1.
+    Rule: `y_k <- sum_j W_kj y_j - lr g_k(y_k)` (`mixing=beside`), or with the two exchanged, `mixing=after`; here `-lr
+    g_k` is the change by all local steps of a round, Delta_k. W has Metropolis weights, `W_kj = 1 / (1 + max(deg_k,
+    deg_j))` for neighbours and the rest on the diagonal: symmetric, rows and columns sum to 1.
     Values: ring and local.steps=1 in the paper; on a complete graph `mixing=after` is FedAvg with weighting=sites.
-    Pitfalls: weights 1 / (1 + deg_k), whose columns do not sum to 1, so that hubs count more; one model counted where
-    each neighbour gets one. Every site counts the same, whatever `weighting`. Sites that do not take part in a round
-    are no neighbours in it. `consensus_distance` in sites.parquet is the distance of a site's model from the mean.
+    Pitfalls: with weights 1 / (1 + deg_k), columns do not sum to 1, so that hubs count more; a model must be counted
+    once for each neighbour that receives it. All sites have the same weight, whatever `weighting`. Sites that do not
+    take part in a round are not neighbours in it. `consensus_distance` in sites.parquet is the distance of a site's
+    model from the mean.
     """
 
     axes: ClassVar[frozenset[str]] = frozenset({"system"})
 
     graph: Graph = Graph.ring
-    chance: float = 0.5  # (0, 1] of an edge with graph=erdos
+    chance: float = 0.5  # (0, 1], probability of an edge with graph=erdos
     mixing: Mixing = Mixing.after
 
     def __post_init__(self) -> None:
@@ -75,7 +76,7 @@ class Gossip(OwnLoop):
         return Roles(personal=Private(), weighting=beside.weighting, system=beside.system)
 
     def fits(self, plan: Simulation) -> None:
-        """Refuse rounds in which one site trains at a time, and a random graph that is never connected."""
+        """Refuse a system in which one site trains at a time, and a random graph that is never connected."""
         if not isinstance(plan.roles.system, Sync):
             raise Refused("algorithm=gossip: neighbours mix their models in rounds. Set system=sync.")
         self.links(len(plan.federation.members), plan.seed)
@@ -96,8 +97,8 @@ class Gossip(OwnLoop):
             if scipy.sparse.csgraph.connected_components(metropolis(drawn, sites), directed=False)[0] == 1:
                 return drawn
         raise Refused(
-            f"algorithm.chance={self.chance:g}: none of {DRAWS} random graphs over {sites} sites was connected; take "
-            f"{np.log(max(sites, 2)) / sites:.2g} or more, or graph=ring."
+            f"algorithm.chance={self.chance:g}: none of {DRAWS} random graphs over {sites} sites was connected; set it "
+            f"to {np.log(max(sites, 2)) / sites:.2g} or more, or graph=ring."
         )
 
     @property
@@ -123,7 +124,7 @@ class Gossip(OwnLoop):
         return self.mixed(plan, crew, int(since.arrays["number"]), since.arrays["mean"])
 
     def mixed(self, plan: Simulation, crew: Crew, over: int, mean: Floats) -> Iterator[Round]:
-        """Rounds after those that are `over`, which left this mean of the models [P]."""
+        """The rounds after the first `over` ones, which left this mean of the models [P]."""
         members, x = plan.federation.members, plan.standing().x
         links, size = self.links(len(members), plan.seed), len(x) * x.element_size()
         most = size * int(np.bincount(links.ravel(), minlength=1).max())
@@ -184,7 +185,7 @@ def own(crew: Crew, members: Ints) -> Floats:
 
 
 def saved(number: int, mean: Floats) -> Saved:
-    """What goes on from a round, beside the sites' models."""
+    """What is needed to continue after a round, in addition to the sites' models."""
     return Saved({"number": np.array(number), "mean": mean})
 
 
@@ -194,12 +195,12 @@ def like(mean: Floats, plan: Simulation) -> Any:
 
 
 def unknown(sites: Ints) -> Floats:
-    """No model is all sites', and so has no loss at them; [C] -> [C]."""
+    """There is no common model, and so no loss of it; [C] -> [C]."""
     return np.full(len(sites), np.nan)
 
 
 def judged(plan: Simulation, crew: Crew, here: Round) -> Round:
-    """The round with the sites' own models judged, and how far each is from their mean."""
+    """The round with the sites' own models evaluated, and the distance of each from their mean."""
     done, members = scored(plan, crew, here), plan.federation.members
     if not done.metrics:
         return done

@@ -1,4 +1,4 @@
-"""Federated gradient boosting: a forest that is grown from sums over sites, and no parameter vector."""
+"""Federated gradient boosting: trees grown from sums over sites, instead of a parameter vector."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -33,19 +33,20 @@ class Edges(Enum):
 
 @dataclass
 class HistBoost(Trees):
-    """Histogram gradient boosting on summed gradients: the trees are those of the pooled rows.
+    """Histogram gradient boosting on summed gradients: the trees equal those of the pooled rows.
 
     Source: Li et al., FedTree: A Federated Learning System For Trees, MLSys 2023; gains and leaves: Chen and Guestrin,
     XGBoost: A Scalable Tree Boosting System, KDD 2016; histograms between parties: Cheng et al., SecureBoost, IEEE
     Intelligent Systems 2021.
-    Rule: per open node, feature and bin, sites send `G = sum g`, `H = sum h` and the rows, where `g = p - y` and
-    `h = p (1 - p)`; the server splits where `1/2 (GL^2/(HL + l2) + GR^2/(HR + l2) - G^2/(H + l2))` is largest and above
-    `min_gain`, else the node is a leaf of value `-learning_rate G/(H + l2)`. It starts from the log-odds of all rows.
+    Rule: per open node, feature and bin, sites send `G = sum g`, `H = sum h` and the number of rows, where `g = p - y`
+    and `h = p (1 - p)`; the server splits where `1/2 (GL^2/(HL + l2) + GR^2/(HR + l2) - G^2/(H + l2))` is largest and
+    above `min_gain`, else the node is a leaf of value `-learning_rate G/(H + l2)`. It starts from the log-odds of all
+    rows.
     Values: `rounds` is the number of trees; each takes up to `depth` exchanges. 32 to 255 bins, depth 3 to 6, learning
     rate 0.05 to 0.3, l2 = 1 (XGBoost's default).
-    Pitfalls: bin edges of each site's own, with which sums over sites add up unlike things; one exchange of ranges (and
-    one of counts) makes them common here. Ranges are values of single patients, and histograms of small nodes are of
-    few. Trees grown at sites and put side by side are another method, and not the pooled booster.
+    Pitfalls: with bin edges that differ between sites, sums over sites combine different things; here one exchange of
+    ranges (and one of counts) makes them common. Ranges are values of single patients, and histograms of small nodes
+    cover few patients. Combining trees that were grown at the sites is another method, and not pooled boosting.
     """
 
     depth: int = 3  # [1, 12] levels of splits in a tree
@@ -53,9 +54,9 @@ class HistBoost(Trees):
     edges: Edges = Edges.quantile  # how bins are placed
     learning_rate: float = 0.1  # (0, 1], factor on the values of leaves
     l2: float = 1.0  # >= 0, weight of l2/2 times the squared values of leaves
-    min_gain: float = 0.0  # >= 0, a split must gain more
-    min_child_weight: float = 1.0  # >= 0, least H on either side of a split
-    min_rows: int = 1  # >= 1 training rows of all sites on either side of a split
+    min_gain: float = 0.0  # >= 0, minimum gain of a split
+    min_child_weight: float = 1.0  # >= 0, minimum H on either side of a split
+    min_rows: int = 1  # >= 1, minimum training rows of all sites on either side of a split
 
     def __post_init__(self) -> None:
         within("algorithm.depth", self.depth, 1, 12)
@@ -71,12 +72,12 @@ class HistBoost(Trees):
         if not isinstance(plan.task, Classification):
             raise Refused(
                 f"algorithm=histboost boosts the log loss of a yes-or-no outcome, and the task is "
-                f"{type(plan.task).__name__}. Take task=response, mortality or classify; for a survival time "
+                f"{type(plan.task).__name__}. Use task=response, mortality or classify; for a survival outcome use "
                 "algorithm=survivalforest."
             )
         if plan.roles.weighting is Weighting.sites:
             raise Refused(
-                "weighting=sites: algorithm=histboost adds up patients, so that every patient counts the same. Set "
+                "weighting=sites: algorithm=histboost adds up patients, so every patient has the same weight. Set "
                 "weighting=patients."
             )
         self.refuse(plan, "histboost")
@@ -101,9 +102,9 @@ class HistBoost(Trees):
         return "decisions", "sums"
 
     def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
-        """Round 0 is the common log-odds, with what it took to place the bins; every other round is a tree.
+        """Round 0 is the overall log-odds, with the cost of placing the bins; every other round is a tree.
 
-        Sites keep what they were sent, so that only new decisions travel.
+        Sites keep what they received, so that only new decisions are sent.
         """
         self.fits(plan)
         analysis, members = self.protocol(plan.rounds), plan.federation.members

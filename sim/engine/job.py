@@ -42,12 +42,12 @@ class Job:
 
     @property
     def state_bytes(self) -> int:
-        """Size of what sites keep."""
+        """Size of the sites' state."""
         return 2 * sum(self.keeps.values()) * len(self.federation.sites) * self.federation.x.itemsize
 
     @property
     def shared_bytes(self) -> int:
-        """Size of the features and of what sites keep."""
+        """Size of the features and of the sites' state."""
         return self.state_bytes + self.federation.x.nbytes
 
     def refuse_too_large(self) -> None:
@@ -58,10 +58,10 @@ class Job:
             itemsize, sites = self.federation.x.itemsize, len(self.federation.sites)
             raise Refused(
                 f"Sites would keep {self.state_bytes / 2**30:,.1f} GiB ({sites:,} sites, 2 rows of {kept} numbers, "
-                f"{itemsize} bytes a number); the machine has {room / 2**30:,.1f}. Take a smaller network, fewer sites "
+                f"{itemsize} bytes a number); the machine has {room / 2**30:,.1f}. Use a smaller network, fewer sites "
                 "or roles that keep less (aggregator=mean, uplink=[], personal=none)."
             )
 
     def memory(self, folder: Path | None) -> SiteState:
-        """What sites keep; in files of `folder` if other processes must reach it."""
+        """State of the sites; in files of `folder` if other processes need access."""
         return SiteState.zeros(self.keeps, len(self.federation.sites), self.federation.x.dtype, folder)

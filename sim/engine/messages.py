@@ -1,4 +1,4 @@
-"""What travels between the server and those who train: orders for chunks of sites go out, sums come back."""
+"""Messages between the server and the workers: orders for chunks of sites, and the sums that are returned."""
 
 from dataclasses import dataclass
 
@@ -39,7 +39,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Upload:
-    """What a chunk sends back: sums over its sites, and its scalars. Models and state stay where the sites are."""
+    """What a chunk returns: sums over its sites, and their scalars. Models and state stay with the sites."""
 
     total: dict[str, Floats]  # name -> [P] or []: sum of weight * message; {} where whole uploads wait at the sites
     scalars: Arrays  # name -> [C], in the order of the sites
@@ -47,7 +47,7 @@ class Upload:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Models that sites are judged under: one for all, one of several for each, each site's own, or several mixed."""
+    """Models by which sites are evaluated: one for all, one of several for each, each site's own, or a mixture."""
 
     x: NDArray[np.floating]  # [J, P]
     choice: Ints | None = None  # [S] which of the models; None = the first
@@ -58,8 +58,9 @@ class Candidates:
 def cut(chosen: Ints, steps: Ints, weights: Floats, work: Floats, most: int) -> list[Order]:
     """Chunks of the chosen sites [M], most steps first; steps, weights and work are of all sites, [S].
 
-    A chunk ends after `most` sites or a sixteenth of the work, but not below LEAST: enough chunks to share out, few
-    enough not to be felt. Nothing here knows of workers, for the cut decides in which order sums are taken.
+    A chunk ends after `most` sites or a sixteenth of the work, but not below LEAST: enough chunks to distribute, and
+    few enough to cost little time. The cut does not depend on the workers, because it determines the order in which
+    sums are taken.
     """
     ordered = chosen[np.argsort(-steps[chosen], kind="stable")]
     load = work[ordered]

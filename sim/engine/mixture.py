@@ -1,4 +1,4 @@
-"""Predictions of several models mixed, with weights that are a site's own or the same for all."""
+"""Mixed predictions of several models, with weights per site or common weights."""
 
 import numpy as np
 

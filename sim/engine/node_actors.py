@@ -1,7 +1,7 @@
-"""Ray actors on the nodes of a cluster, which share no memory: what sites keep travels with the orders and back.
+"""Ray actors on the nodes of a cluster without shared memory: the sites' state is sent with the orders and returned.
 
-The server's process holds the state of all sites. So a node that dies takes nothing with it but the calls that it was
-busy with: an order is a pure function of what is sent, and is carried out again elsewhere.
+The server's process holds the state of all sites. If a node dies, only the calls that it was working on are lost: an
+order is a pure function of what is sent, and is carried out again elsewhere.
 """
 
 import textwrap
@@ -48,8 +48,8 @@ class NodeCrew(ActorCrew):
         self.admit(workers, WAIT)
         if len(self.actors) < workers:
             raise Refused(
-                f"{len(self.actors)} of {workers} Ray workers began within {WAIT} s: something else holds the CPUs of "
-                f"the cluster, or its nodes die. Lower executor.workers, or free them.{self.lost}"
+                f"{len(self.actors)} of {workers} Ray workers started within {WAIT} s: something else uses the CPUs of "
+                f"the cluster, or its nodes fail. Lower executor.workers, or free them.{self.lost}"
             )
 
     @classmethod
@@ -64,14 +64,14 @@ class NodeCrew(ActorCrew):
                 crew.dismiss(actor)
 
     def call_up(self, number: int) -> None:
-        """Have new actors open the job, on nodes that have a CPU for them, now or once they have."""
+        """Start new actors that open the job, on nodes with a free CPU, now or as soon as there is one."""
         body: Any = self.ray.remote(num_cpus=1, scheduling_strategy="SPREAD")(NodeActor)
         for _ in range(number):
             actor = body.remote()
             self.coming[actor.open.remote(self.job, self.rows)] = actor
 
     def admit(self, least: int, seconds: float) -> None:
-        """Take actors that have opened the job into the crew; wait until it has so many, but not for longer."""
+        """Add actors that have opened the job to the crew; wait for the given number, at most for the given time."""
         until = time.monotonic() + seconds
         while self.coming and len(self.actors) < least:
             opened, _ = self.ray.wait(list(self.coming), timeout=max(until - time.monotonic(), 0))
@@ -84,7 +84,7 @@ class NodeCrew(ActorCrew):
                 self.actors.append(actor)
 
     def replace(self, actor: Any) -> None:
-        """Give up an actor that cannot be reached, and call up another while there are any to spare."""
+        """Give up an actor that cannot be reached, and start another one as long as replacements are left."""
         self.dismiss(actor)
         if self.spare:
             self.spare -= 1
@@ -108,7 +108,7 @@ class NodeCrew(ActorCrew):
                 return None
 
     def train(self, broadcast: Broadcast, orders: Sequence[Order]) -> list[Upload]:
-        """Longest order first to the least busy actor; what sites keep goes along, and comes back with the sums."""
+        """Longest order first to the least busy actor; the sites' state is sent along and returned with the sums."""
         sent = self.sent(broadcast, broadcast.nbytes)
         names = None if broadcast.adapt else [name for name in self.memory.arrays if not name.startswith(UP)]
 
@@ -123,7 +123,7 @@ class NodeCrew(ActorCrew):
         return [upload for upload, _ in done]
 
     def judge(self, models: Candidates) -> Metrics:
-        """Runs of sites, with the models that are their own."""
+        """Groups of sites, with their own models."""
         names = [OWN] if models.own else []
         sent = self.sent(models, models.x.nbytes)
 
@@ -134,13 +134,13 @@ class NodeCrew(ActorCrew):
         return join(parts) if parts else {}
 
     def sent(self, message: Any, size: int) -> Any:
-        """A small message is copied into each call; a large one is put where every node fetches it once."""
+        """A small message is copied into each call; a large one is stored so that every node fetches it once."""
         return message if size * len(self.actors) < INLINE else self.ray.put(message)
 
     def ask(self, shares: list[list[int]], call: Callable[[Any, list[int]], Any]) -> list[Any]:
-        """Call every actor that has a share, all at once; answers in the order of the items, whoever gave them.
+        """Call all actors that have a share at once; answers are in the order of the items.
 
-        What a lost actor was asked is asked again of those that are left, and of those that take its place.
+        The calls of a lost actor are repeated by the remaining actors, and by those that replace it.
         """
         answers: dict[int, Any] = {}
         for _ in range(RESTARTS + 1):
@@ -164,7 +164,7 @@ class NodeCrew(ActorCrew):
         raise Refused(f"Ray gave up: an order failed on {RESTARTS + 1} workers.{self.lost} {GO_ON}")
 
     def refuse_nobody(self) -> None:
-        """Wait for a new actor where none is left; refuse if none comes."""
+        """Wait for a new actor if none is left; refuse if none starts."""
         if not self.actors:
             self.admit(1, WAIT)
         if not self.actors:
@@ -182,7 +182,7 @@ class NodeActor(Body):
         return True
 
     def train(self, broadcast: Broadcast, orders: list[tuple[Order, Arrays]]) -> list[tuple[Upload, Arrays]]:
-        """Carry out this actor's orders of a round: sums, and what the sites keep from now on."""
+        """Carry out this actor's orders of a round: returns sums, and the new state of the sites."""
         return [self.carried_out(broadcast, *order) for order in orders]
 
     def carried_out(self, broadcast: Broadcast, order: Order, kept: Arrays) -> tuple[Upload, Arrays]:

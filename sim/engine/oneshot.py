@@ -1,4 +1,4 @@
-"""One-shot federated learning: sites train alone to the end and send their models once."""
+"""One-shot federated learning: sites train alone until the end and send their models once."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ from sim.profiling import stage
 
 
 class How(Enum):
-    """What becomes of the sites' models."""
+    """What the server does with the sites' models."""
 
     average = "average"  # one model, the mean of all with the weights of the experiment
     ensemble = "ensemble"  # all are kept, and their predictions averaged, each counting the same
@@ -35,17 +35,17 @@ class How(Enum):
 
 @dataclass
 class OneShot(OwnLoop):
-    """One-shot federated learning: every site trains alone, and the server hears of it once, at the end.
+    """One-shot federated learning: every site trains alone and sends its model to the server once, at the end.
 
     Source: Guha, Talwalkar, Smith, One-Shot Federated Learning, arXiv 1902.11175, 2019.
-    Rule: `w_i` after `rounds` times the local steps from a common start; `how=average`: `w = sum_i p_i w_i`;
-    `how=ensemble`: `f(x) = 1/N sum_i f(x; w_i)`, the mean of the predicted scores, and as its loss
-    `-log(1/N sum_i exp(-loss_i))`.
-    Values: the paper's ensembles take all models or the best by validation; here all. With rounds=1 the average is one
-    round of FedAvg. As many local steps as FedAvg takes in so many rounds.
-    Pitfalls: starts that differ, whose average means nothing; averaging hidden layers after many steps, which one-shot
-    papers show and do not recommend; ensembles whose download is not counted. Here the start comes down once, every
-    model goes up once, and with how=ensemble all N models come down to all N sites.
+    Rule: `w_i` is the model after `rounds` times the local steps from a common initial model; `how=average`: `w = sum_i
+    p_i w_i`; `how=ensemble`: `f(x) = 1/N sum_i f(x; w_i)`, the mean of the predicted scores, and its loss is `-log(1/N
+    sum_i exp(-loss_i))`.
+    Values: the paper's ensembles use all models or the best by validation; here all. With rounds=1 the average is one
+    round of FedAvg. Sites take as many local steps as FedAvg does in the same number of rounds.
+    Pitfalls: averaging models with different initial values is meaningless; averaging hidden layers after many steps is
+    shown but not recommended in one-shot papers; the download of ensembles is often not counted. Here the initial model
+    is sent down once, every model is sent up once, and with how=ensemble all N models are sent down to all N sites.
     """
 
     axes: ClassVar[frozenset[str]] = frozenset({"system"})
@@ -62,12 +62,12 @@ class OneShot(OwnLoop):
         return "1 in all" if self.how is How.average else "1 + sites in all", "1 in all"
 
     def fits(self, plan: Simulation) -> None:
-        """Refuse rounds that not all sites are part of."""
+        """Refuse systems in which not all sites take part in every round."""
         system = plan.roles.system
         whole = isinstance(system, Sync) and system.uploads(1) <= 1 and not system.dropout and not system.deadline
         if not whole:
             raise Refused(
-                "algorithm=oneshot: sites train alone to the end, so there are no rounds that some of them could miss. "
+                "algorithm=oneshot: sites train alone until the end, so no site can miss a round. "
                 "Set system=sync with system.sites=0, system.dropout=0 and system.deadline=0."
             )
 
@@ -119,7 +119,7 @@ class OneShot(OwnLoop):
         return self.scored(plan, crew, replace(here, step_norm=norm), own)
 
     def scored(self, plan: Simulation, crew: Crew, here: Round, models: Tensor) -> Round:
-        """The round with its models [J, P] judged: the only one, or the mean of the predictions of all."""
+        """The round with its models [J, P] evaluated: the only one, or the mean of the predictions of all."""
         if self.how is How.average:
             with stage("evaluation"):
                 metrics = crew.judge(Candidates(models.numpy()))

@@ -1,4 +1,4 @@
-"""Ray actors that train: rows and state in memory that all of them share, one call to each a round."""
+"""Ray actors that train: rows and state in shared memory, one call to each actor per round."""
 
 import os
 import shutil
@@ -30,17 +30,17 @@ ROOM = 1.1  # free space, as a multiple of rows and state, below which shared me
 
 
 class ActorCrew:
-    """What crews of Ray actors have in common: who is asked what, and in which order the answers stand."""
+    """Base class of crews of Ray actors: distribution of calls, and order of the answers."""
 
     def __init__(self, ray: Any, opened: Worker) -> None:
-        """`ray` is the module; `opened` is the job in the server's process, which compiles what actors load."""
+        """`ray` is the module; `opened` is the job in the server's process, which compiles code that actors load."""
         self.ray = ray
         self.memory = opened.memory
         self.part_rows = [len(part.row) for part in opened.parts]
         self.actors: list[Any] = []
 
     def ask(self, shares: list[list[int]], call: Callable[[Any, list[int]], Any]) -> list[Any]:
-        """Call every actor that has a share, all at once; answers in the order of the items, whoever gave them."""
+        """Call all actors that have a share at once; answers are in the order of the items."""
         raise NotImplementedError
 
     def losses(self, x: NDArray[np.floating], sites: Ints) -> Floats:
@@ -59,7 +59,7 @@ class ActorCrew:
 
 
 class RayCrew(ActorCrew):
-    """Crew of Ray actors on this machine. Rows reach them once, through shared memory; a round is one call to each."""
+    """Crew of Ray actors on this machine. Rows are in shared memory; a round is one call to each actor."""
 
     def __init__(self, job: Job, workers: int, folder: Path) -> None:
         import ray
@@ -84,7 +84,7 @@ class RayCrew(ActorCrew):
         )
         if waiting:
             raise Refused(
-                f"{len(begun)} of {workers} Ray workers began within {WAIT} s: something else holds the CPUs of this "
+                f"{len(begun)} of {workers} Ray workers started within {WAIT} s: something else uses the CPUs of this "
                 "session. Lower executor.workers, use executor=inprocess, or free them."
             )
         self.admit(self.actors)
@@ -97,7 +97,7 @@ class RayCrew(ActorCrew):
     @classmethod
     @contextmanager
     def open(cls, job: Job, workers: int) -> Iterator["RayCrew"]:
-        """The crew, and a folder for the sites' state, both gone afterwards."""
+        """The crew, and a folder for the sites' state; both are removed afterwards."""
         with scratch(memory(job.shared_bytes)) as folder:
             crew = cls(job, workers, folder)
             try:
@@ -119,16 +119,16 @@ class RayCrew(ActorCrew):
         return self.ask(shares, call)
 
     def judge(self, models: Candidates) -> Metrics:
-        """Runs of sites, always by the same actor, which so reads few of the rows."""
+        """Groups of sites, always evaluated by the same actor, which therefore reads few of the rows."""
         current = self.memory.current if models.own else np.zeros(0, np.int8)
         shares = pack(self.part_rows, len(self.actors))
         parts = self.ask(shares, lambda actor, share: actor.judge.remote(models, share, current))
         return join(parts) if parts else {}
 
     def ask(self, shares: list[list[int]], call: Callable[[Any, list[int]], Any]) -> list[Any]:
-        """Call every actor that has a share, all at once; answers in the order of the items, whoever gave them.
+        """Call all actors that have a share at once; answers are in the order of the items.
 
-        An actor that died and came back has nothing open and answers None: it is given the job and asked again.
+        An actor that was restarted has no open job and answers None: it receives the job and is called again.
         """
         busy = [(actor, share) for actor, share in zip(self.actors, shares, strict=True) if share]
         answers: dict[int, Any] = {}
@@ -143,7 +143,7 @@ class RayCrew(ActorCrew):
 
 
 class Body:
-    """What the bodies of all actors do: they answer from the rows of an open job."""
+    """Base class of actors: they answer from the rows of an open job."""
 
     worker: Worker | None = None
 
@@ -202,6 +202,6 @@ def pack(costs: Sequence[float], workers: int) -> list[list[int]]:
 
 
 def memory(size: int) -> str | None:
-    """Where files are held in memory, if so many bytes fit; None for the usual place of temporary files."""
+    """Folder for files in memory, if so many bytes fit; None for the usual folder of temporary files."""
     place = SHARED_MEMORY
     return place if os.path.isdir(place) and shutil.disk_usage(place).free > ROOM * size else None

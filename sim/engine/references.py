@@ -1,4 +1,4 @@
-"""What federated methods are judged by: all rows in one place, the truth itself, and each site alone."""
+"""References for federated methods: the pooled model and the oracle."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ Objective = Callable[[Tensor], Tensor]  # [P] -> scalar
 
 @dataclass
 class Pooled(Reference):
-    """All training rows in one place, trained until it stops improving; no rounds, no budget, not a ceiling.
+    """One model for all training rows in one place, trained until it stops improving; not an upper bound.
 
-    A convex task is solved to its optimum. A network with hidden layers stops at its best validation loss instead.
-    A loss of whole sites (Cox) stays one of each site, weighted by rows: the stratified model, which is what the
-    federation trains.
+    A convex task is solved to its optimum. A network with hidden layers stops at its best validation loss instead. A
+    loss that is defined per site (Cox) is computed per site and weighted by rows: the stratified model, which is what
+    the federation trains.
 
-    Source: the usual yardstick; the optimiser is L-BFGS with a strong Wolfe line search, Nocedal and Wright, Numerical
+    Source: the usual reference; the optimiser is L-BFGS with a strong Wolfe line search, Nocedal and Wright, Numerical
     Optimization, 2006, in float64.
     Rule: `w = argmin sum_i n_i F_i(w)`, weight decay included.
-    Values: a convex task counts as solved where no entry of the gradient is above `tolerance`.
-    Pitfalls: not an upper bound where sites differ in what predicts: FedAdam reached .842 against .704 pooled on
+    Values: a convex task counts as solved when no entry of the gradient is above `tolerance`.
+    Pitfalls: not an upper bound if effects differ between sites: FedAdam reached .842 against .704 pooled on
     Fed-TCGA-BRCA (FLamby).
     """
 
@@ -78,7 +78,7 @@ class Pooled(Reference):
             return loss
 
         def settled() -> Tensor:
-            """The model with the running statistics of all rows, where it has any."""
+            """The model with the running statistics of all rows, if it has any."""
             now = v.detach().clone()
             if task.layout.norms:
                 now[statistics] -= torch.autograd.grad(whole(v), v)[0][statistics]
@@ -137,24 +137,24 @@ def stratified(task: Task, rows: Rows, federation: Federation) -> Objective:
 
 @dataclass
 class Oracle(Reference):
-    """The probability or risk that the generator itself used; what no model can beat but by luck.
+    """The probability or risk that the generator itself used; another model can be better only by chance.
 
     Source: the cohort's generator.
     Rule: the score of a patient is the generator's own probability of the event, or its log-hazard.
     Values: none.
-    Pitfalls: it has no loss, for a risk is not a likelihood; with few events a model can lie above it by chance.
+    Pitfalls: it has no loss, because a risk is not a likelihood; with few events a model can be better by chance.
     """
 
     def fits(self, plan: Simulation) -> None:
         """Refuse a cohort that does not know its truth."""
         if plan.federation.best is None:
             raise Refused(
-                "algorithm=oracle: only a synthetic cohort knows its truth, and only of outcomes of one number; "
-                "use cohort=calibrated with task=response, mortality, hazard or cox."
+                "algorithm=oracle: the truth is known only for synthetic cohorts and outcomes with a single value; use "
+                "cohort=calibrated with task=response, mortality, hazard or cox."
             )
 
     def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
-        """The truth's own score; it has no loss, for a risk is not a likelihood."""
+        """The score of the truth; it has no loss, because a risk is not a likelihood."""
         self.fits(plan)
         best = plan.federation.best
         assert best is not None

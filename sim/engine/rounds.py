@@ -41,7 +41,7 @@ def rounds(
 ) -> Iterator[Round]:
     """The rounds after `here` on an open executor; from the start, round 0 too. Raises Diverged.
 
-    They end with the last one, or when patience is over. `told` and `patience` are those of a training that goes on.
+    They end with the last one, or by early stopping. `told` and `patience` are those of a continued training.
     """
     patience, heard = patience or Patience(plan.evaluation.stop), list(told)
     if patience.over:
@@ -65,24 +65,24 @@ def rounds(
 
 
 def rounds_after(plan: Simulation, crew: Crew, since: Saved) -> Iterator[Round]:
-    """The rounds after the one that left `since`, beside what the sites keep. Raises Diverged."""
+    """The rounds after the one that left `since`, given the state of the sites. Raises Diverged."""
     patience = Patience.since(plan.evaluation.stop, since.arrays)
     return rounds(plan, crew, read_standing(since.arrays), since.told, patience)
 
 
 def saved(here: Standing, patience: Patience, told: Sequence[Floats]) -> Saved:
-    """What the training goes on from."""
+    """The state from which the training continues."""
     return Saved(standing_arrays(here) | patience.arrays, told)
 
 
 def begin(plan: Simulation, crew: Crew, here: Standing) -> None:
-    """What sites keep of their own is the first model."""
+    """Set the sites' own models to the initial model."""
     if plan.roles.personal.on:
         crew.memory.fill({OWN: here.x.numpy()})
 
 
 def advance(plan: Simulation, crew: Crew, here: Standing, tick: Tick) -> tuple[Standing, Round]:
-    """One server update; a function of its arguments and of what the sites keep. Raises Diverged."""
+    """One server update; a function of its arguments and of the sites' state. Raises Diverged."""
     roles, number = plan.roles, here.number + 1
     weights, steps = plan.weights(here.state), np.array(plan.profile.steps)
     steps[tick.start] = tick.steps
@@ -107,7 +107,7 @@ def advance(plan: Simulation, crew: Crew, here: Standing, tick: Tick) -> tuple[S
         stale=float(tick.stale.mean()) if len(tick.stale) else 0.0,
     )
     stood = replace(here, number=number, seconds=tick.seconds)
-    if len(tick.arrive) < roles.least(len(tick.asked)):  # too few for the rule, or nobody: the update is abandoned
+    if len(tick.arrive) < roles.least(len(tick.asked)):  # too few uploads for the rule: the update is abandoned
         return stood, traffic
     heard, made = collect(plan, crew, here, tick, weights, orders, uploads)
     draws = Draws(plan.seed, number, SERVER)

@@ -1,4 +1,4 @@
-"""A training as arrays, which can be written and read back, and its clock, which is run through again from them."""
+"""A training as arrays that can be written and read back, and its clock, which is replayed from them."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def read_several(arrays: Mapping[str, NDArray[Any]]) -> list[Standing]:
 def ticks_after(
     number: int, start: Callable[[Losses], Iterator[Tick]], losses: Losses, told: list[Floats]
 ) -> Iterator[Tick]:
-    """Ticks of a clock after the first `number`, which are run through again.
+    """Ticks of a clock after the first `number`, which are replayed.
 
-    On the way it hears what it was `told` then; later answers are added to the list. So a clock need not be saved, and
-    one whose choice depends on the models of rounds that are over chooses the same.
+    The replay uses the losses in `told`; later ones are added to the list. Therefore a clock need not be saved, and one
+    whose choice depends on models of past rounds makes the same choice again.
     """
     known = iter(tuple(told))
 

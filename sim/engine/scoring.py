@@ -1,4 +1,4 @@
-"""Scoring: a round's models judged on every site's held-out rows."""
+"""Evaluation of a round's models on every site's held-out rows."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,9 +21,9 @@ from sim.profiling import stage
 
 
 def scored(plan: Simulation, crew: Crew, here: Round, last: bool = False) -> Round:
-    """The round with its models judged on every site's held-out rows: the server's, and those of the sites' own.
+    """The round with its models evaluated on every site's held-out rows: the server's, and the sites' own.
 
-    last: no round comes after it. Until sites adapt the shared model, it is the one that they deploy.
+    last: no round follows. Until sites adapt the shared model, they deploy it.
     """
     personal, x = plan.roles.personal, here.model.numpy()[None]
     metrics = {}
@@ -79,7 +79,7 @@ def judged(
 ) -> Round:
     """The round with the metrics of every kind of model; its loss is that of the last kind, which sites deploy.
 
-    So many numbers of models came down to each site for it; `told` are the metrics that sites sent, if not all.
+    `numbers` of models were sent to each site for this; `told` are the metrics that sites sent, if not all.
     """
     if not all(metrics.values()):  # no held-out rows
         return here
@@ -90,7 +90,7 @@ def judged(
 
 
 def of_valid(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The validation split's part of a metric of every site and split; [S * splits] -> [S]."""
+    """The validation values of a metric of every site and split; [S * splits] -> [S]."""
     return values[SCORED.index("valid") :: len(SCORED)]
 
 

@@ -1,4 +1,4 @@
-"""One federated training as values: what is trained, by which roles, and where it stands."""
+"""One federated training as values: the federation, the task, the roles, and the state of the training."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from sim.methods.roles import Roles
 from sim.methods.systems.base import Losses, Profile, Tick
 from sim.tasks.task import Task
 
-SCORED = ("valid", "test")  # splits that models are judged on
+SCORED = ("valid", "test")  # splits on which models are evaluated
 
 
 class Diverged(ArithmeticError):
-    """A model left the finite numbers."""
+    """A model is no longer finite."""
 
     def __init__(self, round: int, why: str = "the server's step is not finite; lower local.lr or server.lr") -> None:
         super().__init__(f"diverged in round {round}: {why}.")
 
 
 class KeepPredictions(Enum):
-    """Which scores of held-out rows a run keeps."""
+    """Which predictions of held-out rows a run keeps."""
 
     none = "none"
     last = "last"  # those of the last round
@@ -46,11 +46,11 @@ class KeepPredictions(Enum):
 
 @dataclass
 class Evaluation:
-    """The `evaluation` config group: models are scored on `valid` and `test` rows of every site."""
+    """The `evaluation` config group: models are evaluated on `valid` and `test` rows of every site."""
 
-    every: int = 1  # >= 1 rounds between scorings; the first and the last round are always scored
-    stop: int = 0  # >= 0 scorings without a new lowest validation loss after which training ends; 0 = never
-    predictions: KeepPredictions = KeepPredictions.none  # whether the held-out rows are kept with their scores
+    every: int = 1  # >= 1 rounds between evaluations; the first and the last round are always evaluated
+    stop: int = 0  # >= 0 evaluations without a new lowest validation loss until training stops; 0 = no early stopping
+    predictions: KeepPredictions = KeepPredictions.none  # which predictions of held-out rows are kept
     groups: list[str] = field(default_factory=list)  # columns of patient groups; empty = sex, race, age, insurance
 
     def __post_init__(self) -> None:
@@ -60,7 +60,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a training stands between two server updates; what its sites keep is beside it."""
+    """The server's state of a training between two updates; the state of the sites is kept separately."""
 
     number: int  # server updates so far
     seconds: float  # simulated
@@ -70,14 +70,14 @@ class Standing:
 
 
 class Saved(NamedTuple):
-    """What a training must have to go on after a round, beside what its sites keep; `sim.engine.saved` makes it."""
+    """What is needed to continue a training after a round, without the sites' state; made by `sim.engine.saved`."""
 
     arrays: Mapping[str, NDArray[Any]]  # its standing, and whatever else its loop holds
     told: Sequence[Floats] = ()  # losses that its clock asked for so far, in the order in which it did
 
 
 class Estimates(NamedTuple):
-    """Coefficients of an analysis by sums, per standardised feature."""
+    """Coefficients of an analysis from sums, per standardised feature."""
 
     names: tuple[str, ...]  # [P], the features and then the intercept where there is one
     beta: Floats  # [P]
@@ -91,7 +91,7 @@ class Estimates(NamedTuple):
 
 @dataclass(frozen=True)
 class Round:
-    """What is known after a server update; round 0 is the start."""
+    """The result of a server update; round 0 is the initial model."""
 
     number: int
     model: Tensor  # [P]; [J, P] where there are several server models; [0] where none is a vector of parameters
@@ -132,7 +132,7 @@ class Simulation:
     seed: int
 
     def __post_init__(self) -> None:
-        """The uplink learns the shapes of what travels; what the algorithm lays down of local training is set."""
+        """Tell the uplink the shapes of what is sent, and apply the local settings that the algorithm fixes."""
         if self.roles.uplink:
             uplink = tuple(one.over(self.shapes) for one in self.roles.uplink)
             object.__setattr__(self, "roles", replace(self.roles, uplink=uplink))
@@ -141,12 +141,12 @@ class Simulation:
             object.__setattr__(self, "training", replace(self.training, **laid_down))
 
     def due(self, round: int) -> bool:
-        """Whether models are scored after this round."""
+        """Whether models are evaluated after this round."""
         return round % self.evaluation.every == 0 or round == self.rounds
 
     @cached_property
     def choice(self) -> Choice:
-        """The tier of local training; refuses one that cannot be, and a network that cannot be trained here."""
+        """The tier of local training; refuses an impossible one, and a network that cannot be trained."""
         from sim.tasks.probe import probe, shapes
 
         found = choose(self.task, self.roles.algorithm, self.training)
@@ -158,7 +158,7 @@ class Simulation:
 
     @property
     def job(self) -> Job:
-        """What the executor's processes need; refuses what cannot fit into memory."""
+        """What the executor's processes need; refuses a job that does not fit into memory."""
         made = Job(
             self.federation,
             self.task,
@@ -175,7 +175,7 @@ class Simulation:
 
     @cached_property
     def codes(self) -> NDArray[np.int8] | None:
-        """Group of every row [R] for an algorithm that knows of groups; refuses tasks and columns that have none."""
+        """Group of every row [R] for an algorithm that uses groups; refuses tasks and columns that have none."""
         algorithm, federation = self.roles.algorithm, self.federation
         if not isinstance(algorithm, Grouped):
             return None
@@ -191,14 +191,14 @@ class Simulation:
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
-        """Shapes of the parameters that travel, in order."""
+        """Shapes of the parameters that are sent, in order."""
         layout = self.task.layout
         marks = torch.split(self.private, layout.sizes)
         return [shape for shape, stays in zip(layout.shapes, marks, strict=True) if not stays.any()]
 
     @property
     def shared(self) -> int:
-        """Parameters that travel."""
+        """Number of parameters that are sent."""
         return int((~self.private).sum())
 
     @property
@@ -208,7 +208,7 @@ class Simulation:
 
     @cached_property
     def profile(self) -> Profile:
-        """What the clock knows of the sites."""
+        """What the clock knows about the sites."""
         base = self.federation.rows * 1.0 if self.roles.weighting is Weighting.patients else self.federation.rows > 0
         itemsize, asked = self.federation.x.itemsize, self.roles.system.uploads(len(self.federation.members))
         return Profile(
@@ -231,7 +231,7 @@ class Simulation:
         return self.roles.system.ticks(self.profile, self.rounds, losses)
 
     def work(self, steps: Ints) -> Floats:
-        """Multiply-adds of a forward pass over all that each site trains on in so many steps, [S]."""
+        """Multiply-adds of a forward pass over all batches of so many steps at each site, [S]."""
         rows = self.federation.rows
         batch = np.minimum(self.training.batch or rows, rows)
         return np.asarray(steps * batch * float(self.task.layout.size))

@@ -1,7 +1,7 @@
-"""What sites keep between rounds: one row per site, where all who train on this machine can reach it.
+"""State of the sites between rounds: one row per site, accessible to all workers on this machine.
 
-Every site has two rows. Training reads the current one and writes the other; they change places when the round is
-over. So an order can be carried out again after a crash and finds what it found before.
+Every site has two rows. Training reads the current one and writes the other; they are exchanged when the round is over.
+An order can therefore be repeated after a crash and finds the same state.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,17 +38,17 @@ class SiteState:
         return cls(arrays, np.zeros(sites, np.int8))
 
     def read(self, sites: Ints, current: NDArray[np.int8] | None = None, names: Sequence[str] | None = None) -> Arrays:
-        """Copies of the current rows of some sites; `current` [C] where this object's own may be behind; -> [C, n]."""
+        """Copies of the current rows of some sites; `current` [C] replaces this object's own if given; -> [C, n]."""
         rows = self.current[sites] if current is None else current
         return {name: self.arrays[name][rows, sites] for name in (self.arrays if names is None else names)}
 
     def write(self, sites: Ints, current: NDArray[np.int8], state: Arrays) -> None:
-        """Put new rows beside the current ones; each [C, n]."""
+        """Write new rows beside the current ones; each [C, n]."""
         for name, rows in state.items():
             self.arrays[name][1 - current, sites] = rows
 
     def turn(self, sites: Ints) -> None:
-        """What was written of these sites becomes current."""
+        """Make the written rows of these sites current."""
         self.current[sites] ^= 1
 
     def replace(self, sites: Ints, state: Arrays) -> None:
@@ -57,7 +57,7 @@ class SiteState:
         self.turn(sites)
 
     def blocks(self, name: str) -> Iterator[NDArray[np.floating]]:
-        """The current rows of all sites, some megabytes at a time; [C, n] each, in the order of the sites."""
+        """The current rows of all sites, in blocks of some megabytes; [C, n] each, in the order of the sites."""
         array = self.arrays[name]
         many = max(BLOCK // max(array[0, :1].nbytes, 1), 1)
         for first in range(0, len(self.current), many):
@@ -65,7 +65,7 @@ class SiteState:
             yield array[self.current[part], part]
 
     def restore(self, name: str, rows: NDArray[np.floating]) -> None:
-        """Make [S, n] the current rows of all sites, before anybody trains; the other ones do not count."""
+        """Make [S, n] the current rows of all sites before training starts; the other rows have no meaning then."""
         self.arrays[name][self.current, np.arange(len(self.current))] = rows
 
     def fill(self, state: Arrays) -> None:

@@ -1,4 +1,4 @@
-"""Each site alone: the yardstick of what it gains from the federation."""
+"""Each site alone: the reference for what it gains from the federation."""
 
 from __future__ import annotations
 
@@ -28,19 +28,20 @@ METRIC = "metric/"  # before the names of the metrics of the best models, where 
 
 @dataclass
 class LocalOnly(Reference):
-    """Every site alone, as many steps as in the federation, each at its own best rate and round by validation loss.
+    """Every site trains alone, with as many steps as in the federation and its best learning rate and round.
 
-    Source: the usual yardstick; FLamby (Ogier du Terrail et al., NeurIPS 2022 Datasets and Benchmarks) reports it so.
+    Source: the usual reference, as in FLamby (Ogier du Terrail et al., NeurIPS 2022 Datasets and Benchmarks).
     Rule: `w_i <- w_i - lr g_i(w_i)` at every site; nothing is sent.
-    Values: rates are tried at 0.3, 1 and 3 times `local.lr`, so that the yardstick is tuned as well as the methods.
-    Pitfalls: without a budget of its own for tuning, local training looks worse than it is.
+    Values: learning rates 0.3, 1 and 3 times `local.lr` are tried, and each site's is chosen by validation loss, so
+    that the reference is tuned as well as the methods.
+    Pitfalls: without tuning of its own, local training looks worse than it is.
     """
 
-    factors: list[float] = field(default_factory=lambda: [0.3, 1.0, 3.0])  # > 0; rates tried, as multiples of local.lr
+    factors: list[float] = field(default_factory=lambda: [0.3, 1.0, 3.0])  # > 0; tried learning rates / local.lr
 
     def __post_init__(self) -> None:
         if not self.factors:
-            raise Refused("algorithm.factors=[]: at least one multiple of local.lr is needed, for example [1.0].")
+            raise Refused("algorithm.factors=[]: give at least one multiple of local.lr, for example [1.0].")
         for at, factor in enumerate(self.factors):
             within(f"algorithm.factors[{at}]", factor, 0, open_low=True)
 
@@ -51,7 +52,7 @@ class LocalOnly(Reference):
     def rounds(self, plan: Simulation, crew: Crew) -> Iterator[Round]:
         """Each site's own model.
 
-        A site without validation rows (for Cox: events) takes the rate nearest local.lr and the last round.
+        A site without validation rows (for Cox: events) uses the learning rate nearest to local.lr and the last round.
         """
         sites = len(plan.federation.sites)
         models = np.full((sites, plan.task.layout.size), np.nan, plan.federation.x.dtype)
@@ -73,7 +74,7 @@ class LocalOnly(Reference):
         models: NDArray[np.floating],
         chosen: Metrics,
     ) -> Iterator[Round]:
-        """Rounds at the factors from the `first` on, of which so many are `over`; best [S] and models [S, P] so far."""
+        """Rounds at the factors from `first` on, after the first `over` rounds; best [S] and models [S, P] so far."""
         x = plan.standing().x
         middle = min(self.factors, key=lambda factor: abs(np.log(factor)))
         watched = Held.of(plan.federation, ("valid",))
@@ -97,7 +98,7 @@ class LocalOnly(Reference):
         yield Round(plan.rounds, x, metrics={"local": without_external(plan, chosen)}, deployed=lambda: models)
 
     def refuse_lost(self, plan: Simulation, best: NDArray[np.float64], chosen: Metrics) -> None:
-        """Raise Diverged where a site has no finite model; best [S]."""
+        """Raise Diverged if a site has no finite model; best [S]."""
         held = np.stack([plan.federation.rows_of(split) for split in SCORED], axis=1) > 0
         lost = np.isinf(best) | (held & ~np.isfinite(chosen["loss"].reshape(held.shape))).any(1)
         lost &= plan.federation.rows > 0
@@ -110,7 +111,7 @@ class LocalOnly(Reference):
 def alone(plan: Simulation, crew: Crew, x: NDArray[np.floating], factor: float, over: int = 0) -> Iterator[int]:
     """Rounds of every site alone from x [P], at `factor` times the federation's rate; the sites keep the models.
 
-    Those that are `over` left them there.
+    The first `over` rounds left them there.
     """
     sites, steps = plan.federation.members, plan.profile.steps
     nothing = {name: np.zeros(size, x.dtype) for name, size in site_state(plan.training, len(x)).items()}

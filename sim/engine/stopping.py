@@ -1,4 +1,4 @@
-"""Early stopping: training ends when the validation loss has not improved for so many scorings."""
+"""Early stopping: training ends when the validation loss has not improved for a number of evaluations."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -12,14 +12,14 @@ from sim.engine.simulation import Round, Saved
 
 @dataclass(frozen=True)
 class Patience:
-    """How the validation loss went so far."""
+    """The history of the validation loss that early stopping needs."""
 
-    limit: int  # scorings without a new lowest loss after which training ends; 0 = it never does
+    limit: int  # evaluations without a new lowest loss until training ends; 0 = never
     lowest: float = float("inf")
-    stale: int = 0  # scorings since the lowest
+    stale: int = 0  # evaluations since the lowest loss
 
     def after(self, here: Round) -> "Patience":
-        """The same once another round is over; one that was not scored changes nothing."""
+        """The history after another round; one that was not evaluated changes nothing."""
         if not here.metrics:
             return self
         if here.loss < self.lowest:
@@ -28,7 +28,7 @@ class Patience:
 
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """What is saved of it; `since` reads it back."""
+        """The history as arrays; `since` reads them back."""
         return {"patience": np.array([self.lowest, self.stale])}
 
     @classmethod
@@ -43,7 +43,7 @@ class Patience:
 
 
 def until_stale(going: Iterator[Round], patience: Patience) -> Iterator[Round]:
-    """Rounds of a loop of its own, up to the one in which patience is over."""
+    """Rounds of a method with its own loop, up to the one in which patience is exhausted."""
     while not patience.over:
         here = next(going, None)
         if here is None:
@@ -53,7 +53,7 @@ def until_stale(going: Iterator[Round], patience: Patience) -> Iterator[Round]:
 
 
 def with_patience(here: Round, patience: Patience) -> Round:
-    """A round whose training, where it can be saved, is saved with the patience that is left."""
+    """A round whose `saved`, if it has one, includes the remaining patience."""
     save = here.saved
     if save is None:
         return here

@@ -1,4 +1,4 @@
-"""A federated survival forest: trees that sites grew on their own rows, and no parameter vector."""
+"""A federated survival forest: trees that sites grew on their own rows, instead of a parameter vector."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,29 +26,30 @@ COUNT = 8  # bytes of a number of rows, and of a number of trees
 
 @dataclass
 class SurvivalForest(Trees):
-    """A survival forest of trees that sites grow on their own rows, drawn in proportion to their patients.
+    """A survival forest of trees that sites grow on their own rows, sampled in proportion to their patients.
 
     Source: Archetti and Matteucci, Federated Survival Forests, IJCNN 2023; trees: Ishwaran et al., Random survival
     forests, Annals of Applied Statistics 2008.
-    Rule: every site has `trees` trees on bootstrap samples, each split the one with the largest log-rank statistic
-    among the square root of all features. The server draws `drawn` times a site with chance `n_k / n` (alike with
-    weighting=sites); what a site lacks is drawn from the others; a site takes its trees with replacement. `S(t | x)` is
-    the mean of the drawn trees' Kaplan-Meier curves, and the risk is minus the area under it up to the last event.
+    Rule: every site has `trees` trees on bootstrap samples, each split is the one with the largest log-rank statistic
+    among a number of random features, by default the square root of all. The server draws a site `drawn` times with
+    probability `n_k / n` (equal with weighting=sites); if a site has too few trees, the rest is drawn from the others;
+    trees of a site are drawn with replacement. `S(t | x)` is the mean of the drawn trees' Kaplan-Meier curves, and the
+    risk is minus the area under it up to the last event.
     Values: trees = 100, drawn = 100 to 500, min_split = 20, min_leaf = 3 and no depth limit, as in the authors' runs on
     GBSG2 (C .686 federated, .645 isolated).
-    Pitfalls: no tree sees patients of two sites, so that small sites grow small trees: this is bagging, not the pooled
-    forest. Curves in leaves of few patients hold their event times, which leave the site. There is no loss; judge it by
-    C. The paper's other rule, to draw by a site's Brier score, and its choice of `drawn` by validation are not here.
-    A tree takes time with the square of a site's patients, for all thresholds are tried.
+    Pitfalls: no tree sees patients of two sites, so small sites grow small trees: this is bagging, not the pooled
+    forest. Curves in leaves with few patients contain their event times, which leave the site. There is no loss; use C.
+    The paper's other rule, sampling by a site's Brier score, and its choice of `drawn` by validation are not
+    implemented. The time for a tree grows with the square of a site's patients, because all thresholds are tried.
     """
 
-    trees: int = 100  # >= 1 trees that a site can give
-    drawn: int = 200  # >= 1 trees of the forest, at most `trees` times the sites
-    features: int = 0  # >= 0 that a node looks at; 0 = the square root of their number, rounded up
+    trees: int = 100  # >= 1, trees that each site grows
+    drawn: int = 200  # >= 1, trees of the forest, at most `trees` times the number of sites
+    features: int = 0  # >= 0, features considered per node; 0 = the square root of their number, rounded up
     min_split: int = 20  # >= 2 patients in a node that may be split
     min_leaf: int = 3  # >= 1 patients on either side of a split
     depth: int = 0  # >= 0 levels of splits; 0 = any
-    bootstrap: bool = True  # whether a tree sees as many patients as there are, drawn with replacement, and not all
+    bootstrap: bool = True  # whether each tree uses a bootstrap sample of the patients instead of all
 
     def __post_init__(self) -> None:
         within("algorithm.trees", self.trees, 1)
@@ -70,7 +71,7 @@ class SurvivalForest(Trees):
         if self.drawn > most:
             raise Refused(
                 f"algorithm.drawn={self.drawn}: {len(plan.federation.members)} sites with algorithm.trees={self.trees} "
-                f"have {most} trees. Lower it, or raise algorithm.trees."
+                f"have {most} trees. Lower algorithm.drawn, or raise algorithm.trees."
             )
         if self.features > width:
             raise Refused(f"algorithm.features={self.features}: there are {width}; allowed 0 to {width}.")

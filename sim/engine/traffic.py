@@ -1,4 +1,4 @@
-"""Bytes beside training's own messages: orders to train, and what it takes to judge models where the patients are."""
+"""Bytes in addition to training messages: training orders, and the evaluation of models at the sites."""
 
 from collections.abc import Mapping
 from struct import Struct
@@ -14,12 +14,12 @@ VALUE = np.dtype(np.float64)  # of a metric
 
 
 def order(round: int, steps: int, lr: float) -> bytes:
-    """What a site hears beside the model when it is asked to train."""
+    """The order that a site receives with the model."""
     return ORDER.pack(round, steps, lr)
 
 
 def report(values: Mapping[str, float]) -> bytes:
-    """What a site tells of one split of its patients under one model: its metrics, in an order that both ends know."""
+    """What a site reports for one split and one model: its metrics, in a fixed order."""
     return np.array(list(values.values()), VALUE).tobytes()
 
 
@@ -29,7 +29,7 @@ def control(asked: int) -> int:
 
 
 def evaluation(federation: Federation, metrics: Mapping[str, Metrics], numbers: int) -> int:
-    """Bytes of a scoring: so many numbers of a model down to every site that has held-out rows, its metrics up."""
+    """Bytes of an evaluation: the numbers of the models down to every site with held-out rows, and its metrics up."""
     held = np.stack([federation.rows_of(split) > 0 for split in SPLITS[1:]])
     down = numbers * federation.x.itemsize * int(held.any(0).sum())
     return down + VALUE.itemsize * int(held.sum()) * sum(len(one) for one in metrics.values())

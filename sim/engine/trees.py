@@ -1,4 +1,4 @@
-"""Methods whose model is trees: what their entries share."""
+"""Base class of methods whose model consists of trees."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Trees(OwnLoop):
     axes: ClassVar[frozenset[str]] = frozenset({"system"})  # its links and latency
 
     def roles(self, beside: Roles) -> Roles:
-        """The clock alone: no parameters are trained."""
+        """Only the clock is used: no parameters are trained."""
         return Roles(system=beside.system, weighting=beside.weighting)
 
     def scores(self, task: Task, x: NDArray[np.floating], forest: Mapping[str, Floats]) -> Floats:
@@ -32,16 +32,16 @@ class Trees(OwnLoop):
         raise NotImplementedError
 
     def refuse(self, plan: Simulation, name: str) -> None:
-        """Refuse a network, which trees have none of, and sites that do not all answer."""
+        """Refuse a network, which trees do not use, and systems in which not all sites answer."""
         if not plan.task.convex:
-            raise Refused(f"algorithm={name} grows trees, and a network would do nothing. Set net=linear.")
+            raise Refused(f"algorithm={name} grows trees and uses no network. Set net=linear.")
         system = plan.roles.system
         if not isinstance(system, Sync) or system.uploads(1) > 1 or system.dropout or system.deadline:
             raise Refused(
-                f"algorithm={name}: all sites answer every exchange. Set system=sync with system.sites=0, "
+                f"algorithm={name}: all sites must answer every exchange. Set system=sync with system.sites=0, "
                 "system.dropout=0 and system.deadline=0."
             )
 
     def travel(self, plan: Simulation, bytes_up: int, bytes_down: int) -> float:
-        """Simulated seconds of an exchange, from the bytes of the site that takes longest."""
+        """Simulated seconds of an exchange, given the bytes of the slowest site."""
         return plan.roles.system.exchange_seconds(bytes_up + bytes_down)

@@ -1,4 +1,4 @@
-"""Both halves of the uplink: the message as it leaves the sites, and the aggregate as the server reads it."""
+"""Both halves of the uplink: encoding of messages at the sites, and decoding of the aggregate at the server."""
 
 from dataclasses import dataclass, replace
 
@@ -16,7 +16,7 @@ from sim.random import counted, key, scatter, uniform
 
 @dataclass(frozen=True)
 class Draws:
-    """Uniform numbers of a round, by name, site and coordinate, whoever draws them."""
+    """Uniform numbers of a round, determined by name, site and coordinate."""
 
     seed: int
     round: int
@@ -39,7 +39,7 @@ class Draws:
 
 
 def encoded(roles: Roles, private: Tensor, message: Message, at: Local, draws: Draws) -> tuple[Message, State]:
-    """The message as it leaves C sites, private parameters cut out, and what the uplink keeps there."""
+    """The encoded message of C sites without private parameters, and the new state of the uplink there."""
     shared = ~private
     sent, state = dict(message), State()
     for vector in roles.vectors:
@@ -55,7 +55,7 @@ def encoded(roles: Roles, private: Tensor, message: Message, at: Local, draws: D
 
 
 def decoded(roles: Roles, private: Tensor, heard: Heard, state: State, draws: Draws) -> tuple[Heard, State]:
-    """Aggregates decoded in reverse order, zero where parameters are private, and what the server keeps for it."""
+    """Aggregates decoded in reverse order, zero for private parameters, and the uplink's new state at the server."""
     mean, kept = dict(heard.mean), State()
     for vector in roles.vectors:
         encoders = list(roles.encoders(vector))
@@ -72,7 +72,7 @@ def decoded(roles: Roles, private: Tensor, heard: Heard, state: State, draws: Dr
 
 
 def lowered(roles: Roles, private: Tensor, step: Tensor, state: State, draws: Draws) -> tuple[Tensor, State]:
-    """The server's step [P] as it travels down, and the state of what compresses it; parameters that stay have none."""
+    """The server's step [P] as it is sent down, and the state of its compression; private parameters have none."""
     kept = State()
     for prefix, transform in roles.encoders(roles.vectors[0]):
         if transform.lowers:
@@ -84,6 +84,6 @@ def lowered(roles: Roles, private: Tensor, step: Tensor, state: State, draws: Dr
 
 
 def squeezed(kept: Arrays, roles: Roles) -> State:
-    """What sites keep as tensors; a single number per site as [C], all else [C, n]."""
+    """The sites' state as tensors: [C] for a single number per site, otherwise [C, n]."""
     numbers = roles.site_numbers
     return {name: view(part)[:, 0] if name in numbers else view(part) for name, part in kept.items()}

@@ -1,4 +1,4 @@
-"""Everything needed to carry out orders and to judge models; one per process."""
+"""Everything that is needed to carry out orders and to evaluate models; one per process."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ PLAIN = Algorithm()  # what a site's own model is trained by
 
 
 def refused_loss(v: Tensor) -> Tensor:
-    """Stands where a method asks for losses or gradients that would leave the site without noise."""
+    """Refuses losses or gradients that would leave the site without noise."""
     raise Refused(
-        "local.noise: the algorithm asks for the sites' losses or full gradients, which get no noise. Take "
+        "local.noise: the algorithm needs the sites' losses or full gradients, to which no noise is added. Use "
         "algorithm=fedavg."
     )
 
@@ -58,7 +58,7 @@ def refused_rows(v: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Own(threading.local):
-    """A copy of the task for every thread: torch puts parameters into the module itself while it is called."""
+    """A copy of the task for every thread, because torch changes the module's parameters while it is called."""
 
     def __init__(self, task: Task) -> None:
         self.task = copy.deepcopy(task)
@@ -81,7 +81,7 @@ class Worker:
 
     @classmethod
     def open(cls, job: Job, folder: Path | None = None) -> Worker:
-        """One thread per product: the order of a sum must not depend on the machine's cores."""
+        """Use one thread per product, because the order of a sum must not depend on the number of cores."""
         torch.set_num_threads(1)
         attack = job.roles.attack
         rows = Rows.over(*trained_on(attack, job.federation, job.seed), job.task)
@@ -104,7 +104,7 @@ class Worker:
         return cls(job, Own(task), rows, codes, parts, job.memory(folder), made, second, counts, mark)
 
     def train(self, broadcast: Broadcast, order: Order, current: NDArray[np.int8]) -> Upload:
-        """Local training of a chunk; `current` [C] says which of the sites' two rows holds."""
+        """Local training of a chunk; `current` [C] says which of the sites' two state rows is current."""
         roles, federation = self.job.roles, self.job.federation
         known = [name for name in self.memory.arrays if not name.startswith(UP)]  # an upload that waits is the server's
         kept = squeezed(self.memory.read(order.sites, current, known), roles)
@@ -144,7 +144,7 @@ class Worker:
         )
 
     def adapt(self, broadcast: Broadcast, order: Order, current: NDArray[np.int8], at: Local, sites: Sites) -> Upload:
-        """Own models of a chunk's sites by steps from the shared one; all else that they keep stays."""
+        """Own models of a chunk's sites by steps from the shared one; the rest of their state is unchanged."""
         phase = self.job.roles.personal.adaptation(at, self.job.private)
         assert phase is not None
         assert self.second is not None
@@ -153,7 +153,7 @@ class Worker:
         return Upload({}, {})
 
     def local(self, broadcast: Broadcast, order: Order, kept: State) -> Local:
-        """What the sites of a chunk know before they train."""
+        """What the sites of a chunk know before training."""
         x, private = view(broadcast.x).expand(len(order.sites), -1), self.job.private
         if private.any():
             x = self.job.roles.personal.received(x, kept[OWN], private)
@@ -176,7 +176,7 @@ class Worker:
         )
 
     def travelling(self, phase: Phase) -> Phase:
-        """A phase whose drift leaves private parameters alone: nothing is known of them at other sites."""
+        """A phase whose drift does not change private parameters, about which other sites know nothing."""
         drift = phase.correction.drift
         if drift is None or not self.job.private.any():
             return phase
@@ -194,7 +194,7 @@ class Worker:
         return cells(self.own.task, self.rows, self.codes, models, *self.training_rows(sites))
 
     def row_losses(self, models: Tensor, sites: Ints) -> tuple[Tensor, Tensor]:
-        """Losses of all training rows of every site under its model, and which are rows; [C, P], [C] -> [C, B]."""
+        """Losses of all training rows of every site under its model, and a mask of real rows; [C, P], [C] -> [C, B]."""
         return row_losses(self.own.task, self.rows, models, *self.training_rows(sites))
 
     def gradients(self, models: Tensor, sites: Ints) -> Tensor:
@@ -210,7 +210,7 @@ class Worker:
         return self.losses(view(x).expand(len(sites), -1), sites).double().numpy()
 
     def answers(self, analysis: SumProtocol, seen: Seen, sites: Ints) -> list[Sums]:
-        """Answers of some sites in an analysis by sums, each from its training rows in double precision."""
+        """Answers of some sites in an analysis from sums, each from its training rows in double precision."""
         return [
             analysis.at(int(site)).statistics(self.recorded(slice(low, low + size)), seen)
             for site, low, size in zip(sites, *self.training_rows(sites), strict=True)
@@ -222,7 +222,7 @@ class Worker:
         return {"x": self.rows.x[some].double().numpy(), **y}
 
     def judge(self, part: int, models: Candidates, current: NDArray[np.int8]) -> Metrics:
-        """Metrics of some sites' held-out rows under the models that they are given."""
+        """Metrics of some sites' held-out rows under the given models."""
         held, attack = self.parts[part], self.job.roles.attack
         metrics = measure(self.own.task, held, self.rated(held, self.rows, models, current))
         if self.marked is not None and isinstance(attack, Backdoor):
@@ -232,7 +232,7 @@ class Worker:
         return metrics
 
     def rated(self, held: Held, rows: Rows, models: Candidates, current: NDArray[np.int8]) -> Rated:
-        """Scores and losses of held-out rows under the models that their sites are given."""
+        """Scores and losses of held-out rows under the given models."""
         task, (low, high) = self.own.task, held.sites
         x = view(models.x)
         if models.mixture is not None:

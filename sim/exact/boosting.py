@@ -1,8 +1,8 @@
 """Gradient boosting by sums: sites send histograms of gradients, the server chooses splits, and nothing is averaged.
 
 A tree is an array of decisions [M, 3], level by level from the root: the feature that a node splits on (-1: a leaf),
-its threshold (rows with `x <= threshold` go left) and the value of a leaf. Children stand in the order of the nodes
-that split, so that the k-th of them, from 0, has its children at places 2k + 1 and 2k + 2.
+its threshold (rows with `x <= threshold` go left) and the value of a leaf. Children are in the order of the nodes that
+split, so that the k-th of them, from 0, has its children at positions 2k + 1 and 2k + 2.
 """
 
 from collections.abc import Sequence
@@ -79,7 +79,7 @@ class Boosting(SumProtocol):
             if had in (0, every):
                 raise Refused(
                     f"algorithm=histboost: all {every:.0f} training rows have the same label, so there is nothing to "
-                    "split. Take another outcome, or more patients."
+                    "split. Use another outcome, or more patients."
                 )
             state = {"low": total["low"], "high": total["high"], "base": np.array([np.log(had / (every - had))])}
             if not self.quantiles:

@@ -21,7 +21,7 @@ class WebDISCO(Likelihood):
 
     First every site sends the times of its events. Then, for each time of any site, it sends sums over its patients who
     are still at risk: weights, weighted features and their products, and the same of those who die at that time. At the
-    end the sites are told the hazard and the mean features at risk, and answer with the meat of the sandwich variance
+    end the sites receive the hazard and the mean features at risk, and answer with the meat of the sandwich variance
     (Lin and Wei, JASA 1989). The price of equality: event times, and sums over few patients at risk, leave a site.
     """
 

@@ -8,7 +8,7 @@ from sim.jit import exact
 
 @exact
 def descended(x: Floats, feature: Ints, threshold: Floats, child: Ints, roots: Ints) -> Ints:
-    """Leaf in which every row ends in every tree, of nodes that stand one tree after another.
+    """Leaf of every row in every tree; the nodes of the trees are concatenated.
 
     x [n, D]; feature [M], negative at leaves; threshold [M], rows with `x <= threshold` go to `child` [M] and others to
     the node after it; roots [T]; -> [n, T].

@@ -22,7 +22,7 @@ class LogLinear(Logistic):
         return {"loglik": np.array(-np.inf)}
 
     def statistics(self, rows: Rows, seen: State) -> Message:
-        """Log-likelihood without its constant, its gradient [P] and packed negative Hessian; at first sums alone."""
+        """Log-likelihood without its constant, gradient [P] and packed negative Hessian; at first only sums."""
         if "beta" not in seen:
             return {"counted": rows["y"].sum(), "rows": np.asarray(float(len(rows["y"])))}
         x, eta = rows["x"], rows["x"] @ seen["beta"]

@@ -1,6 +1,6 @@
 """Effect of a treatment on survival, patients weighted by the inverse of their chance of the treatment they had.
 
-P predictors beside the treatment. Rows of a site: "x" [n, P + 1], "time_days" [n], "event" [n].
+P predictors in addition to the treatment. Rows of a site: "x" [n, P + 1], "time_days" [n], "event" [n].
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from sim.exact.sums import Message, Rows, State, SumProtocol
 
 
 class Target(Enum):
-    """Patients in whom the effect is meant."""
+    """The patients for whom the effect is estimated."""
 
     ate = "ate"  # all: weights 1/e of the treated, 1/(1 - e) of the others
     att = "att"  # the treated: weights 1 of the treated, e/(1 - e) of the others
@@ -28,7 +28,7 @@ class Target(Enum):
 
 @dataclass
 class WeightedCox(SumProtocol):
-    """Cox regression on the treatment alone, rows weighted by a propensity score that is fitted first, all by sums.
+    """Cox regression on the treatment alone, weighted by a propensity score that is fitted first, all from sums.
 
     Three parts: Newton's method for the logistic propensity score; one exchange of what the arms hold, with the event
     times; weighted WebDISCO, and the sandwich variance of Lin and Wei (JASA 1989), which takes the weights as known.
@@ -95,7 +95,9 @@ class WeightedCox(SumProtocol):
             return self.cox.update(total, state)
         rows, events = total["arms"][[0, 3]]
         if not events.sum():
-            raise Refused("No event at any site: an effect on survival needs some. Take more patients.")
+            raise Refused(
+                "There is no event at any site, so no effect on survival can be estimated. Use more patients."
+            )
         begun = self.cox.start() | state | {"share": rows / rows.sum(), "column": np.array([self.treatment])}
         return self.cox.update({"times": total["times"]}, begun | {name: total[name] for name in ARMS})
 

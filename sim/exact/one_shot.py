@@ -109,11 +109,11 @@ class Surrogate(SumProtocol):
     own: Likelihood  # fit of one site
     names: Sequence[str]  # [P]
     lead: int  # number of the lead site
-    second: bool = True  # whether curvatures are set right too, else gradients alone
+    second: bool = True  # whether curvatures are corrected too, or only gradients
     across: WebDISCO | None = None  # risk sets of all sites together (ODAC); None = within sites
 
     def asked(self, state: State) -> Ints | None:
-        """In the end the lead site alone."""
+        """In the last exchange only the lead site."""
         return np.array([self.lead]) if "gradient" in state else None
 
     def statistics(self, rows: Rows, seen: State) -> Message:

@@ -47,7 +47,7 @@ class SumProtocol:
         return {}
 
     def sent(self, state: State) -> State:
-        """What the sites are sent: the broadcast part of the state, as far as it is there yet."""
+        """What is sent to the sites: the broadcast part of the state that exists so far."""
         return {name: state[name] for name in self.broadcast if name in state}
 
     def asked(self, state: State) -> Ints | None:
@@ -128,7 +128,7 @@ class Within(SumProtocol):
 
 @dataclass
 class OnColumns(Within):
-    """Another analysis, on some columns of "x" alone."""
+    """Another analysis, on only some columns of "x"."""
 
     columns: Ints  # [p] of those that the sites hold
 
@@ -155,7 +155,7 @@ class Intercepted(Within, Likelihood):
 
 
 class Exchange(NamedTuple):
-    """Where an analysis stands after a round."""
+    """State of an analysis after a round."""
 
     state: State
     done: bool
@@ -178,9 +178,9 @@ def exchanges(analysis: SumProtocol, ask: Ask, most: int) -> Iterator[Exchange]:
         if done:
             return
     raise Refused(
-        f"{analysis.title} did not converge in {most} rounds. Five to eleven are usual, some forty for a path of "
-        "penalties, so allow more; where that does not help, some effect is without limit, because the patients with "
-        "it all had one outcome: merge rare categories, or take more patients."
+        f"{analysis.title} did not converge in {most} rounds. Five to eleven are usual, and about forty for a path of "
+        "penalties, so raise rounds. If that does not help, an effect is infinite because all patients with one value "
+        "had the same outcome: merge rare categories, or use more patients."
     )
 
 

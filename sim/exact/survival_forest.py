@@ -14,10 +14,10 @@ from sim.random import key, scatter, stream
 
 @dataclass
 class Growing(SumProtocol):
-    """What a site answers: of its own trees those that were asked for, each once, and how often it was drawn.
+    """Answer of a site: its requested trees, each once, and how often each was drawn.
 
-    Tree number t of a site depends on the seed, the site's name and t alone, so that trees which nobody draws need not
-    be grown.
+    Tree number t of a site depends on the seed, the site's name and t alone, so trees that are not drawn need not be
+    grown.
     """
 
     keys: Words  # [S] random-number key of every site

@@ -1,1 +1,1 @@
-"""The federation: one table of rows, site after site, and the sides of every patient."""
+"""The federation: one table of rows, ordered by site, and the split of every patient."""

@@ -1,4 +1,4 @@
-"""The federation: one table, site after site, and the rows of a site as train | valid | test.
+"""The federation: one table ordered by site, with the rows of each site as train | valid | test.
 
 Sites are ordered by name and rows by patient, so results do not depend on the order of the rows of the cohort.
 """

@@ -1,4 +1,4 @@
-"""Patient groups: which group every row is of, carried beside the features so that results can be told by group.
+"""Patient groups: the group of every row, kept with the features so that results can be reported by group.
 
 Age bands as in cancer registries' fairness tables: below 50, 50 to 64, 65 to 74, 75 and older.
 """
@@ -37,7 +37,7 @@ class Group(NamedTuple):
 def groups(table: pd.DataFrame, named: Sequence[str], order: NDArray[np.int64]) -> dict[str, Group]:
     """Groups by name, rows in the order [R]; without names the usual ones that the table has and that are few.
 
-    A usual name may be that of another thing, such as `insurance` of a premium; only a named one is refused for it.
+    A usual name may mean something else, such as `insurance` for a premium; only an explicitly named column is refused.
     """
     usual = {name: column for name, columns in USUAL.items() if (column := first(table, columns))}
     found: dict[str, Group] = {}
@@ -51,7 +51,7 @@ def groups(table: pd.DataFrame, named: Sequence[str], order: NDArray[np.int64]) 
         elif named:
             raise Refused(
                 f"evaluation.groups[{at}]={name}: column {series.name!r} has {len(levels)} different values; allowed "
-                f"up to {MOST}. Name a column of fewer groups; ages in years are banded as age_band."
+                f"up to {MOST}. Name a column with fewer groups; for age use age_band."
             )
     return found
 

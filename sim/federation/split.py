@@ -35,13 +35,13 @@ class Split:
         within("split.valid", self.valid, 0, 1, open_high=True)
         if self.train + self.valid >= 1:
             raise Refused(
-                f"split.train={self.train:g} and split.valid={self.valid:g} leave nothing to test on: "
-                "their sum must stay below 1."
+                f"split.train={self.train:g} and split.valid={self.valid:g} leave no patients for testing: their sum "
+                "must be below 1."
             )
 
 
 class Leak(NamedTuple):
-    """Patients who are tested at one site and trained on at another, which makes a model look better than it is."""
+    """Patients who are in test rows of one site and training rows of another, which makes a model look too good."""
 
     twice: int  # patients known at two sites
     tested: int  # patients with test rows at a site
@@ -128,7 +128,7 @@ def grouped(cell: Ints, order: Ints) -> Ints:
 
 
 def given_parts(cohort: Cohort) -> Ints:
-    """Part of every row, [R], as the cohort's own column says."""
+    """Part of every row, [R], from the cohort's own column."""
     return np.array([SPLITS.index(word) for word in cohort.table[cohort.split].astype(str)], dtype=np.int64)
 
 
@@ -138,8 +138,8 @@ def split_times(cohort: Cohort, split: Split) -> Floats | None:
         return None
     if cohort.split:
         raise Refused(
-            f"split.time={split.time!r}: cohort {cohort.name!r} has a split of its own in {cohort.split!r}. "
-            "Leave one of them empty."
+            f"split.time={split.time!r}: cohort {cohort.name!r} already has a split, in {cohort.split!r}. Leave one of "
+            "the two empty."
         )
     time = ordered(cohort, split.time, "split.time")
     unknown = int(np.isnan(time).sum())

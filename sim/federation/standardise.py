@@ -1,4 +1,4 @@
-"""Features: from recorded columns to standardised numbers, by sums that a federation could compute.
+"""Features: from recorded columns to standardised numbers, using sums that a federation could compute.
 
 One column at a time, so that a table of a million rows is not held twice.
 """
@@ -19,7 +19,7 @@ from sim.lazy import pd
 
 
 class Scaling(Enum):
-    """By whose mean and standard deviation a column is standardised."""
+    """Whose mean and standard deviation standardise a column."""
 
     federated = "federated"  # one mean and sd for all, from sums over the sites' training rows
     site = "site"  # each site its own training rows (FLamby, du Terrail et al., NeurIPS 2022)
@@ -53,7 +53,7 @@ class RowOrder:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How recorded columns become features, for rows that come later: encoding, then `(value - mean) / scale`.
+    """How recorded columns become features, also for new rows: encoding, then `(value - mean) / scale`.
 
     scaling      whose statistics the constants are
     features     names [D]
@@ -102,7 +102,7 @@ def scaled(column: Floats, mean: Floats | float, scale: Floats | float) -> Float
 def constants(column: Floats, placed: RowOrder, scaling: Scaling) -> tuple[Floats, Floats]:
     """Mean and sd of the training rows by which each site scales, from per-site sums; [R] -> [S], [S].
 
-    From two exchanges of sums, as a federation would do it: counts and totals first, then squares about the mean.
+    From two exchanges of sums, as in a federation: counts and totals first, then squares about the mean.
     """
     if scaling is Scaling.none:
         return np.zeros(len(placed.rows)), np.ones(len(placed.rows))

@@ -1,1 +1,1 @@
-"""A gate: runs beside a committed baseline, and whether an algorithm got worse."""
+"""The gate: compares runs with a committed baseline to detect whether an algorithm got worse."""

@@ -1,4 +1,4 @@
-"""The baseline of a gate: one JSON file with a line of facts for every cell and seed, and where they came from."""
+"""The baseline of a gate: one JSON file with a line of facts for every cell and seed, and their provenance."""
 
 import functools
 import json
@@ -23,12 +23,12 @@ FORMAT = 1  # of the file; another number is refused
 
 @dataclass(frozen=True)
 class Held:
-    """What a baseline holds of a cell."""
+    """The entry of a cell in a baseline."""
 
     words: tuple[str, ...]
     config: str  # digest of all settings, defaults too
     facts: tuple[Facts, ...]  # by seed, from 0
-    speed: float | None  # times as fast as a loop by hand; None where there is no such loop
+    speed: float | None  # speed relative to a hand-written loop; None if there is no such loop
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ class Baseline:
 
 @functools.cache
 def surroundings() -> dict[str, Any]:
-    """What bits may depend on beside our own code: versions, machine and fingerprints of all packages."""
+    """What bits may depend on apart from our own code: versions, machine and fingerprints of all packages."""
     return {part: known for part, known in environment.facts().items() if part in PARTS}
 
 
 def unlike(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs between two environments, in words; empty where bits should agree.
+    """The differences between two environments, as text; empty if bits should agree.
 
-    Packages beside those that numbers depend on are recorded and not compared: pip itself is one of them.
+    Packages on which numbers do not depend, such as pip, are recorded and not compared.
     """
     found = []
     for part in PARTS:
@@ -66,7 +66,7 @@ def config_digest(cell: GateCell) -> str:
 
 
 def made_of(gate: Gate, cells: Sequence[GateCell], found: Mapping[Key, Sequence[Facts]], reason: str) -> Baseline:
-    """A baseline of what was found now, with speeds that are measured now."""
+    """A baseline from the current results and newly measured speeds."""
     speeds = timed(cells, {})
     return Baseline(
         terms=gate.terms,
@@ -84,12 +84,12 @@ def made_of(gate: Gate, cells: Sequence[GateCell], found: Mapping[Key, Sequence[
 
 
 def write(path: Path, gate: Gate, baseline: Baseline) -> None:
-    """Write the file whole or not at all."""
+    """Write the file completely or not at all."""
     replace_whole(path, text(baseline, os.path.relpath(gate.file, path.parent)))
 
 
 def text(baseline: Baseline, gate: str) -> str:
-    """The file, with a line for every cell and seed, so that its diff shows which of them moved."""
+    """The text of the file, with a line for every cell and seed, so that its diff shows what changed."""
     head = {
         "format": FORMAT,
         "gate": gate,
@@ -144,5 +144,5 @@ def read(path: Path) -> Baseline:
 
 
 def refuse_constant(word: str) -> float:
-    """NaN and infinity are no JSON, and no baseline has them."""
+    """Refuse NaN and infinity, which are not JSON."""
     raise ValueError(f"{word} is no number of JSON")

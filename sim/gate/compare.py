@@ -1,4 +1,4 @@
-"""The tiers of a gate: a cell's runs beside those of the baseline, seed by seed."""
+"""The tiers of a gate: a cell's runs compared with those of the baseline, seed by seed."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +17,7 @@ Found = Sequence[Facts | str]  # of seeds 0, 1, ...: a run's facts, or why it fa
 
 
 def refuse_terms(gate: Gate, baseline: Baseline) -> list[Finding]:
-    """One finding for every term of the gate that the baseline does not share; then nothing can be compared."""
+    """One finding for every term of the gate that differs from the baseline; then nothing can be compared."""
     found = []
     for key, now in gate.terms.items():
         before = baseline.terms.get(key)
@@ -28,7 +28,7 @@ def refuse_terms(gate: Gate, baseline: Baseline) -> list[Finding]:
 
 
 def unmatched(cells: Sequence[GateCell], baseline: Baseline) -> list[Finding]:
-    """Cells without a counterpart in the baseline of the same settings, and the baseline's without one here."""
+    """Cells without a counterpart of the same settings in the baseline, and cells of the baseline without one here."""
     found, here = [], [cell.key for cell in cells]
     for cell in cells:
         held = baseline.cells.get(cell.key)
@@ -47,7 +47,7 @@ def unmatched(cells: Sequence[GateCell], baseline: Baseline) -> list[Finding]:
 
 
 def validity(cell: GateCell, before: Held, now: Found) -> list[Finding]:
-    """Runs that failed, diverged or lost a value; one line where all is well."""
+    """Runs that failed, diverged or lost a value; a single finding if there are none."""
     found = trouble(cell, now)
     for metric in cell.metrics:
         fewer = [new.seed for old, new in ended(before, now) if new.sites[metric] < old.sites[metric]]
@@ -58,7 +58,7 @@ def validity(cell: GateCell, before: Held, now: Found) -> list[Finding]:
 
 
 def trouble(cell: GateCell, now: Found) -> list[Finding]:
-    """Runs that failed, diverged or have no value: what no baseline may hold."""
+    """Runs that failed, diverged or have no value, which a baseline may not contain."""
     found = []
     failed = {seed: one for seed, one in enumerate(now) if isinstance(one, str)}
     if failed:
@@ -78,7 +78,7 @@ def trouble(cell: GateCell, now: Found) -> list[Finding]:
 
 
 def exact(cell: GateCell, before: Held, now: Found, same_bits: bool, strict: bool) -> Iterator[Finding]:
-    """Facts that no noise can change; on the same machine and versions the digests of patients and records too."""
+    """Facts that noise cannot change; on the same machine and versions also the digests of patients and records."""
     pairs = ended(before, now)
     facts = EXACT | ({"data": "patients"} if same_bits else {})
     changed = 0
@@ -106,7 +106,7 @@ def exact(cell: GateCell, before: Held, now: Found, same_bits: bool, strict: boo
 
 
 def paired(cell: GateCell, before: Held, now: Found) -> tuple[list[Pairs], list[Finding]]:
-    """What the quality tier judges of a cell, and what it cannot; nothing of a cell with a run that did not end."""
+    """Pairs of a cell that the quality tier can judge, and findings for the others; nothing if a run did not end."""
     pairs = ended(before, now)
     if any(old.partition != new.partition for old, new in pairs):
         told = "patients are at other sites than in the baseline."
@@ -121,10 +121,10 @@ def paired(cell: GateCell, before: Held, now: Found) -> tuple[list[Pairs], list[
 
 
 def ended(before: Held, now: Found) -> list[tuple[Facts, Facts]]:
-    """Facts of the baseline and of now, of the seeds whose runs ended now."""
+    """Facts of the baseline and the current ones, for the seeds whose current runs ended."""
     return [(before.facts[one.seed], one) for one in now if isinstance(one, Facts) and one.status == "done"]
 
 
 def listing(seeds: Iterable[int]) -> str:
-    """Seeds in a sentence."""
+    """Seeds as text."""
     return first_few([str(seed) for seed in seeds])

@@ -27,12 +27,12 @@ BASELINES = Path("results/baselines")  # below the current folder, as results/ru
 
 @dataclass(frozen=True)
 class Gate:
-    """The content of a gate's file; raises TypeError where it has wrong kinds, Refused where wrong values."""
+    """The content of a gate's file; raises TypeError for wrong types and Refused for wrong values."""
 
     file: Path
     seeds: int  # >= 1; every cell runs with seeds 0 .. seeds - 1
-    most_seeds: int  # >= seeds; a cell that these cannot judge gets the others
-    margins: dict[str, float]  # metric -> the loss that does not matter, > 0 in units of the metric
+    most_seeds: int  # >= seeds; an inconclusive cell is run with the further ones
+    margins: dict[str, float]  # metric -> the largest irrelevant loss, > 0 in units of the metric
     plan: Study  # methods and scenarios
 
     def __post_init__(self) -> None:
@@ -62,25 +62,25 @@ class Gate:
 
     @property
     def name(self) -> str:
-        """What messages and reports call it."""
+        """Its name in messages and reports."""
         return self.plan.name
 
     @property
     def terms(self) -> dict[str, Any]:
-        """What both sides of a comparison must agree on beside the cells, in plain JSON."""
+        """What both sides of a comparison must share in addition to the cells, as plain JSON."""
         metrics = {name: scale(METRICS[name]) for name in self.margins}
         return {"seeds": self.seeds, "most_seeds": self.most_seeds, "margins": self.margins, "metrics": metrics}
 
 
 @dataclass(frozen=True)
 class GateCell:
-    """A method in a scenario, with the experiment of every seed up to the most."""
+    """A method in a scenario, with the experiments of all seeds up to `most_seeds`."""
 
     scenario: str
     method: str
     words: tuple[str, ...]  # its settings as the gate's file has them
     experiments: tuple[Experiment, ...]
-    metrics: tuple[str, ...]  # by which it is judged
+    metrics: tuple[str, ...]  # metrics by which it is judged
 
     @property
     def key(self) -> Key:
@@ -94,7 +94,7 @@ class GateCell:
 
 
 def gate_cells(gate: Gate) -> list[GateCell]:
-    """Every cell of a gate; refuses what is wrong in any of them, and a cell that no metric of the gate judges."""
+    """Every cell of a gate; refuses wrong settings in any of them, and a cell without a metric of the gate."""
     plan = gate.plan
     number = len(plan.all_scenarios) * len(plan.methods) * gate.most_seeds
     if number > MOST_RUNS:
@@ -109,7 +109,7 @@ def gate_cells(gate: Gate) -> list[GateCell]:
         given = experiments[0].metrics
         metrics = tuple(metric for metric in gate.margins if metric in given)
         if not metrics:
-            raise Refused(f"{called}: margins name none of its metrics. Give a margin for one of {', '.join(given)}.")
+            raise Refused(f"{called}: margins has none of its metrics. Give a margin for one of {', '.join(given)}.")
         made.append(GateCell(scenario, method, tuple(words), experiments, metrics))
     return made
 
@@ -127,16 +127,18 @@ def combined(plan: Study) -> Iterator[tuple[str, str, Sequence[str]]]:
 
 
 def located(name: str) -> tuple[Path, Path]:
-    """The gate's file and the baseline's, from the name of either; refuses what is not there."""
+    """The gate's file and the baseline's, given the name of either; refuses missing files."""
     path = expanded(name)
     if path.suffix == ".json":
         try:
             told = json.loads(path.read_text(encoding="utf-8"))["gate"]
             return Path(os.path.normpath(path.parent / told)), path
         except OSError:
-            raise Refused(f"{path}: no such baseline. Name the gate's file, and the baseline is made.") from None
+            raise Refused(f"{path}: no such baseline. Name the gate's file to create the baseline.") from None
         except (ValueError, TypeError, KeyError):
-            raise Refused(f"{path}: no baseline of a gate. Make it anew: the gate's file, with --update.") from None
+            raise Refused(
+                f"{path}: not the baseline of a gate. Create it again: name the gate's file, with --update."
+            ) from None
     if path.suffix not in (".yaml", ".yml"):
         folder = root() / "experiments" / "gates"
         one_of("gate", name, [known.stem for known in folder.glob("*.yaml")], "Or name a file: gates/mine.yaml.")
@@ -145,7 +147,7 @@ def located(name: str) -> tuple[Path, Path]:
 
 
 def load(path: Path) -> Gate:
-    """The gate of a file; refuses one that is missing or no gate."""
+    """The gate of a file; refuses a file that is missing or not a gate."""
     if not path.is_file():
         raise Refused(f"{path}: no such file. Name a gate's file, or a gate of experiments/gates.")
     try:

@@ -1,4 +1,4 @@
-"""What a gate keeps of a run: values of the metrics, and what must not change at all."""
+"""The facts of a run that a gate compares: metrics, and values that must not change at all."""
 
 import hashlib
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ SITES = ("round", "site", "split", "rows", "events", "model", "metric", "value")
 
 @dataclass(frozen=True)
 class Facts:
-    """One run; whole numbers are of all sites and rounds together."""
+    """Facts of one run; integers are totals over all sites and rounds."""
 
     seed: int
     status: str  # "done", or why it diverged
@@ -59,7 +59,7 @@ def facts(run: Run, seed: int, metrics: Sequence[str]) -> Facts:
 
 
 def records_digest(run: Run) -> str:
-    """BLAKE2 of both tables without the run's name: two codes that give the same bits have the same."""
+    """BLAKE2 of both tables without the run's name: codes that give the same bits have the same digest."""
     mixed = hashlib.blake2b(digest_size=16)
     for table, columns in ((run.rounds, ROUNDS), (run.sites, SITES)):
         frame = table[list(columns)]

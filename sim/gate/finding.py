@@ -1,4 +1,4 @@
-"""What a gate found of a cell: one outcome of one comparison, how grave it is, and what all of them come to."""
+"""Findings of a gate: the outcome of each comparison, its severity, and the overall result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 
 class Outcome(Enum):
-    """From the gravest to the least, with the exit code that each asks for."""
+    """Outcomes from the most to the least severe, with their exit codes."""
 
-    fail = "fail"  # it got worse, or something changed that is no noise
+    fail = "fail"  # it got worse, or something changed that cannot be noise
     error = "error"  # a run failed
     incomparable = "not comparable"  # it has no counterpart in the baseline
     inconclusive = "inconclusive"
@@ -33,7 +33,7 @@ class Numbers(NamedTuple):
     high: float
     level: float  # of each bound
     margin: float
-    p: float  # of a loss beyond the margin, by Holm; NaN where there was no test
+    p: float  # p-value of a loss beyond the margin, by Holm; NaN without a test
 
 
 @dataclass(frozen=True)
@@ -45,23 +45,23 @@ class Finding:
     tier: str  # "validity" | "exact" | "bits" | "quality" | "speed"
     what: str  # the metric or the fact
     outcome: Outcome
-    told: str  # one sentence or two
+    told: str  # one or two sentences
     numbers: Numbers | None = None
 
     @property
     def cell(self) -> str:
-        """What messages call the cell."""
+        """Name of the cell in messages."""
         return f"{self.method}{self.scenario and f', {self.scenario}'}" or "gate"
 
 
 def gravest(findings: Sequence[Finding]) -> list[Finding]:
-    """Findings that somebody should read, the gravest first."""
+    """Findings that need attention, the most severe first."""
     grave = [one for one in findings if one.outcome not in (Outcome.ok, Outcome.note)]
     return sorted(grave, key=lambda one: GRAVEST.index(one.outcome))
 
 
 def split(findings: Sequence[Finding]) -> tuple[list[tuple[Finding, Numbers]], str]:
-    """The metrics that moved or are not well, and a sentence about the others; "" if there are none."""
+    """The metrics that changed or have a problem, and a sentence about the others; "" if there are none."""
     tested = [(one, one.numbers) for one in findings if one.numbers]
     moved = [
         (one, them) for one, them in tested if one.outcome is not Outcome.ok or abs(them.mean) > 0.01 * them.margin
@@ -72,6 +72,6 @@ def split(findings: Sequence[Finding]) -> tuple[list[tuple[Finding, Numbers]], s
 
 
 def exit_code(findings: Sequence[Finding], warn: bool) -> int:
-    """0, or the code of the gravest outcome; `warn` lets inconclusive ones pass."""
+    """0, or the code of the most severe outcome; `warn` lets inconclusive ones pass."""
     there = {one.outcome for one in findings} - ({Outcome.inconclusive} if warn else set())
     return next((CODES[outcome] for outcome in GRAVEST if outcome in there and outcome in CODES), 0)

@@ -1,4 +1,4 @@
-"""What a gate tells GitHub: Markdown for a job's summary or a pull request, and annotations; all names escaped."""
+"""Output of a gate for GitHub: Markdown for a job's summary or a pull request, and annotations; names are escaped."""
 
 import math
 import re
@@ -16,12 +16,12 @@ END = "\nThe rest does not fit; the JSON file has all of it.\n"
 
 
 def escaped(text: str) -> str:
-    """Text that Markdown shows as it is, in a table too: its marks with a backslash, on one line."""
+    """Text escaped for Markdown, also in tables, on one line."""
     return MARKS.sub(r"\\\1", " ".join(visible(text).split()))
 
 
 def summary(report: Report) -> str:
-    """The verdict, what is not well, and the table of qualities, within what GitHub takes."""
+    """The verdict, the problems, and the table of qualities, within GitHub's size limit."""
     counts = ", ".join(f"{count} {name}" for name, count in report.counts.items())
     lines = [f"## Gate {escaped(report.gate)}: {report.verdict}", "", f"{counts}.", ""]
     grave = gravest(report.findings)
@@ -38,7 +38,7 @@ def summary(report: Report) -> str:
 
 
 def qualities(findings: Sequence[Finding]) -> Iterator[str]:
-    """The metrics that moved with their numbers, and how many did not."""
+    """The metrics that changed with their numbers, and how many did not."""
     moved, still = split(findings)
     if moved:
         yield "| cell | metric | seeds | baseline | now | better by | bounds | margin | outcome |"
@@ -55,7 +55,7 @@ def qualities(findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def within_bytes(lines: Sequence[str], most: int) -> str:
-    """Lines as one text, the last of them left out where they are too many bytes."""
+    """Lines joined to one text, without the last ones if there are too many bytes."""
     text = "\n".join(lines) + "\n"
     if len(text.encode()) <= most:
         return text
@@ -91,7 +91,7 @@ def of_property(text: str) -> str:
 
 
 def changes(gate: str, before: Baseline | None, now: Baseline) -> str:
-    """What an update changes, for the text of a pull request; only cells in which something does."""
+    """The changes of an update, for the text of a pull request; only cells with changes."""
     reason = escaped(now.made["reason"])
     lines = [f"### Baseline of gate {escaped(gate)} updated", "", f"Reason: {reason}", ""]
     if before is None:

@@ -1,4 +1,4 @@
-"""The quality tier: every metric of every cell, paired by seed, against its margin; all of them are one family."""
+"""The quality tier: compares every metric of every cell, paired by seed, with its margin, as one family."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ ERROR = 0.05  # of a gate's verdict on a cell, over all looks
 
 
 class Pairs(NamedTuple):
-    """A metric of a cell: values of the baseline and of now, and differences in merit, each [n]."""
+    """A metric of a cell: values of the baseline, current values, and differences in merit, each [n]."""
 
     cell: GateCell
     metric: str
@@ -29,9 +29,9 @@ class Pairs(NamedTuple):
 def quality(family: Sequence[Pairs], margins: Mapping[str, float], looks: int) -> list[Finding]:
     """A finding for every member of the family; each look has an equal part of ERROR (Bonferroni).
 
-    A pass takes no correction for the family, as the gate passes only if all do (Berger, Technometrics 1982); a failure
-    takes Holm's. What is the same for every seed passes without a test and counts in no correction: where the same code
-    gives the same values, chance has no part.
+    A pass needs no correction for the family, because the gate passes only if all do (Berger, Technometrics 1982); a
+    failure uses Holm's. Metrics that are equal for every seed pass without a test and do not count in the correction:
+    equal values of equal code do not depend on chance.
     """
     level = 1 - ERROR / looks
     results = [result(pairs.difference, margins[pairs.metric], level) for pairs in family]
@@ -44,12 +44,12 @@ def quality(family: Sequence[Pairs], margins: Mapping[str, float], looks: int) -
 
 
 def result(difference: Floats, margin: float, level: float) -> Shown | None:
-    """What differences show; None where they are too few."""
+    """The result of the test of the differences; None if they are too few."""
     return shown(difference, margin, level) if len(difference) >= FEWEST else None
 
 
 def finding(pairs: Pairs, result: Shown | None, margin: float, p: float, level: float) -> Finding:
-    """The outcome of one test, in words and numbers."""
+    """The outcome of one test, as text and numbers."""
     metric, count = METRICS[pairs.metric], len(pairs.difference)
     mean = float(pairs.difference.mean()) if count else math.nan
     before, now = (float(side.mean()) if count else math.nan for side in (pairs.before, pairs.now))

@@ -1,4 +1,4 @@
-"""What a gate tells machines: JSON, the source of truth, and JUnit XML."""
+"""Machine-readable reports of a gate: JSON with everything, and JUnit XML."""
 
 import json
 import math
@@ -18,7 +18,7 @@ VERDICTS = {0: "pass", 1: "regression", 3: "cannot judge", 4: "a run failed"}
 
 @dataclass(frozen=True)
 class Report:
-    """All that a gate found."""
+    """All findings of a gate."""
 
     gate: str
     findings: tuple[Finding, ...]
@@ -78,7 +78,7 @@ def plain(one: Finding, report: Report) -> dict[str, Any]:
 
 
 def write_junit(report: Report, path: Path) -> None:
-    """Write a test case for every finding that could have gone wrong; notes and warnings stand in its output."""
+    """Write a test case for every finding that can fail; notes and warnings are in its output."""
     cases = [case(one, report.warn) for one in report.findings]
     counted = {
         "tests": len(cases),
@@ -96,7 +96,7 @@ def write_junit(report: Report, path: Path) -> None:
 
 
 def case(one: Finding, warn: bool) -> ElementTree.Element:
-    """One finding as a test case; XML knows no control characters, whatever a label or an error holds."""
+    """One finding as a test case; control characters, which XML does not allow, are replaced."""
     made = ElementTree.Element("testcase", {"classname": visible(one.cell), "name": visible(f"{one.tier}: {one.what}")})
     told = visible(one.told)
     kind = {Outcome.fail: "failure", Outcome.incomparable: "failure", Outcome.error: "error"}.get(one.outcome)

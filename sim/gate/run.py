@@ -1,4 +1,4 @@
-"""The runs of a gate, always computed anew, and what they come to beside its baseline."""
+"""The runs of a gate, which are always computed again, and their comparison with the baseline."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,18 +23,18 @@ Results = dict[Key, list[Facts | str]]  # of seeds 0, 1, ...: a run's facts, or 
 
 @dataclass(frozen=True)
 class Asked:
-    """How a gate is carried out."""
+    """Options of a gate's execution."""
 
     workers: int
-    seeds: int = 0  # these alone, without further ones; 0 = as the gate has it
-    strict: bool = False  # other bits are a failure
-    slower: float = 0.0  # times as slow as in the baseline, beside a loop by hand, that a cell may be; 0 = any
+    seeds: int = 0  # run only these, without further ones; 0 = the gate's own
+    strict: bool = False  # different bits are a failure
+    slower: float = 0.0  # allowed slowdown relative to the baseline; 0 = any
 
 
 def compute(gate: Gate, cells: Sequence[GateCell], seeds: range, workers: int) -> Results:
     """Facts of the runs of these seeds, or why one failed, by scenario and method.
 
-    Raises Refused, by the name of the cell, for what is wrong before the first round.
+    Raises Refused, with the name of the cell, for anything wrong before the first round.
     """
     named, asked = {}, {}
     for cell in cells:
@@ -60,7 +60,7 @@ def kept(cell: GateCell, seed: int, folder: Path, failed: Mapping[str, str]) -> 
 
 
 def judge(gate: Gate, cells: Sequence[GateCell], baseline: Baseline, asked: Asked) -> list[Finding]:
-    """All findings. Cells that their seeds cannot judge get the further ones, and are judged once more."""
+    """All findings. Inconclusive cells are run with the further seeds and judged once more."""
     terms = refuse_terms(gate, baseline)
     if terms:
         return terms
@@ -82,7 +82,7 @@ def judge(gate: Gate, cells: Sequence[GateCell], baseline: Baseline, asked: Aske
 
 
 def open_cells(cells: Sequence[GateCell], findings: Sequence[Finding]) -> list[GateCell]:
-    """Cells with an inconclusive metric, in which nothing is decided yet."""
+    """Cells with an inconclusive metric and no decision yet."""
     outcomes: dict[Key, set[Outcome]] = {}
     for one in findings:
         outcomes.setdefault((one.scenario, one.method), set()).add(one.outcome)
@@ -113,7 +113,7 @@ def compared(
 
 
 def slower(cells: Sequence[GateCell], baseline: Baseline, most: float) -> list[Finding]:
-    """How fast each cell trains beside a loop by hand, and did in the baseline; `most` times as slow is a failure."""
+    """Speed of each cell relative to a hand-written loop, now and in the baseline; a factor above `most` fails."""
     found = []
     known = {cell.key: baseline.cells[cell.key].speed or 0.0 for cell in cells}
     enough = {key: ratio / most if most else 0.0 for key, ratio in known.items()}
@@ -133,7 +133,7 @@ def slower(cells: Sequence[GateCell], baseline: Baseline, most: float) -> list[F
 
 
 def renew(gate: Gate, cells: Sequence[GateCell], reason: str, workers: int) -> tuple[Baseline | None, list[Finding]]:
-    """A new baseline with all seeds; none where a run failed, diverged or has no value, as the findings tell."""
+    """A new baseline with all seeds; None if a run failed, diverged or has no value, with the findings."""
     found = compute(gate, cells, range(gate.most_seeds), workers)
     troubles = [one for cell in cells for one in trouble(cell, found[cell.key])]
     if troubles:

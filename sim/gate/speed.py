@@ -1,4 +1,4 @@
-"""The speed tier: a round of training beside the same round as one writes it by hand in PyTorch, turn by turn."""
+"""The speed tier: a round of training compared with the same round written by hand in PyTorch, alternating."""
 
 import math
 import time
@@ -23,23 +23,23 @@ from sim.run.run import Prepared, prepare, simulation
 SECONDS = 0.2  # that the rounds of both sides take together
 TURNS = 40  # at most; each is a round by hand and OWN of ours, which are shorter
 FEWEST, OWN = 3, 5
-TRIES = 3  # what else the machine does is not to be taken for a slower method, nor for a faster one
+TRIES = 3  # so that other work of the machine does not look like a slower or faster method
 
 
 class Speed(NamedTuple):
-    """Seconds of the processor for a round, the least of several, as what else a machine does can only add to them."""
+    """CPU seconds of a round, the least of several, because other work of the machine can only add to them."""
 
     ours: float
     by_hand: float
 
     @property
     def ratio(self) -> float:
-        """How many times as fast as the loop by hand."""
+        """Speed relative to the hand-written loop."""
         return self.by_hand / self.ours
 
 
 def timed(cells: Sequence[GateCell], enough: Mapping[Key, float]) -> list[Speed | None]:
-    """The speed of each cell on the patients of its first seed, the best of TRIES; fewer where one has this ratio."""
+    """The speed of each cell on the patients of its first seed, the best of up to TRIES."""
     found = []
     with bar("timing", len(cells)) as watch:
         for number, cell in enumerate(cells, 1):
@@ -53,7 +53,7 @@ def timed(cells: Sequence[GateCell], enough: Mapping[Key, float]) -> list[Speed 
 
 
 def speed(asked: Experiment) -> Speed | None:
-    """Both speeds on one thread; None for a method without local steps by SGD, or too short to tell."""
+    """Both speeds on one thread; None for a method without local SGD steps, or with too short rounds."""
     if not asked.algorithm.trains or asked.local.optimizer is not Optimizer.sgd:
         return None
     most = (TURNS + 1) * OWN
@@ -63,7 +63,7 @@ def speed(asked: Experiment) -> Speed | None:
 
 
 def measured(asked: Experiment, prepared: Prepared) -> Speed | None:
-    """Speeds on what was prepared."""
+    """Speeds on the prepared data."""
     plan, method = simulation(asked, prepared), asked.algorithm
     ours: list[float] = []
     theirs: list[float] = []
@@ -80,7 +80,7 @@ def measured(asked: Experiment, prepared: Prepared) -> Speed | None:
 
 
 def clocked(going: Iterator[object]) -> float:
-    """Seconds of the processor that the next round takes."""
+    """CPU seconds of the next round."""
     began = time.process_time()
     next(going)
     return time.process_time() - began

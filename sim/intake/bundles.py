@@ -68,7 +68,7 @@ class BundleFolder:
                 if text.strip() and (only is None or only.search(text)):
                     yield from parse(path, text, line)
             if empty:
-                raise Refused(f"{path}: empty. Export it again, or take the file away if nothing belongs there.")
+                raise Refused(f"{path}: the file is empty. Export it again, or remove it if it is not needed.")
             self.done += self.bytes[path]
             watch(self.done >> MEGABYTE)
 
@@ -129,10 +129,12 @@ def not_json(path: Path, error: BaseException, line: int) -> str:
 def unpacked(body: object, where: str) -> Iterator[Resource]:
     """The resource, or those of a bundle and of the bundles in it; `where` is the place, for refusals."""
     if not isinstance(body, dict) or not isinstance(body.get("resourceType"), str):
-        raise Refused(f"{where}: no FHIR resource: it has no resourceType. Take files that are none out of the folder.")
+        raise Refused(
+            f"{where}: not a FHIR resource, because it has no resourceType. Remove other files from the folder."
+        )
     entries = body.get("entry") or [] if body["resourceType"] == "Bundle" else [{"resource": body}]
     if not isinstance(entries, list):
-        raise Refused(f"{where}: entry is no list of resources. The bundle is damaged; export again.")
+        raise Refused(f"{where}: entry is not a list of resources. The bundle is damaged; export it again.")
     aliases = called_otherwise(entries)
     for number, entry in enumerate(entries):
         if isinstance(entry, dict) and "resource" not in entry and ("request" in entry or "response" in entry):
@@ -140,7 +142,7 @@ def unpacked(body: object, where: str) -> Iterator[Resource]:
         inner = entry.get("resource") if isinstance(entry, dict) else None
         if not isinstance(inner, dict) or not isinstance(inner.get("resourceType"), str):
             raise Refused(
-                f"{where}, entry {number}: no resource with a resourceType. The bundle is damaged; export again."
+                f"{where}, entry {number}: not a resource with a resourceType. The bundle is damaged; export it again."
             )
         kind, own = inner["resourceType"], key(str(entry.get("fullUrl") or inner.get("id") or ""))
         place = f"{where}, {kind} {own or number}"

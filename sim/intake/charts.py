@@ -175,7 +175,7 @@ def interpret(
     if not_understood is None:
         raise Refused(
             f"{place}: {brief(shown)} is no {one.column}; {one.allowed if fits else column.bounds}. "
-            "Correct it, or leave such cells out with --unknown skip, which counts them."
+            "Correct it, or use --unknown skip, which leaves such cells out and counts them."
         )
     not_understood[f"{one.column}: {shown[:MAX_LETTERS]}"] += 1
     return None

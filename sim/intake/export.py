@@ -41,7 +41,7 @@ class Export:
             self.rows[table] += batch.cells.num_rows
             yield batch
         if not self.rows[table] and table in NEVER_EMPTY:
-            raise Refused(f"{file.path}: no rows, and a population has some. Export it again, or take the file away.")
+            raise Refused(f"{file.path}: the file has no rows. Export it again, or remove it.")
         self.done += self.bytes[table]
 
     def rows_of(self, table: str, patients: pa.Array) -> Iterator[pd.DataFrame]:

@@ -25,7 +25,7 @@ def with_own_codes(path: Path) -> CodeMap:
     except (OSError, UnicodeDecodeError) as error:
         raise Refused(f"--codes {path}: cannot be read ({error}). Name a YAML file in UTF-8.") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise Refused(f"--codes {path}: no YAML ({' '.join(str(error).split())[:200]}). Correct it.") from None
+        raise Refused(f"--codes {path}: not YAML ({' '.join(str(error).split())[:200]}). Correct it.") from None
     own = mapping(own, str(path))
     for section in own:
         one_of(f"--codes {path}: section", str(section), SECTIONS)
@@ -36,7 +36,7 @@ def with_own_codes(path: Path) -> CodeMap:
     table["not_a_case"] = table["not_a_case"] | dict.fromkeys(none, "named by the user")
     for code in {*none} & {*table["diagnoses"]}:
         if code in (own.get("diagnoses") or {}):
-            raise Refused(f"{at['not_a_case']}: {code!r} is one of diagnoses too. Keep one.")
+            raise Refused(f"{at['not_a_case']}: {code!r} is also in diagnoses. Keep one.")
         table["diagnoses"].pop(code)
     table["comorbidities"] = comorbidities(own.get("comorbidities") or {}, at["comorbidities"])
     table["treatments"] = [*treatments(own.get("treatments") or [], at["treatments"]), *table["treatments"]]
@@ -61,7 +61,7 @@ def listed(value: object, place: str) -> list[str]:
 def code_text(code: object, place: str) -> str:
     """A code as text; a number with a decimal point has lost its zeros by then."""
     if isinstance(code, bool | float) or not isinstance(code, str | int) or not str(code).strip(" *"):
-        raise Refused(f"{place}: {code!r} is no code. Write codes in quotes, such as '174.9' or 'C50*'.")
+        raise Refused(f"{place}: {code!r} is not a code. Write codes in quotes, such as '174.9' or 'C50*'.")
     return str(code).strip()
 
 
@@ -77,7 +77,7 @@ def fields(value: object, place: str, needed: tuple[str, ...], welcome: tuple[st
 
 
 def cancer(name: object, place: str) -> str:
-    """A type of cancer; men with breast cancer are told by their sex."""
+    """A type of cancer; men with breast cancer are recognised by their sex."""
     one_of(f"{place}: cancer", str(name), sorted({*columns()["cancer_type"].allowed} - {"male_breast"}))
     return str(name)
 
@@ -92,7 +92,9 @@ def fitting(column: Column, value: object, place: str) -> object:
     }
     if value is None or fits.get(column.kind, False):
         return value
-    raise Refused(f"{place}: {brief(value)} is no {column.name}; {column.bounds}, or null for an answer of no use.")
+    raise Refused(
+        f"{place}: {brief(value)} is no {column.name}; {column.bounds}, or null for an answer that is not used."
+    )
 
 
 def diagnoses(own: object, place: str) -> dict[str, dict[str, object]]:
@@ -140,9 +142,9 @@ def observations(own: object, place: str) -> dict[str, Any]:
         at, meant, old = f"{place}, {column}", columns()[column], made[column]
         given = fields(entry, at, (), ("codes", "answers", "units"))
         if "answers" in given and old.get("units"):
-            raise Refused(f"{at}: answers, though it is a number. Give units: their factors to {meant.unit}.")
+            raise Refused(f"{at}: has answers, but this column is a number. Give units: their factors to {meant.unit}.")
         if "units" in given and not old.get("units"):
-            raise Refused(f"{at}: units, though it is no number. Give answers: code -> value.")
+            raise Refused(f"{at}: has units, but this column is not a number. Give answers: code -> value.")
         answers = {
             code_text(code, at): fitting(meant, value, f"{at}, {code}")
             for code, value in mapping(given.get("answers") or {}, at).items()
@@ -161,5 +163,5 @@ def observations(own: object, place: str) -> dict[str, Any]:
 def factor(value: object, place: str) -> float:
     """A factor from a unit to that of the schema."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise Refused(f"{place}: {brief(value)} is no factor; allowed a number above 0.")
+        raise Refused(f"{place}: {brief(value)} is not a factor; allowed a number above 0.")
     return float(value)

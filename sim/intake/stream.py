@@ -74,7 +74,7 @@ def header(path: Path) -> list[str]:
     except read_errors() as error:
         raise Refused(unreadable(path, error)) from None
     if not any(name.strip() for name in names):
-        raise Refused(f"{path}: empty, or its first line is. Export it again, or take the file away if it is optional.")
+        raise Refused(f"{path}: empty, or its first line is. Export it again, or remove the file if it is optional.")
     return names
 
 

@@ -117,7 +117,7 @@ def read_patients(export: Export, charts: Charts, patients: pa.Array) -> None:
     if again.any():
         row = key.index[int(np.argmax(again))]
         first = line_of(path, int(key.index[int(np.argmax(key == key[row]))]))
-        raise Refused(f"{Place(path, int(row))}: the patient of line {first} again. Keep one row per patient.")
+        raise Refused(f"{Place(path, int(row))}: the same patient as in line {first}. Keep one row per patient.")
     if key.empty:
         raise Refused(f"{path}: no rows. Export a population first.")
     for patient, cases in list(charts.cases.items()):

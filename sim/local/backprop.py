@@ -1,8 +1,9 @@
 """Forward, loss, backward and gradient of a dense network over a tile of rows, in compiled loops.
 
-Letters as everywhere, and: `w` a site's parameters in the local layout [Q]; `work` [2L + 2, TILE, row] what goes into
-layer l (work[l], so that work[L] is what the network says), the gradient of what comes out of it (work[L + 1 + l]) and
-of the time bins' intercepts (the last). Loops index whole arrays: a slice would cost more than the few numbers in it.
+Letters as everywhere; in addition, `w` is a site's parameters in the local layout [Q], and `work` [2L + 2, TILE, row]
+holds the input of layer l (work[l], so that work[L] is the network's output), the gradient of its output (work[L + 1 +
+l]) and that of the time bins' intercepts (the last). Loops index whole arrays, because creating a slice costs more than
+the few numbers in it.
 """
 
 import math
@@ -26,9 +27,9 @@ def up(size: int, to: int) -> int:
 
 @fast
 def enter(net: Network, x: Reals, order: Ints, low: int, rows: int, work: Reals) -> None:
-    """Copy the rows order[low : low + rows] to where the first layer takes them, each with a one for the bias.
+    """Copy the rows order[low : low + rows] to the input of the first layer, each with a one for the bias.
 
-    The next rows are asked for, since their order is random and the machine cannot guess it.
+    The next rows are prefetched, because their order is random and the processor cannot predict it.
     """
     size = x.shape[1]
     for i in range(rows):
@@ -145,7 +146,7 @@ def backward(net: Network, w: Reals, work: Reals, tall: int) -> None:
 
 @fast
 def clip(net: Network, limit: float, work: Reals, rows: int) -> None:
-    """Scale every row's gradient down to a norm of `limit`, without ever forming it.
+    """Scale every row's gradient down to a norm of at most `limit`, without forming it.
 
     The gradient of a dense layer is an outer product, so its norm is that of the inputs times that of the outputs'
     gradient; the squares add up over layers. Goodfellow, arXiv 1510.01799.

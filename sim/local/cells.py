@@ -1,4 +1,4 @@
-"""Counts of rows, positive answers and losses by outcome and group, under sites' models over their training rows."""
+"""Counts of rows, positive predictions and losses by outcome and group, for sites' models over their training rows."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,8 @@ def cells(
 ) -> Tensor:
     """Rows, probabilities above one half and sum of losses of C sites by label and group.
 
-    models [C, P], the first training row and the number of them [C]; codes [R] are 0, 1, or -1 for rows that stand as
-    a third group; -> [C, 2, 3, 3], the last axis in the order above.
+    models [C, P], the first training row and the number of them [C]; codes [R] are 0, 1, or -1 for rows that form a
+    third group; -> [C, 2, 3, 3], the last axis in the order above.
     """
     found = torch.zeros(len(models), 6, 3, dtype=models.dtype)
     order = np.argsort(-size, kind="stable")

@@ -1,6 +1,6 @@
-"""Dense networks as the fused tier sees them: a table of layers, and where every parameter lies while a site trains.
+"""Dense networks in the form of the fused tier: a table of layers, and the place of every parameter during training.
 
-A constant column of ones stands after each layer's inputs, so that a bias is a row of the weights like any other.
+A column of ones follows each layer's inputs, so that a bias is a row of the weights like any other.
 Rows and columns are padded with zeros, which stay zero: a padded weight gets no input, a padded unit no gradient.
 """
 
@@ -39,7 +39,7 @@ class Data(NamedTuple):
 
 
 class Network(NamedTuple):
-    """A network and loss that the fused tier knows, in the form that compiled loops take."""
+    """A network and loss that the fused tier supports, in the form that compiled loops need."""
 
     table: Ints  # [8, L] what is known of each layer, by the numbers above
     layers: int  # L
@@ -53,7 +53,7 @@ class Network(NamedTuple):
 
 
 def network(task: Task) -> Network | str:
-    """The network of a task, or the reason why the fused tier does not know it."""
+    """The network of a task, or the reason why the fused tier does not support it."""
     from sim.tasks.proportional import Proportional
 
     loss = loss_of(type(task).row_loss)
@@ -82,7 +82,7 @@ def changed(part: torch.nn.Module) -> bool:
 
 
 def arrange(chain: list[torch.nn.Linear], tanh: bool, loss: Loss, bins: int) -> Network:
-    """Where everything lies."""
+    """Compute the layout."""
     from sim.local.tiles import LANES, ROWS
 
     inputs = np.array([part.in_features for part in chain])

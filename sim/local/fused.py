@@ -27,7 +27,7 @@ class Fused:
 
     @classmethod
     def over(cls, rows: Rows, network: Network, training: Training, seed: int) -> "Fused":
-        """Over a federation's rows. All arrays are read only, as the object store's are: one type, one compilation."""
+        """A trainer over a federation's rows. All arrays are read-only, as in the object store: one compilation."""
         y = np.stack([column.numpy() for column in rows.y.values()])
         return cls(network, training, seed, Data(fixed(rows.x.numpy()), fixed(y)))
 
@@ -48,7 +48,7 @@ class Fused:
         return w
 
     def ready(self) -> None:
-        """Compile, or load what was compiled before."""
+        """Compile, or load the compiled code."""
 
         none, word = np.zeros(0, np.int64), np.zeros(0, np.uint64)
         w = np.zeros((0, len(self.network.place)), self.data.x.dtype)
@@ -75,7 +75,7 @@ class Fused:
         begin: NDArray[np.int64],
         hold: NDArray[np.int64],
     ) -> None:
-        """Local steps of C sites, after the first `begin` [C]; w [C, P] in place, local places `hold` excepted."""
+        """Local steps of C sites, after the first `begin` [C]; changes w [C, P] in place, except places `hold`."""
         from sim.local import kernel
 
         training = self.training
@@ -89,7 +89,7 @@ class Fused:
 
 
 def moved(correction: Correction, way: Tensor) -> Correction:
-    """The correction as one whose anchor lies `way` further along; [C, P]."""
+    """The same correction with an anchor moved by `way`; [C, P]."""
     pull = correction.pull
     if not isinstance(pull, Tensor) and not pull:
         return correction

@@ -1,4 +1,4 @@
-"""Vector instructions for one layer on rows that are read where they lie: outputs, gradient, and the logistic.
+"""Vector instructions for one layer on rows that are read in place: outputs, gradient, and the logistic function.
 
 Panels of LANES numbers cover a row of D >= LANES numbers without reading beyond it: all begin at a multiple of LANES
 but the last, which ends with the row. What it has in common with the one before is left out.

@@ -1,4 +1,4 @@
-"""The local work of one site after another in compiled loops; parameters and a tile of rows stay in the caches.
+"""The local work of the sites, one after another, in compiled loops; parameters and a tile of rows stay in the caches.
 
 Letters as everywhere, and: `w` a site's parameters in the local layout [Q] of `sim.local.dense`, `work` what
 `sim.local.backprop` writes on.
@@ -52,9 +52,9 @@ def site(
 ) -> None:
     """Local steps `begin` to before `begin + steps` of a site: `w -= lr (g + (pull + decay) w + fixed)`, in place.
 
-    width rows of a batch; start first row, order [rows]; fixed = drift - pull x, or empty; hold: places of w that stay
-    as they are; v, work, line to write on. The `ahead` rows from `following` on, those of the next site, are asked for
-    meanwhile and evenly: memory is slower than the steps of a small network.
+    width rows of a batch; start first row, order [rows]; fixed = drift - pull x, or empty; hold: places of w that are
+    not changed; v, work, line: scratch memory. The `ahead` rows from `following` on, which belong to the next site, are
+    prefetched evenly meanwhile, because memory is slower than the steps of a small network.
     """
     one = w.dtype.type(1)
     lr, shrink, momentum = dials.lr, pull + dials.decay, dials.momentum
@@ -124,7 +124,7 @@ def sites(
     """Local steps of C sites, one after another; w [C, P] from the models they downloaded to those they trained.
 
     pull, begin, word [C], see `sim.local.shuffle`; width rows of a batch, 0 for all; hold: places in the local layout
-    that stay as they are; drift [C, P] or [0, P].
+    that are not changed; drift [C, P] or [0, P].
     """
     local, v = np.zeros(net.size, w.dtype), np.zeros(net.size, w.dtype)
     fixed = np.zeros(net.size if len(drift) > 0 or (len(w) > 0 and pull.max() > 0) else 0, w.dtype)

@@ -1,7 +1,7 @@
-"""One layer with one output, or two under softmax: its gradient from rows that are read where they lie.
+"""One layer with one output, or two under softmax: its gradient from rows that are read in place.
 
-A logistic regression does so little with a row that copying it would cost more than all arithmetic. Of two outputs
-under softmax only the difference counts, and their gradients are opposite.
+Logistic regression does so little arithmetic per row that copying the row would cost more. Of two outputs under softmax
+only the difference matters, and their gradients are opposite.
 """
 
 from typing import NamedTuple
@@ -30,7 +30,7 @@ class Line(NamedTuple):
 
 @fast
 def known(net: Network) -> bool:
-    """Whether a network is one of these; features fewer than a vector has lanes are left to the general loops."""
+    """Whether a network is one of these; networks with fewer features than a vector has lanes use the general loops."""
     outputs = net.table[OUTPUTS, 0]
     alike = net.loss != HAZARD and outputs == (2 if net.loss == SOFTMAX else 1)
     return net.layers == 1 and alike and net.table[INPUTS, 0] >= LANES
@@ -42,8 +42,8 @@ def slopes(
 ) -> None:
     """Derivative of each row's loss by the output, or the difference of two, into z, which is zero beyond `rows`.
 
-    y [T, R] targets; the rows are order[low : low + rows]. The parts of a Line are passed one by one: to take an array
-    out of a tuple costs more than some rows.
+    y [T, R] targets; the rows are order[low : low + rows]. The parts of a Line are passed separately, because taking an
+    array out of a tuple costs more than some rows.
     """
     size, more, less = net.table[INPUTS, 0], second(net), first(net)
     for panel in range(0, size + 1, LANES):

@@ -1,4 +1,4 @@
-"""The loss of sites' models over all their training rows, and its gradient, whatever tier trains them."""
+"""The loss of sites' models over all their training rows, and its gradient, for every tier."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -46,7 +46,7 @@ def gradients(
 def row_losses(
     task: Task, rows: Rows, models: Tensor, start: NDArray[np.int64], size: NDArray[np.int64]
 ) -> tuple[Tensor, Tensor]:
-    """Loss of every training row of C sites, 0 in padding, and which are rows; [C, P] -> [C, B], bool [C, B]."""
+    """Loss of every training row of C sites, 0 in padding, and a mask of real rows; [C, P] -> [C, B], bool [C, B]."""
     loss = torch.zeros(len(models), int(size.max(initial=1)), dtype=models.dtype)
     real = torch.zeros(loss.shape, dtype=torch.bool)
     for part, batch in batches(rows, start, size):
@@ -59,7 +59,7 @@ def row_losses(
 def batches(rows: Rows, start: NDArray[np.int64], size: NDArray[np.int64]) -> Iterator[tuple[Tensor, Batch]]:
     """All training rows of C sites in turn: numbers of some sites [c], and their rows [c, B, ...].
 
-    Sites of like size go together, so that little is padded.
+    Sites of similar size are combined, so that little is padded.
     """
     order = np.argsort(-size, kind="stable")
     held = np.cumsum(np.maximum(size[order], 1)) // ROWS

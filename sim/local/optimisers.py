@@ -1,4 +1,4 @@
-"""Optimisers of the local steps beside SGD: Adam and AdamW, with what they keep of each site."""
+"""Optimisers of the local steps other than SGD: Adam and AdamW, with their state at each site."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ MEAN, SQUARE, COUNT = "adam.mean", "adam.square", "adam.count"  # names under wh
 
 
 def site_state(training: Training, parameters: int) -> dict[str, int]:
-    """Numbers that each site keeps of its optimiser between rounds, by name; {} where it begins each round anew."""
+    """Numbers that each site's optimiser keeps between rounds, by name; {} if it restarts in each round."""
     keeps = training.optimizer is not Optimizer.sgd and training.state is OptimizerState.keep
     return {MEAN: parameters, SQUARE: parameters, COUNT: 1} if keeps else {}
 
@@ -32,7 +32,7 @@ class Adam:
 
     @classmethod
     def over(cls, w: Tensor, training: Training, kept: State) -> "Adam":
-        """What the sites kept since their last round, or zeros; w [C, P]."""
+        """The state that the sites kept since their last round, or zeros; w [C, P]."""
         if MEAN in kept:
             return cls(training, kept[MEAN], kept[SQUARE], kept[COUNT])
         return cls(training, torch.zeros_like(w), torch.zeros_like(w), w.new_zeros(len(w), 1))
@@ -52,12 +52,12 @@ class Adam:
 
 
 def refuse_optimiser(algorithm: Algorithm, training: Training) -> None:
-    """Refuse Adam and momentum beside an algorithm whose formulas hold for other steps."""
+    """Refuse Adam and momentum with an algorithm whose formulas hold for other steps."""
     kind, asked = type(algorithm), training.optimizer
     name = f"algorithm={kind.__name__.lower()}"
     if kind.begin is not Algorithm.begin and training.momentum:
         raise Refused(
-            f"local.momentum={training.momentum:g}: {name} moves more than one model in a step, by rules without "
+            f"local.momentum={training.momentum:g}: {name} updates more than one model in a step, by rules without "
             "momentum. Set local.momentum=0."
         )
     if asked is Optimizer.sgd:
@@ -69,6 +69,6 @@ def refuse_optimiser(algorithm: Algorithm, training: Training) -> None:
     else:
         return
     raise Refused(
-        f"local.optimizer={asked.value}: {name} {why}, which holds for SGD alone. Set local.optimizer=sgd, or take "
+        f"local.optimizer={asked.value}: {name} {why}, which holds for SGD only. Set local.optimizer=sgd, or use "
         "algorithm=fedavg or fedprox."
     )

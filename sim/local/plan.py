@@ -1,4 +1,4 @@
-"""Which rows make up each local step: batches of C sites, drawn by key, nothing kept between rounds."""
+"""The rows of each local step: batches of C sites, drawn by key, without state between rounds."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -35,7 +35,7 @@ class Step(NamedTuple):
 
 
 def rung(wanted: int, limit: int) -> int:
-    """Size to compute for: the next rung of a ladder, so that few shapes occur and at most half is thrown away."""
+    """Padded size: the next one in a series, so that few shapes occur and at most half of the work is wasted."""
     above = LADDER[wanted <= LADDER]
     return min(int(above[0]) if len(above) else -(-wanted // 64) * 64, limit)
 
@@ -48,7 +48,7 @@ def words(sites: Sites, seed: int, round: int) -> NDArray[np.uint64]:
 def steps(
     sites: Sites, training: Training, seed: int, round: int, begin: NDArray[np.int64] | None = None
 ) -> Iterator[Step]:
-    """The local steps of a round, in order; after the first `begin` of each site [C], which an earlier phase took."""
+    """The local steps of a round, in order, without the first `begin` of each site [C], which an earlier phase took."""
     begin = np.zeros_like(sites.steps) if begin is None else begin
     most = int(sites.rows.max())
     width = min(training.batch or most, most)

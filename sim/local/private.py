@@ -1,4 +1,4 @@
-"""DP-SGD at the sites: batches drawn by coins, and noise on the sum of clipped gradients."""
+"""DP-SGD at the sites: Poisson-sampled batches, and noise on the sum of clipped gradients."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from sim.random import counted, gaussian, key, scatter, uniform
 
 
 def nominal(rows: NDArray[np.int64], training: Training) -> NDArray[np.int64]:
-    """Rows of a batch on average, [C] -> [C]: what the sum of clipped gradients is divided by."""
+    """Average batch size, [C] -> [C], by which the sum of clipped gradients is divided."""
     return np.minimum(training.batch or rows, rows)
 
 
 def poisson_steps(sites: Sites, training: Training, seed: int, round: int, begin: NDArray[np.int64]) -> Iterator[Step]:
-    """Local steps whose batches hold every row by a coin of its own, with chance `nominal / rows`; some may be empty.
+    """Local steps whose batches hold every row independently with probability `nominal / rows`; some may be empty.
 
     After the first `begin` of each site [C], which an earlier phase took.
     """
@@ -44,10 +44,10 @@ def poisson_steps(sites: Sites, training: Training, seed: int, round: int, begin
 
 @dataclass(frozen=True)
 class Noised:
-    """What becomes of the mean clipped gradients of C sites: `(sum clip_C(g_r) + N(0, (z C)^2 I)) / B`.
+    """Adds noise to the mean clipped gradients of C sites: `(sum clip_C(g_r) + N(0, (z C)^2 I)) / B`.
 
-    Abadi et al., Deep Learning with Differential Privacy, CCS 2016, with B the nominal size of a batch, so that nothing
-    but the noisy sum depends on the rows that were drawn.
+    Abadi et al., Deep Learning with Differential Privacy, CCS 2016, with B the nominal batch size, so that only the
+    noisy sum depends on the rows that were drawn.
     """
 
     size: Tensor  # [C] nominal sizes B
@@ -57,7 +57,7 @@ class Noised:
 
     @classmethod
     def of(cls, sites: Sites, training: Training, seed: int, round: int, begin: NDArray[np.int64]) -> "Noised":
-        """The noise of a round; every site has its own, and every step of it."""
+        """The noise of a round, independent for every site and step."""
         word = scatter(key(seed, "local noise", round), sites.keys)
         size = torch.from_numpy(nominal(sites.rows, training).astype(np.float64))
         return cls(size, training.noise * training.clip, word, begin)

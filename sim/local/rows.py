@@ -14,7 +14,7 @@ from sim.tasks.task import Batch, OutcomeColumns, Task
 
 
 def view(array: NDArray[np.generic]) -> Tensor:
-    """Tensor on the memory of an array that is only read; the object store hands out read-only ones."""
+    """Tensor that shares the memory of an array, which is only read; arrays of the object store are read-only."""
     if array.flags.writeable:
         return torch.from_numpy(array)
     with warnings.catch_warnings():

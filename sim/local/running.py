@@ -1,4 +1,4 @@
-"""Running statistics of batch norms in local steps: they follow the batches, whatever the optimiser does."""
+"""Running statistics of batch norm layers in local steps: they follow the batches, independent of the optimiser."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Running:
     def followed(self, w: Tensor, g: Tensor, moves: Tensor | None) -> Tensor:
         """Statistics after a step from models w, where g is the training loss's gradient; [C, P], [C, P] -> [C, Q].
 
-        Those that a phase holds (`moves` bool [P]) stay.
+        Those that a phase fixes (`moves` bool [P]) are unchanged.
         """
         from sim.tasks.normed import MOMENTUM
 

@@ -1,4 +1,4 @@
-"""How a site trains between two messages."""
+"""Settings of local training."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -27,31 +27,31 @@ class Optimizer(Enum):
 
 
 class OptimizerState(Enum):
-    """What becomes of a site's optimiser between rounds; it never travels."""
+    """Whether a site's optimiser is kept between rounds; it is never sent."""
 
-    reset = "reset"  # every round begins anew
-    keep = "keep"  # it waits at the site for its next round
+    reset = "reset"  # the optimiser restarts in every round
+    keep = "keep"  # the site keeps it for its next round
 
 
 class Sampling(Enum):
     """How batches are drawn."""
 
-    shuffle = "shuffle"  # one after another from a shuffled order, all rows once an epoch
-    poisson = "poisson"  # every row by a coin of its own, so that batches differ in size; what DP-SGD's epsilon assumes
+    shuffle = "shuffle"  # in shuffled order, all rows once per epoch
+    poisson = "poisson"  # every row independently, so that batch sizes vary, as DP-SGD's epsilon assumes
 
 
 @dataclass
 class Training:
     """The `local` config group: steps on mini-batches drawn without replacement within an epoch.
 
-    With `noise` above 0 it is DP-SGD (Abadi et al., CCS 2016): the sum of clipped gradients gets Gaussian noise of
-    deviation `noise * clip` and is divided by the nominal size of a batch.
+    With `noise` above 0 it is DP-SGD (Abadi et al., CCS 2016): the sum of clipped gradients gets Gaussian noise with
+    standard deviation `noise * clip` and is divided by the nominal batch size.
     """
 
     lr: float = 0.1  # > 0
     decay: float = 1.0  # (0, 1], factor on lr each round (Acar et al. 2021 use 0.998)
     epochs: int = 1  # >= 1, passes over the site's rows in a round; used when steps = 0
-    steps: int = 0  # >= 0, local steps in a round whatever the site's size (FLamby uses 100)
+    steps: int = 0  # >= 0, local steps per round, independent of the site's size (FLamby uses 100)
     batch: int = 32  # >= 0 rows; 0 = all rows of the site
     momentum: float = 0.0  # [0, 1)
     weight_decay: float = 0.0  # >= 0, of weight_decay/2 |w|^2 in the site's objective; adamw: apart
@@ -61,9 +61,9 @@ class Training:
     eps: float = 1e-8  # > 0, added to the root of the square; adam, adamw
     state: OptimizerState = OptimizerState.reset  # of adam, adamw between rounds
     clip: float = 0.0  # >= 0, largest norm of one row's gradient (DP-SGD, Abadi et al., CCS 2016); 0 = any
-    noise: float = 0.0  # >= 0, deviation of the noise over `clip`, the papers' z; 0 = none
+    noise: float = 0.0  # >= 0, standard deviation of the noise divided by `clip`, the papers' z; 0 = none
     sampling: Sampling = Sampling.shuffle
-    chunk: int = 128  # >= 1, most sites in one unit of work; part of the numbers, unlike the number of workers
+    chunk: int = 128  # >= 1, most sites in one unit of work; affects the numbers, unlike the number of workers
     tier: Tier = Tier.auto
 
     def __post_init__(self) -> None:
@@ -79,12 +79,13 @@ class Training:
         within("local.eps", self.eps, 0, open_low=True)
         if self.optimizer is not Optimizer.sgd and self.momentum:
             raise Refused(
-                f"local.momentum={self.momentum:g} is of local.optimizer=sgd; {self.optimizer.value} has local.b1. "
-                "Set local.momentum=0."
+                f"local.momentum={self.momentum:g} is a setting of local.optimizer=sgd; {self.optimizer.value} has "
+                "local.b1. Set local.momentum=0."
             )
         if self.optimizer is Optimizer.sgd and self.state is OptimizerState.keep:
             raise Refused(
-                "local.state=keep: local.optimizer=sgd keeps nothing between rounds; momentum begins each anew. Set "
+                "local.state=keep: local.optimizer=sgd keeps nothing between rounds, and momentum starts again in "
+                "each. Set "
                 "local.state=reset, or local.optimizer=adam."
             )
         within("local.clip", self.clip, 0)
@@ -92,11 +93,11 @@ class Training:
         within("local.chunk", self.chunk, 1)
         if self.private and not self.clip:
             name = f"local.noise={self.noise:g}" if self.noise else f"local.sampling={self.sampling.value}"
-            raise Refused(f"{name}: without a bound on a row's gradient there is no DP-SGD. Set local.clip above 0.")
+            raise Refused(f"{name}: DP-SGD needs a bound on the gradient of a row. Set local.clip above 0.")
 
     @property
     def private(self) -> bool:
-        """Whether sums of clipped gradients are divided by a batch's nominal size, and get noise if there is any."""
+        """Whether sums of clipped gradients are divided by the nominal batch size, and get noise if it is above 0."""
         return self.noise > 0 or self.sampling is Sampling.poisson
 
     def rate(self, round: int) -> float:
@@ -112,6 +113,6 @@ class Training:
         return np.full_like(rows, self.steps) if self.steps else self.epochs * self.batches(rows)
 
     def norm(self, steps: NDArray[np.int64]) -> NDArray[np.float64]:
-        """What K_i steps of SGD with momentum rho add up to, |a_i|_1 of Wang et al. 2020; [C] -> [C]."""
+        """|a_i|_1 of Wang et al. 2020 for K_i steps of SGD with momentum rho; [C] -> [C]."""
         rho = self.momentum
         return np.asarray((steps - rho * (1 - rho**steps) / (1 - rho)) / (1 - rho))

@@ -1,4 +1,4 @@
-"""The order in which a site goes through its rows: a Fisher-Yates shuffle whose draws belong to a key."""
+"""The order of a site's rows in training: a Fisher-Yates shuffle with keyed draws."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ def each(word: NDArray[np.uint64], epoch: NDArray[np.int64]) -> NDArray[np.uint6
 
 @exact
 def shuffle(order: NDArray[np.int64], start: int, word: np.uint64) -> None:
-    """Fill `order` [n] with the row numbers start .. start + n - 1 in the random order that belongs to `word`.
+    """Fill `order` [n] with the row numbers start .. start + n - 1 in the random order given by `word`.
 
     Draw i is word number i of the SplitMix64 sequence from `word`; its upper half times i + 1 is unbiased to 2^-32.
     Durstenfeld, Communications of the ACM 1964.

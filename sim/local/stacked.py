@@ -1,7 +1,7 @@
 """The stacked tier: C sites take their local steps together, as one batched computation.
 
 The gradient is `vmap(grad(task.loss))`. It is traced once per shape to a plain list of tensor operations, which gives
-the same bits without torch.func's own cost a call (three times faster for four small sites, 1.8 times for 128).
+the same bits without torch.func's cost per call (three times faster for four small sites, 1.8 times for 128).
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ _traced: WeakKeyDictionary[Task, dict[Shapes, Callable[..., Tensor]]] = WeakKeyD
 
 
 class Gradients:
-    """Gradients of what a method has its sites minimise, traced once per shape; `clip` bounds each row's, 0 = not.
+    """Gradients of the sites' objective, traced once per shape; `clip` bounds that of each row, 0 = no clipping.
 
-    Traces are kept for as long as the task lives, those of a method's objective by its class and settings.
+    Traces are kept as long as the task exists; those of a method's objective by its class and settings.
     """
 
     def __init__(self, task: Task, algorithm: Algorithm, clip: float = 0.0) -> None:
@@ -85,7 +85,7 @@ class Gradients:
 
 
 def flat(at: Local) -> list[Tensor]:
-    """What an objective may read of a `Local`, as a list of tensors in a fixed order."""
+    """The parts of a `Local` that an objective may read, as a list of tensors in a fixed order."""
     lr = torch.as_tensor(at.lr, dtype=at.x.dtype)
     counts = [] if at.counts is None else [at.counts]
     return [at.x, at.start, at.rows, at.steps, at.norm, lr, *counts, *at.site.values(), *at.server.values()]
@@ -150,7 +150,7 @@ class Stacked:
     single: bool = False
 
     def train(self, algorithm: Algorithm, at: Local, phases: Sequence[Phase], sites: Sites, round: int) -> Tensor:
-        """What C sites have after their local steps from `algorithm.begin`: models, [C, P], or more beside them."""
+        """Result of the local steps of C sites from `algorithm.begin`: models, [C, P], or also additional values."""
         w = algorithm.begin(at).clone(
             memory_format=torch.contiguous_format
         )  # plain clone() of a broadcast model is column-major
@@ -170,7 +170,7 @@ class Stacked:
     def walk(
         self, algorithm: Algorithm, w: Tensor, at: Local, phase: Phase, plan: Iterator[Step], noised: Noised | None
     ) -> None:
-        """Local steps of the sites in `w`, in place, as is what their optimiser keeps in `at.site`."""
+        """Local steps of the sites, which change `w` and the optimiser's state in `at.site` in place."""
         training, correction = self.training, phase.correction.anchored(at.x)
         velocity = torch.zeros_like(w) if training.momentum else None
         adam = None if training.optimizer is Optimizer.sgd else Adam.over(w, training, at.site)
@@ -218,7 +218,7 @@ class Stacked:
 
 
 def constant(g: Tensor) -> Gradient:
-    """The same gradient whatever is asked."""
+    """A gradient that ignores its arguments."""
     return lambda v, batch=0: g
 
 

@@ -27,7 +27,7 @@ def refuse_unsteady(task: Task, federation: Federation, lr: float) -> None:
     named = ", ".join(f"{federation.features[at]} (mean {x[:, at].mean():.3g}, sd {sd[at]:.3g})" for at in wild[:NAMED])
     more = f" and {len(wild) - NAMED} more" if len(wild) > NAMED else ""
     raise Refused(
-        f"split.scaling=none with local.lr={lr:g}: training would not settle, for {named}{more} "
-        f"{'is' if len(wild) == 1 else 'are'} far from a mean of 0 and an sd of 1. Take split.scaling=federated, or "
-        f"local.lr below {EDGE / square[wild[0]]:.2g}."
+        f"split.scaling=none with local.lr={lr:g}: training would diverge, because {named}{more} "
+        f"{'is' if len(wild) == 1 else 'are'} far from a mean of 0 and a standard deviation of 1. Use "
+        f"split.scaling=federated, or local.lr below {EDGE / square[wild[0]]:.2g}."
     )

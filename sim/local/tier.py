@@ -47,19 +47,20 @@ def choose(task: Task, algorithm: Algorithm, training: Training) -> Choice:
     algorithm.fits(task)
     if algorithm.plain_steps and training.momentum:
         raise Refused(
-            f"local.momentum={training.momentum:g}: algorithm={type(algorithm).__name__.lower()} is made of plain "
-            "steps, and momentum would move its fixed point. Set local.momentum=0, or take algorithm=scaffold."
+            f"local.momentum={training.momentum:g}: algorithm={type(algorithm).__name__.lower()} is defined for plain "
+            "gradient steps, and momentum would change its fixed point. Set local.momentum=0, or use "
+            "algorithm=scaffold."
         )
     if task.whole_sites and training.batch and not task.batched:
         raise Refused(
-            f"local.batch={training.batch}: the loss of {type(task).__name__} is of all rows of a site together, for "
-            "each event is compared with all who are at risk. Set local.batch=0; or task.risk_sets=batch, which "
-            "compares it with those of its batch alone."
+            f"local.batch={training.batch}: the loss of {type(task).__name__} is defined for all rows of a site "
+            "together, because each event is compared with all patients at risk. Set local.batch=0, or "
+            "task.risk_sets=batch, which compares it with those of its batch only."
         )
     if task.whole_sites and training.clip:
         raise Refused(
-            f"local.clip={training.clip:g}: the loss of {type(task).__name__} is no sum over rows, so no row has a "
-            "gradient of its own to clip. Set local.clip=0, or take task=hazard."
+            f"local.clip={training.clip:g}: the loss of {type(task).__name__} is not a sum over rows, so a row has no "
+            "gradient of its own to clip. Set local.clip=0, or use task=hazard."
         )
     found = known(task, algorithm)
     if training.optimizer is not Optimizer.sgd:
@@ -85,8 +86,8 @@ def refuse_other_steps(algorithm: Algorithm) -> None:
     kind = type(algorithm)
     if kind.direction is not Algorithm.direction or kind.batches != 1 or kind.objective is not Algorithm.objective:
         raise Refused(
-            f"local.noise and local.sampling=poisson: {kind.__name__} has a step or an objective of its own, and "
-            "DP-SGD counts one gradient a step. Take algorithm=fedavg, fedprox or another with plain steps."
+            f"local.noise and local.sampling=poisson: {kind.__name__} has its own kind of step or objective, but "
+            "DP-SGD accounts for one gradient per step. Use algorithm=fedavg, fedprox or another with plain steps."
         )
 
 

@@ -1,4 +1,4 @@
-"""What the axes of a federated method share: what sites know and keep, what they send, what the server hears.
+"""The contract between the axes of a federated method: what sites know, keep and send, and what the server receives.
 
 Letters: S sites, C sites that train together, M uploads in one server update, P parameters.
 """
@@ -17,28 +17,28 @@ from sim.lazy import Tensor, torch
 
 State = dict[str, Tensor]
 Message = dict[str, Tensor]  # name -> [C, P] or [C]
-OWN = "own"  # name under which a site's own parameters are kept; they begin at the first shared model, not at zero
+OWN = "own"  # name of the state that holds a site's own parameters; it starts at the initial model, not at zero
 
 
 class Weighting(Enum):
-    """What the mean over sites, and so the objective of the federation, weighs a site by."""
+    """Weight of a site in the mean over sites, and so in the objective of the federation."""
 
-    patients = "patients"  # its training rows: every patient counts the same
-    sites = "sites"  # every site counts the same
+    patients = "patients"  # its training rows: every patient has the same weight
+    sites = "sites"  # every site has the same weight
 
 
 class Role:
-    """One axis of a method: what it keeps at the sites and at the server, and what of it travels.
+    """One axis of a method: the state that it keeps at the sites and at the server, and what of it is sent.
 
-    Shapes are letters: "P" one number per parameter, "" one number, "S" one number per site (server only). Everything
-    is zero at the start.
+    Shapes are letters: "P" one number per parameter, "" one number, "S" one number per site (server only). All state is
+    zero at the start.
     """
 
-    axis: ClassVar[str]  # its config group; an entry of the group has the name of its class, in small letters
+    axis: ClassVar[str]  # its config group; an entry is called by its class name in lower case
 
     site_state: ClassVar[Mapping[str, str]] = {}  # name -> shape for each site
     server_state: ClassVar[Mapping[str, str]] = {}  # name -> shape
-    broadcast: ClassVar[tuple[str, ...]] = ()  # those of server_state that travel down with the model, and cost bytes
+    broadcast: ClassVar[tuple[str, ...]] = ()  # those of server_state that are sent with the model and counted in bytes
 
 
 def width(shape: str, parameters: int) -> int:
@@ -47,33 +47,33 @@ def width(shape: str, parameters: int) -> int:
 
 
 def unavailable(v: Tensor) -> Tensor:
-    """Stands where `Local.loss` and `Local.gradient` cannot be asked: inside `Algorithm.objective`."""
+    """Placeholder of `Local.loss` and `Local.gradient` where they are not available: inside `Algorithm.objective`."""
     raise RuntimeError(
         "the loss over all training rows and its gradient are not known inside an objective; ask for them in `upload`"
     )
 
 
 def ungrouped(v: Tensor) -> Tensor:
-    """Stands where `Local.cells` cannot be asked: groups belong to algorithms derived from `Grouped`."""
+    """Placeholder of `Local.cells` for algorithms that are not derived from `Grouped`."""
     raise RuntimeError("no groups of patients are known here; derive the algorithm from `Grouped`, and ask in `upload`")
 
 
 def no_rows(v: Tensor) -> tuple[Tensor, Tensor]:
-    """Stands where `Local.row_losses` cannot be asked."""
+    """Placeholder of `Local.row_losses` where it is not available."""
     raise RuntimeError("the losses of all training rows are not known here; ask for them in `upload`")
 
 
 @dataclass(frozen=True)
 class Local:
-    """What C sites know while they train together."""
+    """What C sites that train together know."""
 
-    x: Tensor  # [C, P] model each site downloaded, its private parameters in their place
-    start: Tensor  # [C, P] where its steps begin: x, unless the site trains a model of its own
+    x: Tensor  # [C, P] model that each site downloaded, with its private parameters
+    start: Tensor  # [C, P] start of its steps: x, unless the site trains its own model
     server: State  # name -> [P] or [], broadcast with the model
     site: State  # name -> [C, P] or [C], kept at each site since its last round
     rows: Tensor  # [C] training rows
     steps: Tensor  # [C] local steps K_i
-    norm: Tensor  # [C] |a_i|_1 of Wang et al. 2020: what the K_i steps add up to; K_i for plain SGD, more with momentum
+    norm: Tensor  # [C] |a_i|_1 of Wang et al. 2020: K_i for plain SGD, more with momentum
     lr: float
     loss: Callable[[Tensor], Tensor] = unavailable  # [C, P] -> [C], over all training rows; costs a forward pass
     cells: Callable[[Tensor], Tensor] = ungrouped  # [C, P] -> [C, 2, 3, 3], see `sim.local.cells`; a forward pass
@@ -82,7 +82,7 @@ class Local:
     row_losses: Callable[[Tensor], tuple[Tensor, Tensor]] = no_rows  # [C, P] -> [C, B] of each, and bool, real rows
 
     def only(self, low: int, high: int) -> Local:
-        """Some of the sites, those from `low` to before `high`; loss and gradient stay those of all."""
+        """The sites from `low` to before `high`; loss and gradient remain those of all sites."""
         if low == 0 and high == len(self.x):
             return self
         site = {name: part[low:high] for name, part in self.site.items()}
@@ -92,7 +92,7 @@ class Local:
 
 
 class Correction(NamedTuple):
-    """What a local step adds to the gradient, constant in a phase: `w -= lr (g + pull (w - anchor) + drift)`."""
+    """What is added to the gradient of every local step of a phase: `w -= lr (g + pull (w - anchor) + drift)`."""
 
     pull: float | Tensor = 0.0  # or one for each site, [C]
     drift: Tensor | None = None  # [C, P]
@@ -116,7 +116,7 @@ class Correction(NamedTuple):
 
 
 class Phase(NamedTuple):
-    """One stretch of local steps. Batches go on where the last phase stopped; momentum starts anew."""
+    """A sequence of local steps. Batches continue where the last phase stopped; momentum restarts."""
 
     steps: Tensor  # [C], in the same order as the sites: most steps first
     correction: Correction
@@ -135,15 +135,15 @@ class Gradient(Protocol):
 
 
 class Draw(Protocol):
-    """Uniform numbers in [0, 1) that belong to the round, the site and the coordinate: whoever draws them."""
+    """Uniform numbers in [0, 1), determined by round, site and coordinate, whichever process draws them."""
 
     def __call__(self, name: str, round: int | None = None) -> Tensor:
-        """A draw of this name, of this round or the one at hand; [C, P] at the sites, [P] at the server."""
+        """The draw of this name, for the given or the current round; [C, P] at the sites, [P] at the server."""
 
 
 @dataclass(frozen=True)
 class Heard:
-    """What the server knows at an update."""
+    """What the server knows in an update."""
 
     x: Tensor  # [P] its model
     mean: Message  # name -> [P] or [], the aggregate of each part of the message
@@ -154,7 +154,7 @@ class Heard:
 
 
 def example(sites: int = 3, parameters: int = 5, dtype: torch.dtype | None = None, **state: str) -> Local:
-    """A `Local` of random models for tests of a method; `state` names what is kept at sites and server, by shape."""
+    """A `Local` with random models for tests of a method; `state` names the state at sites and server, by shape."""
     g = torch.Generator().manual_seed(0)
 
     def normal(*shape: int) -> Tensor:

@@ -22,7 +22,7 @@ def vectors(sent: Message) -> list[Tensor]:
 
 
 def squared_distances(parts: Sequence[Tensor]) -> NDArray[np.float64]:
-    """Squared distance between all pairs of uploads, over some vectors end to end; each [M, P] -> [M, M].
+    """Squared distance between all pairs of uploads, over concatenated vectors; each [M, P] -> [M, M].
 
     `|a|^2 + |b|^2 - 2 ab` from the Gram matrix, half of which is computed: `M^2 / 2` multiply-adds for each parameter,
     in the uploads' precision, and sums of `SPAN` of them in double. The uploads are taken from the median of every

@@ -1,4 +1,4 @@
-"""Which axes go with a network that has batch norms, and with running statistics that travel."""
+"""Which axes can be combined with a network that has batch norm layers, and with running statistics that are sent."""
 
 from sim.checks import Refused
 from sim.lazy import Tensor
@@ -10,10 +10,10 @@ from sim.tasks.layout import Layout
 
 
 def refuse_norms(roles: Roles, clips: bool, layout: Layout, private: Tensor) -> None:
-    """Refuse what a batch norm cannot be trained by; clips: whether each row's gradient is bounded; private bool [P].
+    """Refuse methods that cannot train batch norm layers; clips: whether row gradients are clipped; private bool [P].
 
-    Running statistics that travel are averaged and nothing else: a variance that is coded, stepped along or lied about
-    may come out below zero.
+    Running statistics that are sent may only be averaged: a variance that is compressed, extrapolated or attacked may
+    become negative.
     """
     if not layout.norms:
         return
@@ -24,7 +24,7 @@ def refuse_norms(roles: Roles, clips: bool, layout: Layout, private: Tensor) -> 
         (clips, "a row's gradient depends on the other rows of its batch", "Set local.clip=0 and local.noise=0"),
     ):
         if wrong:
-            raise Refused(f"The network has batch norms, and {reason}. {remedy}, or net=mlp.")
+            raise Refused(f"The network has batch norm layers, and {reason}. {remedy}, or net=mlp.")
     if not (layout.statistics & ~private).any():
         return
     own_mean = kind.upload is not Algorithm.upload or kind.server is not Algorithm.server
@@ -37,8 +37,8 @@ def refuse_norms(roles: Roles, clips: bool, layout: Layout, private: Tensor) -> 
     ):
         if wrong:
             raise Refused(
-                f"The running statistics of batch norms travel and are averaged, and {reason}. Keep them at the sites "
-                "(personal=fedbn), or take net=mlp."
+                f"The running statistics of batch norm layers are sent and averaged, and {reason}. Keep them at the "
+                "sites (personal=fedbn), or use net=mlp."
             )
 
 

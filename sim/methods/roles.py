@@ -1,4 +1,4 @@
-"""The axes of one federated method, taken together: what they keep, what travels, and what does not go together."""
+"""The axes of one federated method taken together: their state, their messages, and which cannot be combined."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -38,13 +38,13 @@ class Roles:
     weighting: Weighting = Weighting.patients
 
     def __post_init__(self) -> None:
-        """An algorithm that is judged by the sites' own models brings their role along, where none is set."""
+        """An algorithm that is evaluated by the sites' own models sets the personal role, unless one is set."""
         if self.personal == Personal():
             object.__setattr__(self, "personal", brought(self.algorithm))
 
     @property
     def whole(self) -> bool:
-        """Whether the server must see single uploads, so that they wait at the sites' state and not in sums."""
+        """Whether the server must see single uploads, which are then stored with the sites' state instead of summed."""
         return self.aggregator.whole or self.attack.on or self.system.holds or self.algorithm.whole_uploads
 
     @property
@@ -53,7 +53,7 @@ class Roles:
         return [name for name, shape in self.algorithm.sends.items() if shape == "P"]
 
     def encoders(self, vector: str) -> Iterator[tuple[str, Transform]]:
-        """Transforms of a vector in order, each with the prefix of what it keeps and sends for it."""
+        """Transforms of a vector in order, each with the prefix of its state and scalars."""
         return ((f"uplink.{at}.{vector}.", transform) for at, transform in enumerate(self.uplink))
 
     def reach(self, vector: str, size: int, state: State) -> float:
@@ -70,7 +70,7 @@ class Roles:
         return all(math.isfinite(self.reach(vector, 1, start)) for vector in self.vectors)
 
     def least(self, asked: int) -> int:
-        """Uploads without which an update is abandoned, of so many sites that were asked."""
+        """Minimum number of uploads for an update, given the number of asked sites."""
         return max([self.aggregator.least, *(one.least(asked) for one in self.uplink)])
 
     def sends(self) -> dict[str, str]:
@@ -82,7 +82,7 @@ class Roles:
 
     @property
     def scalar_bits(self) -> dict[str, int]:
-        """Bits of the scalars that are no whole number of the message's precision, by name."""
+        """Bits of the scalars that are smaller than a number of the message's precision, by name."""
         return {
             prefix + name: bits
             for vector in self.vectors
@@ -91,7 +91,7 @@ class Roles:
         }
 
     def site_state(self, size: int, shared: int) -> dict[str, int]:
-        """Numbers that each site keeps, by name; P parameters of which `shared` travel."""
+        """Numbers that each site keeps, by name; P parameters, of which `shared` are sent."""
         keeps = {name: width(shape, size) for name, shape in self.algorithm.site_state.items()}
         for vector in self.vectors:
             for prefix, one in self.encoders(vector):
@@ -112,7 +112,7 @@ class Roles:
         return names
 
     def server_state(self, size: int, shared: int, sites: int) -> dict[str, tuple[int, ...]]:
-        """Shape of everything that the server keeps beside its model and optimiser, by name."""
+        """Shape of everything that the server keeps in addition to its model and optimiser, by name."""
         lengths: dict[str, tuple[int, ...]] = {"P": (size,), "S": (sites,), "": ()}
         keeps = {name: lengths[shape] for name, shape in self.algorithm.server_state.items()}
         lengths["P"] = (shared,)
@@ -124,17 +124,17 @@ class Roles:
         return keeps
 
     def judged(self, x: Tensor, state: State, optimiser: State) -> Tensor:
-        """The model that is judged and kept: from the server's x [P], its state and that of its optimiser."""
+        """The model that is evaluated and saved, from the server's x [P], its state and that of its optimiser."""
         return self.algorithm.deployed(self.server.judged(x, optimiser), state)
 
     @property
     def broadcast(self) -> list[str]:
-        """Parts of the server's state that travel down with the model."""
+        """Parts of the server's state that are sent with the model."""
         below = [prefix + name for v in self.vectors for prefix, one in self.encoders(v) for name in one.broadcast]
         return [*self.algorithm.broadcast, *below]
 
     def bytes_down(self, shared: int, itemsize: int, asked: int = 0) -> int:
-        """Bytes that one site downloads in a round in which so many are asked."""
+        """Bytes that one site downloads in a round, given the number of asked sites."""
         shapes = [self.algorithm.server_state.get(name, "") for name in self.broadcast]
         model = Wire(shared, 8 * itemsize)
         for one in self.uplink:
@@ -143,7 +143,7 @@ class Roles:
         return model.bytes + itemsize * sum(width(shape, shared) for shape in shapes) + keys
 
     def bytes_up(self, shared: int, itemsize: int, asked: int = 0) -> int:
-        """Bytes of one site's message, from the description of the wire, in a round in which so many are asked."""
+        """Bytes of one site's message, given the number of asked sites."""
         total = sum(one.protocol(asked)[1] for one in self.uplink)
         for name, shape in self.sends().items():
             size = Wire(width(shape, shared), self.scalar_bits.get(name, 8 * itemsize))
@@ -153,11 +153,11 @@ class Roles:
         return total
 
     def bytes_prelude(self, shared: int, itemsize: int) -> int:
-        """Bytes of what one site sends before its local steps, and as many of the mean that it gets back."""
+        """Bytes that one site sends before its local steps; the mean that it receives has as many."""
         return itemsize * sum(width(shape, shared) for shape in self.algorithm.prelude.values())
 
     def check(self) -> None:
-        """Refuse axes that do not go together."""
+        """Refuse axes that cannot be combined."""
         refuse_order(self.uplink)
         for one in self.uplink:
             if one.noises:
@@ -167,49 +167,48 @@ class Roles:
                 refuse_single_uploads(one, self.algorithm, self.aggregator, self.attack, self.system)
         if self.system.holds and self.algorithm.in_time:
             raise Refused(
-                f"{named(self.algorithm)} needs every upload in the round it was asked for, and {named(self.system)} "
-                "takes late ones. Set system=sync, or an algorithm without that need, such as fedavg or fedprox."
+                f"{named(self.algorithm)} needs every upload in its own round, but {named(self.system)} accepts late "
+                "ones. Set system=sync, or an algorithm without this requirement, such as fedavg or fedprox."
             )
         if self.algorithm.whole_uploads and self.aggregator.whole:
-            raise Refused(f"{named(self.algorithm)} aggregates uploads by a rule of its own. Set aggregator=mean.")
+            raise Refused(f"{named(self.algorithm)} aggregates uploads by its own rule. Set aggregator=mean.")
         if type(self.algorithm).weights is not Algorithm.weights and self.aggregator.equal:
             raise Refused(
-                f"{named(self.algorithm)} acts by the weights of the sites, and {named(self.aggregator)} counts every "
-                "site the same. Set aggregator=mean."
+                f"{named(self.algorithm)} acts through the weights of the sites, but {named(self.aggregator)} gives "
+                "every site the same weight. Set aggregator=mean."
             )
         for axis, why in self.algorithm.alone.items():
             if getattr(self, axis) != getattr(NEUTRAL, axis):
                 raise Refused(
-                    f"{named(self.algorithm)} does not go with a setting of {axis}: {why}. Leave {axis} out, or take "
-                    "another algorithm."
+                    f"{named(self.algorithm)} cannot be combined with a setting of {axis}: {why}. Leave {axis} out, or "
+                    "use another algorithm."
                 )
         if self.algorithm.every_site and not self.system.certain:
             raise Refused(
-                f"{named(self.algorithm)} needs every site in every round, and with {named(self.system)} as it is set "
-                "some may be missing. Set system=sync, system.dropout=0 and system.deadline=0."
+                f"{named(self.algorithm)} needs every site in every round, but some may be missing with these settings "
+                f"of {named(self.system)}. Set system=sync, system.dropout=0 and system.deadline=0."
             )
         if self.server.sends and type(self.algorithm).server is not Algorithm.server:
             raise Refused(
-                f"server={type(self.server).__name__.lower()} scales the mean of the sites' changes, and "
-                f"{named(self.algorithm)} steps by a rule of its own. Set server=sgd, or an algorithm whose server "
-                "takes the mean, such as fedavg or fedprox."
+                f"server={type(self.server).__name__.lower()} scales the mean of the sites' changes, but "
+                f"{named(self.algorithm)} has its own server step. Set server=sgd, or an algorithm whose server uses "
+                "the mean, such as fedavg or fedprox."
             )
 
         if OWN in self.algorithm.site_state and type(self.personal) is not OwnModel:
             raise Refused(
-                f"{named(self.algorithm)} trains the sites' own models itself, and {named(self.personal)} would have "
+                f"{named(self.algorithm)} trains the sites' own models itself, but {named(self.personal)} defines "
                 "others. Leave personal out, or set algorithm=fedavg."
             )
         if self.personal.plain and type(self.algorithm) is not Algorithm:
             raise Refused(
-                f"{named(self.personal)} is a rule of its own for the sites' steps and the mean, which "
-                f"{named(self.algorithm)} would change. Set algorithm=fedavg, or personal=ditto, which trains beside "
-                "any algorithm."
+                f"{named(self.personal)} defines the sites' steps and the mean itself, and {named(self.algorithm)} "
+                "would change them. Set algorithm=fedavg, or personal=ditto, which works with any algorithm."
             )
         if self.personal.plain and self.system.holds:
             raise Refused(
-                f"{named(self.personal)}: the shared model is the mean of the sites' models, and {named(self.system)} "
-                "takes late ones. Set system=sync."
+                f"{named(self.personal)}: the shared model is the mean of the sites' models, but {named(self.system)} "
+                "accepts late ones. Set system=sync."
             )
 
     def fits(self, members: int, weight: float = 0.0, parameters: int = 0) -> None:
@@ -218,14 +217,14 @@ class Roles:
         expected = self.system.uploads(members)
         if self.algorithm.every_site and expected < members:
             raise Refused(
-                f"{named(self.algorithm)} needs every site in every round, and {expected} of {members} are asked. Set "
-                "system.sites=0, which asks all."
+                f"{named(self.algorithm)} needs every site in every round, but {expected} of {members} are asked. Set "
+                "system.sites=0, which asks all sites."
             )
         refuse_misfit(self.uplink, weight, expected, members, self.system.holds)
         if expected < self.aggregator.least:
             raise Refused(
-                f"{named(self.aggregator)} needs at least {self.aggregator.least} uploads in an update and gets "
-                f"{expected}, for {members} sites train. Take more (system.sites, system.buffer, partition.sites), "
+                f"{named(self.aggregator)} needs at least {self.aggregator.least} uploads in an update but gets "
+                f"{expected}; {members} sites train. Use more (system.sites, system.buffer, partition.sites), "
                 "a smaller aggregator.f where there is one, or aggregator=median."
             )
         self.aggregator.fits(expected, parameters)
@@ -233,7 +232,7 @@ class Roles:
 
 
 def brought(algorithm: Algorithm) -> Personal:
-    """The personal role of an algorithm that is judged by more than the shared model."""
+    """The personal role of an algorithm that is evaluated by more than the shared model."""
     if OWN in algorithm.site_state:
         return OwnModel()
     if algorithm.adaptation_rate:
@@ -255,6 +254,6 @@ def named(role: Role) -> str:
 
 
 def axes_in_use(roles: Roles) -> list[str]:
-    """The axes beside the algorithm that are not at their neutral value."""
+    """The axes other than the algorithm that are not at their neutral value."""
     names = (entry.name for entry in fields(roles) if entry.name not in ("algorithm", "weighting"))
     return [name for name in names if getattr(roles, name) != getattr(NEUTRAL, name)]

@@ -21,8 +21,8 @@ WORK = 2**32  # patient-site pairs that all draws together may look at
 class Affinity(AffinitySettings):
     """P(site k | patient i) in proportion to size_k exp(sum over axes of kappa_a phi_a(i, k)), sizes kept exactly.
 
-    Sizes: given weight x rank^-power x exp(sigma z), z standard normal. With every kappa at 0 patients are dealt IID in
-    these sizes. Whatever the sizes are, the odds ratio of two patients between two sites is that of the formula.
+    Sizes: given weight x rank^-power x exp(sigma z), z standard normal. With every kappa at 0 patients are assigned IID
+    with these sizes. Whatever the sizes are, the odds ratio of two patients between two sites is that of the formula.
     """
 
     def plan(self, cohort: Cohort, outcome: str, patients: LabelledPatients, seed: int) -> Plan:

@@ -1,4 +1,4 @@
-"""From settings and columns to the axes of an affinity: columns are read once, sites drawn anew for every draw."""
+"""From settings and columns to the axes of an affinity: columns are read once, sites drawn in every attempt."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -23,11 +23,11 @@ class Normals(Protocol):
     """Standard normals keyed by a path."""
 
     def __call__(self, *path: int | str, shape: tuple[int, ...]) -> Floats:
-        """Array of this shape that belongs to the path alone."""
+        """Array of this shape that depends only on the path."""
 
 
 class DrawnSites(NamedTuple):
-    """The K sites of one draw, before anybody is dealt to them."""
+    """The K sites of one draw, before patients are assigned to them."""
 
     normals: Normals  # of this draw
     size: Floats  # [K] relative
@@ -81,7 +81,9 @@ def by_geography(settings: AffinitySettings, cohort: Cohort, patients: LabelledP
         )
         known = np.flatnonzero(~np.isnan(latitude + longitude))
         if not len(known):
-            raise Refused(f"partition.columns.latitude={columns.latitude!r}: nobody has a place. Name other columns.")
+            raise Refused(
+                f"partition.columns.latitude={columns.latitude!r}: no patient has coordinates. Name other columns."
+            )
 
         def catchments(sites: DrawnSites) -> list[Axis]:
             seat = known[
@@ -174,7 +176,7 @@ def by_rare(settings: AffinitySettings, cohort: Cohort, patients: LabelledPatien
     if not rare.any():
         raise Refused(
             f"partition.kappa.rare: no level of {settings.columns.cancer!r} has a share below partition.rare_below="
-            f"{settings.rare_below:g}, so that no cancer is rare. Raise it, or take more cancers into the cohort."
+            f"{settings.rare_below:g}, so no cancer is rare. Raise it, or include more cancers in the cohort."
         )
 
     def referrals(sites: DrawnSites) -> list[Axis]:

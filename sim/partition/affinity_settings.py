@@ -13,7 +13,7 @@ TIMES = ("dx_date", "dx_year", "diagnosis_year", "year")  # time of diagnosis, t
 
 @dataclass
 class Kappa:
-    """Strength of every axis, 0..1000; 0 = the axis is off. What 1 means is said beside each."""
+    """Strength of every axis, 0..1000; 0 = the axis is off. The comment of each states the meaning of 1."""
 
     archetype: float = 0.0  # tilts and sizes of partition.archetypes as they are written
     geography: float = 0.0  # odds times e for the own region; or for every catchment_km nearer
@@ -52,7 +52,7 @@ class AffinityColumns:
         if bool(self.latitude) != bool(self.longitude):
             raise Refused(
                 f"partition.columns.latitude={self.latitude!r}, partition.columns.longitude={self.longitude!r}: "
-                "a place needs both. Name the other one too, or neither."
+                "coordinates need both. Name the other one too, or neither."
             )
 
 

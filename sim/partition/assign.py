@@ -1,4 +1,4 @@
-"""From a cohort to its sites: the partition deals it, is checked, copies some patients and reserves external sites."""
+"""From a cohort to its sites: applies the partition, checks it, copies some patients and reserves external sites."""
 
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ class Assignment(NamedTuple):
 
 
 def assign_sites(partition: Partition, cohort: Cohort, outcome: str, seed: int) -> Assignment:
-    """A cohort dealt to sites by a partition, with its overlap and its external sites."""
+    """A cohort with its assignment to sites, overlap and external sites."""
     sites = partition.assign(cohort, outcome, seed)
     check_promises(partition, cohort, outcome, sites)
     overlapping = with_overlap(cohort, sites, partition.overlap, seed)

@@ -1,4 +1,4 @@
-"""A partition deals the rows of a cohort to sites: a pure function of (cohort, outcome, seed)."""
+"""A partition assigns the rows of a cohort to sites: a pure function of (cohort, outcome, seed)."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class Partition:
     min_rows: int = 10  # >= 1; floor of every site: fewer rows are refused
     min_events: int = 1  # >= 0; floor of every site: rows of each of two classes, or events of a survival outcome
     overlap: float = 0.0  # 0..1; share of patients who are also known, under another number, at a second site
-    external: External = field(default_factory=External)  # sites that do not train and are only judged
+    external: External = field(default_factory=External)  # sites that do not train and are only evaluated
 
     def __post_init__(self) -> None:
         within("partition.min_rows", self.min_rows, 1)

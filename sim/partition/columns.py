@@ -13,7 +13,7 @@ from sim.cohort.table import Cohort
 from sim.lazy import pd
 from sim.partition.redraw import LabelledPatients
 
-MOST = 100  # levels that a column may have to deal patients by it
+MOST = 100  # most levels of a column by which patients are assigned
 GAP = "not recorded"
 
 
@@ -51,7 +51,7 @@ def patient_levels(cohort: Cohort, column: str, setting: str, patients: Labelled
 
 
 def dealt_classes(cohort: Cohort, outcome: str, by: str, patients: LabelledPatients) -> Levels:
-    """Classes that a label partition deals: levels of the column `by`, gaps as one more; if empty, of the outcome.
+    """Classes of a label partition: levels of the column `by`, missing values as one more; if empty, of the outcome.
 
     Only classes that occur; refuses a single one.
     """
@@ -62,7 +62,7 @@ def dealt_classes(cohort: Cohort, outcome: str, by: str, patients: LabelledPatie
     if len(occurring) < 2:
         raise Refused(
             f"partition.by={by!r}: every patient of cohort {cohort.name!r} has {names[occurring[0]]!r}"
-            f"{'' if by else f' for outcome {outcome!r}'}, so there is nothing to deal by. Name another column"
+            f"{'' if by else f' for outcome {outcome!r}'}, so it cannot divide the patients. Name another column"
             f"{', or leave it empty for the outcome' if by else ''}."
         )
     return Levels(code.astype(np.int64), tuple(names[c] for c in occurring))

@@ -1,4 +1,4 @@
-"""External sites: hospitals that take no part in training and on which the finished model is judged."""
+"""External sites: hospitals that do not take part in training and on which the finished model is evaluated."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -43,10 +43,10 @@ class External:
         if self.count >= max(int(left.sum()), 1):
             raise Refused(
                 f"partition.external.count={self.count}: {left.sum()} of {len(names)} sites are left to choose from, "
-                "and one must train. Lower it."
+                "but at least one must train. Lower it."
             )
         if not left.any():
-            raise Refused("partition.external.sites names every site, and one must train. Shorten it.")
+            raise Refused("partition.external.sites names every site, but at least one must train. Shorten it.")
         if self.by is ExternalChoice.shift:
             rank = -remoteness(cohort, outcome, site, len(names))
         else:

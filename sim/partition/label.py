@@ -16,7 +16,7 @@ from sim.random import stream
 
 @dataclass
 class Dirichlet(RandomPartition):
-    """Definition A, classes to sites: each class is dealt over the sites in shares q ~ Dirichlet(alpha, ..., alpha).
+    """Definition A, classes to sites: each class is divided over the sites in shares q ~ Dirichlet(alpha, ..., alpha).
 
     Yurochkin et al., ICML 2019; NIID-Bench, Li et al., ICDE 2022, without its balancing line, which sets q to 0 at
     sites that already hold 1/S of the rows and so gives a much weaker skew under the same alpha. Sizes become skewed
@@ -82,7 +82,7 @@ class InnerDirichlet(RandomPartition):
 class Pachinko(RandomPartition):
     """Definition C, two levels: each site draws a mix of coarse classes and, in each, a mix of fine classes.
 
-    Pachinko allocation: Li and McCallum, ICML 2006, as Reddi et al., ICLR 2021, deal CIFAR-100. Coarse mix
+    Pachinko allocation: Li and McCallum, ICML 2006, as Reddi et al., ICLR 2021, divide CIFAR-100. Coarse mix
     ~ Dirichlet(alpha, ..., alpha), fine mixes ~ Dirichlet(beta, ..., beta); sizes are equal. Patients are taken in
     turns as in definition B: an exhausted fine class drops out of its coarse class, an exhausted coarse class of all.
     """

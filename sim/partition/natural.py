@@ -32,7 +32,7 @@ class Natural(Partition):
         if column.isna().any():
             row = int(np.argmax(column.isna()))
             raise Refused(
-                f"partition.column={self.column!r}: row {row} has none. Fill it in, or choose another column."
+                f"partition.column={self.column!r}: row {row} has no value. Fill it in, or choose another column."
             )
         several = at_several_places(cohort.table["patient"], column)
         if len(several):

@@ -36,7 +36,7 @@ def with_overlap(cohort: Cohort, sites: Names, share: float, seed: int) -> Overl
         return Overlapping(cohort, sites, np.zeros(0, dtype=np.int64))
     names, site = factorize(sites)
     if len(names) < 2:
-        raise Refused(f"partition.overlap={share:g}: a second site is needed, and there is one. Set it to 0.")
+        raise Refused(f"partition.overlap={share:g}: a second site is needed, but there is only one. Set it to 0.")
     patient, patients = cohort.table["patient"], cohort.patients
     word, home = patients.word[patients.first], site[patients.first]
     size = np.bincount(home, minlength=len(names))
@@ -51,7 +51,7 @@ def with_overlap(cohort: Cohort, sites: Names, share: float, seed: int) -> Overl
     if copies["patient"].isin(patient).any():
         raise Refused(
             f"partition.overlap={share:g}: cohort {cohort.name!r} has patients whose number ends in {AGAIN!r}. "
-            "Number them otherwise, or set it to 0."
+            "Use other patient numbers, or set it to 0."
         )
     truth = cohort.truth
     return Overlapping(
@@ -72,6 +72,6 @@ def renumbered(patient: pd.Series, name: str) -> pd.Series:
     if len(patient) and not (patient.min() >= 0 and patient.max() < OFFSET):
         raise Refused(
             f"partition.overlap: cohort {name!r} numbers patients from {patient.min()} to {patient.max()}; allowed 0 "
-            f"to {OFFSET - 1}. Number them otherwise, or set it to 0."
+            f"to {OFFSET - 1}. Use other patient numbers, or set it to 0."
         )
     return patient.astype(np.int64) + OFFSET

@@ -38,7 +38,7 @@ class Pathological(RandomPartition):
             )
         if self.sites * self.classes < total:
             raise Refused(
-                f"partition.sites={self.sites} with partition.classes={self.classes} own at most "
+                f"partition.sites={self.sites} with partition.classes={self.classes} can hold at most "
                 f"{self.sites * self.classes} of {total} classes. Raise partition.classes or partition.sites."
             )
 

@@ -1,4 +1,4 @@
-"""Quantity skew: sites differ in size alone."""
+"""Quantity skew: sites differ only in size."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Random partitions: patients are dealt by keyed random numbers, and drawn again while a site is below a floor."""
+"""Random partitions: patients are assigned by keyed random numbers, again while a site is below a floor."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Sizes of sites, fixed before patients are dealt: power law, log-normal law, given weights, or their product."""
+"""Sizes of sites, drawn before patients are assigned: power law, log-normal law, given weights, or their product."""
 
 import numpy as np
 import scipy

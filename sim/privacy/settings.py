@@ -1,4 +1,4 @@
-"""The `privacy` config group: the deltas at which epsilons are told."""
+"""The `privacy` config group: the deltas at which epsilons are reported."""
 
 from dataclasses import dataclass
 

@@ -1,1 +1,1 @@
-"""Records: what every run leaves behind, and where its numbers came from."""
+"""Records: the files of every run, and the provenance of its numbers."""

@@ -1,6 +1,7 @@
-"""Sweeps and single runs that were begun in a folder and are not over: what `fedtrial resume` goes on with.
+"""Sweeps and single runs that were started in a folder and are not finished, for `fedtrial resume`.
 
-`FOLDER/begun-<fingerprint>.json` appears before the first run and goes once all are there; several may share a folder.
+`FOLDER/begun-<fingerprint>.json` is written before the first run and removed once all are finished; several may share a
+folder.
 """
 
 import json
@@ -22,7 +23,7 @@ class Begun:
     sweep: bool
     words: list[str]  # its overrides, as they were given
     command: str  # as it was typed
-    runs: dict[str, str]  # run id -> the settings that set it apart from the others
+    runs: dict[str, str]  # run id -> the settings that distinguish it from the others
 
     def __post_init__(self) -> None:
         words = [*self.words, self.command, *self.runs, *self.runs.values()]
@@ -31,33 +32,33 @@ class Begun:
 
     @property
     def name(self) -> str:
-        """Name of its file: the same words have the same."""
+        """Name of its file, which depends only on the words."""
         return PATTERN.replace("*", of_json({"sweep": self.sweep, "words": self.words})[:12])
 
     def write(self, folder: Path) -> None:
-        """Say in the folder that this has begun."""
+        """Write the file into the folder."""
         content = asdict(self)
         replace_whole(folder / self.name, json.dumps(content | {"digest": of_json(content)}, indent=1) + "\n")
 
     def remove(self, folder: Path) -> None:
-        """Say no more; another process with the same words may have done so before."""
+        """Remove the file; another process with the same words may already have done so."""
         (folder / self.name).unlink(missing_ok=True)
 
 
 def read_begun(path: Path) -> Begun:
-    """What a file says; refuses one that changed since it was written."""
+    """The content of a file; refuses one that changed since it was written."""
     try:
         content = json.loads(path.read_text())
         stated = content.pop("digest")
         if stated == of_json(content):
             return Begun(**content)
     except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
-        raise Refused(f"{path}: damaged ({error}). Give the command again; finished runs stay.") from None
-    raise Refused(f"{path}: changed since it was written. Give the command again; finished runs stay.")
+        raise Refused(f"{path}: damaged ({error}). Give the command again; finished runs are kept.") from None
+    raise Refused(f"{path}: changed since it was written. Give the command again; finished runs are kept.")
 
 
 def all_begun(folder: Path, run: str = "") -> list[Begun]:
-    """What was begun in a folder and is not over, the oldest first; with `run`, only what this run is part of."""
+    """What was started in a folder and is not finished, oldest first; with `run`, only what this run is part of."""
     files: Sequence[Path] = sorted(folder.glob(PATTERN), key=lambda path: path.stat().st_mtime)
     every = [read_begun(path) for path in files]
     return [one for one in every if not run or run in one.runs]

@@ -1,7 +1,8 @@
-"""Checkpoints of a run that is not finished: the last two, and the records up to each, in its working folder.
+"""Checkpoints of an unfinished run: the last two, and the records up to each, in its working folder.
 
-A checkpoint is one file, and what was recorded since the one before is another, so that its cost does not grow with the
-rounds. Every name holds the digest of the content; a checkpoint names its file of records, and that the one before it.
+A checkpoint is one file, and the records since the previous one are another, so that its cost does not grow with the
+rounds. Every file name contains the digest of the content; a checkpoint names its file of records, which names the
+previous one.
 """
 
 import json
@@ -25,7 +26,7 @@ NAME = re.compile(r"checkpoint-(\d{6,})-([0-9a-f]{32})\.safetensors")
 
 
 class Unusable(Exception):
-    """A file that cannot be gone on from, with the reason."""
+    """A file from which a run cannot continue, with the reason."""
 
 
 class Link(NamedTuple):
@@ -37,7 +38,7 @@ class Link(NamedTuple):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint whose files were found whole."""
+    """A checkpoint whose files are all valid."""
 
     link: Link
     about: Mapping[str, Any]  # JSON of whoever wrote it
@@ -53,7 +54,7 @@ def write(
     records: Mapping[str, Array],
     about: Mapping[str, Any],
 ) -> Link:
-    """Write the checkpoint after `last`, flushed to the disk, and remove those that are too many. Raises OSError."""
+    """Write the checkpoint after `last`, flushed to disk, and remove old ones. Raises OSError."""
     number, words = last.number + 1, {"format": FORMAT, "run": run}
     told = write_whole(home / RECORDS.format(number), records, words | {"before": last.records})
     more = {"records": told, "versions": json.dumps(environment.versions()), "about": json.dumps(about)}
@@ -66,7 +67,7 @@ def write(
 
 
 def newest(home: Path, run: str) -> tuple[Checkpoint | None, list[str]]:
-    """The last checkpoint that is whole; of others, which are moved aside, what is wrong with them."""
+    """The last valid checkpoint; and the faults of invalid ones, which are set aside."""
     wrong: list[str] = []
     for path in home.glob(".*.draft"):  # of a writer that was killed
         path.unlink()
@@ -79,7 +80,7 @@ def newest(home: Path, run: str) -> tuple[Checkpoint | None, list[str]]:
 
 
 def found(home: Path) -> list[tuple[int, Path]]:
-    """Numbers and files of the checkpoints that are there."""
+    """Numbers and files of the existing checkpoints."""
     named = ((NAME.fullmatch(path.name), path) for path in home.iterdir())
     return [(int(name[1]), path) for name, path in named if name]
 

@@ -1,4 +1,4 @@
-"""The digest that a JSON file carries of its own content, so that a changed one is noticed."""
+"""The digest of a JSON file's own content, which reveals changes."""
 
 import hashlib
 import json

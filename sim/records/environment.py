@@ -1,4 +1,4 @@
-"""What a run was computed with, beside its settings and its code: commit, packages, machine. Names nobody."""
+"""The environment of a run: commit, packages, machine. It identifies no person."""
 
 import functools
 import hashlib
@@ -15,7 +15,7 @@ from sim.records.provenance import PACKAGE
 ROOT = PACKAGE.parent
 LOCK = "constraints.txt"  # in a checkout
 NUMBERS = ("fedtrial", "torch", "numpy", "numba", "pandas", "scipy", "ray", "hydra-core")  # packages they depend on
-READ = 2**20  # bytes up to which a file that git does not know counts by its content; beyond by its size
+READ = 2**20  # bytes up to which the content of an untracked file is hashed; of larger files, the size
 
 
 def facts() -> dict[str, str | dict[str, str]]:
@@ -38,7 +38,7 @@ def commit() -> str:
 
 @functools.cache
 def changes() -> str:
-    """Fingerprint of what differs from the commit, files that git does not know included; "" where nothing does."""
+    """Fingerprint of all differences from the commit, including untracked files; "" if there are none."""
     different = git("diff", "HEAD", "--binary")
     names = git("ls-files", "--others", "--exclude-standard", "-z").split(b"\0")[:-1]
     unknown = [ROOT / os.fsdecode(name) for name in names]
@@ -49,18 +49,18 @@ def changes() -> str:
 
 @functools.cache
 def in_checkout() -> bool:
-    """Whether the code lies at the top of a git checkout, and not somewhere inside another one."""
+    """Whether the code is at the top of a git checkout, and not somewhere inside another one."""
     top = os.fsdecode(said("rev-parse", "--show-toplevel")).strip()
     return bool(top) and Path(top).resolve() == ROOT.resolve()
 
 
 def git(*words: str) -> bytes:
-    """What git says of the checkout that the code lies in; empty where there is none."""
+    """Output of git for the checkout of the code; empty if there is none."""
     return said(*words) if in_checkout() else b""
 
 
 def said(*words: str) -> bytes:
-    """What git says in the folder of the code; empty where it cannot."""
+    """Output of git in the folder of the code; empty if git fails."""
     try:
         return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
@@ -75,7 +75,7 @@ def content(path: Path) -> bytes:
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """Versions of what the numbers depend on."""
+    """Versions of the packages that the numbers depend on."""
     return {"python": platform.python_version(), **{name: version(name) for name in NUMBERS}}
 
 
@@ -109,7 +109,7 @@ def machine() -> dict[str, str]:
 
 
 def processor() -> str:
-    """Model name of the CPU where the system tells it."""
+    """Model name of the CPU, if the system reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,8 +1,8 @@
 """The model of a run as files: safetensors, under the names of the network or of trees, and in JSON what else it needs.
 
 `model.safetensors` is the model of the last round, `best.safetensors` that of the scored round with the lowest
-validation loss, `model.json` says how recorded columns become what the network reads. Written and read here, filled in
-and applied in `sim.run`.
+validation loss, `model.json` describes how recorded columns become the network's inputs. The files are written and read
+here; `sim.run` fills in and applies the content.
 """
 
 import json
@@ -33,7 +33,7 @@ ORACLE = (
 
 @dataclass(frozen=True)
 class Model:
-    """What is deployed.
+    """A model as it is deployed.
 
     about    content of model.json
     weights  "final" and, where models are scored by loss, "best" -> name in the network -> its parameter. Each has one

@@ -1,4 +1,4 @@
-"""What a finished run came to, in few numbers: how it ended, and its metrics as means over sites."""
+"""The result of a finished run in a few numbers: how it ended, and its metrics as means over sites."""
 
 import json
 from collections.abc import Mapping
@@ -15,19 +15,19 @@ READ = ["round", "split", "model", "metric", "value"]
 
 
 class Outcome(NamedTuple):
-    """run.json, and the mean of each metric over the sites that can define it."""
+    """run.json, and the mean of each metric over the sites at which it is defined."""
 
     info: Mapping[str, Any]
     metrics: dict[str, float]  # test patients, last scored round, the model that is deployed
 
 
 def outcome(run: Run) -> Outcome:
-    """Of a run at hand."""
+    """The outcome of a run in memory."""
     return Outcome(run.info, mean_metrics(run.sites, run.info["deploys"]))
 
 
 def read_outcome(home: Path) -> Outcome:
-    """Of a run's folder; refuses one whose files changed since they were written."""
+    """The outcome of a run's folder; refuses one whose files changed since they were written."""
     demand(home)
     info = json.loads((home / "run.json").read_text())
     rows = [("split", "==", "test"), ("model", "==", info["deploys"])]

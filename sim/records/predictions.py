@@ -1,4 +1,4 @@
-"""Held-out rows and what the last model says of them, as a file that is written in pieces."""
+"""Held-out rows with the predictions of the last model, as a file that is written in pieces."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Fingerprint of the code that a number came from."""
+"""Fingerprint of the code that computes a run."""
 
 import ast
 import functools
@@ -34,19 +34,19 @@ NUMBERS = {*STAGES, "factorize", "files", "jit", "random", "splitmix"}
 
 
 class Module(NamedTuple):
-    """A module and the file that it is written in."""
+    """A module and its file."""
 
     name: str
     file: Path
 
     @property
     def folder(self) -> Path:
-        """Where the top of its package lies, so that `a.b` is found there as a/b.py."""
+        """The folder of its top-level package, in which `a.b` is a/b.py."""
         return self.file.parents[self.name.count(".") + (self.file.name == "__init__.py")]
 
 
 class Text(NamedTuple):
-    """What a module says, and the modules that make numbers for it."""
+    """The text of a module, and the modules that it imports for computing numbers."""
 
     digest: str
     imports: tuple[Module, ...]
@@ -55,9 +55,9 @@ class Text(NamedTuple):
 def code(classes: Iterable[type]) -> str:
     """Fingerprint of the code behind a run: START, the modules of the classes that the run names, and their imports.
 
-    So an algorithm counts for the runs that name it alone. Of a package of the user's own, the modules count that its
-    class imports; versions of other packages are recorded, see `versions`. Comments, docstrings and the texts of errors
-    do not count. Raises Refused for a class whose source is not in a file.
+    An algorithm therefore affects only the runs that name it. Of a user's own package, the modules that its class
+    imports are included; versions of other packages are recorded, see `versions`. Comments, docstrings and the texts of
+    errors are ignored. Raises Refused for a class whose source is not in a file.
     """
     named = {f"{kind.__module__}.{kind.__qualname__}": kind for kind in classes}
     every = {base for kind in named.values() for base in kind.__mro__ if base is kind or is_dataclass(base)}
@@ -73,7 +73,7 @@ def code(classes: Iterable[type]) -> str:
 
 
 def defining(kind: type) -> Module | None:
-    """The module that defines a class; None for one of `sim` that makes no numbers."""
+    """The module that defines a class; None for a module of `sim` that computes no numbers."""
     name = kind.__module__
     if name.partition(".")[0] == "sim":
         return found(name, PACKAGE.parent)
@@ -87,7 +87,7 @@ def defining(kind: type) -> Module | None:
 
 
 def found(name: str, folder: Path) -> Module | None:
-    """The module of that name below a folder, if it is there and makes numbers."""
+    """The module of that name below a folder, if it exists and computes numbers."""
     parts = name.split(".")
     if parts[0] == "sim" and (len(parts) < 2 or parts[1] not in NUMBERS):
         return None
@@ -98,7 +98,7 @@ def found(name: str, folder: Path) -> Module | None:
 
 @functools.cache
 def read(module: Module) -> Text:
-    """A module as it stood when it was first asked for: a process does not see edits of what it has imported."""
+    """A module as it was when first read: a process does not see edits of what it has imported."""
     tree = ast.parse(module.file.read_bytes())
     digest = hashlib.blake2b("".join(structure(tree)).encode(), digest_size=16).hexdigest()
     return Text(digest, tuple(dict.fromkeys(imported(tree, module))))
@@ -108,7 +108,7 @@ def imported(tree: ast.Module, module: Module) -> Iterator[Module]:
     """Modules of `sim` and of the module's own package that it imports by name, anywhere in its text.
 
     Of `from package import part` it is the module `part` if there is one, and the package's own text only if not:
-    tables of entries import every one of them.
+    tables of entries import all of their modules.
     """
 
     def search(name: str) -> Module | None:
@@ -133,9 +133,9 @@ def imported(tree: ast.Module, module: Module) -> Iterator[Module]:
 
 
 def structure(node: object, texts: bool = True) -> Iterator[str]:
-    """A syntax tree in words that are the same in every version of Python, without line numbers.
+    """A syntax tree as text that is the same in every version of Python, without line numbers.
 
-    Left out are statements that are a mere constant, as docstrings are, and the texts of a `raise` (`texts` False).
+    Statements that are only a constant, such as docstrings, and the texts of a `raise` (`texts` False) are left out.
     """
     if isinstance(node, ast.AST):
         text = isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))

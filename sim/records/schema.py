@@ -1,6 +1,6 @@
 """Columns of the two record tables that every run writes (records are tidy: one value per row).
 
-Names of `SITES` are categories: ten thousand sites judged in fifty rounds are five million rows, and a name spelled out
+Names in `SITES` are categories: ten thousand sites evaluated in fifty rounds are five million rows, and a name as text
 in each would take four times the memory of the numbers. In the Parquet file they are text under a dictionary.
 """
 
@@ -8,11 +8,11 @@ ROUNDS = {  # one row per round
     "run": "str",  # run id
     "round": "int32",  # 0 = before any training
     "seconds": "float64",  # simulated time since the start
-    "bytes_down": "int64",  # server -> sites since the last update, to all that were asked
-    "bytes_up": "int64",  # sites -> server, of the uploads that this update took
+    "bytes_down": "int64",  # server -> sites since the last update, to all asked sites
+    "bytes_up": "int64",  # sites -> server, of the uploads that this update used
     "bytes_control": "int64",  # server -> sites, orders to train; in neither of the two
-    "bytes_evaluation": "int64",  # both ways: models to be scored and their metrics, in rounds that are; in neither
-    "sites": "int32",  # sites whose uploads this update took; all that were asked, where all answer
+    "bytes_evaluation": "int64",  # both directions: models to be evaluated and their metrics; in neither of the two
+    "sites": "int32",  # sites whose uploads this update used
     "stale": "float64",  # mean over these of the updates that the server made since the download
     "loss": "float64",  # validation loss of the models that sites deploy, weighted by rows
     "step_norm": "float64",  # Euclidean norm of the server's step
@@ -23,9 +23,9 @@ SITES = {  # one row per (round, site, split, model, metric)
     "round": "int32",
     "site": "category",
     "split": "category",  # "valid" | "test"
-    "rows": "int32",  # patients scored
+    "rows": "int32",  # evaluated patients
     "events": "int32",  # of whom with the event
     "model": "category",  # "shared" | "personal" | "cluster" | "mixture" | "ensemble" | "local" | "pooled" | "oracle"
     "metric": "category",
-    "value": "float64",  # NaN where the site cannot define it (one class only, no comparable pair)
+    "value": "float64",  # NaN if not defined at the site (one class only, no comparable pair)
 }

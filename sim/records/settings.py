@@ -1,4 +1,4 @@
-"""The settings of runs as run.json has them, laid out flat to be compared."""
+"""The settings of runs from run.json as flat mappings, for comparison."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Run records: tidy tables, a JSON file and the model in one folder that appears whole or not at all."""
+"""Run records: tidy tables, a JSON file and the model in one folder, written completely or not at all."""
 
 import errno
 import json
@@ -24,7 +24,7 @@ FILES = ("rounds.parquet", "sites.parquet", "run.json")  # of every run
 
 @dataclass(frozen=True)
 class Run:
-    """All that is kept of a run."""
+    """All records of a run."""
 
     id: str
     rounds: pd.DataFrame = field(repr=False)  # columns of sim.records.schema.ROUNDS
@@ -46,10 +46,10 @@ def together(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def write(run: Run, folder: Path) -> Path:
-    """Write the run to `folder/<run id>` and return that path; Refused where the disk does not allow it.
+    """Write the run to `folder/<run id>` and return that path; raises Refused if the disk does not allow it.
 
-    The files are written first, then DONE with their digests, both in a draft folder that is renamed at the end. A
-    finished run of that name is kept; a broken one is set aside.
+    The files are written first, then DONE with their digests, both in a draft folder that is renamed at the end. An
+    existing finished run of that name is kept; a broken one is set aside.
     """
     home = folder / run.id
     try:
@@ -99,7 +99,7 @@ def demand(home: Path) -> None:
 
 
 def finished(home: Path) -> bool:
-    """Whether DONE is there, names the files of every run, and agrees with all that it names."""
+    """Whether DONE exists, names the required files, and matches all the files that it names."""
     try:
         stated = json.loads((home / "DONE").read_text())
         return set(FILES) <= set(stated) and all(digest(home / name) == told for name, told in stated.items())

@@ -1,4 +1,4 @@
-"""What a run came to in one number per metric."""
+"""The result of a run as one number per metric."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sim.lazy import pd
 
 
 def mean_metrics(sites: pd.DataFrame, model: str) -> dict[str, float]:
-    """Metric -> mean over the sites that can define it, of a kind of model, test patients, last scored round.
+    """Metric -> mean over the sites at which it is defined, for a kind of model, test patients, last evaluated round.
 
     sites: the table of one run, columns of sim.records.schema.SITES.
     """

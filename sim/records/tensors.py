@@ -1,4 +1,4 @@
-"""Files of named arrays in the format of safetensors, written block by block: no second copy of them is ever made."""
+"""Files of named arrays in the safetensors format, written block by block without a second copy in memory."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Streamed:
-    """An array that is made block by block while it is written."""
+    """An array that is generated block by block while it is written."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -28,9 +28,9 @@ class Streamed:
 
 
 def write_whole(path: Path, arrays: Mapping[str, Array | Streamed], about: Mapping[str, str]) -> str:
-    """Write a file that appears whole or not at all, flushed to the disk, and return the digest of its bytes.
+    """Write a file completely or not at all, flushed to disk, and return the digest of its bytes.
 
-    The name gets the digest put in before its suffix. `about` are words that go with the arrays. Raises OSError.
+    The digest is inserted into the name before its suffix. `about` is metadata of the file. Raises OSError.
     """
     draft, digest = path.with_name(f".{path.name}.draft"), hashlib.blake2b(digest_size=DIGEST)
     try:

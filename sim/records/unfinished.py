@@ -1,8 +1,8 @@
-"""Runs that are not finished: who works on one, how far it is, why it failed; `<run id>.unfinished` beside the runs.
+"""Unfinished runs in `<run id>.unfinished`: their owner, their progress, and why they failed.
 
-One process at a time owns such a folder. It holds a lock, which the kernel lets go of when it dies, however it dies;
-as a file system between machines need not pass locks on, or have any, a file's time of change says besides that its
-owner lives.
+One process at a time owns such a folder. It holds a lock, which the kernel releases when the process dies, for whatever
+reason. Because a network file system may not support locks, the modification time of a file also shows that the owner
+is alive.
 """
 
 import fcntl
@@ -36,7 +36,7 @@ SETTLE = 0.2  # seconds in which two that claim at once, where there are no lock
 
 
 class State(Enum):
-    """Where a run is; one that was killed or interrupted is pending again."""
+    """State of a run; one that was killed or interrupted is pending again."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -47,7 +47,7 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Status:
-    """What is known of a run."""
+    """What is known about a run."""
 
     state: State = State.PENDING
     owner: str = ""  # machine (a fingerprint), process and a word of its own of the last that worked on it
@@ -60,16 +60,16 @@ class Status:
 
 
 def working_folder(folder: Path, run: str) -> Path:
-    """Where a run keeps what it needs until it is written to `folder/<run>`."""
+    """The working folder of a run until it is written to `folder/<run>`."""
     return folder / f"{run}.unfinished"
 
 
 @contextmanager
 def claim(folder: Path, run: str) -> Iterator[Path | None]:
-    """The working folder of a run, made if there is none and owned alone; None while a living process has it.
+    """Claim the working folder of a run, creating it if necessary; None while a living process owns it.
 
-    Whoever claims looks then whether the run is finished: the last owner may have written it meanwhile. Refused where
-    the disk does not allow it.
+    The caller must then check whether the run is finished, because the last owner may have written it meanwhile. Raises
+    Refused if the disk does not allow it.
     """
     home = working_folder(make_folder(folder), run)
     try:
@@ -92,9 +92,9 @@ def claim(folder: Path, run: str) -> Iterator[Path | None]:
 
 
 def locked(home: Path) -> tuple[int | None, bool]:
-    """Handle of the folder's lock and whether it holds; None while somebody else has it.
+    """Handle of the folder's lock and whether locks work; None while another process holds it.
 
-    A file system without locks gives a handle to all, which does not hold.
+    A file system without locks gives every process a handle.
     """
     for tried in range(TRIES):
         time.sleep(PAUSE * bool(tried))
@@ -119,7 +119,7 @@ def locked(home: Path) -> tuple[int | None, bool]:
 
 
 def same(handle: int, path: Path) -> bool:
-    """Whether the open file is the one that has this name."""
+    """Whether the open file is still the one with this name."""
     try:
         return os.path.samestat(os.fstat(handle), path.stat())
     except FileNotFoundError:
@@ -127,7 +127,7 @@ def same(handle: int, path: Path) -> bool:
 
 
 def took_over(home: Path, alone: bool) -> Status | None:
-    """The status of this process as the new owner; None where a living one has the folder that no lock tells of."""
+    """The status of this process as the new owner; None if a living process owns the folder without a lock."""
     last = told(home)
     hidden = not alone or last.owner.split(":")[0] != machine()
     if last.state is State.RUNNING and hidden and alive(home):
@@ -149,7 +149,7 @@ def took_over(home: Path, alone: bool) -> Status | None:
 
 
 def let_go(home: Path, mine: Status) -> None:
-    """Say that nobody works on the run any more, unless it failed or its folder is gone."""
+    """Record that no process works on the run any more, unless it failed or its folder was removed."""
     left = told(home)
     if left.owner == mine.owner and left.state is State.RUNNING:
         with suppress(OSError):
@@ -158,7 +158,7 @@ def let_go(home: Path, mine: Status) -> None:
 
 @contextmanager
 def signs_of_life(lock: int) -> Iterator[None]:
-    """Inside, the lock's time of change is never old."""
+    """Context that keeps the lock's modification time recent."""
     over = threading.Event()
 
     def beat() -> None:
@@ -176,7 +176,7 @@ def signs_of_life(lock: int) -> Iterator[None]:
 
 
 def alive(home: Path) -> bool:
-    """Whether there was a sign of life of late; the clocks of two machines may differ either way."""
+    """Whether there was a recent sign of life; the clocks of two machines may differ in either direction."""
     try:
         return abs(time.time() - (home / LOCK).stat().st_mtime) < DEAD
     except OSError:
@@ -184,7 +184,7 @@ def alive(home: Path) -> bool:
 
 
 def told(home: Path) -> Status:
-    """What status.json says; an empty status where there is none that can be read."""
+    """Content of status.json; an empty status if it cannot be read."""
     try:
         read = json.loads((home / STATUS).read_text())
         return Status(**{**read, "state": State(read["state"])})
@@ -193,7 +193,7 @@ def told(home: Path) -> Status:
 
 
 def put(home: Path, status: Status) -> None:
-    """Write status.json, whole or not at all. It is no more than a report, so it is not flushed to the disk."""
+    """Write status.json, completely or not at all. It is only a report, so it is not flushed to disk."""
     draft = home / f".{STATUS}"
     try:
         draft.write_text(json.dumps(asdict(status) | {"state": status.state.value}, sort_keys=True) + "\n")
@@ -204,14 +204,14 @@ def put(home: Path, status: Status) -> None:
 
 
 def report_progress(home: Path, round: int, rounds: int) -> None:
-    """Say how far the run is; done at most once a second, and not on a full disk."""
+    """Record the progress of the run; at most once a second, and not on a full disk."""
     with suppress(OSError):
         if abs(time.time() - (home / STATUS).stat().st_mtime) >= SELDOM:
             put(home, replace(told(home), round=round, rounds=rounds))
 
 
 def report_failure(home: Path, why: str, traceback: str) -> None:
-    """Leave a run as failed, with the reason and where in the code it was found; on a full disk it is pending."""
+    """Record a run as failed, with the reason and the traceback; on a full disk it remains pending."""
     with suppress(OSError):
         if traceback:
             (home / TRACEBACK).write_text(traceback, encoding="utf-8")
@@ -219,7 +219,7 @@ def report_failure(home: Path, why: str, traceback: str) -> None:
 
 
 def status(folder: Path, run: str) -> Status:
-    """Where a run is, finished or not."""
+    """The status of a run, finished or not."""
     home = working_folder(folder, run)
     if finished(folder / run):
         ended = json.loads((folder / run / "run.json").read_text())["status"]
@@ -233,7 +233,7 @@ def status(folder: Path, run: str) -> Status:
 
 
 def held(home: Path, last: Status) -> bool:
-    """Whether the last owner of a folder lives."""
+    """Whether the last owner of a folder is alive."""
     with suppress(OSError):
         if last.owner.split(":")[0] == machine():
             return not abandoned(home / LOCK)
@@ -241,7 +241,7 @@ def held(home: Path, last: Status) -> bool:
 
 
 def clear(home: Path) -> None:
-    """Remove a working folder; its name is free at once, and what a kill leaves of it is swept as a draft."""
+    """Remove a working folder; its name is free at once, and what a kill leaves of it is later removed as a draft."""
     aside = home.with_name(f".{home.stem}-{machine()}-{uuid.uuid4().hex[:8]}")
     with suppress(OSError):
         home.rename(aside)
@@ -249,7 +249,7 @@ def clear(home: Path) -> None:
 
 
 def sweep_killed(folder: Path) -> None:
-    """Remove what killed processes left in a folder of runs: drafts, and working folders whose run is written."""
+    """Remove what killed processes left in a folder of runs: drafts, and working folders of finished runs."""
     sweep_drafts(folder)
     for home in folder.glob("*.unfinished"):
         if finished(folder / home.stem):

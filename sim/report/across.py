@@ -13,7 +13,7 @@ Decisions = Sequence[tuple[str, Decision | None]]
 
 ADVICE = {
     Verdict.join: "join",
-    Verdict.same: "no difference that matters",
+    Verdict.same: "no relevant difference",
     Verdict.alone: "do not join",
     Verdict.undecided: "not decided",
     Verdict.no_interval: "no interval",
@@ -37,9 +37,11 @@ def over_all(decided: Decisions) -> str:
     said = sentence_case("; ".join(parts))
     gains = [decision.best.gain for _, decision in known if decision.verdict is not Verdict.not_asked]
     if gains:
-        said += f": the mean gain over training alone runs from {signed(min(gains))} to {signed(max(gains))}"
+        said += f": the mean gain over training alone ranges from {signed(min(gains))} to {signed(max(gains))}"
         lost = [name for name, decision in known if decision.losing]
-        said += f"; some site loses significantly in {listed(lost)}" if lost else "; no site loses significantly"
+        said += (
+            f"; at least one site loses significantly in {listed(lost)}" if lost else "; no site loses significantly"
+        )
     return f"{said}; {holding(known)}."
 
 

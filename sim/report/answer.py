@@ -1,4 +1,4 @@
-"""The answer of a study in plain words, claiming no more than its numbers support."""
+"""The answer of a study in sentences that claim no more than its numbers support."""
 
 import math
 from collections.abc import Sequence
@@ -39,11 +39,11 @@ def lead(decision: Decision) -> str:
     """The answer in one sentence: join or not, for whom, the mean gain, who loses, which methods are equally good."""
     advice = {
         Verdict.join: "Join",
-        Verdict.same: "Joining makes no difference that matters on average",
+        Verdict.same: "On average, joining makes no relevant difference",
         Verdict.alone: "Do not join",
-        Verdict.undecided: "These runs do not decide whether joining pays",
-        Verdict.no_interval: "These runs cannot say whether joining pays",
-        Verdict.not_asked: "No site was trained alone, so the runs do not say whether to join",
+        Verdict.undecided: "These runs do not show whether joining is worthwhile",
+        Verdict.no_interval: "These runs cannot show whether joining is worthwhile",
+        Verdict.not_asked: "No site was trained alone, so these runs cannot show whether to join",
     }[decision.verdict]
     if decision.verdict is Verdict.join and decision.losing:
         advice += f", except {some_sites(decision.losing)}"
@@ -66,7 +66,7 @@ def gain_words(decision: Decision) -> str:
     if decision.verdict is Verdict.no_interval:
         return f": {mean}"
     if not best.compared:
-        return f": {mean}; no site is large enough to be judged by itself"
+        return f": {mean}; no site is large enough to be judged individually"
     if not decision.gaining and not decision.losing:
         return f": {mean}; no site gains or loses significantly"
     return f": {mean}; {who(decision.gaining, 'gains', 'gain')}, {who(decision.losing, 'loses', 'lose')}"
@@ -105,7 +105,7 @@ def level_of_best(decision: Decision) -> list[str]:
     else:
         said += f" (95 % interval {number(best.low)} to {number(best.high)}, {best.seeds} seeds)."
     if decision.equal:
-        said += f" Equally good: the means differ by less than {number(decision.margin, 3)}, the margin of the study."
+        said += f" Equally good: the means differ by less than the margin of the study, {number(decision.margin, 3)}."
     return [said]
 
 
@@ -117,7 +117,7 @@ def other_methods(decision: Decision) -> list[str]:
         said.append(f"Significantly worse than {decision.best.method}, by more than the margin: {each}.")
     if decision.unclear:
         said.append(
-            f"Further behind than the margin, yet not significantly with {decision.best.seeds} "
+            f"Worse by more than the margin, but not significantly with {decision.best.seeds} "
             f"seed{'' if decision.best.seeds == 1 else 's'}: {first_few(decision.unclear)}."
         )
     return said
@@ -134,16 +134,16 @@ def site_effects(decision: Decision) -> list[str]:
             f"{best.losing} worse."
         )
         if not math.isnan(best.low):
-            said.append("Each site is tested at 5 %, so about one in twenty would stand out by chance alone.")
+            said.append("Each site is tested at 5 %, so about one in twenty is significant by chance.")
     if best.worst_site and best.compared > 1:
-        said.append(f"The site served worst is {best.worst_site}, with {number(best.worst)}.")
+        said.append(f"The site with the worst result is {best.worst_site}, with {number(best.worst)}.")
     if small is not None:
         one, every = best.too_small == 1, best.too_small == best.sites
         few = f"{best.too_small} site{' has' if one else 's have'} fewer than {FEWEST_EVENTS} test events"
         gain = "" if math.isnan(small.gain) or every else f"; together they gain {signed(small.gain)}"
         if gain and not math.isnan(small.low):
             gain += f" (95 % interval {signed(small.low)} to {signed(small.high)})"
-        each = "it by itself" if one else "them one by one"
+        each = "it individually" if one else "them individually"
         said.append(f"{'All ' if every else ''}{few}, too few to judge {each}{gain}.")
     return said
 
@@ -155,7 +155,7 @@ def pooled_difference(best: MethodRow, rows: Sequence[MethodRow], margin: float)
         return []
     ahead = float(METRICS[best.metric].merit(np.array([best.mean, pooled.mean])) @ [1, -1])
     side = "better" if ahead > 0 else "worse"
-    other = "that of one model on all patients in one place"
+    other = "that of one model trained on all patients in one place"
     if number(abs(ahead)) == number(0.0):
         return [f"The mean of {best.method} is the same as {other}."]
     within = ", less than the margin," if abs(ahead) < margin else ""
@@ -168,11 +168,11 @@ def traffic(best: MethodRow) -> list[str]:
         return []
     said = [
         f"A site sends and receives {data_size(best.mb_visit)} per round it takes part in; "
-        f"a whole run moves {data_size(best.mb_total)} over all sites."
+        f"a complete run transfers {data_size(best.mb_total)} over all sites."
     ]
     if best.reached:
         size = data_size(best.mb_to_target)
-        after = f"half of these after {size} or less" if best.reached > 1 else f"after {size}"
+        after = f"half of them after {size} or less" if best.reached > 1 else f"after {size}"
         said.append(
             f"{best.reached} of {best.runs} runs came within the margin of the pooled model (target "
             f"{number(best.target)}), {after}."
@@ -187,4 +187,4 @@ def diverged(rows: Sequence[MethodRow]) -> list[str]:
     if not rows:
         return []
     each = listed([f"{row.method} ({row.diverged} of {row.runs})" for row in rows])
-    return [f"Some runs diverged and are in no mean: {each}."]
+    return [f"Some runs diverged and are not included in any mean: {each}."]

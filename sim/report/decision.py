@@ -1,4 +1,4 @@
-"""What one scenario of a study says: whether to join, for whom, and which methods are equally good."""
+"""The decision in one scenario of a study: whether to join, for whom, and which methods are equally good."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ MANY = 100  # seeds at which t is all but normal, as a resampled difference is
 
 
 class Verdict(Enum):
-    """What the mean gain over local models says about joining."""
+    """The conclusion about joining from the mean gain over local models."""
 
     join = "join"  # the interval of the gain lies above zero, and the gain is not below the margin
     same = "same"  # the gain is too small to matter: significant yet below the margin, or its interval within it
@@ -39,7 +39,7 @@ class Decision:
     unclear: list[str]  # beyond the margin, not significantly
     gaining: list[str]  # sites that gain significantly, the largest first
     losing: list[str]
-    small: SiteRow | None  # the sites too small to be judged one by one, together
+    small: SiteRow | None  # the sites too small to be judged individually, combined
 
     @property
     def methods(self) -> list[str]:
@@ -97,7 +97,7 @@ def decide(table: pd.DataFrame, sites: pd.DataFrame, scored: Scores, margin: flo
 
 
 def difference_from_best(scored: Scores, best: MethodRow, other: MethodRow, methods: int) -> Interval | None:
-    """Interval of how far a method is behind the best one, by the seeds that both finished; None without any."""
+    """Interval of the difference of a method from the best one, over the seeds that both finished; None without any."""
     end = scored.end[(scored.end["scenario"] == best.scenario) & (scored.end["status"] == "done")]
     merits = [end[end["method"] == row.method].set_index("seed")["merit"] for row in (best, other)]
     both = pd.concat(merits, axis=1, join="inner").dropna().to_numpy(float)

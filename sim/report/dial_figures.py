@@ -1,4 +1,4 @@
-"""The figures of a study with dials: how the sites fare as one setting after the other takes its values."""
+"""The figures of a study with dials: results at the sites for every value of every dial."""
 
 from collections.abc import Sequence
 
@@ -90,7 +90,7 @@ def dial_ticks(axes: Axes, dial: Dial) -> None:
 def losers(dials: Sequence[Dial], sites: pd.DataFrame, method: str) -> Figure:
     """A panel per dial: gain of each site over training alone, largest site on top; `sites` = `per_site`.
 
-    Sites too small to be judged one by one are the last row together.
+    Sites too small to be judged individually are combined in the last row.
     """
     rows = [row for row in site_rows(sites) if row.method == method and row.judged]
     down = -(-len(dials) // ACROSS)

@@ -1,4 +1,4 @@
-"""A study with dials in words and numbers: one sentence and a few table rows per dial."""
+"""A study with dials as text: one sentence and a few table rows per dial."""
 
 from collections.abc import Sequence
 
@@ -44,7 +44,11 @@ def leading(paths: Sequence[tuple[Dial, list[MethodRow]]], sites: pd.DataFrame) 
         for row in along
     ]
     others = [row.losing for dial, rows in compared if dial is not most for row in rows]
-    first = f"Of {len(compared)} differences, one makes most sites lose by joining: {most.title}." if others else ""
+    first = (
+        f"Of {len(compared)} differences, this one makes the most sites lose by joining: {most.title}."
+        if others
+        else ""
+    )
     rest = f" Under any other, at most {max(others)} of {along[-1].compared} lose." if others else ""
     return [f"{first} With {along[0].method}, by {most.setting}: {'; '.join(steps)}.{rest}".strip()]
 

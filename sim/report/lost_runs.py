@@ -1,4 +1,4 @@
-"""Runs of a study that are in no mean, because they diverged, failed or are not there yet, told beside the answer."""
+"""Runs that are not included in any mean, because they diverged, failed or are not finished; listed with the answer."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ SEEDS = 10  # that are listed
 
 @dataclass(frozen=True)
 class Lost:
-    """Runs of one method in one scenario that were lost in the same way."""
+    """Runs of one method in one scenario that were lost for the same reason."""
 
     method: str
     scenario: str
@@ -21,18 +21,18 @@ class Lost:
 
     @property
     def count(self) -> str:
-        """How many runs of those asked for, and their seeds."""
+        """Number of lost runs out of those requested, and their seeds."""
         more = ", ..." if len(self.seeds) > SEEDS else ""
         words = ", ".join(map(str, self.seeds[:SEEDS])) + more
         return f"{len(self.seeds)} of {self.asked} (seed{'' if len(self.seeds) == 1 else 's'} {words})"
 
 
 def lost_runs(records: StudyRecords) -> list[Lost]:
-    """The runs that are in no mean, by scenario and method in the order of the study, and by reason."""
+    """The runs that are not included in any mean, by scenario, method and reason."""
     diverged = records.runs[records.runs["status"] != "done"]
     gone = diverged.assign(reason=[records.why.get(run, "diverged") for run in diverged["run"]])
     absent = records.absent
-    failed = [f"failed: {records.why[run]}" if run in records.why else "not there yet" for run in absent["run"]]
+    failed = [f"failed: {records.why[run]}" if run in records.why else "not finished yet" for run in absent["run"]]
     every = pd.concat([records.runs, absent])
     asked = every.groupby(["scenario", "method"]).size()
     lost = pd.concat([gone, absent.assign(reason=failed)])

@@ -1,4 +1,4 @@
-"""Files of a report in a folder, so that all of them appear or none does."""
+"""Writes the files of a report into a folder, all of them or none."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +9,7 @@ from sim.files import make_folder, sync
 
 
 def publish(files: Mapping[str, str], folder: Path, whole: tuple[str, ...] = ()) -> None:
-    """Write text files, relative path -> content, into `folder`; Refused where the disk does not allow it.
+    """Write text files, relative path -> content, into `folder`; raises Refused if the disk does not allow it.
 
     All of them are written and flushed under another name first, then renamed. Folders in `whole` are replaced with all
     that is in them.
@@ -37,8 +37,8 @@ def publish(files: Mapping[str, str], folder: Path, whole: tuple[str, ...] = ())
 
 
 def refused(folder: Path, error: OSError) -> Refused:
-    """What is said where the files cannot be written."""
+    """The refusal if the files cannot be written."""
     return Refused(
-        f"{folder}: the page could not be written ({error.strerror}); the one that was there stays. Free space, then "
-        f"`fedtrial report {folder}`."
+        f"{folder}: the page could not be written ({error.strerror}); the previous page is unchanged. Free some disk "
+        f"space, then run `fedtrial report {folder}`."
     )

@@ -58,12 +58,12 @@ class MethodRow:
 
     @property
     def rests_on(self) -> str:
-        """How many of the runs asked for the row rests on: `2 of 3`."""
+        """Number of runs that the row is based on, out of those requested: `2 of 3`."""
         return f"{self.seeds} of {self.asked}"
 
     @property
     def fewer(self) -> str:
-        """`, 2 of 3 runs` where the row rests on fewer than asked for, else empty."""
+        """`, 2 of 3 runs` if the row is based on fewer than requested, otherwise empty."""
         return "" if self.seeds == self.asked else f", {self.rests_on} runs"
 
 
@@ -87,7 +87,7 @@ class SiteRow:
 
     @property
     def judged(self) -> bool:
-        """Whether something can be said of the row by itself."""
+        """Whether the row can be judged individually."""
         return self.kind != "small"
 
 

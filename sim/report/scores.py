@@ -79,8 +79,8 @@ def scores(records: StudyRecords) -> Scores:
 def carried(curve: pd.DataFrame, records: StudyRecords) -> pd.DataFrame:
     """The curve where early stopping ended runs: their last value in all later rounds of the scenario, so marked.
 
-    Left out, they would leave the mean over seeds to the runs that went on. A run that stopped short of a target is
-    censored in that round: it never reaches it.
+    Otherwise the mean over seeds would only include the runs that continued. A run that stopped before reaching a
+    target is censored in that round: it counts as never reaching it.
     """
     curve = curve.assign(carried=False)
     federated, parts = curve[curve["reference"] == ""], [curve]

@@ -49,7 +49,7 @@ def named(cell: tuple[Hashable, ...]) -> dict[str, str]:
 
 
 def with_small(size: pd.DataFrame) -> pd.DataFrame:
-    """The list of sites and, after it, one row for all that are too small to be judged one by one."""
+    """The list of sites, followed by one row for all that are too small to be judged individually."""
     small = size[size["kind"] == "small"]
     if small.empty:
         return size

@@ -191,8 +191,8 @@ def readable() -> Iterator[None]:
 def tell_unreadable() -> None:
     """Say, once in a process, that figures show boxes in place of letters."""
     print(
-        "Figures: no installed font has some letters of the names, which are drawn as boxes; tables have them. "
-        "Install one that has, such as Noto Sans CJK, and draw again.",
+        "Figures: no installed font has some characters of the names, which are drawn as boxes; the tables show them. "
+        "Install a font that has them, such as Noto Sans CJK, and draw the figures again.",
         file=sys.stderr,
     )
 

@@ -60,8 +60,8 @@ def summary_text(frame: pd.DataFrame) -> pd.DataFrame:
     text |= backdoor_text(rows)
     text[f"{size.name} in all"] = [size.text(row.mb_total) for row in rows]
     if any(row.mb_evaluation > 0 for row in rows):
-        text[f"{size.name} to score"] = [size.text(row.mb_evaluation) for row in rows]
-        text[f"{size.name} to order"] = [size.text(row.mb_control) for row in rows]
+        text[f"{size.name} for evaluation"] = [size.text(row.mb_evaluation) for row in rows]
+        text[f"{size.name} for orders"] = [size.text(row.mb_control) for row in rows]
     text["Diverged"] = [f"{row.diverged} of {row.runs}" for row in rows]
     if not all(math.isnan(row.published) for row in rows):
         text["Published"] = [number(row.published) for row in rows]

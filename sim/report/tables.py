@@ -21,10 +21,11 @@ from sim.study.results import StudyRecords
 from sim.study.study import REFERENCE_LABELS
 
 LEGEND = (
-    "Means over sites, then seeds. Worst: lowest mean of a site with enough test events. Gain, Lose: sites that do "
-    "better or worse than alone (in brackets: significantly). To target: data sent by all sites, median over the runs "
-    "that reached it (how many). Local only: each site's own model. Pooled: one model on all patients in one place. "
-    "Oracle: the risk that the generator of the patients used."
+    "Means over sites, then seeds. Worst: lowest mean of a site with enough test events. Gain, Lose: number of sites "
+    "that do better or worse than alone (in brackets: significantly). To target: data sent by all sites, median over "
+    "the runs that reached the target (their number). Local only: each site's own model. Pooled: one model on all "
+    "patients in one place. "
+    "Oracle: the true risk used by the generator of the patients."
 )
 
 

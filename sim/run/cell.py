@@ -1,4 +1,4 @@
-"""One cell of a sweep, in this process or in one of a pool: its run, or why it has none."""
+"""One cell of a sweep, in this process or in a worker process: its run, or why it failed."""
 
 import pickle
 import signal
@@ -20,27 +20,27 @@ class Failure:
     """Why a cell has no run."""
 
     why: str
-    traceback: str = ""  # of what was no refusal
+    traceback: str = ""  # of an exception other than a refusal
 
 
 @dataclass(frozen=True)
 class Halted:
-    """A cell that was asked to stop; it goes on from its checkpoint if it has one."""
+    """A cell that was stopped; it continues from its checkpoint if it has one."""
 
     how_far: str = ""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell as a process of a pool gets it."""
+    """A cell as a worker process receives it."""
 
     experiment: Experiment
     home: Path  # working folder
-    prepared: bytes = b""  # its data pickled, if they are small; else the process prepares them
+    prepared: bytes = b""  # its pickled data, if they are small; otherwise the process prepares them
 
 
 def attempt(experiment: Experiment, preparing: Preparing, home: Path) -> Run | Failure:
-    """The run, or why it failed; one that was begun in its working folder goes on."""
+    """The run, or why it failed; a run that was started in its working folder is continued."""
     at = -1
 
     def watch(number: int) -> None:
@@ -51,19 +51,19 @@ def attempt(experiment: Experiment, preparing: Preparing, home: Path) -> Run | F
         return rehearse(experiment, preparing(experiment), watch, home)
     except Refused as refusal:
         return Failure(str(refusal))
-    except Exception as error:  # whatever it is, the other cells of a sweep go on
+    except Exception as error:  # the other cells of a sweep continue in any case
         place = f" in round {at + 1}" if at >= 0 else ""
         return Failure(f"{type(error).__name__}{place}: {error}", traceback.format_exc())
 
 
 class CellBody:
-    """What a process of the pool does: cells one after the other, in one thread, whatever their executor says."""
+    """Body of a worker process: runs cells one after the other, in one thread, whatever their executor says."""
 
     def __init__(self) -> None:
         self.cache = PreparedCache()
 
     def work(self, cell: Cell) -> Run | Failure | Halted:
-        """The end of a cell."""
+        """Run a cell; returns its records, or why there are none."""
         if THREADS.number:
             return Halted()
         if cell.prepared:
@@ -74,5 +74,5 @@ class CellBody:
             return Halted(stopped.how_far)
 
     def stop(self) -> None:
-        """End the cell after its round, and those that wait before they begin."""
+        """Stop the current cell after its round, and waiting cells before they start."""
         THREADS.number = signal.SIGTERM

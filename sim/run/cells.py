@@ -1,6 +1,6 @@
-"""The cells of a sweep that are left to do: given out, claimed while somebody is at them, written when they come back.
+"""The remaining cells of a sweep: assigned to workers, claimed while they run, and written when they end.
 
-A cell that a living process of another sweep is at is set aside, and looked at again at the end.
+A cell that a living process of another sweep is running is set aside, and checked again at the end.
 """
 
 import pickle
@@ -27,7 +27,7 @@ Named = dict[str, Experiment]  # run id -> experiment
 
 @dataclass(frozen=True)
 class Ended:
-    """A cell that is over: written, or failed for a reason that only training could find."""
+    """A cell that has ended: written, or failed during training."""
 
     run: str  # run id
     failed: str = ""  # why; empty = its folder is there
@@ -35,35 +35,35 @@ class Ended:
 
 
 class Cells:
-    """What is left to do of a sweep, and who is at it."""
+    """The remaining cells of a sweep, and the workers that run them."""
 
     def __init__(self, left: Named, folders: Mapping[str, Path], cache: PreparedCache, stop_on_error: bool) -> None:
         self.left, self.folders, self.cache, self.stop_on_error = left, folders, cache, stop_on_error
         self.footings = {run: footing(experiment) for run, experiment in left.items()}
         self.schedule = Schedule(self.footings, dict(zip(left, cache.seconds, strict=True)))
-        self.homes: dict[str, Path] = {}  # of the cells that are given out
+        self.homes: dict[str, Path] = {}  # of the cells assigned to workers
         self.claims: dict[str, ExitStack] = {}
-        self.aside: list[str] = []  # another process is at them
-        self.found: list[Ended] = []  # that another process ended
+        self.aside: list[str] = []  # cells that other processes are running
+        self.found: list[Ended] = []  # cells that other processes ended
         self.stopped = False
 
     def __enter__(self) -> "Cells":
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Let go of what is not ended."""
+        """Release the cells that have not ended."""
         for claimed in self.claims.values():
             claimed.close()
 
     def take(self, worker: int) -> tuple[str, Cell] | None:
-        """The next cell for a worker, claimed; None where there is none."""
+        """The next cell for a worker, claimed; None if there is none."""
         while not self.stopped and (run := self.schedule.take(worker)) is not None:
             if self.claimed(run):
                 return run, Cell(self.left[run], self.homes[run])
         return None
 
     def claimed(self, run: str) -> bool:
-        """Claim a cell; false where another process is at it or has written it."""
+        """Claim a cell; false if another process is running it or has written it."""
         with ExitStack() as claimed:
             home = claimed.enter_context(claim(self.folders[run], run))
             if home is None:
@@ -77,7 +77,7 @@ class Cells:
         return True
 
     def packed(self, worker: int) -> tuple[str, Cell] | None:
-        """As `take`, for another process: with the data if they are small and it has not seen them yet."""
+        """As `take`, for another process: includes the data if they are small and it does not have them yet."""
         before = self.schedule.at.get(worker)
         taken = self.take(worker)
         if taken is None:
@@ -89,7 +89,7 @@ class Cells:
         return run, Cell(cell.experiment, cell.home, pickle.dumps(prepared))
 
     def end(self, run: str, outcome: Run | Failure | Died) -> Ended:
-        """Write what came back, and let go of the cell."""
+        """Write the records, and release the cell."""
         if isinstance(outcome, Died):
             outcome = Failure(
                 f"its process died {outcome.times} times. If memory ran out, use fewer workers. ({outcome.why})"
@@ -106,16 +106,16 @@ class Cells:
         return Ended(run, "", outcome)
 
     def let_go(self, run: str) -> None:
-        """Give a cell back that was not ended."""
+        """Return a cell that has not ended."""
         self.claims.pop(run).close()
 
     def others(self) -> Iterator[Ended]:
-        """The ends that other processes made so far."""
+        """The cells that other processes have ended so far."""
         yield from self.found
         self.found.clear()
 
     def look_aside(self) -> str | None:
-        """Look again at what other processes are at; a cell that none is at any more is claimed and returned."""
+        """Check the cells of other processes again; a cell that none is running any more is claimed and returned."""
         for run in list(self.aside):
             now = status(self.folders[run], run)
             if now.state is State.RUNNING:
@@ -129,9 +129,9 @@ class Cells:
 
 
 def refuse_change(asked: str, made: str) -> None:
-    """Refuse a run that came out under another name than it was asked by."""
+    """Refuse a run whose name differs from the expected one."""
     if made != asked:
         raise Refused(
-            f"Run {asked} came out as {made}: its code or data changed while the sweep ran, or a class of its own is "
-            "defined in a script. Start the sweep again, or put the class into a module that can be imported."
+            f"Run {asked} was computed as {made}: its code or data changed during the sweep, or one of its classes is "
+            "defined in a script. Start the sweep again, or move the class to a module that can be imported."
         )

@@ -1,4 +1,4 @@
-"""Everything that can be refused is refused before the first run: data are prepared and tiers chosen for every cell."""
+"""Checks before the first run of a sweep: data are prepared and tiers chosen for every cell."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,20 +19,20 @@ from sim.terminal import Terminal
 
 Preparing = Callable[[Experiment], Prepared]
 
-KEPT_BYTES = 2**30  # of prepared data that a sweep keeps from the check to its runs; the rest is prepared again
+KEPT_BYTES = 2**30  # prepared data that a sweep keeps from its checks to its runs; the rest is prepared again
 
 
 class PreparedCache:
-    """Prepared data by footing: those of the last footing always, of others while they fit into `room` bytes."""
+    """Prepared data by footing: always those of the last footing, and others as far as they fit into `room` bytes."""
 
     def __init__(self, room: int = 0) -> None:
         self.room = room
         self.held: dict[str, Prepared] = {}
         self.last = ""
-        self.seconds: list[float] = []  # that each checked cell takes, about
+        self.seconds: list[float] = []  # estimated for each checked cell
 
     def __call__(self, experiment: Experiment) -> Prepared:
-        """What was prepared for this footing, or is prepared now."""
+        """The prepared data of this footing; prepares them if necessary."""
         wanted = footing(experiment)
         if wanted not in self.held:
             if sum(map(size, self.held.values())) > self.room:
@@ -42,13 +42,13 @@ class PreparedCache:
         return self.held[wanted]
 
     def put(self, experiment: Experiment, prepared: Prepared) -> None:
-        """Take what was prepared elsewhere for this footing, in place of the last."""
+        """Store data that were prepared elsewhere for this footing, replacing the last ones."""
         self.held.pop(self.last, None)
         self.last = footing(experiment)
         self.held[self.last] = prepared
 
     def forget(self, experiment: Experiment) -> None:
-        """Give back the memory of a footing whose runs are over."""
+        """Release the memory of a footing whose runs have ended."""
         self.held.pop(footing(experiment), None)
 
 
@@ -58,7 +58,7 @@ def size(prepared: Prepared) -> int:
 
 
 def refuse_unfit(experiment: Experiment, prepared: Prepared) -> None:
-    """Refuse what the data forbid: a tier, too few sites, more steps or records than there is time or room for."""
+    """Refuse settings that the data do not allow: a tier, too few sites, too many steps or records."""
     plan, federation = simulation(experiment, prepared), prepared.federation
     _ = plan.choice, plan.codes
     method = experiment.algorithm
@@ -68,8 +68,8 @@ def refuse_unfit(experiment: Experiment, prepared: Prepared) -> None:
         next(plan.ticks(partial(np.zeros_like, dtype=np.float64)))
     if experiment.evaluation.stop and method.exchanges and not federation.rows_of("valid").any():
         raise Refused(
-            f"evaluation.stop={experiment.evaluation.stop}: no site has validation rows, so that no loss says when to "
-            "stop. Set evaluation.stop=0, or split.valid above 0."
+            f"evaluation.stop={experiment.evaluation.stop}: early stopping needs a validation loss, but no site has "
+            "validation rows. Set evaluation.stop=0, or split.valid above 0."
         )
     members = federation.rows[federation.members]
     each = np.ones(len(members)) if experiment.local.steps else experiment.local.batches(members)
@@ -81,7 +81,7 @@ def checked(cells: Sequence[tuple[str, Experiment]], room: int = KEPT_BYTES) -> 
     """The prepared data of all cells, each with its name; a wrong cell is refused by name.
 
     Each footing is prepared once, and kept for the runs as far as there is room. Predictors that give the outcome away
-    are told on the terminal, once for all cells that have the same.
+    are reported on the terminal, once for all cells with the same data.
     """
     cache = PreparedCache(room)
     told: dict[tuple[str, ...], str] = {}
@@ -104,9 +104,9 @@ def checked(cells: Sequence[tuple[str, Experiment]], room: int = KEPT_BYTES) -> 
 
 
 def warning(experiment: Experiment, prepared: Prepared) -> str:
-    """The predictors of a table that alone all but tell the outcome, and the setting that leaves them out; "" if none.
+    """Predictors of a table that alone almost determine the outcome, and the setting that excludes them; "" if none.
 
-    It is told before the first round, as hours of training on the answer are wasted.
+    It is reported before the first round, because training on the answer would waste hours.
     """
     cohort, outcome = prepared.cohort, prepared.outcome
     if cohort.notes.get(GIVEAWAY, "none") == "none":

@@ -1,4 +1,4 @@
-"""When a run writes a checkpoint, what stands in it, and how a run goes on from the last one."""
+"""When a run writes a checkpoint, what the checkpoint contains, and how the run continues from the last one."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -21,13 +21,13 @@ from sim.run.signals import Asked, Stopped, finishing
 from sim.terminal import Terminal
 
 TRAINING, SITES, KEPT = "training/", "sites/", "kept/"  # before the names of arrays in a checkpoint
-SHARE = 0.05  # of a run's time that checkpoints by the clock may take at most
+SHARE = 0.05  # largest share of a run's time for checkpoints by time
 
 
 class Work(NamedTuple):
-    """A run and where it is worked on."""
+    """A run and its working folder."""
 
-    home: Path | None  # its working folder; None = it leaves no checkpoints
+    home: Path | None  # its working folder; None = no checkpoints
     run: str  # id
     rounds: int
     asked: Results
@@ -35,12 +35,12 @@ class Work(NamedTuple):
 
 @dataclass
 class Attempt:
-    """A run on its way: since when, with what so far, and what of it is written."""
+    """A running attempt of a run: its start, its records so far, and which of them are written."""
 
     work: Work
     started: str  # ISO time of the first attempt
     spent: float = 0.0  # seconds of earlier attempts up to their last checkpoint
-    since: Saved | None = None  # where it goes on; None = at the start
+    since: Saved | None = None  # where it continues; None = at the start
     ledger: Ledger = field(default_factory=Ledger)
     link: Link = field(default_factory=Link)
     written: Mark = field(default_factory=Mark)
@@ -51,11 +51,11 @@ class Attempt:
 
     @property
     def seconds(self) -> float:
-        """Of all attempts, without what was lost between a checkpoint and a kill."""
+        """Seconds of all attempts, without those lost between a checkpoint and a kill."""
         return self.spent + time.perf_counter() - self.began
 
     def go(self, going: Iterator[Round], note: Callable[[Round], None], memory: SiteState) -> None:
-        """Note every round, and write a checkpoint now and then. Raises Stopped after a last one if a signal asks."""
+        """Record every round, and write checkpoints. Raises Stopped, after a last checkpoint, if a signal arrives."""
         home = self.work.home
         if home is None:
             for here in going:
@@ -86,7 +86,7 @@ class Attempt:
 
     @property
     def how_far(self) -> str:
-        """What is kept, in a sentence."""
+        """A sentence that says what is saved."""
         if not self.link.number:
             return f"Nothing of run {self.work.run} is kept"
         return f"Run {self.work.run} has a checkpoint after round {self.round} of {self.work.rounds}"
@@ -100,7 +100,7 @@ class Attempt:
         return asked.checkpoint_seconds > 0 and time.perf_counter() - self.last >= rest
 
     def save(self, home: Path, number: int, saved: Saved, memory: SiteState) -> None:
-        """Write the checkpoint of a round. Refused where the disk does not allow it: what is there stays."""
+        """Write the checkpoint of a round. Raises Refused if the disk does not allow it; earlier checkpoints remain."""
         moment = time.perf_counter()
         with stage("checkpoints"):
             about = {"round": number, "started": self.started, "seconds": self.seconds}
@@ -118,7 +118,7 @@ class Attempt:
         self.cost = self.last - moment
 
     def state(self, saved: Saved, memory: SiteState) -> dict[str, Array | Streamed]:
-        """Standing, what sites keep, and the models that are kept."""
+        """The standing, the state of the sites, and the models that are saved."""
         sites = {
             SITES + name: Streamed(array.shape[1:], array.dtype, memory.blocks(name))
             for name, array in memory.arrays.items()
@@ -128,9 +128,9 @@ class Attempt:
 
 
 def begun(work: Work, started: str, memory: SiteState) -> Attempt:
-    """The run as its last good checkpoint left it, or at its start.
+    """The run as its last valid checkpoint left it, or its start.
 
-    Tells on the terminal after which round it goes on, and which checkpoints were moved aside.
+    Reports on the terminal after which round it continues, and which checkpoints were set aside.
     """
     if work.home is None:
         return Attempt(work, started)
@@ -146,7 +146,7 @@ def begun(work: Work, started: str, memory: SiteState) -> Attempt:
 
 
 def read(work: Work, found: Checkpoint, memory: SiteState) -> Attempt:
-    """The run as a checkpoint left it; what sites keep is put where they have it."""
+    """The run as a checkpoint left it; restores the state of the sites."""
     ledger, told = Ledger(), list[Floats]()
     for part in found.records:
         add_part(ledger, told, arrays(part))

@@ -1,4 +1,4 @@
-"""Coefficients of an exact analysis as the records hold them: in the units of the recorded columns, with intervals."""
+"""Coefficients of an exact analysis for the records: in the units of the recorded columns, with intervals."""
 
 from typing import Any
 
@@ -16,9 +16,9 @@ from sim.stats.intervals import LEVEL
 def in_recorded_units(found: Estimates, federation: Federation, ratio: str | None) -> Json:
     """One entry per coefficient: estimate, standard errors, `exp` of it with its interval, p of the Wald test.
 
-    The exp is a `ratio` of odds, hazards or rates; where there is none the interval is of the coefficient itself.
-    None is infinity, or what cannot be computed. A feature that every site scaled by itself has no common unit, and
-    stays per standard deviation.
+    The exp is a `ratio` of odds, hazards or rates; if there is none, the interval is that of the coefficient itself.
+    None stands for infinity, or for a value that cannot be computed. A feature that every site scaled by itself has no
+    common unit, and its coefficient is per standard deviation.
     """
     recipe = federation.recipe
     known = {name: at for at, name in enumerate(federation.features)}
@@ -65,7 +65,7 @@ def in_recorded_units(found: Estimates, federation: Federation, ratio: str | Non
 
 
 def plain_number(value: Any) -> Any:
-    """A number as JSON has it, None beyond all bounds; anything else as it is."""
+    """A number as JSON allows it, None if infinite; other values unchanged."""
     if not isinstance(value, np.floating):
         return value
     return float(value) if np.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""One run from its settings to its folder: by one process at a time, which goes on where a killed one stopped."""
+"""One run from its settings to its folder, by one process at a time, which continues an interrupted run."""
 
 import time
 import traceback
@@ -14,7 +14,7 @@ from sim.run.check import Preparing
 from sim.run.run import prepare, rehearse, run_id
 from sim.terminal import Terminal
 
-WAIT = 1.0  # seconds between two looks at a run that another process works on
+WAIT = 1.0  # seconds between two checks of a run that another process computes
 
 
 def keep(
@@ -23,7 +23,7 @@ def keep(
     watch: Watch = lambda number: None,
     preparing: Preparing = prepare,
 ) -> Path:
-    """Folder of the finished run, computed only if it is not there yet; waits while another process computes it."""
+    """Folder of the finished run, computed only if it does not exist yet; waits while another process computes it."""
     sweep_killed(writable(folder))
     home, told = folder / run_id(experiment), False
     while not finished(home):
@@ -43,7 +43,7 @@ def keep(
 def compute(experiment: Experiment, folder: Path, working: Path, watch: Watch, preparing: Preparing) -> None:
     """Compute and write a run that this process has claimed, unless its last owner has just written it.
 
-    A failure is left in the working folder, and raised.
+    A failure is recorded in the working folder, and raised.
     """
     if not finished(folder / run_id(experiment)):
         try:

@@ -1,4 +1,4 @@
-"""What a run records while it trains: its rounds, the metrics of its models, and the models that are kept."""
+"""What a run records during training: its rounds, the metrics of its models, and the models that are saved."""
 
 import math
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ class Ledger:
 
 
 def validation_loss(here: Round, federation: Federation) -> float:
-    """Mean over validation rows; NaN for a round that was not scored, and for the oracle, which has none."""
+    """Mean over validation rows; NaN for a round that was not evaluated, and for the oracle, which has no loss."""
     last = list(here.metrics.values())[-1:]
     if not math.isnan(here.loss) or not last or "loss" not in last[0]:
         return here.loss
@@ -42,9 +42,9 @@ def validation_loss(here: Round, federation: Federation) -> float:
 
 
 def refuse_far(losses: Mapping[int, float]) -> None:
-    """Raise Diverged where the last validation loss is far above the first; round -> loss.
+    """Raise Diverged if the last validation loss is far above the first; round -> loss.
 
-    Chance is about one nat for every task (log 2 for two classes), and a start from random weights may be worse.
+    Predicting at random costs about one nat in every task (log 2 for two classes), and random weights may be worse.
     """
     number, last = max(losses.items(), default=(0, math.nan))
     first = losses.get(0, math.nan)

@@ -1,4 +1,4 @@
-"""Every run of a folder, finished or not: where it is, what sets it apart, and what it came to."""
+"""Every run of a folder, finished or not: its folder, the settings that distinguish it, and its result."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -23,13 +23,13 @@ class Listed:
 
     run: str  # id
     status: Status
-    labels: Mapping[str, str]  # what sets it apart
+    labels: Mapping[str, str]  # the settings that distinguish it
     metrics: Mapping[str, float] = field(default_factory=dict)  # means over sites, test patients, last round
     info: Mapping[str, Any] = field(default_factory=dict, repr=False)  # run.json of a finished one
 
     @property
     def rounds(self) -> tuple[int, int]:
-        """The round that it is in, and how many it has; a finished one is in the last that it had."""
+        """Its current round and its number of rounds; for a finished run, its last round."""
         if not self.info:
             return self.status.round, self.status.rounds
         whole = int(self.info["settings"]["rounds"])
@@ -37,20 +37,22 @@ class Listed:
         return int(stop["round"]) if stop else whole, whole
 
     def json(self) -> dict[str, Any]:
-        """As `fedtrial runs --json` has it."""
+        """As `fedtrial runs --json` prints it."""
         at, whole = self.rounds
         words = asdict(self.status) | {"state": self.status.state.value, "round": at, "rounds": whole}
         return {"run": self.run, "labels": dict(self.labels), **words, "metrics": dict(self.metrics)}
 
 
 def listing(folder: Path, cells: Mapping[str, Mapping[str, str]]) -> list[Listed]:
-    """The runs that lie in a folder or were begun there; `cells` are those of its study, run id -> labels."""
+    """The runs that are in a folder or were started there; `cells` are those of its study, run id -> labels."""
     there = {found[1] for path in folder.iterdir() if (found := RUN.fullmatch(path.name))}
     begun = {run: words for one in all_begun(folder) for run, words in one.runs.items()}
     order = [*cells, *(run for run in begun if run not in cells)]
     order += sorted(there.difference(order))
     if not order:
-        raise Refused(f"{folder}: no runs there. Name the folder of a study, or that of sweeps and runs (results.dir).")
+        raise Refused(
+            f"{folder}: no runs in it. Name the folder of a study, or the folder of sweeps and runs (results.dir)."
+        )
     every = {run: read(folder, run) for run in order}
     apart = differences({run: one.info["settings"] for run, one in every.items() if one.info})
     named = {run: {"settings": words} for run, words in begun.items()} | dict(cells)
@@ -61,7 +63,7 @@ def listing(folder: Path, cells: Mapping[str, Mapping[str, str]]) -> list[Listed
 
 
 def read(folder: Path, run: str) -> Listed:
-    """A run, without what sets it apart."""
+    """A run, without the settings that distinguish it."""
     state = status(folder, run)
     if state.state not in ENDED:
         return Listed(run, state, {})
@@ -70,7 +72,7 @@ def read(folder: Path, run: str) -> Listed:
 
 
 def differences(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Run id -> the settings that it does not share with all others, in words; the seed is one."""
+    """Run id -> the settings that it does not share with all others, as text; the seed is one of them."""
     every = {run: with_seed(one) for run, one in settings.items()}
     names: Iterable[str] = dict.fromkeys(name for one in every.values() for name in one)
     apart = [name for name in names if len({one.get(name) for one in every.values()}) > 1]
@@ -78,6 +80,6 @@ def differences(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 
 
 def primary(every: Iterable[Listed]) -> str:
-    """The metric of a listing: the first of METRICS that a run has and that is better the higher it is, or any."""
+    """The metric of a listing: the first of METRICS that a run has and for which higher is better, or any."""
     found = [name for name in METRICS if any(name in one.metrics for one in every)]
     return next((name for name in found if METRICS[name].better == "higher"), next(iter(found), ""))

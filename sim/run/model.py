@@ -1,4 +1,4 @@
-"""The model that a run leaves: which rounds' models are kept, and what else is needed to apply them to new rows."""
+"""The models that a run saves: of which rounds, and what else is needed to apply them to new rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ class Chosen(NamedTuple):
 
 @dataclass(frozen=True)
 class Kept:
-    """Models of a run: of the last round so far, and of the scored round with the lowest validation loss."""
+    """Models of a run: of the last round so far, and of the evaluated round with the lowest validation loss."""
 
     final: Chosen | None = None
     best: Chosen | None = None

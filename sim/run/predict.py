@@ -1,4 +1,4 @@
-"""A run's model on rows that come later: nothing of the cohort is needed, only the files of the run."""
+"""Applies a run's model to new rows, from the files of the run alone; the cohort is not needed."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -27,8 +27,8 @@ from sim.run.predictions import score_names
 from sim.tasks.nets import Net
 from sim.tasks.task import Task, TaskSettings
 
-CARRIED = ("patient", "site")  # columns of the rows that stand beside their predictions
-PART_ROWS = 65_536  # rows that the network reads at once
+CARRIED = ("patient", "site")  # columns that are copied to the output
+PART_ROWS = 65_536  # rows that the network processes at once
 
 
 def predict(home: Path, rows: NewRows, site: str = "", which: str = "final") -> pd.DataFrame:
@@ -107,7 +107,7 @@ def served(about: Json, site: str) -> str:
 
 
 def place(about: Json, site: str, sites: list[str]) -> int:
-    """Number of a site among those that have what is asked for; refused where none is named."""
+    """Number of a site among those that have the model; refused if none is named."""
     what = "standardises by itself" if about["scaling"] == Scaling.site.value else "has a model of its own"
     if not site:
         raise Refused(f"--site is not given, but in run {about['run']} every site {what}: allowed {listed(sites)}.")
@@ -121,7 +121,7 @@ def listed(sites: list[str]) -> str:
 
 
 def vector(task: Task, weights: Weights, at: int | None) -> Tensor:
-    """The parameters as the task's layout has them, [P]; of site number `at` where each has its own."""
+    """The parameters in the order of the task's layout, [P]; those of site number `at` if each has its own."""
     shapes = {name: array.shape if at is None else array.shape[1:] for name, array in weights.items()}
     wanted = dict(zip(task.layout.names, task.layout.shapes, strict=True))
     if shapes != wanted:

@@ -1,4 +1,4 @@
-"""Scores of the held-out rows under a run's last models, beside site, patient groups and outcome."""
+"""Scores of the held-out rows under a run's last models, with site, patient groups and outcome."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""From settings to the patients of every site and what it records of them: the start of every command."""
+"""From settings to the patients of every site and what it records of them: the first step of every command."""
 
 from typing import NamedTuple
 
@@ -44,9 +44,9 @@ def gather(experiment: Experiment) -> Gathered:
 
 
 def deal(experiment: Experiment, of_outcome: bool = True) -> Dealt:
-    """Cohort, partition and shift of an experiment; refuses a shift that breaks what the partition promised.
+    """Cohort, partition and shift of an experiment; refuses a shift that violates the floors of the partition.
 
-    `of_outcome` keeps only the patients whose outcome is known, as everything needs that asks about it.
+    `of_outcome` keeps only the patients whose outcome is known, which everything that uses the outcome needs.
     """
     seed = experiment.seed
     refuse_cohort(experiment)
@@ -64,7 +64,7 @@ def deal(experiment: Experiment, of_outcome: bool = True) -> Dealt:
 
 
 def refuse_broken(experiment: Experiment, before: Cohort, cohort: Cohort, outcome: str, sites: Names) -> None:
-    """Refuse a shift that hides an outcome that was known, or takes a site below a floor of the partition."""
+    """Refuse a shift that removes a known outcome, or takes a site below a floor of the partition."""
     unknown = before.known(outcome) & ~cohort.known(outcome)
     names, site = factorize(sites)
     lack = floors(experiment.partition, cohort, outcome).lack(names, site, cohort.classes(outcome))
@@ -75,9 +75,9 @@ def refuse_broken(experiment: Experiment, before: Cohort, cohort: Cohort, outcom
     if unknown.any():
         raise Refused(
             f"The shift leaves outcome {outcome!r} not recorded in {unknown.sum()} of {len(unknown)} rows. "
-            f"Leave its column out of the settings of shift.coding and shift.missing, or turn down {dials}."
+            f"Leave its column out of the settings of shift.coding and shift.missing, or lower {dials}."
         )
     raise Refused(
-        f"The shift leaves {lack.in_words()}, where the partition had none. Turn down {dials}, or set "
+        f"The shift leaves {lack.in_words()}, which the partition did not. Lower {dials}, or set "
         f"{' '.join(lack.remedies())}."
     )

@@ -1,4 +1,4 @@
-"""What a run's noise buys: epsilons of whole sites and of single records, with their accountants and assumptions."""
+"""The privacy of a run with noise: epsilons of whole sites and single records, with accountants and assumptions."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -31,7 +31,7 @@ SAMPLINGS = {
 
 
 def spent(experiment: Experiment, plan: Simulation) -> Json:
-    """Epsilons of a whole run, under `sites` and `records`, from its clock; empty where there is no noise."""
+    """Epsilons of a complete run, under `sites` and `records`, from its clock; empty if there is no noise."""
     at_server = [one for one in plan.roles.uplink if one.noises]
     if not experiment.algorithm.exchanges or not (at_server or plan.training.noise):
         return {}
@@ -45,8 +45,8 @@ def spent(experiment: Experiment, plan: Simulation) -> Json:
 
 
 def unasked(sites: Ints) -> Floats:
-    """Stands where a system would choose sites by their losses, which get no noise."""
-    raise Refused("privacy: the system chooses sites by their losses, which get no noise. Set system=sync.")
+    """Refuses a system that chooses sites by their losses, to which no noise is added."""
+    raise Refused("privacy: the system chooses sites by their losses, to which no noise is added. Set system=sync.")
 
 
 def of_sites(plan: Simulation, ticks: Iterable[Tick], settings: Privacy) -> Json:
@@ -100,7 +100,7 @@ def of_site(rows: int, steps: tuple[int, ...], training: Training, delta: float)
 
 @cache
 def sampled(q: float, z: float) -> Floats:
-    """RDP of one step; sites of a size share it."""
+    """Rényi DP of one step; sites of equal size share it."""
     return rdp.sampled(q, z)
 
 
@@ -110,7 +110,7 @@ def ratio(one: float, other: float) -> float:
 
 
 def told(found: dict[str, float], delta: float | dict[str, float], accountant: str, of: str) -> Json:
-    """Epsilons of all sites, and their least, middle and largest; JSON knows no infinity, so that is null."""
+    """Epsilons of all sites with minimum, median and maximum; infinity is null, because JSON has none."""
     values = list(found.values())
 
     def shown(value: float) -> float | None:

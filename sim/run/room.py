@@ -1,4 +1,4 @@
-"""What a run will need of the machine's memory, told before anything is made: with the arithmetic."""
+"""The memory that a run will need, checked before anything is generated."""
 
 import math
 
@@ -19,7 +19,7 @@ SYNTHETIC_ROWS = 50 + math.exp(4 + 2**2 / 2)  # of a site, on average: 50 + LogN
 
 
 def refuse_cohort(experiment: Experiment) -> None:
-    """Refuse a generated cohort that cannot fit; files have their own bounds."""
+    """Refuse a generated cohort that does not fit into memory; files have their own limits."""
     source = experiment.cohort
     if isinstance(source, Calibrated):
         refuse("cohort.patients", f"{source.patients:,} patients", source.patients, PATIENT)
@@ -31,7 +31,7 @@ def refuse_cohort(experiment: Experiment) -> None:
 
 
 def refuse_records(experiment: Experiment, sites: int) -> None:
-    """Refuse records of more scored rounds and sites than fit; a reference is scored once."""
+    """Refuse records of more evaluated rounds and sites than fit; a reference is evaluated once."""
     scored = experiment.rounds // experiment.evaluation.every + 2 if experiment.algorithm.exchanges else 1
     kinds = 2 if experiment.personal.on and experiment.personal.shares else 1
     metrics = len(experiment.metrics)
@@ -40,7 +40,7 @@ def refuse_records(experiment: Experiment, sites: int) -> None:
 
 
 def refuse(name: str, words: str, count: float, each: int, remedy: str = "Lower") -> None:
-    """Refuse `count` things of `each` bytes where they are more than the machine has."""
+    """Refuse `count` items of `each` bytes if they are more than the machine has."""
     whole = machine_bytes()
     if count * each > whole:
         raise Refused(

@@ -1,4 +1,4 @@
-"""One run from settings to records: cohort, partition, federation, task, training, judgement."""
+"""One run from settings to records: cohort, partition, federation, task, training, evaluation."""
 
 import hashlib
 import json
@@ -49,18 +49,18 @@ DATA = ("cohort", "partition", "shift", "split", "task", "net", "seed")
 
 @dataclass(frozen=True)
 class Prepared:
-    """What methods are compared on."""
+    """The federation and task on which methods are compared."""
 
     cohort: Cohort
     outcome: str
     sites: NDArray[np.str_]
     federation: Federation
     task: Task
-    leak: Leak | None  # None where nobody is known at two sites
+    leak: Leak | None  # None if no patient is known at two sites
 
 
 def footing(experiment: Experiment) -> str:
-    """The settings, classes and files that say which patients stand where: runs that share them share a federation."""
+    """The settings, classes and files that determine the federation: runs with equal ones share a federation."""
     parts = {name: getattr(experiment, name) for name in DATA} | {"groups": experiment.evaluation.groups}
     kinds = sorted(f"{kind.__module__}.{kind.__qualname__}" for kind in classes(parts))
     return json.dumps([settings(parts), kinds, experiment.cohort.fingerprint(experiment.seed)], sort_keys=True)
@@ -79,7 +79,7 @@ def prepare(experiment: Experiment) -> Prepared:
 
 
 def run_id(experiment: Experiment) -> str:
-    """Name of a run: what was asked, of which files, by which code. Loads no patients."""
+    """Name of a run: a fingerprint of its settings, files and code. Loads no patients."""
     what = {
         "settings": identity(experiment),
         "files": experiment.cohort.fingerprint(experiment.seed),
@@ -89,7 +89,7 @@ def run_id(experiment: Experiment) -> str:
 
 
 def simulation(experiment: Experiment, prepared: Prepared) -> Simulation:
-    """The engine's view of an experiment. Refuses a learning rate that features without scaling do not bear."""
+    """The engine's view of an experiment. Refuses a learning rate that is too large for unscaled features."""
     method, unscaled = experiment.algorithm, experiment.split.scaling is Scaling.none
     by_lr = method.trains and not isinstance(method, Pooled | Oracle) and experiment.local.optimizer is Optimizer.sgd
     if unscaled and by_lr:
@@ -111,10 +111,10 @@ def rehearse(
     watch: Watch = lambda number: None,
     home: Path | None = None,
 ) -> Run:
-    """Run an experiment, on what was prepared for its footing; a diverged run is one too, with the round it did so.
+    """Run an experiment on prepared data; a diverged run is a result too, with the round in which it diverged.
 
-    In the working folder `home` it leaves checkpoints, and goes on from the last good one there; a signal then raises
-    Stopped after a last one.
+    With a working folder `home`, it writes checkpoints there and continues from the last valid one; a signal then
+    raises Stopped after a last checkpoint.
     """
     run = run_id(experiment)
     prepared = prepared or prepare(experiment)

@@ -1,4 +1,4 @@
-"""The ledger of a run as arrays: what was recorded since some moment, and the models that are kept."""
+"""The ledger of a run as arrays: what was recorded since a given moment, and the models that are saved."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ COLUMNS = {"number": "int64"} | {name: kind for name, kind in ROUNDS.items() if 
 
 
 class Mark(NamedTuple):
-    """How much of a ledger, and of what a clock was told, is written."""
+    """How much of a ledger, and of the losses given to a clock, is written."""
 
     rounds: int = 0
     judged: int = 0
@@ -34,7 +34,7 @@ def mark(ledger: Ledger, told: Sequence[Floats]) -> Mark:
 
 
 def part_since(ledger: Ledger, told: Sequence[Floats], done: Mark) -> Parts:
-    """What was recorded since; `add_part` is the inverse."""
+    """The records since a mark; `add_part` is the inverse."""
     losses, answers = ledger.losses[done.losses :], told[done.told :]
     return {
         **round_arrays(ledger.rounds[done.rounds :]),
@@ -47,7 +47,7 @@ def part_since(ledger: Ledger, told: Sequence[Floats], done: Mark) -> Parts:
 
 
 def add_part(ledger: Ledger, told: list[Floats], parts: Mapping[str, NDArray[Any]]) -> None:
-    """Put what was recorded after what is there."""
+    """Append the records to the existing ones."""
     ledger.rounds += read_rounds(parts)
     ledger.judged += read_judged(parts)
     ledger.losses += zip(parts["losses.round"].tolist(), parts["losses.value"].tolist(), strict=True)
@@ -56,7 +56,7 @@ def add_part(ledger: Ledger, told: list[Floats], parts: Mapping[str, NDArray[Any
 
 
 def round_arrays(rounds: Sequence[Round]) -> Parts:
-    """Bare rounds, a column for each of their numbers."""
+    """Bare rounds, with a column for each of their numbers."""
     used = [(at, site, share) for at, here in enumerate(rounds) for site, share in here.used.items()]
     columns = {
         f"round.{name}": np.array([getattr(here, name) for here in rounds], kind) for name, kind in COLUMNS.items()
@@ -82,7 +82,7 @@ def read_rounds(parts: Mapping[str, NDArray[Any]]) -> list[Round]:
 
 
 def judged_arrays(judged: Sequence[tuple[int, str, Mapping[str, Floats]]]) -> Parts:
-    """Metrics, those of one kind of model and of the same names together: [n, G] each, and where they stood."""
+    """Metrics, grouped by kind of model and names, [n, G] each, with their positions."""
     groups: dict[tuple[str, ...], list[int]] = {}
     for at, (_, model, metrics) in enumerate(judged):
         groups.setdefault((model, *metrics), []).append(at)

@@ -1,14 +1,14 @@
-"""Which cell of a sweep a worker takes next: one on the data that it has prepared, and the longest first."""
+"""Which cell of a sweep a worker runs next: one with the data that it has prepared, and the longest first."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 
 
 class Schedule:
-    """Cells that were not given out yet, by footing."""
+    """Cells that are not yet assigned, by footing."""
 
     def __init__(self, footings: Mapping[str, str], seconds: Mapping[str, float]) -> None:
-        """By run id: its footing, and about how many seconds it takes."""
+        """By run id: its footing, and its estimated seconds."""
         self.seconds = seconds
         self.left = sum(seconds[run] for run in footings)
         self.cells: defaultdict[str, list[str]] = defaultdict(list)  # by footing, the longest last
@@ -33,7 +33,7 @@ class Schedule:
         return run
 
     def most_left(self) -> str:
-        """The footing that has most left for each worker that is at it, to be shared; empty where all are done."""
+        """The footing with the most remaining work per worker, which is then shared; empty if all are done."""
         crowd = Counter(self.at.values())
         open_ones = [footing for footing in crowd if self.cells[footing]]
         return max(open_ones, key=lambda footing: self.work[footing] / crowd[footing], default="")

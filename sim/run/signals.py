@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: a command ends with a checkpoint where there is a run, and always without a traceback."""
+"""SIGINT and SIGTERM: a command ends without a traceback, and with a checkpoint if a run is in progress."""
 
 import os
 import signal
@@ -14,12 +14,12 @@ Handler = Callable[[int, FrameType | None], None]
 
 
 class Stopped(BaseException):
-    """A signal has ended the work; no error of any run, so that no `except Exception` keeps it."""
+    """Raised when a signal ended the work; not an Exception, so that no `except Exception` catches it."""
 
     def __init__(self, number: int, how_far: str = "") -> None:
         super().__init__(f"{signal.Signals(number).name} {how_far}")
         self.number = number
-        self.how_far = how_far  # what is kept of the work, in a sentence
+        self.how_far = how_far  # a sentence that says what is saved
 
     @property
     def code(self) -> int:
@@ -28,7 +28,7 @@ class Stopped(BaseException):
 
 
 class Asked:
-    """Which signal has asked for an end; 0 = none has."""
+    """The signal that asked to stop; 0 = none."""
 
     number = 0
 
@@ -39,16 +39,16 @@ THREADS = Asked()  # what the loops of other threads than the first are asked, w
 
 @contextmanager
 def stoppable() -> Iterator[Asked]:
-    """Inside, SIGINT and SIGTERM end the work at once: outside it is Stopped."""
+    """Context in which SIGINT and SIGTERM end the work at once, and raise Stopped."""
     with heeded(patient=False) as asked:
         yield asked
 
 
 @contextmanager
 def finishing() -> Iterator[Asked]:
-    """Inside, the first signal is noted for the loop, which ends when it can; a second one ends it at once.
+    """Context in which the first signal is noted for the loop, which ends when it can; a second one ends it at once.
 
-    A loop in another thread than the first is told of what THREADS is asked.
+    A loop in a thread other than the main one reads THREADS.
     """
     if not in_first_thread():
         yield THREADS
@@ -59,7 +59,7 @@ def finishing() -> Iterator[Asked]:
 
 @contextmanager
 def heeded(patient: bool) -> Iterator[Asked]:
-    """Inside, signals are noted, and raise KeyboardInterrupt, the first one only if not `patient`; outside, Stopped.
+    """Context in which signals are noted and raise KeyboardInterrupt (the first one unless `patient`), then Stopped.
 
     Ray lets no other exception of a handler through its own loops. Python itself drops one that comes while it is in
     the callback of a weak reference, as an import often is: the next block that begins raises Stopped then.
@@ -99,7 +99,7 @@ def listed(asked: Asked, open_now: bool) -> Iterator[None]:
 
 @contextmanager
 def handled(handler: Handler) -> Iterator[None]:
-    """Inside, both signals go to the handler; nothing is done in a thread, which gets none."""
+    """Context in which both signals go to the handler; does nothing outside the main thread, which gets no signals."""
     if not in_first_thread():
         yield
         return
@@ -113,7 +113,7 @@ def handled(handler: Handler) -> Iterator[None]:
 
 @contextmanager
 def telling(how_far: Callable[[], str]) -> Iterator[None]:
-    """Inside, a signal ends the work; outside, Stopped says `how_far` it was, before what it says of a run."""
+    """Context in which a signal ends the work; Stopped then reports `how_far` it was, before the state of a run."""
     try:
         with stoppable():
             yield
@@ -122,5 +122,5 @@ def telling(how_far: Callable[[], str]) -> Iterator[None]:
 
 
 def in_first_thread() -> bool:
-    """Whether this is the thread that signals come to."""
+    """Whether this is the thread that receives signals."""
     return threading.current_thread() is threading.main_thread()

@@ -1,4 +1,4 @@
-"""Many runs, in this process or in a pool of them. Finished runs are skipped, so that a sweep can be resumed."""
+"""Many runs, in this process or in a pool of processes. Finished runs are skipped, so a sweep can be resumed."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ from sim.run.run import run_id, simulation
 from sim.run.signals import Stopped, finishing
 from sim.run.workload import worth_ray
 
-PAUSE = 0.5  # seconds between looks at cells that other processes are at
+PAUSE = 0.5  # seconds between checks of cells that other processes are running
 ON_ERROR = ("continue", "stop")
 
 Tick = Callable[[], None]
@@ -30,11 +30,11 @@ Tick = Callable[[], None]
 
 @dataclass(frozen=True)
 class Launch:
-    """How the cells of a sweep or a study are carried out; no bit of a run depends on it."""
+    """How the cells of a sweep or a study are executed; no bit of a run depends on it."""
 
-    workers: int = 0  # >= 0 processes; 0 = one per core, or this one alone where Ray's start would take longer
-    on_error: str = "continue"  # with the other cells once one has failed, or "stop"
-    retries: int = 2  # >= 0 times that a cell is begun again whose process died
+    workers: int = 0  # >= 0 processes; 0 = one per core, or only this one if starting Ray would take longer
+    on_error: str = "continue"  # "continue" with the other cells after one has failed, or "stop"
+    retries: int = 2  # >= 0, how often a cell is started again if its process died
 
     def __post_init__(self) -> None:
         within("workers", self.workers, 0, 10_000)
@@ -43,15 +43,15 @@ class Launch:
 
 
 def unfinished(experiments: Sequence[Experiment], folder: Path) -> Named:
-    """The experiments whose runs are not in the folder, each once; no patient is loaded to find out."""
+    """The experiments whose runs are not in the folder, each once; determined without loading patients."""
     named = {run_id(experiment): experiment for experiment in experiments}
     return {name: experiment for name, experiment in named.items() if not finished(folder / name)}
 
 
 def run_all(experiments: Sequence[Experiment], folder: Path, workers: int, watch: Watch) -> list[Path]:
-    """Folders of all runs, in order; those that are not there yet are computed by `workers` processes.
+    """Folders of all runs, in order; missing ones are computed by `workers` processes.
 
-    Raises Refused once all others are written where a run failed.
+    If a run failed, raises Refused after all others are written.
     """
     left = unfinished(experiments, folder)
     homes = {run_id(experiment): folder for experiment in experiments}
@@ -73,13 +73,13 @@ def ends(
     begin: Tick = lambda: None,
     watch: Watch = lambda number: None,
 ) -> Iterator[Ended]:
-    """The end of every run that is left to do, as it comes.
+    """The end of every remaining run, in order of completion.
 
-    By run id: the folder that its own goes into, also of runs that are there already, and what a refusal calls it.
-    `begin` is called once all cells are checked, before the first runs; `watch` with the number of ends, also now and
-    then while workers are busy. This process alone writes, and each run as it comes back. A run that fails in training
-    does not stop the others unless it is to; a disk that is full, or code that changes meanwhile, stops them all, and
-    what is written stays. Raises RayLost where Ray died, and Stopped after a signal.
+    By run id: the folder of its results, also of finished runs, and its name in refusals. `begin` is called after all
+    cells are checked, before the first one runs; `watch` is called with the number of ended runs, also regularly while
+    workers are busy. Only this process writes, each run as soon as it ends. A run that fails in training does not stop
+    the others unless `on_error` is stop; a full disk, or a change of the code, stops them all, and what is written
+    remains. Raises RayLost where Ray died, and Stopped after a signal.
     """
     for folder in set(folders.values()):
         sweep_killed(writable(folder))
@@ -99,7 +99,7 @@ def ends(
 
 
 def carried_out(cells: Cells, launch: Launch, tick: Tick) -> Iterator[Ended]:
-    """Ends of all cells: of those that are worth it in a pool, and last of those that other processes are at."""
+    """Ends of all cells: run in a pool if that is worthwhile, and finally those that other processes are running."""
     workers = min(launch.workers or cores(), len(cells.left))
     if not (workers > 1 and (launch.workers or worth_ray(cells.schedule.left, workers))):
         yield from here(cells, 0 if launch.workers else workers)
@@ -108,7 +108,7 @@ def carried_out(cells: Cells, launch: Launch, tick: Tick) -> Iterator[Ended]:
 
 
 def here(cells: Cells, workers: int) -> Iterator[Ended]:
-    """Ends of the cells in this process; with `workers`, until what is left turns out to be worth that many."""
+    """Ends of the cells in this process; with `workers`, until the remaining work turns out to be worth a pool."""
     began, whole, last = time.monotonic(), cells.schedule.left, ""
     while (taken := cells.take(0)) is not None:
         yield from cells.others()
@@ -124,7 +124,7 @@ def here(cells: Cells, workers: int) -> Iterator[Ended]:
 
 
 def pooled(cells: Cells, workers: int, retries: int, tick: Tick) -> Iterator[Ended]:
-    """Ends of the cells in processes of their own. Nothing is started where none is left."""
+    """Ends of the cells in a pool of processes. No process is started if no cell is left."""
     first = cells.packed(0)
     yield from cells.others()
     if first is None:
@@ -155,12 +155,12 @@ def pooled(cells: Cells, workers: int, retries: int, tick: Tick) -> Iterator[End
 
 
 def address(experiment: Experiment) -> str:
-    """Of the Ray cluster that an experiment names, whose nodes see the folder of the records; "" = this machine."""
+    """Address of the Ray cluster that an experiment names, whose nodes can access the results; "" = this machine."""
     return experiment.executor.address if isinstance(experiment.executor, OnRay) else ""
 
 
 def shared(cells: Cells, tick: Tick) -> Iterator[Ended]:
-    """Ends of the cells that other processes were at, once they come; those that were given up are computed here."""
+    """Ends of the cells that other processes were running; abandoned ones are computed here."""
     while cells.aside and not cells.stopped:
         run = cells.look_aside()
         yield from cells.others()

@@ -27,7 +27,7 @@ def sites_frame(
     events: NDArray[np.bool_],
     judged: list[tuple[int, str, Metrics]],
 ) -> pd.DataFrame:
-    """One row per (round, site, split, model, metric), from some rounds' metrics [S * splits] of a kind of model.
+    """One row per (round, site, split, model, metric), from the metrics [S * splits] of some rounds and kinds of model.
 
     Segments without rows are left out.
     """
@@ -59,5 +59,5 @@ def sites_frame(
 
 
 def named(names: Sequence[str], code: NDArray[np.int64]) -> pd.Categorical:
-    """A column of names from their numbers, kept as such; [n]."""
+    """A column of names from their numbers; [n]."""
     return pd.Categorical.from_codes(code, pd.Index(list(names), dtype="str"))

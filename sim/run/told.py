@@ -1,4 +1,4 @@
-"""What each role of a run did, in words for its record."""
+"""What each role of a run did, as sentences for its record."""
 
 from sim.engine.attackers import attackers
 from sim.engine.executors import Executor, InProcess, OnRay, cores
@@ -8,7 +8,7 @@ from sim.methods.roles import Roles, named
 
 
 def told(plan: Simulation) -> dict[str, str]:
-    """What each role of a simulation did, in words."""
+    """What each role of a simulation did, as sentences."""
     members, itemsize = plan.federation.members, plan.federation.x.itemsize
     said = in_words(plan.roles, plan.shared, plan.task.layout.size, itemsize, len(members))
     if plan.roles.attack.on:
@@ -20,9 +20,9 @@ def told(plan: Simulation) -> dict[str, str]:
 
 
 def in_words(roles: Roles, shared: int, parameters: int, itemsize: int, members: int) -> dict[str, str]:
-    """What each role does in this federation, for the record of the run; roles at their neutral value are left out.
+    """What each role does in this federation, for the run's record; roles at their neutral value are left out.
 
-    `shared` of the network's parameters travel, in numbers of so many bytes; so many sites train.
+    `shared` of the network's parameters are sent, in numbers of `itemsize` bytes; `members` sites train.
     """
     asked = roles.system.uploads(members)
     dense, sent = Roles(roles.algorithm).bytes_up(shared, itemsize), roles.bytes_up(shared, itemsize, asked)

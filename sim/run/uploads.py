@@ -1,4 +1,4 @@
-"""What an aggregator did with the uploads of each site, over all rounds: for the record of a run."""
+"""What an aggregator did with the uploads of each site over all rounds, for the record of a run."""
 
 from collections.abc import Sequence
 
@@ -7,9 +7,9 @@ from sim.engine.simulation import Round
 
 
 def uploads(rounds: Sequence[Round], sites: Sequence[str], attackers: Sequence[int]) -> Json:
-    """Of every site that sent: uploads, how many were left out or counted in part, and whether the site attacks.
+    """For every site that sent: uploads, how many were left out or counted in part, and whether the site attacks.
 
-    {} where the aggregator judges no single uploads.
+    {} if the aggregator does not look at single uploads.
     """
     found: Json = {}
     for here in rounds:
@@ -22,7 +22,7 @@ def uploads(rounds: Sequence[Round], sites: Sequence[str], attackers: Sequence[i
 
 
 def left_out(found: Json, most: int = 5) -> str:
-    """The honest sites that were left out most often, in words; empty where there are none."""
+    """A sentence on the honest sites that were left out most often; empty if there are none."""
     honest = {site: counts["left_out"] / counts["sent"] for site, counts in found.items() if not counts["attacks"]}
     out = sorted((-share, site) for site, share in honest.items() if share)
     if not out:

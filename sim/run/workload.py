@@ -1,4 +1,4 @@
-"""About how long a run takes, for the order of a sweep and for the choice of its workers; the right tenfold is enough.
+"""Estimated time of a run, for the order of a sweep and the choice of its workers; its order of magnitude is enough.
 
 Measured on one core: linear models took 15 to 19 ms for 300 patients and 2 rounds, 49 ms for 12,000 and 30; an MLP of
 2,242 parameters on 200,000 rows of 1,000 sites 31 to 117 ms an epoch by tier, logistic regression 5 ms.
@@ -25,5 +25,5 @@ def seconds(experiment: Experiment, prepared: Prepared) -> float:
 
 
 def worth_ray(left: float, workers: int) -> bool:
-    """Whether so many seconds of work in one process are worth the start of Ray with that many."""
+    """Whether so many seconds of work in one process are worth starting Ray with so many workers."""
     return workers > 1 and left * (1 - 1 / workers) > RAY_START

@@ -126,7 +126,7 @@ def flags(table: pd.DataFrame, name: str, setting: str) -> Floats:
     """0, 1 or NaN of a yes-or-no column, [R]; refuses a column with other numbers."""
     value = numbers(table, name, setting)
     if not np.isin(value[~np.isnan(value)], (0, 1)).all():
-        raise Refused(f"{setting}: column {name!r} holds other numbers than 0 and 1; allowed yes-or-no columns.")
+        raise Refused(f"{setting}: column {name!r} holds numbers other than 0 and 1; allowed yes-or-no columns.")
     return value
 
 

@@ -69,7 +69,7 @@ class Concept:
     """A site's own effects: `logit P(event) + b + sum_j d_j x_j` with `d_j ~ N(0, tau^2)` and `b ~ N(0, intercept^2)`.
 
     x_j are columns about their mean, numbers in standard deviations. With tau = 0.3 some sites gain little by joining,
-    with 0.6 personal models are called for; five factors had different effects in Dutch and Taiwanese registries. An
+    with 0.6 personal models are needed; five factors had different effects in Dutch and Taiwanese registries. An
     intercept of 0.25 is a choice of ours.
     """
 
@@ -111,7 +111,8 @@ def known_truth(cohort: Cohort, outcome: str, setting: str) -> pd.DataFrame:
         )
     if not isinstance(cohort.outcome(outcome), Binary):
         raise Refused(
-            f"{setting}: outcome {outcome!r} is a survival; what would have happened, only the generator knows. "
+            f"{setting}: outcome {outcome!r} is a survival time, and only the generator knows what would have happened "
+            "otherwise. "
             "Use cohort.het and cohort.tau of cohort=calibrated, or a yes-or-no outcome."
         )
     return cohort.truth
@@ -123,8 +124,8 @@ def redraw_label(
     """The cohort with its label redrawn as its probability moves from `before` [R] to that in `truth`.
 
     Given the label, a patient's own uniform u lies in [0, before) if it was true and in [before, 1) if not; the new
-    label is `u < after`. So a probability that does not move leaves the label as it was. Other outcomes, which may
-    depend on this one, are dropped.
+    label is `u < after`. A probability that does not change therefore leaves the label unchanged. Other outcomes, which
+    may depend on this one, are dropped.
     """
     kind = cohort.outcome(outcome)
     assert isinstance(kind, Binary)

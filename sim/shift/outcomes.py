@@ -44,7 +44,9 @@ class Ascertainment(ShiftDials):
             if not self.outcomes or name in self.outcomes
         }
         if self.explicit("unlinked") and not any(isinstance(kind, Survival) for kind in chosen.values()):
-            raise Refused("shift.ascertainment.unlinked: needs a survival outcome, and there is none. Set it to 0.")
+            raise Refused(
+                "shift.ascertainment.unlinked: needs a survival outcome, but the cohort has none. Set it to 0."
+            )
         missed, false = self.value("insensitivity", het), self.value("unspecificity", het)
         changed: NewColumns = {}
         for name, outcome in chosen.items():
@@ -84,7 +86,7 @@ class FollowUp(ShiftDials):
         """The table with times and events of survival as far as they were followed up."""
         timed = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, Survival)}
         if not timed and self.explicit("cutoff", "loss"):
-            raise Refused("shift.followup: needs a survival outcome, and the cohort has none. Set its dials to 0.")
+            raise Refused("shift.followup: needs a survival outcome, but the cohort has none. Set it to 0.")
         cutoff, loss = self.value("cutoff", het), self.value("loss", het)
         changed: NewColumns = {}
         for outcome in timed.values():

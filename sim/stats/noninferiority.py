@@ -1,7 +1,7 @@
 """Paired non-inferiority: do differences by seed show that no more than a margin is lost, or that more is?
 
-A pass rejects that the mean difference is at or below -margin, a failure that it is at or above it; between them lies
-what cannot be told. Wellek, Testing Statistical Hypotheses of Equivalence and Noninferiority, 2010.
+A pass rejects that the mean difference is at or below -margin, a failure that it is at or above it; in between, the
+result is inconclusive. Wellek, Testing Statistical Hypotheses of Equivalence and Noninferiority, 2010.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from sim.checks import Refused, within
 from sim.random import stream
 from sim.stats.intervals import interval
 
-FEWEST = 5  # differences below which nothing is claimed: signs alone of four reach 1/16 at best
+FEWEST = 5  # with fewer differences nothing is claimed: the signs of four reach 1/16 at best
 RESAMPLED = 10  # differences from which the bootstrap has a say
 DRAWS = 20_000  # resamples; a p value of 0.00125 then has a standard error of a fifth of itself
 

@@ -1,4 +1,4 @@
-"""The cells of a study: every run, its place in the tables, and the index that says which run stands for which cell."""
+"""The cells of a study: every run, its place in the tables, and the index from cells to runs."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """What a message calls it."""
+        """Its name in messages."""
         scenario = f", scenario {self.scenario}" if self.scenario else ""
         return f"{self.method}{scenario}{self.tuned and f', {self.tuned}'}, seed {self.experiment.seed}"
 
@@ -82,9 +82,9 @@ def index(
     failed: Mapping[str, str] | None = None,
     words: Sequence[str] = (),
 ) -> str:
-    """Contents of study.json: study, command, which run stands for which cell, which failed and why, a digest.
+    """Contents of study.json: study, command, the run of each cell, failed runs with reasons, a digest.
 
-    `words` are the overrides that were given beside the study's file.
+    `words` are the overrides that were given in addition to the study's file.
     """
     listing = [
         {

@@ -50,6 +50,6 @@ def dial_scenarios(dials: Sequence[Dial]) -> dict[str, list[str]]:
     for dial in dials:
         for label, overrides in dial.scenarios.items():
             if label in found:
-                raise Refused(f"dials: {label} stands twice. Two dials of one setting need values of their own.")
+                raise Refused(f"dials: {label} occurs twice. Two dials of one setting need different values.")
             found[label] = overrides
     return found

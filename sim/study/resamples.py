@@ -1,4 +1,4 @@
-"""Bootstrap of test patients inside sites: what is left to say where all seeds have the same patients and one split."""
+"""Bootstrap of test patients within sites, for studies in which all seeds have the same patients and one split."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,12 +24,12 @@ OF_PROBABILITY: dict[str, Callable[[Floats, Bools, Ints, int], Floats]] = {
 
 
 def resamples(run: Run, home: Path, metric: str) -> pd.DataFrame | None:
-    """Metric of the last model at every site, a row per resample of its test patients; None where it cannot be had.
+    """Metric of the last model at every site, one row per resample of its test patients; None if not available.
 
-    That is where seeds draw patients or splits, where the run kept no predictions, and for metrics of several classes.
-    A patient is drawn with all of its rows at the site, as these are not independent (Davison and Hinkley, Bootstrap
-    Methods and their Application, 1997, section 3.8). All runs draw the same patients of a site, so that their
-    differences are paired. Efron, Annals of Statistics 1979.
+    It is not available if seeds draw patients or splits, if the run kept no predictions, and for metrics of several
+    classes. A patient is drawn with all of its rows at the site, as these are not independent (Davison and Hinkley,
+    Bootstrap Methods and their Application, 1997, section 3.8). All runs draw the same patients of a site, so that
+    their differences are paired. Efron, Annals of Statistics 1979.
     """
     if run.info["patients"] == "fresh" or run.info["split"] == "drawn" or not (home / FILE).exists():
         return None

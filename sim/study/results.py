@@ -68,7 +68,7 @@ class StudyRecords:
         twice = self.runs.duplicated(["scenario", "method", "seed"])
         if twice.any():
             cell = self.runs.loc[twice, ["scenario", "method", "seed"]].iloc[0].tolist()
-            raise Refused(f"{self.name}: two runs stand for the same scenario, method and seed {cell}.")
+            raise Refused(f"{self.name}: two runs have the same scenario, method and seed {cell}.")
 
 
 def read_study(folder: Path) -> StudyRecords:
@@ -124,17 +124,19 @@ def read_study(folder: Path) -> StudyRecords:
 
 
 def read_index(folder: Path) -> tuple[Study, dict[str, Any]]:
-    """The study of a folder, and all that its study.json says; refuses one that is missing, damaged or changed."""
+    """The study of a folder, and the content of its study.json; refuses a missing, damaged or changed file."""
     try:
         content = json.loads((folder / INDEX).read_text())
         stated = content.pop("digest")
         study, _ = Study.of(content["study"]), content["runs"][0]["run"]
         if stated != of_json(content):
-            raise Refused(f"{folder / INDEX}: changed since it was written. Run the study again; finished runs stay.")
+            raise Refused(
+                f"{folder / INDEX}: changed since it was written. Run the study again; finished runs are kept."
+            )
     except OSError:
-        raise Refused(f"{folder}: no study.json there. Run `fedtrial study NAME` first, or name its folder.") from None
+        raise Refused(f"{folder}: no study.json in it. Run `fedtrial study NAME` first, or name its folder.") from None
     except (UnicodeDecodeError, json.JSONDecodeError, TypeError, AttributeError, LookupError) as error:
-        raise Refused(f"{folder / INDEX}: damaged ({error}). Run the study again; finished runs stay.") from None
+        raise Refused(f"{folder / INDEX}: damaged ({error}). Run the study again; finished runs are kept.") from None
     return study, content
 
 
@@ -145,7 +147,7 @@ def epsilons(run: Run) -> dict[str, float]:
 
 
 def overlaps(run: Run) -> pd.DataFrame:
-    """Overlap of the test patients of a run with those of other seeds, at every site and in all; columns OVERLAPS."""
+    """Overlap of the test patients of a run with those of other seeds, per site and overall; columns OVERLAPS."""
     held = run.info["sites"]
     rows = np.array([[part["rows"] for part in parts.values()] for parts in held.values()])  # [S][train, valid, test]
     rows = np.concatenate([rows.sum(0, keepdims=True), rows])
@@ -159,11 +161,11 @@ def overlaps(run: Run) -> pd.DataFrame:
 
 
 def there(folder: Path, every: pd.DataFrame) -> pd.DataFrame:
-    """The cells whose runs have a folder; the others failed, or wait for a study that still runs."""
+    """The cells whose runs have a folder; the others failed, or the study is still running."""
     found = {run for run in every["run"].unique() if (folder / run).is_dir()}
     listing = every[every["run"].isin(found)].reset_index(drop=True)
     if listing.empty or (listing["reference"] != "").all():
-        raise Refused(f"{folder}: none of its federated runs is there yet. Wait for the study, or run it again.")
+        raise Refused(f"{folder}: none of its federated runs is finished yet. Wait for the study, or run it again.")
     return listing
 
 
@@ -173,7 +175,7 @@ def without(every: pd.DataFrame, listing: pd.DataFrame) -> pd.DataFrame:
 
 
 def absent(every: pd.DataFrame, listing: pd.DataFrame, failed: Mapping[str, str]) -> dict[str, str]:
-    """How many runs a page is made from, and why which failed; empty where all are there."""
+    """How many runs a page is based on, and which failed and why; empty if all are finished."""
     if len(listing) == len(every):
         return {}
     lost = without(every, listing)
@@ -183,8 +185,8 @@ def absent(every: pd.DataFrame, listing: pd.DataFrame, failed: Mapping[str, str]
         if run in failed
     ]
     waiting = int((~lost["run"].isin(list(failed))).sum())
-    words += [f"{waiting} not there yet"] if waiting else []
-    return {"missing": f"{len(listing)} of {len(every)} are there; {'; '.join(words)}"}
+    words += [f"{waiting} not finished yet"] if waiting else []
+    return {"missing": f"{len(listing)} of {len(every)} are finished; {'; '.join(words)}"}
 
 
 def halted(runs: Sequence[Run]) -> dict[str, str]:

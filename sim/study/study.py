@@ -26,7 +26,7 @@ REFERENCE_LABELS = {"local": "Local only", "pooled": "Pooled", "oracle": "Oracle
 
 @dataclass(frozen=True)
 class Study:
-    """The content of experiments/<name>.yaml; raises TypeError where it has wrong kinds, Refused where wrong values."""
+    """The content of experiments/<name>.yaml; raises TypeError for wrong types and Refused for wrong values."""
 
     name: str
     question: str
@@ -82,14 +82,14 @@ class Study:
                 raise Refused(f"{self.name}: {label}: {refusal}") from None
 
     def refuse_labels(self) -> None:
-        """Refuse labels that are no words, or that name something else already."""
+        """Refuse labels that are not text, or that are already used."""
         for key, labels in (("methods", self.methods), ("scenarios", self.scenarios), ("published", self.published)):
             for label in labels:
                 if not isinstance(label, str) or not label.strip() or label != visible(label) or "\n" in label:
-                    raise Refused(f"{self.name}: {key}: {label!r} is no label. Write one line of text.")
+                    raise Refused(f"{self.name}: {key}: {label!r} is not a label. Write one line of text.")
                 if key == "methods" and label in REFERENCE_LABELS.values():
                     raise Refused(
-                        f"{self.name}: methods: {label!r} is the name of a reference, which every study has of itself "
+                        f"{self.name}: methods: {label!r} is the name of a reference, which every study includes "
                         f"({', '.join(REFERENCE_LABELS.values())}). Choose another label."
                     )
         for label in self.published:
@@ -108,7 +108,7 @@ class Study:
 
     @property
     def all_scenarios(self) -> dict[str, list[str]]:
-        """Scenario -> overrides, those of the dials included; one scenario named "" where the study has none."""
+        """Scenario -> overrides, including those of the dials; one scenario named "" if the study has none."""
         return self.scenarios | dial_scenarios(self.dials) or {"": []}
 
     @property
@@ -120,7 +120,7 @@ class Study:
 
 
 def load(name: str) -> Study:
-    """Study of experiments/<name>.yaml, or of a path to such a file; refuses a file that is missing or no study."""
+    """Study of experiments/<name>.yaml, or of a path to such a file; refuses a file that is missing or not a study."""
     folder = root() / "experiments"
     path = expanded(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
     if not path.is_file():
@@ -128,7 +128,9 @@ def load(name: str) -> Study:
             one_of("study", name, [known.stem for known in folder.glob("*.yaml")])
         raise Refused(f"{path}: no such file. Name a study's file, or a study of {folder}.")
     if path.stem.startswith("."):
-        raise Refused(f"{path}: a study's name begins with no dot, for its folder has it. Rename the file.")
+        raise Refused(
+            f"{path}: a study's name may not start with a dot, because its folder has the same name. Rename the file."
+        )
     try:
         content = read_yaml(path)
         if not isinstance(content, dict):

@@ -1,6 +1,6 @@
-"""Tuning: every method of a study is run with the same values of some settings, and judged with those that suit it.
+"""Tuning: every method of a study is run with the same candidate values, and judged with its best ones.
 
-The values are chosen per method and scenario by the mean validation loss over seeds; test patients have no part in it.
+The values are chosen per method and scenario by the mean validation loss over seeds; test patients are not used.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,18 +16,18 @@ Tune = Mapping[str, Sequence[object]]  # setting -> values
 
 
 def refuse_tuning(tune: object) -> None:
-    """Refuse what is no mapping of settings to two values or more."""
+    """Refuse anything but a mapping from settings to at least two values."""
     if not isinstance(tune, dict):
         raise TypeError(f"tune: {brief(tune)} is no mapping of settings to values")
     for setting, values in tune.items():
         if not isinstance(setting, str) or "=" in setting:
             raise TypeError(f"tune: {brief(setting)} is no key of a setting, such as local.lr")
         if not isinstance(values, list) or len(values) < 2:
-            raise Refused(f"tune: {setting}: {brief(values)} gives nothing to choose from. List at least two values.")
+            raise Refused(f"tune: {setting}: {brief(values)} leaves no choice. List at least two values.")
 
 
 def candidates(tune: Tune, own: Sequence[str]) -> list[list[str]]:
-    """Settings to try for a method, `key=value` each; keys that the method sets itself stay as it has them."""
+    """Settings to try for a method, `key=value` each; keys that the method sets itself are not tuned."""
     fixed = {word.lstrip("+~").split("=")[0] for word in own}
     keys = [key for key in tune if key not in fixed]
     tried = product(*(tune[key] for key in keys))
@@ -35,7 +35,7 @@ def candidates(tune: Tune, own: Sequence[str]) -> list[list[str]]:
 
 
 def final_loss(run: Run) -> float:
-    """Validation loss of the models that a run ends with; infinite where it diverged or has none."""
+    """Validation loss of the final models of a run; infinite if it diverged or has none."""
     if run.info["status"] != "done" or run.rounds.empty:
         return np.inf
     loss = float(run.rounds["loss"].iloc[-1])
@@ -43,9 +43,9 @@ def final_loss(run: Run) -> float:
 
 
 def choose(every: pd.DataFrame, losses: Mapping[str, float]) -> pd.DataFrame:
-    """The cells with the values of least mean loss, for each method and scenario; losses of the runs that are there.
+    """The cells with the values of lowest mean loss, for each method and scenario, from the losses of finished runs.
 
-    Ties, and methods of which nothing is there yet, take the values that stand first.
+    Ties, and methods without finished runs, use the first values.
     """
     keys = ["scenario", "method", "tuned"]
     mean = every.assign(loss=every["run"].map(losses)).groupby(keys, sort=False)["loss"].mean().fillna(np.inf)

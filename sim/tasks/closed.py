@@ -1,4 +1,4 @@
-"""Losses whose gradient is implemented by hand, and the mark by which a task says that it has one of them."""
+"""Losses with a hand-written gradient, and the decorator by which a task declares that it has one of them."""
 
 from collections.abc import Callable
 from enum import IntEnum

@@ -31,13 +31,14 @@ class Ties(Enum):
 
 
 class RiskSets(Enum):
-    """With whom the patient of an event is compared in a local step.
+    """The patients with whom the patient of an event is compared in a local step.
 
     With `batch` a step takes a mini-batch and its own partial likelihood, as FLamby (Ogier du Terrail et al., NeurIPS
-    2022 Datasets and Benchmarks) trains on TCGA-BRCA. Its expectation is not the site's likelihood, for a risk set of
-    few patients has another logarithm, so that training settles near the stratified model and not at it; the smaller
-    the batches, the farther. A batch without an event has no gradient. Neither is the pooled Cox model, whose risk sets
-    cross sites. Losses that are reported, and whatever an algorithm asks of a site as a whole, keep the site's sets.
+    2022 Datasets and Benchmarks) trains on TCGA-BRCA. Its expectation is not the site's likelihood, because the
+    logarithm over a smaller risk set differs, so training converges near the stratified model and not to it; the
+    smaller the batches, the farther. A batch without an event has no gradient. Neither is the pooled Cox model, whose
+    risk sets cross sites. Reported losses, and everything that an algorithm computes for a whole site, use the site's
+    risk sets.
     """
 
     site = "site"  # all of the site's training rows that are at risk then; needs local.batch=0
@@ -132,7 +133,7 @@ def tied_runs(time: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def without_intercept(module: torch.nn.Module) -> torch.nn.Module:
-    """A copy of the module less the bias of its last layer, on which a partial likelihood does not depend."""
+    """A copy of the module without the bias of its last layer, on which a partial likelihood does not depend."""
     module = deepcopy(module)
     linear = [part for part in module.modules() if isinstance(part, torch.nn.Linear)]
     if linear:

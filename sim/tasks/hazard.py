@@ -97,8 +97,8 @@ def bin_edges(time_days: Floats, event: Bools, bins: int, horizon_days: float) -
     edges: Floats = np.concatenate([[0.0], grid[inner], [horizon]])
     if len(np.unique(edges)) < len(edges):
         raise Refused(
-            f"task.bins={bins}: the {counts.sum()} training events before day {horizon:.0f} do not fill so many bins; "
-            "lower task.bins or change task.horizon_days."
+            f"task.bins={bins}: the {counts.sum()} training events before day {horizon:.0f} are too few for this "
+            "number of bins; lower task.bins or change task.horizon_days."
         )
     return edges
 

@@ -1,7 +1,7 @@
-"""Whether a network can be trained as the engine trains: a few made-up rows are sent through it before training.
+"""Checks whether the engine can train a network, by passing a few artificial rows through it before training.
 
-A site's batch is padded with copies of its rows, sites train side by side, and every random number belongs to a key.
-So the output of a row must depend on this row alone, and on nothing that is drawn while the network runs.
+A site's batch is padded with copies of its rows, sites train together, and every random number is keyed. The output for
+a row must therefore depend only on this row, and on nothing that is drawn while the network runs.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ _passed: WeakKeyDictionary[Task, set[tuple[int, torch.dtype]]] = WeakKeyDictiona
 
 
 class Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes every operation that takes random numbers from torch's generator."""
+    """Records every operation that draws random numbers from torch's generator."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -44,7 +44,7 @@ class Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def shapes(task: Task, features: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
     """Parameters near the start and rows that the network takes, and what it gives; [P], [ROWS, D], [ROWS, K].
 
-    Refuses a network that does not take so many features, or gives another shape than the task's loss reads.
+    Refuses a network that does not accept this number of features, or whose output has the wrong shape for the task.
     """
     g, name = torch.Generator().manual_seed(0), type(task.module).__name__
     start = task.init(0)
@@ -88,7 +88,7 @@ def probe(task: Task, features: int, dtype: torch.dtype) -> None:
 
 
 def same_in_training(task: Task, v: Tensor, x: Tensor, output: Tensor) -> None:
-    """Refuse a module whose training mode is another function than its evaluation mode, or is a random one."""
+    """Refuse a module whose training mode differs from its evaluation mode, or is random."""
     training, draws = deepcopy(task.module).train(), Draws()
     with torch.random.fork_rng(devices=[]), torch.no_grad(), draws:
         try:
@@ -100,10 +100,10 @@ def same_in_training(task: Task, v: Tensor, x: Tensor, output: Tensor) -> None:
         chances = [(type(part).__name__, getattr(part, "p", None)) for part in task.module.modules()]
         noisy = [f"{name}(p={p:g})" for name, p in chances if isinstance(p, float)]
         raise Refused(
-            f"{type(task.module).__name__} works otherwise in training than in use, or draws random numbers "
-            f"({', '.join(noisy) or 'see its forward'}). Noise between layers is not trained with here, for local "
-            "steps must be the same whoever computes them. Take Dropout out or set p=0; local.weight_decay, a smaller "
-            "network or fewer rounds guard against overfitting too."
+            f"{type(task.module).__name__} behaves differently in training and in use, or draws random numbers "
+            f"({', '.join(noisy) or 'see its forward'}). Noise between layers is not supported, because local steps "
+            "must be the same whichever process computes them. Remove Dropout or set p=0; local.weight_decay, a "
+            "smaller network or fewer rounds also reduce overfitting."
         )
 
 
@@ -119,7 +119,8 @@ def own_rows(task: Task, v: Tensor, x: Tensor, output: Tensor) -> None:
     if mixes:
         names = sorted({type(part).__name__ for part in task.module.modules() if "BatchNorm" in type(part).__name__})
         raise Refused(
-            f"{type(task.module).__name__} mixes rows: what it gives for a patient depends on who else is in the batch"
+            f"{type(task.module).__name__} mixes rows: its output for a patient depends on the other patients in the "
+            "batch"
             f"{' (' + ', '.join(names) + ')' if names else ''}. Batches are padded with copies of rows, and a "
             "prediction must be that of one patient. Normalise within a row: LayerNorm or GroupNorm."
         )
@@ -149,10 +150,10 @@ def near(one: Tensor, other: Tensor) -> bool:
 
 
 def wanted(task: Task) -> str:
-    """The task's outputs in words."""
+    """The task's outputs as text."""
     return "outputs" if task.outputs is None else str(task.outputs)
 
 
 def first_line(error: Exception) -> str:
-    """What went wrong, without torch's advice."""
+    """The first line of an error, without torch's advice."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -1,4 +1,4 @@
-"""The network of proportional hazards: one score per patient, and a baseline that all share."""
+"""The network of proportional hazards: one score per patient, and a common baseline."""
 
 from torch import Tensor, nn
 

@@ -8,7 +8,7 @@ from sim.tasks.task import Task
 
 
 def body(module: torch.nn.Module) -> tuple[str, torch.nn.Sequential] | None:
-    """All layers of a network but its last, and where they stand in it; None where there is no such part.
+    """All layers of a network except the last, and their names in it; None if there is no such part.
 
     A network has one if it is a sequence of layers that ends in a linear one and has parameters before it.
     """

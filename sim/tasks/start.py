@@ -1,7 +1,7 @@
-"""Where training starts: a module's own values, or, where its parameters have none, a draw that belongs to the seed.
+"""Initial parameters: a module's own values or, for parameters without values, a draw determined by the seed.
 
 A parameter on torch's `meta` device has a shape and no values. The networks of the `net` config group are built there;
-whoever passes a module with values, such as weights trained elsewhere, starts from these.
+a module with values, such as weights trained elsewhere, starts from these.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def redrawn(layer: torch.nn.Module, name: str, word: int) -> torch.nn.Module:
     if reset is None:
         raise Refused(
             f"{name or 'the network'}: {type(layer).__name__} has parameters without values (device='meta') and no "
-            "reset_parameters() that could draw them. Build it with values, or give it that method."
+            "reset_parameters() to draw them. Build it with values, or add that method."
         )
     made = deepcopy(layer).to_empty(device="cpu", recurse=False)
     with keyed(word):
@@ -67,7 +67,7 @@ def redrawn(layer: torch.nn.Module, name: str, word: int) -> torch.nn.Module:
 
 @contextmanager
 def keyed(word: int) -> Iterator[None]:
-    """Lends torch's modules, which know no other generator, torch's own in a state that belongs to a key of 63 bits."""
+    """Context in which torch's global generator, which its modules use, has a state given by a key of 63 bits."""
     with torch.random.fork_rng(devices=[]):
         torch.set_rng_state(torch.Generator().manual_seed(word).get_state())
         yield

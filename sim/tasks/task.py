@@ -1,4 +1,4 @@
-"""A task: what is learned. Written for one site and one parameter vector; the engine applies it to all sites."""
+"""A task: a network and its loss, written for one site and one parameter vector; the engine applies it to all sites."""
 
 from __future__ import annotations
 
@@ -146,7 +146,8 @@ class TaskSettings:
     def ask(self, cohort: Cohort, outcome: str) -> Cohort:
         """The patients whose outcome is known, with the predictors of the task.
 
-        Refuses a column of `without` that is no predictor, no predictors left, and an outcome that cannot be learned.
+        Refuses a column in `without` that is not a predictor, a task without predictors, and an outcome that cannot be
+        learned.
         """
         default = type(self)().without  # a cohort may lack these
         for number, column in enumerate(self.without):
@@ -164,11 +165,11 @@ class TaskSettings:
         return replace(cohort, predictors={**cohort.predictors, outcome: kept})
 
     def constants(self, federation: Federation) -> Constants:
-        """What the task takes from the training rows; it must become JSON."""
+        """Constants that the task computes from the training rows; they must be valid JSON."""
         return {}
 
     def restore(self, net: Net, features: int, levels: tuple[str, ...], constants: Constants) -> Task:
-        """The task for D features, the classes of an outcome that has several, and what `constants` gave."""
+        """The task for D features, the classes of the outcome, and the result of `constants`."""
         raise NotImplementedError
 
     def build(self, net: Net, federation: Federation) -> Task:

@@ -40,7 +40,7 @@ def is_mean(make: Make, words: str, weighting: Weighting = Weighting.sites) -> C
 
 
 def numbers(make: Make, sent: list[list[float]], expected: list[float]) -> Check[Aggregator]:
-    """Uploads whose aggregate is known by hand."""
+    """Uploads with an aggregate computed by hand."""
     words = f"of {len(sent)} uploads it is {expected[0]:g}, by hand"
     return Check(words, lambda entry: gap(combined(make(entry), np.array(sent)), np.array(expected)), 1e-15)
 

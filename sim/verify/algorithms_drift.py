@@ -25,7 +25,7 @@ def decoupled(alpha: float) -> Build:
 
 
 def feddc(alpha: float) -> Closed:
-    """Gao et al. 2022, Algorithm 1; h_i of all sites in the mean, whoever takes part."""
+    """Gao et al. 2022, Algorithm 1; h_i of all sites in the mean, including those that do not take part."""
 
     def closed(trial: Trial) -> Array:
         x, path, weights = trial.start, [trial.start], trial.weights
@@ -100,7 +100,7 @@ def tuned(method: type[Algorithm]) -> float:
 
 
 def of_adaptiveprox() -> Checks:
-    """FedProx with a mu of its own: the rule, its path, FedProx where it stands."""
+    """FedProx with an adaptive mu: the rule, its path, and FedProx if mu is constant."""
     yield from paths(adaptive(1.0), adaptiveprox(1.0))
     yield follows(adaptive(0.0), spatial(30, 2), adaptiveprox(0.0), "path, 2 of 6 sites, mu from 0")
     yield Check("mu by the paper's rule on a known course of the loss", tuned, 1e-12)

@@ -43,7 +43,7 @@ def full(beta: float) -> Build:
 def batches(
     federation: Federation, training: Training, site: int, steps: int, seed: int, number: int
 ) -> Iterator[Ints]:
-    """Rows of a site's local steps in a round, as it would draw them alone."""
+    """Rows of a site's local steps in a round, as the site would draw them."""
     at, count = np.array([site]), np.array([steps])
     sites = plan.Sites(federation.bounds[at, 0], federation.rows[at], count, federation.keys[at])
     return (step.row[0][step.valid[0]] for step in plan.steps(sites, training, seed, number))
@@ -100,7 +100,7 @@ def slope() -> Slope:
 def fedjax(algorithm: Algorithm, rows: tuple[tuple[float, ...], ...], bound: float = 0.0) -> float:
     """The model after one round from 4.0: batches of two, one epoch, local rate 1, server rate 0.2.
 
-    The first site's last row makes a batch of its own, as in their test: the first seed that deals it so is taken.
+    The first site's last row makes a batch of its own, as in their test: the first seed with such an order is used.
     """
     held = {f"cid{at}": (np.array([row]).T, {"value": np.array(row)}) for at, row in enumerate(rows)}
     federation, training = from_arrays(held), Training(lr=1.0, batch=2)

@@ -1,4 +1,4 @@
-"""What is proved of algorithms that are judged by the sites' own models: pFedMe, APFL, Per-FedAvg."""
+"""Certificates of algorithms that are evaluated by the sites' own models: pFedMe, APFL, Per-FedAvg."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -105,7 +105,7 @@ def of_lazysite() -> Checks:
 
 
 def poisoned(make: Callable[[type[Attack]], Attack], factor: float, words: str) -> Check[Attack]:
-    """Attackers' rows have the negative values: their optimum lies at -b, and they send a multiple."""
+    """Attackers' rows have the negative values: their optimum is -b, and they send a multiple."""
     trial = spatial(20, 4)
 
     def error(entry: type[Attack]) -> float:

@@ -95,6 +95,6 @@ def certificates(
 
 
 def properties(axis: str, name: str, proofs: Mapping[str, Checks] = CHECKS) -> Iterator[str]:
-    """What is proved of one entry, in words; nothing is computed."""
+    """The certificates of one entry as text; nothing is computed."""
     for check in proofs.get(axis, {}).get(name, lambda: iter(()))():
         yield check.property

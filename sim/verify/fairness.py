@@ -1,4 +1,4 @@
-"""What is proved of the algorithms that weigh sites by their losses: paths by hand, and the optima of their aims."""
+"""Certificates of algorithms that weight sites by their losses: paths in numpy, and the optima of their objectives."""
 
 import itertools
 from collections.abc import Callable
@@ -141,7 +141,7 @@ def lowest(aim: Callable[[Array, Array], float]) -> Closed:
 
 
 def number(value: float) -> Closed:
-    """A fixed point known by hand, [1]."""
+    """A fixed point computed by hand, [1]."""
     return lambda trial: np.array([value])
 
 
@@ -181,7 +181,7 @@ def of_term() -> Checks:
 
 
 def worst_alone(trial: Trial) -> Array:
-    """The end of descent on the site with the largest loss alone."""
+    """The limit of descent on only the site with the largest loss."""
     x = trial.start
     for tick in trial.ticks():
         worst = int(losses(trial, x).argmax())

@@ -30,7 +30,7 @@ WHOLE: dict[str, Any] = {
 
 
 def federation(sites: tuple[int, ...] = SIZES) -> Federation:
-    """Some sites that train and one that is only judged; times in whole months, so that some are tied."""
+    """Some sites that train and one that is only evaluated; times in whole months, so that some are tied."""
     draw, rows = stream(0, "forests"), {}
     for at, size in enumerate((*sites, HELD)):
         x = draw.standard_normal((size, FEATURES))
@@ -52,7 +52,7 @@ def last(method: SurvivalForest, held: Federation) -> Round:
 
 
 def scores(method: SurvivalForest, held: Federation | None = None) -> Floats:
-    """Risks of the patients that are judged, [HELD]."""
+    """Risks of the held-out patients, [HELD]."""
     found = last(method, held or federation()).scores
     assert found is not None
     return found
@@ -101,7 +101,7 @@ class Tree:
 
     @property
     def leaf(self) -> bool:
-        """Whether no split is allowed or none tells anything."""
+        """Whether no split is allowed or none is informative."""
         return self.split[0] <= 0
 
     @property
@@ -128,7 +128,7 @@ def own(held: Federation, site: int, **limits: Any) -> Tree:
 
 
 def risks(held: Federation, trees: list[Tree]) -> Floats:
-    """Minus the areas of every judged patient under each of some trees, up to the last event of any; [HELD, T]."""
+    """Minus the areas of every held-out patient under each of some trees, up to the last event of any; [HELD, T]."""
     until = max(moment for tree in trees for leaf in tree.leaves for moment, _ in leaf.points)
     rows = held.x[held.held("test")[0]].astype(np.float64)
     return np.array([[-tree.area(row, until) for tree in trees] for row in rows])

@@ -1,4 +1,4 @@
-"""What is proved of the algorithms that know of patient groups, on a small logistic regression by hand."""
+"""Certificates of algorithms that use patient groups, on a small logistic regression in numpy."""
 
 import functools
 from collections.abc import Callable

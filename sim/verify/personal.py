@@ -1,4 +1,4 @@
-"""What is proved of every entry of the personal axis, by its name in the table. The sites run FedAvg beside it."""
+"""Certificates of every entry of the personal axis, by its name in the table. The sites run FedAvg."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What is proved of whole models of the sites' own beside Ditto: MR-MTL, fine-tuning."""
+"""Certificates of complete models of the sites other than Ditto: MR-MTL, fine-tuning."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -21,7 +21,7 @@ Checks = Iterator[Check[Personal]]
 
 
 def mrmtl(trial: Trial, lam: float) -> tuple[Array, Array]:
-    """Liu et al. 2022: server path [T + 1, D] and own models [S, D]; sites that are not asked keep theirs."""
+    """Liu et al. 2022: server path [T + 1, D] and own models [S, D]; sites that are not asked keep their models."""
     x, own, path = trial.start, np.tile(trial.start, (len(trial.steps), 1)), [trial.start]
     for tick in trial.ticks():
         for site in tick.sites:

@@ -38,7 +38,7 @@ def ends(build: Build, trial: Trial, closed: Closed, words: str, tolerance: floa
 
 
 def scalar(steps: tuple[int, int], lr: float, rounds: int, momentum: float = 0.0) -> Trial:
-    """A trial on the two-site quadratic, whose fixed points are known by hand."""
+    """A trial on the two-site quadratic, with fixed points computed by hand."""
     return Trial(two_sites(), steps, rounds, Training(lr=lr, batch=0, momentum=momentum))
 
 
@@ -51,12 +51,13 @@ def spatial(rounds: int, sites: int = 0, weighting: Weighting = Weighting.patien
 def paths(build: Build, closed: Closed) -> Checks:
     """The path under partial participation, for each weighting, with and without momentum; then with weight decay.
 
-    The engine chooses the fused tier where the method leaves `direction` alone; its tensor twin is held to the same.
+    The engine chooses the fused tier if the method does not override `direction`; the tensor tier must agree with it.
     """
     for weighting in Weighting:
         for momentum in (0.0, 0.6):
             trial = spatial(30, 3, weighting, momentum)
-            # A falling rate tells apart who divides by this round's rate and who by the next one's; chunks of two make
+            # A decreasing rate distinguishes division by this round's rate from division by the next one's; chunks of
+            # two make
             # a round's mean the sum of two parts.
             trial = replace(trial, training=replace(trial.training, decay=0.98, chunk=2))
             words = f"path, 3 of 6 sites, weighting {weighting.value}, momentum {momentum:g}"

@@ -161,13 +161,13 @@ def of_adam() -> Checks:
 
 
 def of_yogi() -> Checks:
-    """FedYogi. From v = 0 its first step is Adam's; a right Yogi differs from Adam in the rule for v alone."""
+    """FedYogi. From v = 0 its first step is Adam's; a correct Yogi differs from Adam only in the rule for v."""
     yield from first_step()
     yield from moments(yogi_rule)
 
 
 def extrapolated(trial: Trial, lr: float, epsilon: float, average: bool) -> Array:
-    """Jhunjhunwala et al. 2023, Algorithm 1, sums weighted by p; the models that are judged; [T + 1, D]."""
+    """Jhunjhunwala et al. 2023, Algorithm 1, sums weighted by p; the evaluated models; [T + 1, D]."""
     x, path = trial.start, [trial.start]
     for tick in trial.ticks():
         delta, before = moves(trial, tick, x), x

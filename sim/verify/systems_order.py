@@ -40,7 +40,7 @@ def order(trial: Trial) -> list[list[int]]:
 
 
 def passed_on(trial: Trial, sites: list[int]) -> Array:
-    """Models when each site goes on from where the one before it stopped; [T + 1, D]."""
+    """Models when each site continues from the model of the previous one; [T + 1, D]."""
     x, path = trial.start, [trial.start]
     for site in sites:
         moved = response(trial.problem.curvature[site], 4, trial.training.lr, trial.training.momentum)

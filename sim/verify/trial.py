@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 @dataclass
 class Planned(Sync):
-    """Synchronous rounds in which every site takes a number of steps that is laid down."""
+    """Synchronous rounds in which every site takes a given number of steps."""
 
     planned: tuple[int, ...] = ()  # [S]
 
@@ -62,7 +62,7 @@ class Trial:
 
     @property
     def start(self) -> Array:
-        """Not zero, so that whoever confuses a model with its change is found out; [D]."""
+        """Not zero, so that confusing a model with its change is detected; [D]."""
         if self.first:
             return np.array(self.first)
         return np.linspace(0.5, 1.5, self.problem.centre.shape[1])

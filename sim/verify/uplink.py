@@ -154,7 +154,7 @@ def at(sites: int, **kept: torch.Tensor) -> Local:
 
 
 def blank(name: str, round: int | None = None) -> torch.Tensor:
-    """Stands where no random number is needed."""
+    """Placeholder where no random number is needed."""
     raise RuntimeError(f"draw {name!r} was not expected")
 
 

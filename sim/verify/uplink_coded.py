@@ -23,7 +23,7 @@ Code = Callable[[Array, Array], Array]  # a vector and its uniform numbers -> wh
 
 
 def uniforms(trial: Trial, number: int, sites: NDArray[np.int64], name: str) -> Array:
-    """The engine's uniform numbers of a round for a transform that stands alone; [M, P]."""
+    """The engine's uniform numbers of a round for a single transform; [M, P]."""
     draws = Draws(trial.seed, number, trial.problem.federation.keys[sites])
     like = torch.zeros(len(sites), trial.problem.centre.shape[1], dtype=torch.float64)
     return np.asarray(draws.of("uplink.0.delta.", like)(name).numpy())
@@ -76,7 +76,7 @@ def of_randomk() -> Checks:
 
 
 def constant(value: torch.Tensor) -> Draw:
-    """The same numbers whatever is asked."""
+    """The same numbers for every argument."""
     return lambda name, round=None: value
 
 

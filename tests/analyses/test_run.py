@@ -70,7 +70,7 @@ def test_commands_answer_for_a_table_of_ones_own(tmp_path: Path) -> None:
         (["discovery", "cohort.discovery=50", "rounds=3"], "rounds=3"),
         (["benefit", "seed=3", "--seeds", "2"], "seed=3 and --seeds 2"),
         (["benefit", "partition.external.count=1"], "partition.external.count=1"),
-        (["benefit", "partition=dirichlet"], "partition=dirichlet: it deals patients by their outcome"),
+        (["benefit", "partition=dirichlet"], "partition=dirichlet: it assigns patients by their outcome"),
     ],
 )
 def test_command_refuses(words: list[str], why: str) -> None:

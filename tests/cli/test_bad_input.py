@@ -181,7 +181,7 @@ TABLES: dict[str, tuple[list[str], Files, list[str]]] = {
     "clinical: one patient": (
         ["partition", *CLINICAL],
         {"a.parquet": clinical(lambda t: t.iloc[1:2])},
-        ["1 rows that differ in nothing"],
+        ["1 rows with the same value in every predictor"],
     ),
     "fed_heart: elsewhere": (
         ["run", "cohort=fed_heart", "cohort.dir=d"],
@@ -230,8 +230,8 @@ TABLES: dict[str, tuple[list[str], Files, list[str]]] = {
 }
 
 SETTINGS: dict[str, tuple[list[str], list[str]]] = {
-    "below a word": (["scenario.x=1"], ["scenario.x=1: scenario is one word", "scenario=consortium4 | cross71"]),
-    "far below a word": (["scenario.x.y=1"], ["scenario.x.y=1: scenario is one word"]),
+    "below a word": (["scenario.x=1"], ["scenario.x=1: scenario takes one name", "scenario=consortium4 | cross71"]),
+    "far below a word": (["scenario.x.y=1"], ["scenario.x.y=1: scenario takes one name"]),
     "below a number": (["cohort.patients.x=3"], ["cohort.patients is a single value"]),
     "misspelt group": (
         ["cohort=calibratd"],
@@ -253,7 +253,7 @@ SETTINGS: dict[str, tuple[list[str], list[str]]] = {
         ["cohort=tabular", "cohort.label=é"],
         ["cohort.label=é: not an override", "beyond ASCII", "in quotes"],
     ),
-    "taken away": (["~rounds"], ["~rounds: a setting cannot be taken away", "rounds=VALUE"]),
+    "taken away": (["~rounds"], ["~rounds: a setting cannot be removed", "rounds=VALUE"]),
     "nothing to take away": (
         ["partition=affinity", "~partition.archetypes.rurl"],
         ["partition.archetypes.rurl: no such setting", "Did you mean partition.archetypes.rural?"],
@@ -312,7 +312,9 @@ def test_every_command_refuses_a_setting_given_twice_and_a_cohort_beyond_the_mac
     command: list[str], here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     twice = ["cohort.patients=50", "cohort.patients=60"]
-    refused([*command, *twice], ["cohort.patients=50 and cohort.patients=60: one setting, given twice"], here, capsys)
+    refused(
+        [*command, *twice], ["cohort.patients=50 and cohort.patients=60: the same setting is given twice"], here, capsys
+    )
     monkeypatch.setattr(room, "machine_bytes", lambda: 8 * 10**9)
     arithmetic = "100,000,000 patients x 345 bytes = 34.5 GB: this machine has 8.0 GB"
     refused([*command, "cohort.patients=100000000"], [arithmetic], here, capsys)

@@ -165,4 +165,4 @@ def test_an_output_that_is_closed_or_full_is_no_traceback(closed: str, code: int
     done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=100)
     assert done.returncode == code
     assert "Traceback" not in done.stderr
-    assert bool(code) == ("the output cannot be written (No space left on device)" in done.stderr)
+    assert bool(code) == ("the output could not be written (No space left on device)" in done.stderr)

@@ -37,7 +37,7 @@ def test_predictions_of_a_file(
     home: Path, rows: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert fedtrial(monkeypatch, home, rows) == 0
-    assert "--out FILE keeps all" in capsys.readouterr().out
+    assert "--out FILE writes all" in capsys.readouterr().out
     table, beside = pd.read_csv(rows), rows.parent
     table.to_parquet(beside / "new.parquet")
     table.to_csv(beside / "new.txt", index=False, sep="\t")

@@ -128,9 +128,9 @@ def test_runs_of_a_folder_without_a_sweep_show_the_settings_that_differ(
     assert "2 runs: 2 done." in told
     for words, said in (
         (["runs", "nowhere"], "nowhere: no such folder"),
-        (["runs", "."], "no runs there"),
-        (["show", "results/runs/0123456789ab"], "no run, or its files changed"),
-        (["resume", "results/runs"], "nothing that was begun there is unfinished"),
+        (["runs", "."], "no runs in it"),
+        (["show", "results/runs/0123456789ab"], "not a run, or its files changed"),
+        (["resume", "results/runs"], "nothing in it is unfinished"),
     ):
         code, told = fedtrial(capsys, monkeypatch, *words)
         assert code == 2

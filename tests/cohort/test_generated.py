@@ -97,7 +97,7 @@ def test_fcube_deals_rows_evenly(rows: int) -> None:
     [
         (lambda: Synthetic(alpha=-1), r"cohort\.alpha=-1"),
         (lambda: Synthetic(classes=1), r"cohort\.classes=1"),
-        (lambda: Synthetic(iid=True), "sites that are alike have neither"),
+        (lambda: Synthetic(iid=True), "identical sites have neither"),
         (lambda: Fcube(rows=7), r"cohort\.rows=7: allowed \[8"),
     ],
 )

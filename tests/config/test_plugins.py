@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.catalogue.brought import broken, joined, proofs, refuse_broken, told
+from sim.catalogue.brought import broken, entry_points, joined, proofs, refuse_broken
 from sim.catalogue.entry import AXES, entries
 from sim.checks import Refused
 from sim.cli.completion import words
@@ -96,7 +96,7 @@ def test_what_cannot_be_an_entry_is_refused_where_it_is_chosen_alone(fault: str,
             experiment([f"{group}=mine"])
         for part in ["bad-plugin 1.0", f"fedtrial.{group}s: mine = mine_module:Mine", *says]:
             assert part in str(found.value)
-        ((row),) = told()
+        ((row),) = entry_points()
         assert row.wrong == str(found.value)
 
 
@@ -107,7 +107,7 @@ def test_a_name_that_is_taken_stays_with_its_owner(name: str, says: str, tmp_pat
     install(tmp_path, "taker", f"[fedtrial.algorithms]\n{name} = mine_module:Mine\n", {"mine_module": algorithm()})
     with on_path(tmp_path):
         assert experiment(["algorithm=fedprox"]).algorithm.__class__.__module__ == "sim.methods.algorithms.fedprox"
-        (row,) = told()
+        (row,) = entry_points()
         assert says in row.wrong
         assert [one.method for one in broken(joined(TABLES))] == [name]
         refuse_broken("fedprox", joined(TABLES))  # ours can still be looked up and proved
@@ -209,7 +209,7 @@ def test_a_certificate_of_another_distribution_proves_nothing(site: Path) -> Non
     forget()
     (only,) = certificates(joined(TABLES), "mine", proofs())
     assert not only.passed
-    assert any("brings no entry 'mine'" in one.wrong for one in told())
+    assert any("provides no entry 'mine'" in one.wrong for one in entry_points())
 
 
 def test_an_entry_that_is_broken_fails_its_proof_and_has_no_page(tmp_path: Path) -> None:
@@ -230,7 +230,9 @@ def test_the_catalogue_lists_plugins_and_the_pages_of_our_own_do_not(site: Path)
 def test_a_group_that_is_misspelt_is_told(tmp_path: Path) -> None:
     install(tmp_path, "mine", "[fedtrial.algorithm]\nmine = mine_module:Mine\n", {})
     with on_path(tmp_path):
-        assert any(one.group == "fedtrial.algorithm" and "no group of ours" in one.wrong for one in told())
+        assert any(
+            one.group == "fedtrial.algorithm" and "not a group of fedtrial" in one.wrong for one in entry_points()
+        )
 
 
 def test_the_document_lists_every_group() -> None:

@@ -131,7 +131,7 @@ PRESETS = {
     "a Python object": ("cohort/a.yaml", "x: !!python/object/apply:os.system [x]\n", "not YAML"),
     "one of ours": ("cohort/tabular.yaml", "x: 1\n", "is one of fedtrial's own"),
     "no group": ("hydra/callbacks/a.yaml", "x: 1\n", "group='hydra/callbacks'"),
-    "no keys": ("cohort/a.yaml", "- 1\n", "holds no keys"),
+    "no keys": ("cohort/a.yaml", "- 1\n", "has no keys"),
     "a name of blanks": ("cohort/a b.yaml", "x: 1\n", "allowed a name of letters"),
 }
 

@@ -124,7 +124,7 @@ def test_where_nothing_answers_nobody_waits() -> None:
 @pytest.mark.parametrize(
     ("error", "says"),
     [
-        (ConnectionError("Failed to connect"), r"could not join.*is no node of it.*RAY_AUTH_TOKEN"),
+        (ConnectionError("Failed to connect"), r"could not join.*is not a node of it.*RAY_AUTH_TOKEN"),
         (RuntimeError("Version mismatch: The cluster was started with:\n Ray: 2.50"), r"Ray: 2\.50.*same versions"),
     ],
 )

@@ -137,5 +137,5 @@ def test_the_stress_scenario_has_both_and_a_run_says_so(capsys: pytest.CaptureFi
     assert "label_flip" in faults
     show(done, Path("here"))
     told = capsys.readouterr().out
-    assert f"Answered: {answered.mean():.1f} sites a round, {answered.min()} at least." in told
+    assert f"Answered: {answered.mean():.1f} sites per round on average, at least {answered.min()}." in told
     assert f"Faults: {faults}." in told

@@ -56,7 +56,7 @@ def test_no_model_beats_the_oracle_on_many_patients() -> None:
 
 
 def test_the_oracle_is_refused_where_the_truth_is_unknown() -> None:
-    with pytest.raises(Refused, match="only a synthetic cohort"):
+    with pytest.raises(Refused, match="only for synthetic cohorts"):
         rehearse(experiment(["cohort=lung", "task=hazard", "algorithm=oracle"]))
 
 

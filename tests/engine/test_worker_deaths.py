@@ -40,7 +40,7 @@ def test_actors_that_never_begin_are_not_waited_for_for_ever(ray_here: None, mon
     ray.get([holder.train.remote(None, []) for holder in holders])
     monkeypatch.setattr(ray_actors, "WAIT", 10.0)
     try:
-        with pytest.raises(Refused, match=r"of 3 Ray workers began within 10"):
+        with pytest.raises(Refused, match=r"of 3 Ray workers started within 10"):
             rehearse(replace(experiment(SMALL), executor=OnRay(workers=3)))
     finally:
         for holder in holders:

@@ -152,7 +152,7 @@ def test_the_same_gaps_have_one_flag_wherever_the_columns_stand() -> None:
 
 
 def test_shares_that_leave_no_test_rows_are_refused() -> None:
-    with pytest.raises(Refused, match="nothing to test on"):
+    with pytest.raises(Refused, match="no patients for testing"):
         Split(train=0.8, valid=0.2)
 
 

@@ -186,8 +186,8 @@ def test_other_margins_are_reviewed_by_an_update(
     [
         (["nothing.json"], "no such baseline"),
         (["nothing.yaml"], "no such file"),
-        (["mine.yaml", "--update"], "--update and --reason go together"),
-        (["mine.yaml", "--reason", "x"], "--update and --reason go together"),
+        (["mine.yaml", "--update"], "--update and --reason must be given together"),
+        (["mine.yaml", "--reason", "x"], "--update and --reason must be given together"),
         (["mine.yaml", "--inconclusive", "ignore"], "allowed fail, warn"),
         (["mine.yaml", "--seeds", "7"], "--seeds=7: allowed [0, 6]"),
         (["mine.yaml", "--speed", "0.5"], "--speed=0.5: allowed >= 1"),

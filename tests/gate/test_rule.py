@@ -195,7 +195,7 @@ def test_a_wrong_gate_is_refused(keys: dict[str, object], says: str) -> None:
 @pytest.mark.parametrize(
     ("methods", "says"),
     [
-        ({"Hazards": ["task=cox"]}, "Hazards: margins name none of its metrics. Give a margin for one of"),
+        ({"Hazards": ["task=cox"]}, "Hazards: margins has none of its metrics. Give a margin for one of"),
         ({"X": ["algorithm=fedpro"]}, "mine: X: algorithm=fedpro"),
     ],
 )

@@ -91,7 +91,7 @@ def test_only_short_jobs_wait_behind_another(ray_here: None, tmp_path: Path, sec
     waiting = []
 
     def next_job(worker: int) -> tuple[str, Any] | None:
-        waiting.append(len(pool.hands[worker].calls) + 1)
+        waiting.append(len(pool.workers[worker].calls) + 1)
         return next(given, None)
 
     assert len(dict(pool.run(next_job, lambda: None))) == 4

@@ -88,7 +88,7 @@ CSV: dict[str, tuple[Change, list[str]]] = {
         lambda f: (f / "patients.csv").write_text((f / "patients.csv").read_text().replace(",", ";")),
         ["no column ID", "separated by commas"],
     ),
-    "duplicate patient": (again, ["patients.csv, line 22: the patient of line 4 again", "Keep one row per patient"]),
+    "duplicate patient": (again, ["patients.csv, line 22: the same patient as in line 4", "Keep one row per patient"]),
     "patient missing": (
         swap("patients.csv", "p03,", "p93,"),
         ["conditions.csv, line 5: patient 'p03' is not in patients.csv", "one export"],
@@ -161,7 +161,7 @@ CSV: dict[str, tuple[Change, list[str]]] = {
         lambda f: ((f / "observations.csv").unlink(), (f / "observations.csv").mkdir()),
         ["observations.csv: is a folder", "take it away"],
     ),
-    "no observations": (header_only("observations.csv"), ["observations.csv: no rows", "take the file away"]),
+    "no observations": (header_only("observations.csv"), ["observations.csv: the file has no rows", "remove it"]),
     "header cut off": (swap_all("observations.csv", "DATE,PATIENT,CODE,VALUE"), ["observations.csv: no rows"]),
     "line without end": (
         lambda f: (f / "observations.csv").write_text((f / "observations.csv").read_text() + "y" * (3 << 20)),
@@ -279,11 +279,11 @@ FHIR: dict[str, tuple[Change, list[str]]] = {
         lambda f: (f / "Encounter.ndjson").write_text((f / "Encounter.ndjson").read_text() + "{'a': 1}\n"),
         ["Encounter.ndjson, line 13, column 2: not JSON"],
     ),
-    "no FHIR": (lambda f: (f / "x.json").write_text('{"hello": 1}'), ["x.json: no FHIR resource", "resourceType"]),
-    "a list": (lambda f: (f / "x.json").write_text("[1]"), ["x.json: no FHIR resource"]),
+    "no FHIR": (lambda f: (f / "x.json").write_text('{"hello": 1}'), ["x.json: not a FHIR resource", "resourceType"]),
+    "a list": (lambda f: (f / "x.json").write_text("[1]"), ["x.json: not a FHIR resource"]),
     "entry without resource": (
         edit("p01.json", lambda body: body["entry"].append({"fullUrl": "x"})),
-        ["p01.json, entry 24: no resource", "damaged"],
+        ["p01.json, entry 24: not a resource", "damaged"],
     ),
     "not UTF-8": (
         lambda f: (f / "p01.json").write_bytes((f / "p01.json").read_bytes().replace(b"Suffolk", b"S\xfcffolk", 1)),
@@ -293,11 +293,11 @@ FHIR: dict[str, tuple[Change, list[str]]] = {
         lambda f: (f / "z.json.gz").write_bytes(gzip.compress((f / "p01.json").read_bytes())[:500]),
         ["z.json.gz: cannot be read to its end"],
     ),
-    "empty file": (lambda f: (f / "z.json").write_text(""), ["z.json: empty", "take the file away"]),
-    "empty lines": (lambda f: (f / "z.ndjson").write_text("\n"), ["z.ndjson: empty"]),
+    "empty file": (lambda f: (f / "z.json").write_text(""), ["z.json: the file is empty", "remove it"]),
+    "empty lines": (lambda f: (f / "z.ndjson").write_text("\n"), ["z.ndjson: the file is empty"]),
     "entry that is no list": (
         lambda f: (f / "z.json").write_text('{"resourceType": "Bundle", "entry": 5}'),
-        ["z.json: entry is no list of resources", "damaged"],
+        ["z.json: entry is not a list of resources", "damaged"],
     ),
     "misspelt day": (
         lambda f: (f / "p02.json").write_text((f / "p02.json").read_text().replace('Time": "2012', 'Time": "20l2')),
@@ -385,7 +385,7 @@ def test_a_second_copy_of_a_bundle_changes_nothing(tmp_path: Path) -> None:
     ("out", "words"),
     [
         ("x.csv", ["allowed a name that ends in .parquet"]),
-        ("file/x.parquet", ["cannot be written to", "choose another"]),
+        ("file/x.parquet", ["cannot be written to", "Choose another folder"]),
         ("folder.parquet", ["is a folder"]),
         ("there.parquet", ["exists", "--overwrite"]),
     ],

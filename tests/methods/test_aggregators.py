@@ -86,7 +86,7 @@ def test_too_many_pairs_are_refused_with_the_arithmetic(name: str) -> None:
 
 
 def test_bulyan_needs_four_f_and_three() -> None:
-    with pytest.raises(Refused, match="needs at least 11 uploads in an update and gets 10"):
+    with pytest.raises(Refused, match="needs at least 11 uploads in an update but gets 10"):
         Roles(aggregator=Bulyan(f=2)).fits(10)
     Roles(aggregator=Bulyan(f=2)).fits(11)
 

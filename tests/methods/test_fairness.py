@@ -91,7 +91,7 @@ def test_weights_of_all_sites_need_all_sites(name: str, system: Sync) -> None:
 
 
 def test_an_aggregator_without_weights_is_refused_for_a_method_of_weights() -> None:
-    with pytest.raises(Refused, match=r"aggregator=krum counts every site the same. Set aggregator=mean"):
+    with pytest.raises(Refused, match=r"aggregator=krum gives every site the same weight. Set aggregator=mean"):
         Roles(AFL(), aggregator=Krum()).check()
 
 

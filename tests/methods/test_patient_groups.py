@@ -36,7 +36,7 @@ RACE = ["algorithm.group=race", "algorithm.level=black"]
         (["algorithm.group=race", "algorithm.level=blue"], r"algorithm\.level='blue': allowed .*black"),
         (["algorithm.group=sex"], r"algorithm\.group=sex: all patients are female.*Choose age_band"),
         (["algorithm.group=sex", "evaluation.groups=[race]"], r"algorithm\.group='sex': allowed race"),
-        ([*RACE, "task=hazard"], r"compares rates of a yes or no outcome.*Hazard has none.*task=response"),
+        ([*RACE, "task=hazard"], r"compares rates of a yes-or-no outcome.*Hazard has none.*task=response"),
     ],
 )
 def test_what_has_no_two_groups_is_refused_before_the_first_run(name: str, words: list[str], says: str) -> None:
@@ -56,7 +56,7 @@ def test_a_group_without_events_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["fairfed"])
 def test_another_aggregator_is_refused_for_a_rule_of_weights(name: str) -> None:
-    with pytest.raises(Refused, match=r"aggregates uploads by a rule of its own\. Set aggregator=mean"):
+    with pytest.raises(Refused, match=r"aggregates uploads by its own rule\. Set aggregator=mean"):
         Roles(ALGORITHMS[name](), aggregator=Median()).check()
 
 

@@ -45,14 +45,14 @@ def test_all_other_algorithms_train_under_a_buffered_server() -> None:
 
 @dataclass
 class Chooses(FedAvg):
-    """Aggregates by a rule of its own."""
+    """Aggregates by its own rule."""
 
     whole_uploads = True
 
 
 @pytest.mark.parametrize("aggregator", [Median(), Krum()])
 def test_two_rules_of_aggregation_are_refused(aggregator: Median | Krum) -> None:
-    with pytest.raises(Refused, match=r"aggregates uploads by a rule of its own\. Set aggregator=mean"):
+    with pytest.raises(Refused, match=r"aggregates uploads by its own rule\. Set aggregator=mean"):
         Roles(Chooses(), aggregator=aggregator).check()
     Roles(Chooses(), aggregator=Mean()).check()
 
@@ -148,13 +148,16 @@ def test_an_axis_that_a_loop_of_its_own_does_not_heed_is_refused(name: str, axis
     if axis in GROUPS["algorithm"][name].axes:
         experiment(words)
         return
-    with pytest.raises(Refused, match=f"algorithm={name} has a loop of its own, in which {axis} would do nothing"):
+    with pytest.raises(Refused, match=f"algorithm={name} has its own training loop, in which {axis} has no effect"):
         experiment(words)
 
 
 def test_all_lost_axes_are_named_at_once() -> None:
     refused(
-        "algorithm=pooled", "uplink=[clip]", "aggregator=median", says=["uplink, aggregator would do", "Leave them out"]
+        "algorithm=pooled",
+        "uplink=[clip]",
+        "aggregator=median",
+        says=["uplink, aggregator have no effect", "Leave them out"],
     )
 
 
@@ -174,7 +177,7 @@ def test_a_random_graph_that_is_never_connected_is_refused() -> None:
 
 
 def test_clusters_wait_for_all_their_sites() -> None:
-    refused("algorithm=ifca", "system=buffered", says=["algorithm=ifca", "system=buffered would do nothing"])
+    refused("algorithm=ifca", "system=buffered", says=["algorithm=ifca", "system=buffered has no effect"])
 
 
 # --- FedPer's patterns
@@ -193,7 +196,7 @@ def test_fedper_keeps_the_head_unless_told_otherwise() -> None:
     [
         ("head.*", ["personal.pattern='head.*' matches no parameter", "0.weight, 0.bias, 2.weight, 2.bias"]),
         (".*", ["personal.pattern='.*' keeps all of", "net=mlp", "algorithm=local"]),
-        ("2.(", ["personal.pattern='2.('", "no regular expression"]),
+        ("2.(", ["personal.pattern='2.('", "not a regular expression"]),
         ("bias", ["matches no parameter"]),  # a pattern is of the whole name
     ],
 )

@@ -23,7 +23,7 @@ NOISY = ["uplink=[clip,gaussian]", "weighting=sites"]
     [
         (
             ["uplink=[qsgd,topk]"],
-            ["topk takes a vector that is as it was", "after qsgd it is coded", "turn them round"],
+            ["topk needs a vector that is as it was", "after qsgd it is coded", "change their order"],
         ),
         (["uplink=[topk,randomk]"], ["randomk takes", "after topk it is sparse"]),
         (["uplink=[topk,secagg]"], ["secagg takes", "after topk it is sparse"]),
@@ -38,9 +38,9 @@ NOISY = ["uplink=[clip,gaussian]", "weighting=sites"]
         ([*NOISY, "algorithm=ifca"], ["uplink=gaussian", "algorithm=ifca", "such as fedavg"]),
         ([*NOISY, "system=buffered"], ["weighted by their age", "system=sync"]),
         (["uplink=[clip,treenoise]", "weighting=sites", "system.dropout=0.1"], ["one bound and one number of sites"]),
-        (["uplink=[secagg]", "aggregator=krum"], ["sum alone", "compares single uploads"]),
-        (["uplink=[secagg]", "attack=signflip"], ["sum alone", "attack=none"]),
-        (["uplink=[secagg]", "algorithm=qfedavg"], ["sum alone", "uplink=secagg"]),
+        (["uplink=[secagg]", "aggregator=krum"], ["only the sum", "compares single uploads"]),
+        (["uplink=[secagg]", "attack=signflip"], ["only the sum", "attack=none"]),
+        (["uplink=[secagg]", "algorithm=qfedavg"], ["only the sum", "uplink=secagg"]),
         (["uplink=[secagg]", "system=buffered"], ["masks do not cancel"]),
         (["uplink=[secagg]", "uplink.secagg.field=20"], ["do not fit", "weighting=sites"]),
         (["uplink=[stc]", "uplink.stc.downlink=true", "system.sites=3"], ["3 of 7 sites", "system.sites=0"]),
@@ -81,7 +81,7 @@ def test_a_masked_upload_does_not_show_what_it_holds() -> None:
 
 
 def test_a_sum_of_too_few_uploads_is_refused() -> None:
-    with pytest.raises(Refused, match="1 of 3 sites answered, and 2 are needed"):
+    with pytest.raises(Refused, match="1 of 3 sites answered, but 2 are needed"):
         masks.recovered({0: np.zeros(2, dtype=np.uint64)}, range(3), {}, 2, 16)
 
 

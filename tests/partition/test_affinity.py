@@ -388,7 +388,7 @@ def test_more_that_is_refused() -> None:
     whole = cohort(300)
     with pytest.raises(Refused, match=r"partition\.kappa\.stage=-1"):
         Kappa(stage=-1)
-    with pytest.raises(Refused, match="a place needs both"):
+    with pytest.raises(Refused, match="coordinates need both"):
         AffinityColumns(latitude="lat")
     with pytest.raises(Refused, match=r"no level of 'stage' has a share below partition\.rare_below=0\.05"):
         make(columns=AffinityColumns(cancer="stage"), rare=1.0).assign(whole, "sick", 0)

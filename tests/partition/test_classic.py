@@ -182,7 +182,7 @@ def test_gaps_are_a_class_of_their_own() -> None:
         (Shards(sites=70, shards=10, min_rows=1), ["700 pieces of 600 patients"]),
         (Dirichlet(by="kinds"), ["partition.by='kinds'", "Did you mean 'kind'?"]),
         (Dirichlet(by="age_years"), ["'age_years'", "600 different values", "at most 100"]),
-        (Shards(by="site"), ["every patient", "'all'", "nothing to deal by"]),
+        (Shards(by="site"), ["every patient", "'all'", "it cannot divide the patients"]),
         (Pachinko(), ["partition.by='cancer'", "These are the columns of cohort 'toy'"]),
         (Pathological(min_events=1), ["no event or no non-event", "after 1 draw;", "set partition.min_events=0"]),
     ],

@@ -78,7 +78,7 @@ def changed(before: dict[str, str]) -> set[str]:
 
 def test_sentences_do_not_count(edit: Edit) -> None:
     before = codes()
-    edit("methods/algorithms/fedprox.py", "a quadratic leash on local training", "a leash")
+    edit("methods/algorithms/fedprox.py", "a quadratic penalty on the distance", "a penalty on the distance")
     edit("methods/algorithms/fedprox.py", "    def correction", "    # a comment\n\n    def correction")
     edit("federation/split.py", '"""', '"""Another first line. ')
     edit("partition/external.py", "Lower it.", "Lower that.")  # the text of a Refused

@@ -79,13 +79,13 @@ def test_runs_in_no_mean_are_named_beside_the_answer_and_marked_in_the_tables(tm
     assert [(one.scenario, one.count, one.reason) for one in lost] == [
         ("mild", "1 of 3 (seed 2)", "diverged in round 3"),
         ("severe", "1 of 3 (seed 2)", "diverged"),
-        ("severe", "1 of 3 (seed 1)", "not there yet"),
+        ("severe", "1 of 3 (seed 1)", "not finished yet"),
     ]
     text = write_report(records, tmp_path).read_text()
-    assert text.index("3 of 24 runs are in no mean") < text.index("Methods compared")
+    assert text.index("3 of 24 runs are not included in any mean") < text.index("Methods compared")
     assert "<td>1 of 3</td>" in text
     assert "FedProx, 1 of 3 runs" in text
-    assert "in no mean" not in write_report(study(dead=("", 0)), tmp_path / "whole").read_text()
+    assert "not included in any mean" not in write_report(study(dead=("", 0)), tmp_path / "whole").read_text()
 
 
 @pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])

@@ -57,7 +57,7 @@ def test_letters_that_no_font_has_are_told_once(
     svg(figure)
     save_figure(figure, tmp_path / "x.png")
     told = capsys.readouterr().err
-    assert told.count("no installed font has some letters") == 1
+    assert told.count("no installed font has some characters") == 1
     assert "Warning" not in told
 
 

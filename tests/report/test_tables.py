@@ -120,13 +120,13 @@ def test_the_first_sentence_answers() -> None:
     )
     assert "Significantly worse than FedAvg, by more than the margin: FedProx (by 0.050)." in said
     assert "3 of 3 runs came within the margin" in " ".join(said)
-    assert "Some runs diverged and are in no mean: FedProx (1 of 3)." in said_of(study())
+    assert "Some runs diverged and are not included in any mean: FedProx (1 of 3)." in said_of(study())
 
 
 def test_differences_below_the_margin_are_ties_whatever_their_interval() -> None:
     said = said_of(replace(study(dead=("", 0)), margin=0.06))
     assert "FedAvg and FedProx are equally good" in said[0]
-    assert said[0].startswith("Joining makes no difference that matters on average")  # 0.043 is below the margin too
+    assert said[0].startswith("On average, joining makes no relevant difference")  # 0.043 is below the margin too
 
 
 def test_a_difference_beyond_the_margin_may_be_chance() -> None:
@@ -138,7 +138,9 @@ def test_a_difference_beyond_the_margin_may_be_chance() -> None:
 
 def test_two_seeds_are_too_few_to_say() -> None:
     said = said_of(study(seeds=(0, 1), dead=("", 0)))
-    assert said[0].startswith("These runs cannot say whether joining pays: mean gain over training alone +0.043 AUROC")
+    assert said[0].startswith(
+        "These runs cannot show whether joining is worthwhile: mean gain over training alone +0.043 AUROC"
+    )
     assert "fewer than 3 seeds give none" in said[1]
 
 
@@ -154,7 +156,9 @@ def test_sites_too_small_to_judge_are_taken_together() -> None:
     assert group["gain"] == pytest.approx((-0.02 + 0.10) / 2)
     assert best["gain"] == pytest.approx((0.05 - 0.02 + 0.10) / 3)  # the mean stays that of all sites
     said = " ".join(said_of(records))
-    assert "3 sites have fewer than 10 test events, too few to judge them one by one; together they gain +0.040" in said
+    assert (
+        "3 sites have fewer than 10 test events, too few to judge them individually; together they gain +0.040" in said
+    )
 
 
 def test_an_interval_stays_in_the_range_of_the_metric() -> None:
@@ -176,7 +180,7 @@ def test_where_patients_are_fixed_the_variance_counts_the_overlap() -> None:
     assert wider.to_numpy() == pytest.approx((1 + 3 * 0.25) ** 0.5)  # (1/3 + 1/4) / (1/3)
     one_split = replace(records, overlaps=shared.assign(overlap=np.nan))
     assert summary(one_split)[["low", "gain_low"]].isna().all().all()
-    assert said_of(one_split)[0].startswith("These runs cannot say")
+    assert said_of(one_split)[0].startswith("These runs cannot show")
 
 
 def test_one_answer_over_all_scenarios() -> None:
@@ -187,7 +191,7 @@ def test_one_answer_over_all_scenarios() -> None:
     decided = decisions(summary(records, scored), per_site(records, scored), scored, records.margin)
     assert over_all(decided) == (
         "Join in 1 of 2 scenarios (mild); not decided in 1 of 2 scenarios (severe): the mean gain over training alone "
-        "runs from −0.007 to +0.043; some site loses significantly in mild and severe; "
+        "ranges from −0.007 to +0.043; at least one site loses significantly in mild and severe; "
         "no method is among the best in all of them."
     )
     assert list(text(decided)["Joining"]) == ["join", "not decided"]
@@ -195,7 +199,7 @@ def test_one_answer_over_all_scenarios() -> None:
 
 def test_two_runs_for_one_cell_are_refused() -> None:
     records = study()
-    with pytest.raises(Refused, match="two runs stand for the same"):
+    with pytest.raises(Refused, match="two runs have the same"):
         replace(records, runs=pd.concat([records.runs, records.runs.iloc[:1]]))
 
 

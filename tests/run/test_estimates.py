@@ -108,10 +108,10 @@ def test_the_lead_site_alone_answers_in_the_end(trial: list[str]) -> None:
         (["algorithm=newton", "cohort.patients=600", "aggregator=median"], "aggregator"),
         (["algorithm=newton", "cohort.patients=600", "weighting=sites"], "weighting=patients"),
         (["algorithm=cox_iptw", "cohort=lung", "task=cox"], "algorithm.treatment='': allowed"),
-        (["algorithm=cox_iptw", "cohort=lung", "task=cox", "algorithm.treatment=age_years"], "allowed both 0 and 1"),
+        (["algorithm=cox_iptw", "cohort=lung", "task=cox", "algorithm.treatment=age_years"], "allowed are 0 and 1"),
         (["algorithm=odal", "cohort.patients=600", "algorithm.lead=nowhere"], "algorithm.lead='nowhere': allowed"),
         (["algorithm=odac", "cohort.patients=600"], "task=cox"),
-        (["algorithm=cox_iptw", "algorithm.target=att", "algorithm.stabilised=true"], "no such form"),
+        (["algorithm=cox_iptw", "algorithm.target=att", "algorithm.stabilised=true"], "cannot be stabilised"),
     ],
 )
 def test_what_is_no_exact_fit_is_refused(settings: list[str], words: str) -> None:

@@ -90,7 +90,7 @@ def test_noise_of_none_is_infinite_and_null() -> None:
 
 def test_the_terminal_names_the_worst_site_whatever_the_order_of_the_record() -> None:
     cost = {"epsilon": {"max": 3.0, "median": 2.0, "min": 1.0}, "delta": 0.1, "accountant": "a", "of": "b"}
-    assert "epsilon 3 at the worst site (least 1, median 2)" in epsilons("records", cost)
+    assert "epsilon 3 at the worst site (lowest 1, median 2)" in epsilons("records", cost)
 
 
 def test_the_terminal_names_epsilon_delta_accountant_and_assumptions() -> None:

@@ -121,7 +121,7 @@ def test_a_worker_that_is_killed_costs_one_cell_and_a_signal_ends_with_checkpoin
     assert child.returncode == 143, err
     assert "0 of 4 runs are written" in err
     assert "has a checkpoint after round" in err  # the fresh process may be asked to stop before it has begun
-    assert "The same command goes on from there:\n  fedtrial run -m" in err
+    assert "The same command continues from there:\n  fedtrial run -m" in err
     assert "failed" not in out + err
     code, told = fedtrial(tmp_path, "runs", str(runs), "--json")
     assert code == 0, told
@@ -191,4 +191,4 @@ def test_a_single_run_is_resumed_in_the_same_bits(tmp_path: Path) -> None:
     assert one.equals(other)
     code, told = fedtrial(tmp_path, "resume", "results/runs")
     assert code == 2
-    assert "nothing that was begun there is unfinished" in told
+    assert "nothing in it is unfinished" in told

@@ -511,7 +511,7 @@ def test_settings_out_of_range_are_refused(make: Callable[[], Shift], words: str
         (assay(gain=1.0, insensitivity=0.0), None),
         (Shift(assay=Assay(numeric=["psa"], gain=1.0)), r"shift\.assay\.numeric='psa': allowed age_years, .*stage"),
         (Shift(assay=Assay(numeric=["race"], gain=1.0)), r"'race' holds category; allowed numbers"),
-        (Shift(assay=Assay(binary=["age_years"], insensitivity=0.1)), "other numbers than 0 and 1"),
+        (Shift(assay=Assay(binary=["age_years"], insensitivity=0.1)), "numbers other than 0 and 1"),
         (Shift(stage=StageMigration(column="t", upstage=0.1)), r"shift\.stage\.column='t'"),
         (Shift(coding=Coding(categories=["male"], unknown=0.1)), "'male' holds bool; allowed categories"),
         (Shift(coding=Coding(factors={"psa": 2.0}, units=0.1)), r"shift\.coding\.factors='psa'"),

@@ -60,11 +60,11 @@ BOMB = HEAD + "methods: {A: []}\noverrides:\n  - &a [x,x,x,x,x,x,x,x,x]\n" + "".
 WRONG = {
     "a reference's label": (HEAD + SMALL + "methods: {Pooled: []}\n", ["'Pooled' is the name of a reference"]),
     "an empty label": (HEAD + SMALL + "methods: {'': []}\n", ["methods: '' is no label"]),
-    "a label for the terminal": (HEAD + SMALL + 'methods: {"\\e[31mred": []}\n', ["is no label"]),
+    "a label for the terminal": (HEAD + SMALL + 'methods: {"\\e[31mred": []}\n', ["is not a label"]),
     "a label twice": (HEAD + SMALL + "methods: {A: [], A: []}\n", ["A", "not a study"]),
-    "aliases of aliases": (BOMB, ["aliases stand for more than 100,000 values"]),
-    "aliases of aliases as a question": (BOMB.replace("question: which", "q: 1"), ["aliases stand for more"]),
-    "an alias of itself": (HEAD + "methods: &a {A: *a}\n", ["alias of itself"]),
+    "aliases of aliases": (BOMB, ["aliases expand to more than 100,000 values"]),
+    "aliases of aliases as a question": (BOMB.replace("question: which", "q: 1"), ["aliases expand to more"]),
+    "an alias of itself": (HEAD + "methods: &a {A: *a}\n", ["refers to itself"]),
     "deep brackets": (HEAD + "overrides: " + "[" * 5000 + "]" * 5000, ["too deep"]),
     "a question of another kind": ("question: [a]\n" + (HEAD + SMALL)[16:] + "methods: {A: []}\n", ["question: ['a']"]),
     "a margin that is no number": (HEAD + SMALL + "margin: .nan\nmethods: {A: []}\n", ["margin=nan"]),
@@ -98,7 +98,7 @@ def test_what_is_wrong_in_a_study_is_told_at_once(case: str, tmp_path: Path) -> 
 
 
 def test_a_name_that_is_a_folder_above_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="begins with no dot"):
+    with pytest.raises(Refused, match="may not start with a dot"):
         load(written(tmp_path, HEAD + SMALL + "methods: {A: []}\n", "...yaml"))
 
 
@@ -121,10 +121,10 @@ def test_a_cell_that_only_training_can_break_does_not_stop_the_others(
     folder = tmp_path / "out" / "mine"
     content = json.loads((folder / "study.json").read_text())
     assert list(content["failed"].values())[0].startswith("The pooled model did not converge")
-    assert "3 of 4 are there; Pooled, seed 0 failed" in read_study(folder).provenance["missing"]
+    assert "3 of 4 are finished; Pooled, seed 0 failed" in read_study(folder).provenance["missing"]
     page = (folder / "index.html").read_text()
     top = page[: page.index("Methods compared")]
-    assert "1 of 4 runs are in no mean" in top
+    assert "1 of 4 runs are not included in any mean" in top
     assert "1 of 1 (seed 0)" in top
     assert "failed: The pooled model did not converge" in top
 
@@ -140,10 +140,10 @@ def test_a_page_is_made_of_the_runs_that_are_there(
     shutil.rmtree(folder / gone["run"])
     capsys.readouterr()
     assert fedtrial("report", "out/mine") == 0
-    assert "Runs: 9 of 10 are there; 1 not there yet." in capsys.readouterr().out
+    assert "Runs: 9 of 10 are finished; 1 not finished yet." in capsys.readouterr().out
     page = (folder / "index.html").read_text()
-    assert "9 of 10 are there" in page
-    assert "not there yet" in page[: page.index("Methods compared")]
+    assert "9 of 10 are finished" in page
+    assert "not finished yet" in page[: page.index("Methods compared")]
     assert '<th scope="row">Other, 1 of 2 runs</th>' in page
 
 

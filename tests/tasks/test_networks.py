@@ -291,7 +291,10 @@ def test_a_tied_weight_is_one_parameter_and_stays_tied() -> None:
 
 def test_clusters_that_would_start_alike_are_refused() -> None:
     made = plan(Classification(around(nn.Tanh())))
-    with crew(InProcess(), made.job) as opened, pytest.raises(Refused, match=r"clusters=2.*brings its own start"):
+    with (
+        crew(InProcess(), made.job) as opened,
+        pytest.raises(Refused, match=r"clusters=2.*has initial values of its own"),
+    ):
         next(iter(IFCA(clusters=2).rounds(made, opened)))
 
 

@@ -106,7 +106,7 @@ def test_a_network_of_the_users_own_may_have_them() -> None:
     assert np.count_nonzero(marks(NAMES)) == 23
 
 
-TRAVEL = "running statistics of batch norms travel"
+TRAVEL = "running statistics of batch norm layers are sent"
 REFUSED = {
     "no batch norm": (["personal=fedbn"], ["personal=fedbn", "no batch norm", "net=mlpbn"]),
     "a step of its own": (["net=mlpbn", "algorithm=fedsam"], ["algorithm=fedsam", "fedprox", "net=mlp"]),

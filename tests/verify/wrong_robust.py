@@ -136,7 +136,7 @@ class SquaredDistances(GeometricMedian):
 
 @wrong("geometricmedian")
 class ForgetsWeights(GeometricMedian):
-    """Every site counts the same."""
+    """All sites have the same weight."""
 
     def combine(self, sent, p):
         return super().combine(sent, torch.full_like(p, 1 / len(p)))

@@ -1,4 +1,4 @@
-"""Marginals of a calibrated cohort beside the published numbers it was calibrated to."""
+"""Marginals of a calibrated cohort compared with the published numbers to which it was calibrated."""
 
 from collections.abc import Iterator
 
@@ -60,7 +60,7 @@ def quantities(published: Law, number: int, table: pd.DataFrame, truth: pd.DataF
 def row(
     cancer: str, quantity: str, published: float, values: NDArray[np.generic], field: str, at: int = 0
 ) -> Comparison:
-    """The mean of `values` beside the published number; `at` is the position of its mark within the field."""
+    """The mean of `values` with the published number; `at` is the position of its mark within the field."""
     figure = cancers()[cancer][field]
     mark = figure.mark[min(at, len(figure.mark) - 1)]
     simulated = float(values.mean()) if len(values) else np.nan

@@ -66,7 +66,7 @@ def centre_variation() -> Figures:
 
 
 def path(name: str) -> Path:
-    """Where one of the YAML tables lies."""
+    """Path of one of the YAML tables."""
     return assets.root() / "datasets" / "calibrated" / name
 
 

@@ -59,7 +59,7 @@ class Calibrated(Source):
             one_of(f"cohort.cancers[{at}]", name, known)
         repeated = len(set(self.cancers)) < len(self.cancers)
         if not self.cancers or repeated or ("all" in self.cancers and len(self.cancers) > 1):
-            raise Refused(f"cohort.cancers={self.cancers}: name at least one cancer, each once, or [all] alone.")
+            raise Refused(f"cohort.cancers={self.cancers}: name at least one cancer, each once, or only [all].")
         within("cohort.sites", self.sites, 1)
         if self.patients > MOST_PATIENTS:
             within("cohort.patients", self.patients, self.sites, MOST_PATIENTS)

@@ -90,8 +90,8 @@ class Observation:
 class CodeMap:
     """Codes and their meaning, from a table in the form of codes.yaml.
 
-    A code that ends in `*` stands for all that begin so; the longest counts. Codes of different systems share one
-    table: none occurs in two.
+    A code that ends in `*` matches all codes that start with it; the longest match is used. Codes of different systems
+    share one table: none occurs in two.
     """
 
     table: Mapping[str, Any]
@@ -140,7 +140,7 @@ class CodeMap:
         }
 
     def diagnosis(self, code: str) -> Diagnosis | None:
-        """The cancer that a code is; None for another code. A code named as no case is none by its beginning."""
+        """The cancer of a code; None for another code. A code listed in not_a_case does not match by its prefix."""
         if code not in self.diagnoses and find(self.table["not_a_case"], code) is not None:
             return None
         return find(self.diagnoses, code)

@@ -30,11 +30,11 @@ def conform(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     for name in frame.columns:
         if name not in columns():
             raise Refused(
-                f"{where}: column {name!r} is no column of the clinical table.{did_you_mean(str(name), columns())} "
-                "Its columns are listed in datasets/clinical/schema.yaml; for other tables take cohort=tabular."
+                f"{where}: column {name!r} is not a column of the clinical table.{did_you_mean(str(name), columns())} "
+                "Its columns are listed in datasets/clinical/schema.yaml; for other tables use cohort=tabular."
             )
     if frame.columns.duplicated().any():
-        raise Refused(f"{where}: column {frame.columns[frame.columns.duplicated()][0]!r} stands twice. Drop one.")
+        raise Refused(f"{where}: column {frame.columns[frame.columns.duplicated()][0]!r} occurs twice. Drop one.")
     lacking = [name for name, column in columns().items() if column.required and name not in frame.columns]
     if lacking:
         raise Refused(f"{where}: no column {', '.join(map(repr, lacking))}, which every row needs. Fill it in.")
@@ -74,7 +74,7 @@ def typed_column(frame: pd.DataFrame, column: Column, where: str) -> pd.Series:
 
 
 def days_as_written(raw: pd.Series) -> pd.Series:
-    """Moments by the clock they were written with, NaT where there is none: midnight in Berlin is of that day.
+    """Times in the time zone they were written in, NaT if missing: midnight in Berlin belongs to that day.
 
     A time zone is left out, not converted, as that could move a day into another year. A month is no day.
     """

@@ -1,8 +1,8 @@
 """Mortality within a horizon, NA where follow-up is too short.
 
 Keeping the dead but not the living who were followed for less than the horizon would select on the outcome: of 6,000
-calibrated patients with breast cancer, 20 % of whom die within five years, 51 % of those kept would be dead. So a
-patient, dead or alive, counts only if follow-up could have reached the horizon; those lost before it are NA.
+calibrated patients with breast cancer, 20 % of whom die within five years, 51 % of those kept would be dead. A patient,
+dead or alive, is therefore used only if follow-up could have reached the horizon; those lost before it are NA.
 """
 
 from __future__ import annotations

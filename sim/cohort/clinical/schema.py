@@ -47,7 +47,7 @@ class Column:
 
 
 def path() -> Path:
-    """Where the description of the columns lies."""
+    """Path of the description of the columns."""
     return assets.root() / "datasets" / "clinical" / "schema.yaml"
 
 

@@ -42,7 +42,9 @@ class Treatments(Enum):
     """Whether treatments are predictors."""
 
     exclude = "exclude"  # predict at diagnosis
-    landmark = "landmark"  # predict at the landmark, for those alive and under follow-up, from treatments begun by then
+    landmark = (
+        "landmark"  # predict at the landmark, for patients alive and under follow-up, from treatments started by then
+    )
 
 
 @dataclass
@@ -53,8 +55,8 @@ class Clinical(Source):
     `cancer_type`.
 
     Predictors are known at the time of prediction. That a treatment was given implies that the patient lived to get it
-    (immortal-time bias), so treatments are left out, or only those begun by a landmark predict and the time of
-    `survival` starts there (Anderson, Cain and Gelber, J Clin Oncol 1983).
+    (immortal-time bias), so treatments are left out, or only those started by a landmark are predictors, and the time
+    of `survival` starts there (Anderson, Cain and Gelber, J Clin Oncol 1983).
     """
 
     places = ("dir", "file")
@@ -110,10 +112,15 @@ class Clinical(Source):
         outcomes |= {label: Binary(label) for label in LABELS if label in table and table[label].nunique() == 2}
         known = self.predictors(kept)
         if not len(known.columns):
-            raise Refused(f"{self.path()}: {len(kept)} rows that differ in nothing that predicts. Import more.")
+            raise Refused(
+                f"{self.path()}: {len(kept)} rows with the same value in every predictor. Import more patients."
+            )
         outcomes |= {name: Categorical(name) for name in CLASSES if name in known and known[name].nunique() >= 2}
         if not outcomes:
-            raise Refused(f"{self.path()}: nobody of {len(kept)} died and no label has both answers. Import more.")
+            raise Refused(
+                f"{self.path()}: none of {len(kept)} patients died, and no label has both answers. Import more "
+                "patients."
+            )
         places = kept[["state", "city", "county"]].assign(dx_year=kept["dx_date"].dt.year).dropna(axis=1, how="all")
         table = pd.concat([table, known, places], axis=1)
         return Cohort(

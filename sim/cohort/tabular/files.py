@@ -15,7 +15,7 @@ def existing(path: Path, setting: str, origin: str) -> Path:
         if os.path.isdir(path):
             what = "is a folder, not a file; 'folder/*.parquet' names one file per site."
         where = f" The data come from {origin}." if origin else ""
-        raise Refused(f"{path}: {what} Set {setting} to where it is.{where}")
+        raise Refused(f"{path}: {what} Set {setting} to its location.{where}")
     return path
 
 
@@ -24,7 +24,7 @@ def matching_files(folder: str, pattern: str) -> dict[str, Path]:
     given = Path(folder) / pattern
     before, _, after = given.name.partition("*")
     if "*" in after or "*" in str(given.parent):
-        raise Refused(f"cohort.path={pattern!r}: allowed one *, in the name of the file.")
+        raise Refused(f"cohort.path={pattern!r}: allowed is one *, in the file name.")
     found_in = locate(str(given.parent))
     found = {
         path.name[len(before) :].removesuffix(after): path
@@ -32,5 +32,5 @@ def matching_files(folder: str, pattern: str) -> dict[str, Path]:
         if not path.name.startswith("._")  # macOS writes one beside each file on a foreign disk
     }
     if not found:
-        raise Refused(f"{found_in / given.name}: no such file. Set cohort.dir to where they are.")
+        raise Refused(f"{found_in / given.name}: no such file. Set cohort.dir to the folder of the files.")
     return dict(sorted(found.items()))

@@ -1,4 +1,4 @@
-"""Form of a CSV: what separates its cells, what stands above its header, and its records with their line numbers."""
+"""Format of a CSV: its separator, the lines above its header, and its records with their line numbers."""
 
 import csv
 from collections import Counter
@@ -46,7 +46,7 @@ class Head:
 
 
 def lines_from_header(text: TextIOWrapper, form: Form) -> tuple[Iterator[str], int]:
-    """The lines of a file from its header on, and how many stand above it."""
+    """The lines of a file from its header on, and the number of lines above it."""
     above = sum(1 for _ in islice(text, form.skip))
     for line in text:
         if not (form.comment and line.startswith(form.comment)):
@@ -80,7 +80,7 @@ def head(path: Path, form: Form) -> Head:
         taken = above if form.columns else above + reader.line_num
         try:
             second = next(reader, [])
-        except (csv.Error, UnicodeDecodeError):  # whoever reads the rows says where
+        except (csv.Error, UnicodeDecodeError):  # the reader of the rows reports where
             second = []
         return Head(first, second, above, taken)
 
@@ -91,7 +91,7 @@ def column_names(path: Path, form: Form, top: Head) -> list[str]:
     if any("\0" in cell for cell in first):
         raise Refused(not_text(path))
     if not any(cell.strip() for cell in first):
-        raise Refused(f"{path}: empty, or its first line is. Give a file with at least one patient.")
+        raise Refused(f"{path}: it is empty, or its first line is. Give a file with at least one patient.")
     if first[0].lstrip().startswith(("{", "[{")):
         raise Refused(f"{path}: it looks like JSON, not a table. Save it as CSV or Parquet.")
     refuse_lines_above(path, form, top)
@@ -125,8 +125,8 @@ def refuse_lines_above(path: Path, form: Form, top: Head) -> None:
     title = len(told) == 1 and (len(first) > 2 or not other_separator(first, form))
     if title and not form.columns and sum(map(bool, second)) > 1:
         raise Refused(
-            f"{path}: the first line holds {brief(told[0])} alone and the next {len(second)} cells: is it a title "
-            f"above the header? Set cohort.skip={form.skip + 1}."
+            f"{path}: the first line holds {brief(told[0])} only, and the next one {len(second)} cells. It may be a "
+            f"title above the header. Set cohort.skip={form.skip + 1}."
         )
 
 
@@ -143,7 +143,7 @@ def setting_of(separator: str) -> str:
 
 
 def refuse_repeated(path: Path, names: list[str]) -> None:
-    """Refuse names that stand twice in a header or are empty."""
+    """Refuse duplicate or empty names in a header."""
     count = Counter(names)
     twice = sorted(name for name, times in count.items() if times > 1)
     if twice or "" in count:

@@ -15,7 +15,7 @@ from sim.lazy import pd
 FEWEST = 20  # patients; in fewer, different values in all of them say little
 MOST_SHOWN = 10
 ANSWERS = ("label", "time_days", "event", "outcome_value", "outcome_count")
-AUROC, RANK = 0.98, 0.9  # from which a column is told: alone it ranks events, or times, as hardly a predictor does
+AUROC, RANK = 0.98, 0.9  # above this a column is reported: hardly any real predictor ranks events, or times, so well
 ID_WORDS = "id|pid|mrn|uid|uuid|nr|no|num|number|row_?names?|row|index|patient|subject|case|record"
 NAMED_ID = re.compile(rf"(.*[_. -])?({ID_WORDS})(_?id)?|unnamed.*", re.IGNORECASE)
 
@@ -34,9 +34,9 @@ def refuse_ids(table: pd.DataFrame, columns: Sequence[str]) -> None:
             continue
         if numbers_patients(table[column], column):
             raise Refused(
-                f"Column {column!r} has another value for each of {len(patients)} patients, so it is their number or "
-                f"name and predicts nothing. List it in cohort.drop, or set cohort.patient={column!r}; if it is a "
-                "measurement, name all predictors in cohort.features."
+                f"Column {column!r} has another value for each of {len(patients)} patients, so it identifies patients "
+                f"and cannot predict. List it in cohort.drop, or set cohort.patient={column!r}; if it is a "
+                "measurement, list all predictors in cohort.features."
             )
 
 
@@ -58,7 +58,7 @@ def numbers_patients(series: pd.Series, name: str) -> bool:
 
 
 def giveaways(table: pd.DataFrame, outcomes: Mapping[str, Outcome], columns: Sequence[str]) -> dict[str, str]:
-    """Columns that alone all but tell an outcome, each with how well."""
+    """Columns that alone almost determine an outcome, each with its score."""
     if len(table) < FEWEST:
         return {}
     told = {}
@@ -73,13 +73,13 @@ def giveaways(table: pd.DataFrame, outcomes: Mapping[str, Outcome], columns: Seq
 
 
 def in_words(told: Mapping[str, str]) -> str:
-    """The first columns of `giveaways` with how well each tells, and how many more."""
+    """The first columns of `giveaways` with their scores, and the number of further ones."""
     more = f" and {len(told) - MOST_SHOWN} more" if len(told) > MOST_SHOWN else ""
     return ", ".join(f"{column} ({words})" for column, words in list(told.items())[:MOST_SHOWN]) + more
 
 
 def tells(series: pd.Series, table: pd.DataFrame, outcome: Outcome) -> str:
-    """How well a column without gaps alone tells an outcome, in words; "" if not nearly."""
+    """A text on how well a complete column alone predicts an outcome; "" if it does not almost determine it."""
     # Imported here because it takes a second, and the settings of a cohort are read by every command.
     from sim.metrics.discrimination import auroc
 
@@ -91,7 +91,7 @@ def tells(series: pd.Series, table: pd.DataFrame, outcome: Outcome) -> str:
     event = table[outcome.label if isinstance(outcome, Binary) else outcome.event].to_numpy(dtype=bool)
     if categorical:
         if series.nunique() * FEWEST > len(series):
-            return ""  # with few patients to a level their own outcomes would be told
+            return ""  # with few patients per level, their own outcomes would be revealed
         value = pd.Series(event, series.index).groupby(series, observed=True).transform("mean").to_numpy()
     else:
         value = series.to_numpy(dtype=np.float64)
@@ -104,7 +104,7 @@ def tells(series: pd.Series, table: pd.DataFrame, outcome: Outcome) -> str:
 
 
 def ranks_as(series: pd.Series, answer: pd.Series, word: str) -> str:
-    """How well a column of numbers ranks the patients as an outcome does, in words; "" if not nearly."""
+    """A text on how well a numeric column ranks the patients by an outcome; "" if it does not almost determine it."""
     value = series.to_numpy(dtype=np.float64)
     if not np.ptp(value) > 0 or not np.ptp(answer) > 0:
         return ""

@@ -15,7 +15,7 @@ LEAST = 9  # bytes of a cell as text: one letter, and where it ends
 def read_parquet(path: Path, decimal: str) -> pd.DataFrame:
     """Cells of a Parquet file as text; true and false become 1 and 0, as in a CSV.
 
-    Numbers with a fraction are written with the mark `decimal`, as those of CSVs beside it.
+    Numbers with a fraction are written with the mark `decimal`, like those of CSV files of the same cohort.
     """
     # Not read_table: where a column stands twice it fails with words of its own.
     with arrow_parquet.ParquetFile(path) as file:

@@ -49,7 +49,7 @@ def choose_predictors(
     for column in sorted(set(categorical) & set(dates)):
         raise Refused(f"cohort.dates: {column!r} is in cohort.categorical too. Name it in one of them.")
     if not chosen:
-        raise Refused("No predictors are left. Shorten cohort.drop, or name cohort.features.")
+        raise Refused("No predictors are left. Shorten cohort.drop, or set cohort.features.")
     return chosen
 
 

@@ -118,6 +118,6 @@ def refuse_comments(made: TextFile) -> None:
     wrong = made.cells.iloc[:, 0].str.startswith(mark).to_numpy(dtype=bool)
     if wrong.any():
         raise Refused(
-            f"{made.place(int(np.argmax(wrong)))}: begins with {mark!r}, cohort.comment, but stands below the header. "
-            "Take comment lines out of the rows, or leave cohort.comment empty."
+            f"{made.place(int(np.argmax(wrong)))}: begins with {mark!r}, cohort.comment, but is below the header. "
+            "Remove comment lines from the rows, or leave cohort.comment empty."
         )

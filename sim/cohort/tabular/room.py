@@ -13,5 +13,5 @@ def refuse_too_large(path: Path, rows: int, columns: int, size: float, free: flo
         raise Refused(
             f"{path}: {rows:,} rows or more of {columns:,} columns are {size / 1e9:.2g} GB of text; with {COPIES} "
             f"copies of it while it is read, {COPIES * size / 1e9:.2g} GB, and {free / 1e9:.2g} GB of memory are free. "
-            "Give fewer rows or columns, or take a larger machine."
+            "Use fewer rows or columns, or a machine with more memory."
         )

@@ -125,8 +125,8 @@ def join_side_file(sheet: Sheet, extra: TextFile) -> Sheet:
     if wrong.any():
         at = int(np.argmax(wrong))
         raise Refused(
-            f"{extra.place(at)}: site {side['site'].iloc[at]!r}, row {side['row'].iloc[at]!r} is named twice or is "
-            f"no row of this cohort. Rows are counted from 0 within a site; sites: {', '.join(np.unique(sheet.site))}."
+            f"{extra.place(at)}: site {side['site'].iloc[at]!r}, row {side['row'].iloc[at]!r} occurs twice or is not a "
+            f"row of this cohort. Rows are counted from 0 within a site; sites: {', '.join(np.unique(sheet.site))}."
         )
     found = side.drop(columns=["site", "row"]).set_index(keys).reindex(own, fill_value="").reset_index(drop=True)
     return replace(sheet, cells=pd.concat([sheet.cells, found], axis=1))

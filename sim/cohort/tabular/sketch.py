@@ -73,9 +73,7 @@ def guess_form(path: Path) -> Form:
             top = head(path, tried)
         if len(top.first) > 1 and sum(map(bool, top.first)) > 1:
             return tried
-    raise Refused(
-        f"{path}: no line with the names of several columns among the first {TITLES}. Write one above the rows."
-    )
+    raise Refused(f"{path}: no header with several column names among the first {TITLES}. Write one above the rows.")
 
 
 def guess_roles(sheet: Sheet) -> dict[str, str]:

@@ -98,7 +98,7 @@ class Tabular(Source):
                 "Name either cohort.files (site: file, one file per hospital) or cohort.path (one file for all)."
             )
         if self.site and (self.files or "*" in self.path):
-            raise Refused(f"cohort.site={self.site!r}: the files name the sites already. Leave cohort.site empty.")
+            raise Refused(f"cohort.site={self.site!r}: cohort.files already names the sites. Leave cohort.site empty.")
         if not any((self.label, self.classes, self.value, self.count, self.time)):
             raise Refused(
                 "No outcome: name cohort.label, or cohort.classes, or cohort.value, or cohort.count, "
@@ -121,7 +121,7 @@ class Tabular(Source):
         parse("cohort.happened", self.happened)
 
     def load(self, seed: int) -> Cohort:
-        """The cohort in the files; draws nothing. Whatever is wrong with its columns is told at once."""
+        """The cohort in the files; draws nothing. All errors in its columns are reported together."""
         whole = self.sheet()
         predictors = self.predictors(whole)
         kept = self.complete(whole, predictors)
@@ -244,7 +244,10 @@ class Tabular(Source):
         if self.time and self.zero_time is ZeroTime.drop:
             keep &= ~zero_times(sheet, self.time)
         if not keep.any():
-            raise Refused(f"None of {len(keep)} rows is complete: set cohort.incomplete=keep, or drop sparse columns.")
+            raise Refused(
+                f"None of {len(keep)} rows is complete: set cohort.incomplete=keep, or drop columns with many missing "
+                "values."
+            )
         return sheet.filter(keep)
 
 

@@ -1,4 +1,4 @@
-"""Analyses by sums: entries of the `algorithm` config group."""
+"""Analyses from sums: entries of the `algorithm` config group."""
 
 from sim.engine.exact.base import Exact
 from sim.engine.exact.cox import CoxWebDISCO

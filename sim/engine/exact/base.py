@@ -1,4 +1,4 @@
-"""Analyses by sums as methods: sites answer with sums over training rows, each exchange of messages is a round."""
+"""Analyses from sums as methods: sites answer with sums over training rows, and each exchange is a round."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,27 +23,29 @@ from sim.methods.roles import Roles
 
 @dataclass
 class Exact(OwnLoop):
-    """A generalised linear or proportional-hazards fit by sums; every exchange of messages is a round."""
+    """A generalised linear or proportional-hazards fit from sums; every exchange of messages is a round."""
 
     trains = False
     axes: ClassVar[frozenset[str]] = frozenset({"system"})  # its links and latency; all sites answer
 
     def roles(self, beside: Roles) -> Roles:
-        """The clock alone: nothing is trained."""
+        """Only the clock is used: nothing is trained."""
         return Roles(system=beside.system, weighting=beside.weighting)
 
     def protocol(self, plan: Simulation, names: tuple[str, ...]) -> SumProtocol:
-        """What sites and server do, on features of these names. Refuses a task whose fit it is not."""
+        """The protocol of sites and server, on features of these names. Refuses unsuitable tasks."""
         raise NotImplementedError
 
     def fits(self, plan: Simulation) -> None:
-        """Refuse a task, network or weighting that the fit is not for, and sites that do not all answer."""
+        """Refuse an unsuitable task, network or weighting, and systems in which not all sites answer."""
         self.protocol(plan, plan.federation.features)
         shapes = [list(shape) for shape in plan.task.layout.shapes]
         if shapes[0] != [1, len(plan.federation.features)] or len(shapes) > 2:
             raise Refused("An exact analysis fits one coefficient per feature. Set net=linear.")
         if plan.roles.weighting is Weighting.sites:
-            raise Refused("weighting=sites: an exact analysis counts every patient the same. Set weighting=patients.")
+            raise Refused(
+                "weighting=sites: an exact analysis gives every patient the same weight. Set weighting=patients."
+            )
         system = plan.roles.system
         if system.dropout or system.sites not in (0, len(plan.federation.members)):
             raise Refused("An exact analysis needs the sums of all sites. Set system.dropout=0 and system.sites=0.")
@@ -95,7 +97,7 @@ class Exact(OwnLoop):
 
 
 def varying(federation: Federation) -> Ints:
-    """Features that are not the same in all training rows; a feature that is has no coefficient."""
+    """Features that vary over the training rows; constant ones have no coefficient."""
     low, high = np.full(len(federation.features), np.inf), np.full(len(federation.features), -np.inf)
     for first, end, *_ in federation.bounds[federation.members]:
         low, high = np.minimum(low, federation.x[first:end].min(0)), np.maximum(high, federation.x[first:end].max(0))

@@ -1,4 +1,4 @@
-"""Effect of a treatment on survival by propensity weights."""
+"""Effect of a treatment on survival, by propensity weighting."""
 
 from dataclasses import dataclass
 
@@ -18,11 +18,11 @@ from sim.tasks.cox import Cox, Ties
 
 @dataclass
 class CoxIPTW(Exact):
-    """Hazard ratio of a treatment, patients weighted by the inverse of their chance of the treatment they had.
+    """Hazard ratio of a treatment, with patients weighted by the inverse probability of the treatment they received.
 
-    For trials with an external control arm, and for treatments that were chosen and not drawn by lot. The chance is a
-    logistic regression of the treatment on all other predictors, by Newton's method on sums; the hazard ratio is a
-    weighted Cox regression on the treatment alone, by sums over risk sets. Both fits are those of the pooled rows.
+    For trials with an external control arm, and for treatments that were not randomised. The probability is a logistic
+    regression of the treatment on all other predictors, by Newton's method on sums; the hazard ratio is a weighted Cox
+    regression on the treatment alone, from sums over risk sets. Both fits are those of the pooled rows.
 
     Source: Ogier du Terrail et al., FedECA: federated external control arms for causal inference with time-to-event
     data in distributed settings, Nature Communications 2025; weights: Rosenbaum and Rubin, Biometrika 1983; Austin and
@@ -30,23 +30,26 @@ class CoxIPTW(Exact):
     Rule: `e = P(treated | x)`; `w = 1/e` of the treated and `1/(1 - e)` of the others (ate), or 1 and `e/(1 - e)`
     (att); the weighted partial likelihood is maximised; variance `I^-1 (sum r r') I^-1` with score residuals r.
     Values: `stabilised=true` multiplies the weights of ate by the share of the patient's arm.
-    Pitfalls: intervals are from the robust variance, for the model's takes weights for patients and is too small. The
-    robust one takes the weights as known, which for ate errs on the safe side. All predictors but the treatment
-    are confounders: leave out by `task.without` what the treatment itself changed. What nobody recorded stays a bias.
+    Pitfalls: intervals use the robust variance, because the model-based one counts weights as patients and is too
+    small. The robust one treats the weights as known, which is conservative for ate. All predictors except the
+    treatment are treated as confounders: exclude with `task.without` what the treatment itself changed. The bias of
+    confounders that nobody recorded remains.
     """
 
-    treatment: str = ""  # name of the 0/1 feature whose effect is meant
+    treatment: str = ""  # name of the 0/1 feature whose effect is estimated
     target: Target = Target.ate  # ate: effect in all patients; att: in the treated
     stabilised: bool = False  # whether the weights of ate are stabilised
 
     def __post_init__(self) -> None:
         if self.stabilised and self.target is Target.att:
-            raise Refused("algorithm.stabilised=true: weights of target=att have no such form. Set it to false.")
+            raise Refused("algorithm.stabilised=true: weights of target=att cannot be stabilised. Set it to false.")
 
     def protocol(self, plan: Simulation, names: tuple[str, ...]) -> WeightedCox:
         """Propensity score, arms, and the weighted regression; ties as `task.ties` has them."""
         if not isinstance(plan.task, Cox):
-            raise Refused(f"algorithm=cox_iptw fits a survival time, not {type(plan.task).__name__}. Set task=cox.")
+            raise Refused(
+                f"algorithm=cox_iptw needs a survival outcome, not that of {type(plan.task).__name__}. Set task=cox."
+            )
         one_of("algorithm.treatment", self.treatment, names)
         levels = arm_levels(plan.federation, self.treatment)
         place, efron = names.index(self.treatment), plan.task.ties is Ties.efron
@@ -77,7 +80,7 @@ def arm_levels(federation: Federation, name: str) -> tuple[float, float]:
     recipe, at = federation.recipe, federation.features.index(name)
     if recipe is not None and recipe.scaling is Scaling.site:
         raise Refused(
-            "split.scaling=site: the arms must be coded alike at all sites. Set split.scaling=federated or none."
+            "split.scaling=site: the arms must have the same codes at all sites. Set split.scaling=federated or none."
         )
     parts = [np.unique(federation.x[first:end, at]) for first, end, *_ in federation.bounds[federation.members]]
     held = np.unique(np.concatenate(parts)).astype(np.float64)
@@ -85,7 +88,7 @@ def arm_levels(federation: Federation, name: str) -> tuple[float, float]:
     if len(held) != 2 or not np.allclose(recorded, (0, 1), atol=1e-4):
         values = ", ".join(f"{value:.4g}" for value in recorded[:3]) + (", ..." if len(held) > 3 else "")
         raise Refused(
-            f"algorithm.treatment={name!r}: it holds {values} in the training rows; allowed both 0 and 1 and nothing "
-            "else. Name another feature, or leave out the patients without a known treatment."
+            f"algorithm.treatment={name!r}: it holds {values} in the training rows; allowed are 0 and 1, and both must "
+            "occur. Name another feature, or leave out the patients without a known treatment."
         )
     return float(held[0]), float(held[1])

@@ -1,4 +1,4 @@
-"""Lasso by sums as a method."""
+"""Lasso from sums as a method."""
 
 from dataclasses import dataclass
 

@@ -26,16 +26,17 @@ WORDS = {Classification: "a yes-or-no outcome", Poisson: "a count", Regression: 
 class Newton(Exact):
     """Logistic, Poisson or linear regression by Newton's method on sums over patients: the fit of the pooled rows.
 
-    The task decides which: a label, a count (exp of a coefficient is a rate ratio), or a number (least squares).
+    The task determines the model: a label, a count (exp of a coefficient is a rate ratio), or a number (least squares).
 
     Source: Wu et al., Grid Binary LOgistic REgression (GLORE), JAMIA 2012; models: McCullagh and Nelder, Generalized
     Linear Models, 1989.
-    Rule: `beta <- beta + (sum X_i' W_i X_i)^-1 sum X_i' (y_i - mu_i)`, a step halved where the likelihood got worse.
-    Values: five to eight rounds, two for least squares; it stops where the Newton decrement is below 1e-12.
-    Pitfalls: with separated outcomes there is no maximum, which is refused by name of the column; set `ridge` then.
+    Rule: `beta <- beta + (sum X_i' W_i X_i)^-1 sum X_i' (y_i - mu_i)`, a step is halved if the likelihood decreased.
+    Values: five to eight rounds, two for least squares; it stops when the Newton decrement is below 1e-12.
+    Pitfalls: with separated outcomes there is no maximum, which is refused with the name of the column; set `ridge` in
+    this case.
     """
 
-    ridge: float = 0.0  # >= 0, weight of ridge/2 |beta|^2 beside the summed log-likelihood, intercept excepted
+    ridge: float = 0.0  # >= 0, weight of the penalty ridge/2 |beta|^2 (without intercept) on the summed log-likelihood
 
     def __post_init__(self) -> None:
         within("algorithm.ridge", self.ridge, 0)

@@ -20,7 +20,7 @@ from sim.tasks.cox import Cox, Ties
 
 
 class Effects(Enum):
-    """What the sites' true coefficients are taken to be."""
+    """The assumption about the sites' true coefficients."""
 
     fixed = "fixed"  # the same at all sites
     random = "random"  # draws about a mean
@@ -53,24 +53,26 @@ def without_fit(federation: Federation, fitted: Floats) -> tuple[str, ...]:
 def cox_of(plan: Simulation, names: tuple[str, ...], method: str) -> StratifiedCox:
     """Cox regression within sites, ties as `task.ties` has them; refuses another task in the name of a method."""
     if not isinstance(plan.task, Cox):
-        raise Refused(f"algorithm={method} fits a survival time, not {type(plan.task).__name__}. Set task=cox.")
+        raise Refused(
+            f"algorithm={method} needs a survival outcome, not that of {type(plan.task).__name__}. Set task=cox."
+        )
     return StratifiedCox(names, plan.task.ties is Ties.efron)
 
 
 @dataclass
 class Meta(OwnFits):
-    """Meta-analysis: every site fits alone and sends its estimate with its covariance, once.
+    """Meta-analysis: every site fits its own model and sends the estimate with its covariance, once.
 
     Source: inverse-variance weights: Cochran, Biometrics 1954; random effects: DerSimonian and Laird, Controlled
     Clinical Trials 1986; I2: Higgins and Thompson, Statistics in Medicine 2002.
-    Rule: fixed: `b = (sum V_k^-1)^-1 sum V_k^-1 b_k`, all coefficients together; random: each by itself,
-    `b = sum w_k b_k / sum w_k` with `w_k = 1 / (v_k + tau2)`.
-    Values: `effects=random` where the sites' effects may differ; with fewer than five sites tau2 is hardly known [M].
-    Pitfalls: with few events at a site its estimate is biased and its variance too uncertain to weigh by; a site whose
-    fit does not exist counts for nothing, and is named. Random effects combine the intercept in standardised units.
+    Rule: fixed: `b = (sum V_k^-1)^-1 sum V_k^-1 b_k`, all coefficients together; random: each by itself, `b = sum w_k
+    b_k / sum w_k` with `w_k = 1 / (v_k + tau2)`.
+    Values: `effects=random` if effects may differ between sites; with fewer than five sites tau2 is very uncertain [M].
+    Pitfalls: with few events, a site's estimate is biased and its variance is too uncertain for weighting; a site
+    without a fit is left out, and named. Random effects combine the intercept in standardised units.
     """
 
-    effects: Effects = Effects.fixed  # fixed: the same at all sites; random: draws about a mean
+    effects: Effects = Effects.fixed  # fixed: the same effect at all sites; random: effects vary around a mean
 
     @property
     def messages(self) -> tuple[str, str]:
@@ -97,7 +99,7 @@ class Meta(OwnFits):
 class LeadSite(OwnFits):
     """A surrogate likelihood on the patients of a lead site; base of ODAL, ODAC and ODACH."""
 
-    lead: str = ""  # name of the site whose patients stand for all; empty = the one with the most training rows
+    lead: str = ""  # lead site, whose likelihood is used; empty = the one with the most training rows
 
     def lead_number(self, federation: Federation) -> int:
         """Its number among the sites that train; refuses a name that none of them has."""
@@ -116,19 +118,18 @@ class LeadSite(OwnFits):
 
 @dataclass
 class ODAL(LeadSite):
-    """Logistic regression in three exchanges, near the pooled fit: a lead site's likelihood, set right by derivatives.
+    """Logistic regression in three exchanges, close to the pooled fit: a lead site's corrected likelihood.
 
     Source: Duan et al., Learning from electronic health records across multiple sites: a communication-efficient and
     privacy-preserving distributed algorithm, JAMIA 2020; surrogate: Jordan, Lee and Yang, JASA 2019.
-    Rule: `b0` = mean of the sites' estimates by inverse variance; maximise
-    `L_1(b) + (L'(b0) - L_1'(b0)) b + (b - b0)' (L''(b0) - L_1''(b0)) (b - b0) / 2`, where L_1 of the lead site and L of
-    all are means over patients.
-    Values: `order=2` as written; `order=1` without the last term, which sends no curvature and is less exact.
-    Pitfalls: it is not the pooled fit: it errs where b0 does, above all with rare outcomes. `algorithm=newton`
-    is the pooled fit in some five exchanges of the same size.
+    Rule: `b0` = mean of the sites' estimates by inverse variance; maximise `L_1(b) + (L'(b0) - L_1'(b0)) b + (b - b0)'
+    (L''(b0) - L_1''(b0)) (b - b0) / 2`, where L_1 (lead site) and L (all sites) are means over patients.
+    Values: `order=2` as written; `order=1` leaves out the last term, sends no curvature and is less exact.
+    Pitfalls: it is not the pooled fit: errors of b0 affect it, above all with rare outcomes. `algorithm=newton` gives
+    the pooled fit in about five exchanges of the same size.
     """
 
-    order: int = 2  # 1 or 2, derivatives that are set right
+    order: int = 2  # 1 or 2, number of corrected derivatives
 
     def __post_init__(self) -> None:
         within("algorithm.order", self.order, 1, 2)
@@ -144,13 +145,13 @@ class ODAL(LeadSite):
 
 @dataclass
 class ODACH(LeadSite):
-    """Cox regression in three exchanges, near the fit that is stratified by site; every site has its baseline hazard.
+    """Cox regression in three exchanges, close to the fit stratified by site, with one baseline hazard per site.
 
     Source: Luo et al., ODACH: a one-shot distributed algorithm for Cox model with heterogeneous multi-center data,
     Scientific Reports 2022.
     Rule: that of ODAL on partial likelihoods within sites.
-    Values: the lead site needs events enough for its own curvature; no event time leaves a site.
-    Pitfalls: it approximates `algorithm=cox_webdisco algorithm.stratified=true`, which takes some five exchanges of
+    Values: the lead site needs enough events for its own curvature; no event time leaves a site.
+    Pitfalls: it approximates `algorithm=cox_webdisco algorithm.stratified=true`, which takes about five exchanges of
     the same size and is exact.
     """
 
@@ -165,17 +166,18 @@ class ODACH(LeadSite):
 
 @dataclass
 class ODAC(LeadSite):
-    """Cox regression in three exchanges, near the pooled fit with one baseline hazard for all sites.
+    """Cox regression in three exchanges, close to the pooled fit with one baseline hazard for all sites.
 
     Source: Duan et al., Learning from local to global: an efficient distributed algorithm for modeling time-to-event
     data, JAMIA 2020.
-    Rule: that of ODAL; the derivatives of all are of the pooled partial likelihood, from sums over risk sets at
-    every site's event times.
-    Values: `breslow_sums=true` is what R's pda does whatever the rule for ties: results then tend to Breslow's fit.
-    Pitfalls: event times and sums over few patients at risk leave a site, as with `cox_webdisco`; that is exact.
+    Rule: that of ODAL; the derivatives over all sites are those of the pooled partial likelihood, from sums over risk
+    sets at every site's event times.
+    Values: `breslow_sums=true` is what R's pda does regardless of the rule for ties: results then approach Breslow's
+    fit.
+    Pitfalls: event times and sums over few patients at risk leave a site, as with `cox_webdisco`, which is exact.
     """
 
-    breslow_sums: bool = False  # whether sums over all sites take ties as Breslow's, even where task.ties is efron
+    breslow_sums: bool = False  # whether sums over all sites use Breslow's ties, even if task.ties is efron
 
     def own(self, plan: Simulation, names: tuple[str, ...]) -> tuple[Likelihood, tuple[str, ...]]:
         """Cox regression within the site."""

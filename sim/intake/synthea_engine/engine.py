@@ -76,7 +76,10 @@ def require_package() -> None:
             f"`fedtrial cohort make synthea` runs {PACKAGE} {VERSION}, which is not installed. {remedy}"
         ) from None
     if found != VERSION:
-        raise Refused(f"{PACKAGE} {found} is installed; allowed {VERSION}, for its data differ by version. {remedy}")
+        raise Refused(
+            f"{PACKAGE} {found} is installed; allowed {VERSION} only, because its data differ between versions. "
+            f"{remedy}"
+        )
 
 
 def patches() -> Path:

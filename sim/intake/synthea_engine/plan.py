@@ -37,7 +37,7 @@ class MakeSettings:
             for word in given:
                 one_of(name, word, known)
             if not given or len(set(given)) < len(given):
-                raise Refused(f"{name}={','.join(given)}: name at least one, each once, of {', '.join(known)}.")
+                raise Refused(f"{name}={','.join(given)}: give at least one, each once, of {', '.join(known)}.")
         within("workers", self.workers, 0)
         within("people", self.people, 1)
         within("patients", self.patients, len(self.cancer) * len(self.cities))
@@ -94,7 +94,7 @@ class Stratum:
         return min(sum(self.rows[number] for number in self.whole), self.quota)
 
     def next(self) -> int | None:
-        """The first part neither finished nor begun; None if the parts begun are expected to fill the quota."""
+        """The first part neither finished nor started; None if the started parts are expected to fill the quota."""
         if self.found == self.quota:
             return None
         begun = self.rows.keys() | self.busy
@@ -104,7 +104,7 @@ class Stratum:
             raise Refused(f"{self.city}, {self.cancer}: no patient among {simulated} people; see {PACKAGE} {VERSION}.")
         if len(self.faults) > max(MAX_FAULTY * simulated, 3):
             why = f"{len(self.faults)} of {simulated} people failed, such as: {next(iter(self.faults.values()))}"
-            raise Refused(f"{self.city}, {self.cancer}: {why}. Install {PACKAGE} {VERSION} anew.")
+            raise Refused(f"{self.city}, {self.cancer}: {why}. Reinstall {PACKAGE} {VERSION}.")
         coming = len(self.busy) * self.people * (found + 1) / (simulated + 3)  # prior: three people per patient
         return first if found + coming < self.quota or max(begun) > first else None
 
@@ -117,7 +117,7 @@ def strata(settings: MakeSettings) -> list[Stratum]:
 
 
 def next_part(all_strata: Sequence[Stratum]) -> Part | None:
-    """The next part of the first stratum that lacks patients; None if there is none to begin now."""
+    """The next part of the first stratum that lacks patients; None if no part can be started now."""
     for stratum in all_strata:
         number = stratum.next()
         if number is not None:

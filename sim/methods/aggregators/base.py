@@ -1,4 +1,4 @@
-"""Aggregators: one message from many."""
+"""Aggregators: combine many uploads into one message."""
 
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
@@ -9,7 +9,7 @@ from sim.methods.sums import summed
 
 
 class Combined(NamedTuple):
-    """What an aggregator makes of the uploads of an update."""
+    """The result of an aggregator for the uploads of an update."""
 
     mean: Message  # name -> [P] or []
     used: Tensor | None = (
@@ -22,7 +22,7 @@ class Combined(NamedTuple):
 class Aggregator(Role):
     """One entry of the `aggregator` config group.
 
-    Its `server_state` is kept for each vector of the message by itself, as `<vector>.<name>`, and never travels.
+    Its `server_state` is kept separately for each vector of the message, as `<vector>.<name>`, and is never sent.
     """
 
     axis = "aggregator"
@@ -32,7 +32,7 @@ class Aggregator(Role):
 
     @property
     def least(self) -> int:
-        """Uploads without which an update is abandoned."""
+        """Minimum number of uploads for an update."""
         return 1
 
     def fits(self, uploads: int, parameters: int = 0) -> None:
@@ -49,14 +49,13 @@ class Aggregator(Role):
 
 @dataclass
 class Mean(Aggregator):
-    """The weighted mean of the uploads. The engine takes it from sums, so that no upload travels alone.
+    """The weighted mean of the uploads. The engine computes it from sums, so that no single upload is transferred.
 
     Source: McMahan, Moore, Ramage, Hampson, Agüera y Arcas, Communication-Efficient Learning of Deep Networks from
     Decentralized Data, AISTATS 2017, Algorithm 1.
-    Rule: `u = sum p_i u_i`, in double precision, `sum p_i = 1` over the sites that were heard.
-    Values: none.
-    Pitfalls: a single upload moves it as far as it likes: no protection at all. Dividing by the weight of all sites and
-    not of those that were heard shrinks the step when sites drop out (PFLlib).
+    Rule: `u = sum p_i u_i`, in double precision, `sum p_i = 1` over the sites that were heard. Values: none. Pitfalls:
+    a single upload can move it arbitrarily far: there is no protection. Dividing by the weight of all sites instead of
+    those that were heard shrinks the step when sites drop out (PFLlib).
     """
 
     whole = False

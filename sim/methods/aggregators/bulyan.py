@@ -1,4 +1,4 @@
-"""Bulyan: Krum again and again, then a trimmed mean round the median."""
+"""Bulyan: repeated Krum selection, then a trimmed mean around the median."""
 
 from dataclasses import dataclass
 
@@ -15,16 +15,16 @@ from sim.methods.distances import squared_distances, vectors
 
 @dataclass
 class Bulyan(Krum):
-    """Krum selects M - 2 f uploads one by one; of these, each coordinate's mean is taken near its median.
+    """Krum selects M - 2 f uploads one by one; each coordinate is the mean of their values closest to the median.
 
     Source: El Mhamdi, Guerraoui, Rouault, The Hidden Vulnerability of Distributed Learning in Byzantium, ICML 2018.
     Rule: `theta = M - 2 f` times Krum's choice among the uploads that remain, scores over their nearest `M' - f - 2`
-    others, or one at least; then for each coordinate the mean of the `theta - 2 f` selected values that lie closest to
-    their median. Every site counts the same.
-    Values: `f` the number of faulty sites that are withstood, `M >= 4 f + 3`; with 7 to 14 hospitals 1 or 2.
-    Pitfalls: the scores change as uploads are taken away; ranking once and taking the first theta is Multi-Krum. The
-    second stage keeps the values closest to the median, which is no trimmed mean of the same number. A hospital that
-    differs from the rest is left out in the first stage: `run.json` counts in how many rounds.
+    others, or at least one; then for each coordinate the mean of the `theta - 2 f` selected values that lie closest to
+    their median. All sites have the same weight.
+    Values: `f` is the number of faulty sites that are tolerated, `M >= 4 f + 3`; with 7 to 14 hospitals 1 or 2.
+    Pitfalls: the scores change as uploads are removed; ranking once and taking the first theta is Multi-Krum. The
+    second stage keeps the values closest to the median, which differs from a trimmed mean of the same number. A
+    hospital that differs from the rest is left out in the first stage: `run.json` counts in how many rounds.
     """
 
     @property

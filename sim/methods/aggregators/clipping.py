@@ -1,4 +1,4 @@
-"""Rules that bound how far one upload can move the model: norm bounding and centred clipping."""
+"""Rules that bound the influence of one upload: norm bounding and centred clipping."""
 
 from dataclasses import dataclass
 
@@ -14,13 +14,14 @@ from sim.methods.sums import lengths, summed
 
 @dataclass
 class NormBound(Aggregator):
-    """The weighted mean of uploads that are shortened to a common bound.
+    """The weighted mean of uploads whose norms are limited to a common bound.
 
     Source: Sun, Kairouz, Suresh, McMahan, Can You Really Backdoor Federated Learning?, arXiv 1911.07963, 2019.
     Rule: `u_i <- u_i min(1, M / |u_i|)`, then `sum p_i u_i`; norms over all vectors of the message end to end.
     Values: `bound` M > 0 in units of the model's parameters; 0 = the median of the norms of this update.
-    Pitfalls: it bounds the length and not the direction, so that many attackers, or patient ones, still turn the model.
-    A fixed bound is soon too wide, for updates shrink as training goes on. The paper's noise is not added here.
+    Pitfalls: it bounds the norm and not the direction, so many attackers, or persistent ones, can still change the
+    model. A fixed bound soon becomes too large, because updates shrink during training. The paper's noise is not added
+    here.
     """
 
     bound: float = 0.0  # >= 0; 0 = the median norm of the update's uploads
@@ -39,19 +40,19 @@ class NormBound(Aggregator):
 
 @dataclass
 class CentredClip(Aggregator):
-    """The last aggregate, moved by uploads whose distance from it is clipped. Every site counts the same.
+    """The last aggregate, moved by uploads whose distance from it is clipped. All sites have the same weight.
 
     Source: Karimireddy, He, Jaggi, Learning from History for Byzantine Robust Optimization, ICML 2021; buckets:
     Karimireddy, He, Jaggi, Byzantine-Robust Learning on Heterogeneous Datasets via Bucketing, ICLR 2022, Algorithm 1.
-    Rule: from the last aggregate v (0 at the start), `iterations` times
-    `v <- v + mean_i (u_i - v) min(1, tau / |u_i - v|)`. With `bucket` s > 1 the u_i are means of s uploads each, drawn
-    anew in every round; the last bucket may be smaller.
-    Values: `tau` 10 for gradients with momentum in the paper [M]; here the uploads are models' changes, so that it
-    should be near their distance from each other (`step_norm` of a run without attack tells the scale). One to three
-    iterations; `bucket` 2 where sites differ.
-    Pitfalls: it rests on small variance over time: the papers give sites momentum (`local.momentum` starts anew in each
-    round and is not that). Starting from 0 and not from v forgets the history. Buckets halve the number of voters, so
-    that f attackers spoil up to f of M / s buckets.
+    Rule: from the last aggregate v (0 at the start), `iterations` times `v <- v + mean_i (u_i - v) min(1, tau / |u_i -
+    v|)`. With `bucket` s > 1 the u_i are means of s uploads each, drawn anew in every round; the last bucket may be
+    smaller.
+    Values: `tau` 10 for gradients with momentum in the paper [M]; here the uploads are changes of models, so it should
+    be close to their distance from each other (`step_norm` of a run without attack shows the scale). One to three
+    iterations; `bucket` 2 if sites differ.
+    Pitfalls: it relies on small variance over time: in the papers sites use momentum across rounds (`local.momentum`
+    restarts in each round and does not replace it). Starting from 0 instead of v discards the history. Buckets reduce
+    the number of votes, so f attackers can affect up to f of M / s buckets.
     """
 
     equal = True
@@ -59,7 +60,7 @@ class CentredClip(Aggregator):
 
     tau: float = 1.0  # > 0, in units of the model's parameters
     iterations: int = 1  # >= 1
-    bucket: int = 1  # >= 1 uploads that are averaged before they are clipped
+    bucket: int = 1  # >= 1 uploads that are averaged before clipping
 
     def __post_init__(self) -> None:
         within("aggregator.tau", self.tau, 0, open_low=True)

@@ -1,4 +1,4 @@
-"""The geometric median, by reweighted means."""
+"""The geometric median, computed by reweighted means."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from sim.methods.sums import lengths, summed
 
 @dataclass
 class GeometricMedian(Aggregator):
-    """The point with the least weighted sum of distances to the uploads (RFA), by smoothed Weiszfeld steps.
+    """The point with the smallest weighted sum of distances to the uploads (RFA), by smoothed Weiszfeld steps.
 
     Source: Pillutla, Kakade, Harchaoui, Robust Aggregation for Federated Learning, IEEE Transactions on Signal
     Processing 2022, Algorithm 2.
@@ -25,7 +25,7 @@ class GeometricMedian(Aggregator):
     """
 
     R: int = 3  # >= 1 reweighted means after the plain one
-    nu: float = 1e-6  # > 0 distance below which an upload weighs no more, in units of the model's parameters
+    nu: float = 1e-6  # > 0, distance below which the weight of an upload no longer grows, in units of the parameters
 
     def __post_init__(self) -> None:
         within("aggregator.R", self.R, 1, 1000)

@@ -1,4 +1,4 @@
-"""Krum and Multi-Krum: the uploads that lie nearest to the others."""
+"""Krum and Multi-Krum: select the uploads nearest to the others."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from sim.methods.distances import refuse_many, squared_distances, vectors
 
 @dataclass
 class Krum(Aggregator):
-    """The upload that lies nearest to the others is taken whole, all others are left out.
+    """Uses the one upload that is nearest to the others and discards all others.
 
     Source: Blanchard, El Mhamdi, Guerraoui, Stainer, Machine Learning with Adversaries: Byzantine Tolerant Gradient
     Descent, NIPS 2017.
@@ -29,7 +29,7 @@ class Krum(Aggregator):
 
     equal = True
 
-    f: int = 1  # >= 0 attackers that are withstood
+    f: int = 1  # >= 0 attackers that are tolerated
 
     def __post_init__(self) -> None:
         within("aggregator.f", self.f, 0)
@@ -68,12 +68,12 @@ class Krum(Aggregator):
 
 @dataclass
 class MultiKrum(Krum):
-    """The mean of the uploads that lie nearest to the others. Every site counts the same.
+    """The mean of the uploads nearest to the others. All sites have the same weight.
 
     Source: Blanchard, El Mhamdi, Guerraoui, Stainer, Machine Learning with Adversaries: Byzantine Tolerant Gradient
     Descent, NIPS 2017, section on Multi-Krum.
     Rule: Krum's scores, `score_i = sum over the M - f - 2 nearest others j of |u_i - u_j|^2`; the mean of the `q`
-    uploads with the least.
+    uploads with the smallest scores.
     Values: `f` as for Krum; `q` = M - f in the paper's experiments [M]; q = 1 is Krum, q = M the mean over sites.
     Pitfalls: with q > M - f an attacker is among those averaged. Scores are not computed again once one is chosen,
     which is what Bulyan does.

@@ -14,20 +14,21 @@ SLACK = 1e-9  # 0.28 * 25 is 7, and not the 8 that rounding up its floating-poin
 
 @dataclass
 class TrimmedMean(Aggregator):
-    """The mean of every coordinate without its largest and smallest values. Every site counts the same.
+    """The mean of every coordinate without its largest and smallest values. All sites have the same weight.
 
     Source: Yin, Chen, Ramchandran, Bartlett, Byzantine-Robust Distributed Learning: Towards Optimal Statistical Rates,
     ICML 2018, Option II of Algorithm 1.
-    Rule: for each coordinate leave out the `ceil(beta M)` largest and as many of the smallest of M values; the mean of
-    the others. Where too few uploads would leave none, the median.
-    Values: `beta` at least the share of faulty sites, 0.1 to 0.2 [M]; 0 = the mean over sites.
-    Pitfalls: Flower truncates `int(beta M)`: with beta 0.1 and nine sites nothing is trimmed. Extremes are trimmed for
-    each coordinate by itself, so that no site is left out as a whole, and an honest outlier loses its extremes alone.
+    Rule: for each coordinate leave out the `ceil(beta M)` largest and as many of the smallest of M values, and average
+    the others. If none would be left, use the median.
+    Values: `beta` should be at least the share of faulty sites, 0.1 to 0.2 [M]; 0 = the mean over sites.
+    Pitfalls: Flower truncates `int(beta M)`: with beta 0.1 and nine sites nothing is trimmed. Extremes are trimmed
+    separately for each coordinate, so no site is left out completely, and an honest outlier loses only its extreme
+    values.
     """
 
     equal = True
 
-    beta: float = 0.1  # [0, 0.5) share of the uploads that is left out at either end
+    beta: float = 0.1  # [0, 0.5), share of the uploads left out at either end
 
     def __post_init__(self) -> None:
         within("aggregator.beta", self.beta, 0, 0.5, open_high=True)

@@ -1,4 +1,4 @@
-"""FedProx whose leash is tightened when the loss goes up and loosened when it keeps falling."""
+"""FedProx with a proximal weight that grows when the loss rises and shrinks when it keeps falling."""
 
 from dataclasses import dataclass
 
@@ -14,12 +14,12 @@ class AdaptiveProx(Algorithm):
 
     Source: Li et al., Federated Optimization in Heterogeneous Networks, MLSys 2020, section 5.3.2 and appendix C.3.3.
     Rule: sites step on `F_k(y) + mu/2 |y - x|^2` and send `F_k(x)` with their update; `mu <- mu + step` when the mean
-        loss is above the last round's, `mu <- max(mu - step, 0)` when it has fallen `falls` times in a row.
+    loss is above the last round's, `mu <- max(mu - step, 0)` when it has fallen `falls` times in a row.
     Values: step 0.1, falls 5; mu starts at 0 or 1 [M].
-    Pitfalls: a run of more falls lowers mu at each of them, as in pfl-research; the paper leaves it open [M]. The loss
-        is of the downloaded model over all training rows of the round's sites: with few of them it goes up and down by
-        who they are. The first round has no loss before it; pfl-research counts it as a fall, and by default lets one
-        fall suffice. A loss travels up and mu down, one number each.
+    Pitfalls: if the loss falls more often in a row, each further fall lowers mu again, as in pfl-research; the paper
+    does not specify this [M]. The loss is that of the downloaded model over all training rows of the round's sites: if
+    few sites take part, it also varies because the sites differ. The first round has no previous loss; pfl-research
+    counts it as a fall, and by default needs only one fall. The loss is sent up and mu is sent down, one number each.
     """
 
     server_state = {"change": "", "loss": "", "falls": "", "rounds": ""}
@@ -28,8 +28,8 @@ class AdaptiveProx(Algorithm):
     in_time = True
 
     mu: float = 0.0  # >= 0, weight of the proximal term in the first round
-    step: float = 0.1  # >= 0, by which it changes; 0 is FedProx
-    falls: int = 5  # >= 1 falls in a row before it goes down
+    step: float = 0.1  # >= 0, change of mu; 0 is FedProx
+    falls: int = 5  # >= 1, consecutive falls of the loss before mu is lowered
 
     def __post_init__(self) -> None:
         within("algorithm.mu", self.mu, 0)
@@ -45,7 +45,7 @@ class AdaptiveProx(Algorithm):
         return {"delta": w - at.x, "loss": at.loss(at.x)}, {}
 
     def server(self, heard: Heard, state: State) -> tuple[Tensor, State]:
-        """The mean change, and the next round's mu as its distance from the first."""
+        """The mean change, and the next round's mu, kept as its difference from the first one."""
         loss, before, known = heard.mean["loss"], state["loss"], state["rounds"] > 0
         falls = torch.where(known & (loss < before), state["falls"] + 1, 0 * loss)
         up, down = (known & (loss > before)).to(loss.dtype), (falls >= self.falls).to(loss.dtype)

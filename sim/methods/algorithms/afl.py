@@ -1,4 +1,4 @@
-"""AFL: the mixture of sites that the model is worst at decides."""
+"""AFL: minimises the loss of the worst-case mixture of the sites."""
 
 from dataclasses import dataclass
 
@@ -13,18 +13,18 @@ from sim.methods.contract import Heard, Local, Message, State
 
 @dataclass
 class AFL(Algorithm):
-    """Trains for the worst mixture of the sites: ascent on their weights beside descent on the model.
+    """Trains for the worst-case mixture of the sites: gradient ascent on their weights, and descent on the model.
 
     Source: Mohri, Sivek, Suresh, Agnostic Federated Learning, ICML 2019, Algorithm 1 with the sites as domains and all
-    gradients; local steps in place of one gradient as in Ro et al., Communication-Efficient Agnostic Federated
+    gradients; with local steps instead of one gradient as in Ro et al., Communication-Efficient Agnostic Federated
     Averaging, INTERSPEECH 2021.
-    Rule: `x <- x + sum lambda_i (w_i - x)` and at once `lambda <- Pi(lambda + gamma F(x))`, with F_i the loss of the
-    downloaded model over the site's training rows and Pi the Euclidean projection to the simplex; lambda starts at the
-    weights of the experiment. Judged and kept is the mean of x_1 to x_T, for which the paper has its guarantee;
-    `average=false` judges the last x.
+    Rule: `x <- x + sum lambda_i (w_i - x)` and at the same time `lambda <- Pi(lambda + gamma F(x))`, with F_i the loss
+    of the downloaded model over the site's training rows and Pi the Euclidean projection to the simplex; lambda starts
+    at the weights of the experiment. The mean of x_1 to x_T, for which the paper proves its guarantee, is evaluated and
+    saved; with `average=false` the last x is.
     Values: gamma 0.01 to 0.1 [M].
-    Pitfalls: litian96/fair_flearn, with the two sites per round of its README, aggregates with weight 1 and ignores
-    lambda; its AFL on Adult is near to FedAvg. A softmax in place of the projection never takes a weight to 0.
+    Pitfalls: the code litian96/fair_flearn, with the two sites per round of its README, aggregates with weight 1 and
+    ignores lambda; its AFL on Adult is close to FedAvg. A softmax instead of the projection never sets a weight to 0.
     """
 
     sends = {"delta": "P", "loss": ""}
@@ -33,7 +33,7 @@ class AFL(Algorithm):
     every_site = True
 
     gamma: float = 0.05  # >= 0, rate of the ascent, for a loss in nats
-    average: bool = True  # whether the mean of all server models is judged and kept, or the last one
+    average: bool = True  # evaluate and save the mean of all server models instead of the last one
 
     def __post_init__(self) -> None:
         within("algorithm.gamma", self.gamma, 0)
@@ -47,7 +47,7 @@ class AFL(Algorithm):
         return kept_weights(base, state)
 
     def server(self, heard: Heard, state: State) -> tuple[Tensor, State]:
-        """The step, the next lambda, and the mean of the models before this one, the start left out."""
+        """The step, the next lambda, and the mean of the previous models without the initial one."""
         count = state["count"]
         mean = state["mean"] + (heard.x - state["mean"]) / count if bool(count) else state["mean"]
         new = keep(self.ascent(heard.p, heard.each["loss"].double()), heard, state)
@@ -59,6 +59,6 @@ class AFL(Algorithm):
         return torch.from_numpy(nearest(point, np.zeros(len(point)), np.ones(len(point))))
 
     def deployed(self, x: Tensor, state: State) -> Tensor:
-        """The mean of all server models after the start."""
+        """The mean of all server models except the initial one."""
         count = state["count"]
         return state["mean"] + (x - state["mean"]) / count if self.average and bool(count) else x

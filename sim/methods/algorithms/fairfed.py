@@ -1,4 +1,4 @@
-"""FairFed: sites whose fairness is like that of all count more."""
+"""FairFed: gives more weight to sites whose fairness is close to that of the whole federation."""
 
 from dataclasses import dataclass
 
@@ -11,20 +11,21 @@ from sim.methods.contract import Heard, Local, Message, State
 
 @dataclass
 class FairFed(Grouped):
-    """Lowers the weight of sites at which the model treats two groups of patients otherwise than in all sites together.
+    """Lowers the weight of sites at which the model's disparity between two groups differs from the overall one.
 
     Source: Ezzeldin, Yan, He, Ferrara, Avestimehr, FairFed: Enabling Group Fairness in Federated Learning, AAAI 2023,
     Algorithm 1, without local debiasing.
-    Rule: `F = Pr(Yhat = 1 | A = 0, Y = 1) - Pr(Yhat = 1 | A = 1, Y = 1)` over all sites (equal opportunity
-    difference), F_k the same at site k; `Delta_k = |F - F_k|`, or `|Acc - Acc_k|` where F_k is undefined because the
-    site has no event in one group; `omega_k <- omega_k - beta (Delta_k - mean Delta)`, then divided by their sum;
-    `x <- x + sum omega_k Delta w_k`. omega starts at the weights of the experiment.
-    Measured are training rows under the downloaded model [M], from counts that travel: of true positives and events in
-    each group, of right answers and of rows. Yhat = 1 where the probability is above one half.
+    Rule: `F = Pr(Yhat = 1 | A = 0, Y = 1) - Pr(Yhat = 1 | A = 1, Y = 1)` over all sites (equal opportunity difference),
+    F_k the same at site k; `Delta_k = |F - F_k|`, or `|Acc - Acc_k|` where F_k is undefined because the site has no
+    event in one group; `omega_k <- omega_k - beta (Delta_k - mean Delta)`, then divided by their sum; `x <- x + sum
+    omega_k Delta w_k`. omega starts at the weights of the experiment. All rates are those of the downloaded model on
+    training rows [M], from counts that the sites send: true positives and events in each group, correct predictions,
+    and rows. Yhat = 1 where the probability is above one half.
     Values: beta 0.1 to 5, tuned [M]; 0 is FedAvg.
-    Pitfalls: omega falls below 0 for large beta: it is cut at 0 here before the division. Sites with one group alone
-    are common among cancer centres and are judged by accuracy. yzeng58/Improving-Fairness-via-Federated-Learning
-    has `n_k exp(-beta |F_k - F|)` under this name, an earlier version. The mean of the F_k is not F.
+    Pitfalls: omega becomes negative for large beta; here it is set to at least 0 before the division. Sites with only
+    one group are common among cancer centres, and accuracy is used for them.
+    yzeng58/Improving-Fairness-via-Federated-Learning has `n_k exp(-beta |F_k - F|)` under this name, which is an
+    earlier version. The mean of the F_k is not F.
     """
 
     sends = {
@@ -61,7 +62,7 @@ class FairFed(Grouped):
         return omega / omega.sum()
 
     def centred(self, heard: Heard) -> Tensor:
-        """Delta_k less its mean, [M]."""
+        """Delta_k minus its mean, [M]."""
         count = {name: part.double() for name, part in heard.each.items() if part.dim() == 1}
         total = {name: part.sum() for name, part in count.items()}
         gap = difference(count) - difference(total)
@@ -70,7 +71,7 @@ class FairFed(Grouped):
         return distance - distance.mean()
 
     def server(self, heard: Heard, state: State) -> tuple[Tensor, State]:
-        """The step, and the weights that made it."""
+        """The step, and the weights that were used."""
         return heard.mean["delta"], keep(self.weigh(heard, state), heard, state)
 
 

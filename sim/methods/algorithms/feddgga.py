@@ -1,4 +1,4 @@
-"""FedDG-GA: sites that lose more by the averaging count more in the next."""
+"""FedDG-GA: gives more weight to sites whose loss rises most by averaging."""
 
 from dataclasses import dataclass
 
@@ -14,13 +14,13 @@ class FedDGGA(Algorithm):
     """Raises the weight of sites whose loss rises most from their own model to the averaged one.
 
     Source: Zhang, Xu, Yao, Wang, Federated Domain Generalization with Generalization Adjustment, CVPR 2023.
-    Rule: `G_i = F_i(x) - F_i(w_i)`, w_i the site's model of the last round and x the average that came of it;
-    `a_i <- clip(a_i + d (1 - t / T) (G_i - mean G) / max |G_j - mean G|, 0, 1)`, then divided by their sum;
-    `x <- x + sum a_i Delta_i`. a starts at the weights of the experiment. A site knows G_i when it has downloaded x and
-    sends it with its next update, one number; F is over its training rows, two forward passes a round.
-    Values: d 0.2 to 0.5 [M]; T is the number of rounds, after which weights stay.
+    Rule: `G_i = F_i(x) - F_i(w_i)`, w_i the site's model of the last round and x the resulting average; `a_i <-
+    clip(a_i + d (1 - t / T) (G_i - mean G) / max |G_j - mean G|, 0, 1)`, then divided by their sum; `x <- x + sum a_i
+    Delta_i`. a starts at the weights of the experiment. A site can compute G_i after it has downloaded x, and sends it
+    with its next update (one number). F is over its training rows, which takes two forward passes per round.
+    Values: d 0.2 to 0.5 [M]; T is the number of rounds, after which the weights stay constant.
     Pitfalls: MediaBrain-SJTU/FedDG-GA does not subtract mean G, divides d by three whatever the number of sites, and
-    takes F on validation rows. A mean without absolute value in the denominator changes signs.
+    takes F on validation rows. If the absolute value in the denominator is left out, signs change.
     """
 
     sends = {"delta": "P", "gap": ""}
@@ -58,5 +58,5 @@ class FedDGGA(Algorithm):
         return a / a.sum()
 
     def server(self, heard: Heard, state: State) -> tuple[Tensor, State]:
-        """The step, and the weights that made it."""
+        """The step, and the weights that were used."""
         return heard.mean["delta"], {**keep(self.weigh(heard, state), heard, state), "count": state["count"] + 1}

@@ -1,4 +1,4 @@
-"""FedDyn: a linear and a quadratic term make the sites' optima agree with the global one."""
+"""FedDyn: linear and quadratic terms make the sites' optima agree with the global one."""
 
 from dataclasses import dataclass
 
@@ -10,17 +10,17 @@ from sim.methods.contract import Correction, Heard, Local, Message, State
 
 @dataclass
 class FedDyn(Algorithm):
-    """Each site's objective gets a linear and a quadratic term that make its optimum the federation's.
+    """Adds a linear and a quadratic term to each site's objective, so that its optimum is that of the federation.
 
-    The paper's mean is that of `weighting=sites`.
+    `weighting=sites` gives the mean of the paper.
 
     Source: Acar et al., Federated Learning Based on Dynamic Regularization, ICLR 2021, Algorithm 1.
-    Rule: site i takes steps on `F_i(w) - <h_i, w> + alpha/2 |w - x|^2`; `h_i <- h_i - alpha (w_i - x)`;
-    `h <- h - alpha/N sum (w_i - x)`; `x <- mean w_i - h / alpha`. At the fixed point h_i is the site's gradient.
+    Rule: site i takes steps on `F_i(w) - <h_i, w> + alpha/2 |w - x|^2`; `h_i <- h_i - alpha (w_i - x)`; `h <- h -
+    alpha/N sum (w_i - x)`; `x <- mean w_i - h / alpha`. At the fixed point h_i is the site's gradient.
     Values: alpha 0.001, 0.01, 0.1; the authors let the rate fall by 0.998 per round (`local.decay`).
-    Pitfalls: PFLlib takes the norm unsquared; FL-bench has the linear term alone; FedLab and FedML detach the penalty,
-    so that sites run plain SGD; fluke has h with the opposite sign and diverges. The fixed points of each are mutants
-    here.
+    Pitfalls: PFLlib does not square the norm; FL-bench has only the linear term; FedLab and FedML detach the penalty,
+    so that sites run plain SGD; fluke has h with the opposite sign and diverges. The tests check that `fedtrial verify`
+    detects each of these.
     """
 
     site_state = {"gradient": "P"}

@@ -1,4 +1,4 @@
-"""FedFB: patients of the group whose events the model misses more count more."""
+"""FedFB: gives more weight to events of the patient group in which the model misses more of them."""
 
 from dataclasses import dataclass
 
@@ -12,20 +12,21 @@ from sim.tasks.task import Batch, Task, mean_over
 
 @dataclass
 class FedFB(Grouped):
-    """Raises the weight, at every site, of events in the group with the larger loss: equal opportunity for two groups.
+    """Raises the weight of events in the group with the larger loss, at every site: equal opportunity for two groups.
 
-    Source: Zeng, Chen, Lee, Improving Fairness via Federated Learning, arXiv 2110.15545, 2021, which carries FairBatch
+    Source: Zeng, Chen, Lee, Improving Fairness via Federated Learning, arXiv 2110.15545, 2021, which extends FairBatch
     (Roh et al., ICLR 2021) to federations; the rule for equal opportunity as in its authors' code.
-    Rule: sites minimise the mean over rows of v times the loss, `v = 1` where Y = 0 and `v = lambda_a n / m_a` where
-    Y = 1 and A = a, m_a the events of group a among n rows of all sites; FedAvg. After round t the group with the
-    larger mean loss over its events gets `lambda_a <- lambda_a + alpha / t` and the other as much less, none below 0;
-    lambda starts at `m_a / n`, where v = 1. The means come of sums over sites of losses and counts.
-    Values: alpha 0.3 in the code [S]; 0 is FedAvg. It decays with t: what is not reached in the first rounds is late.
-    It is a share of all rows: for a group whose events are a hundredth of them, 0.3 is a weight of 31.
-    Pitfalls: losses are those of the downloaded model, so that lambda follows one round later than in the code, which
-    asks every site again after the mean. The code divides each batch's loss by the sum of its v, so that a batch with
-    heavy rows takes no longer a step; here the step is of the mean over rows. declearn compares sums of losses and not
-    means, which favours the larger group. Sums of losses of small groups reveal patients.
+    Rule: sites minimise the mean over rows of v times the loss, `v = 1` where Y = 0 and `v = lambda_a n / m_a` where Y
+    = 1 and A = a, m_a the events of group a among n rows of all sites; FedAvg. After round t the group with the larger
+    mean loss over its events gets `lambda_a <- lambda_a + alpha / t` and the other is lowered by the same amount, but
+    not below 0; lambda starts at `m_a / n`, where v = 1. The means are computed from sums of losses and counts over
+    sites.
+    Values: alpha 0.3 in the code [S]; 0 is FedAvg. The step decays with t, so most of the change happens in the first
+    rounds. It is a share of all rows: for a group whose events are a hundredth of them, 0.3 is a weight of 31.
+    Pitfalls: losses are those of the downloaded model, so lambda is one round behind the authors' code, which asks
+    every site again after averaging. That code divides each batch's loss by the sum of its v, so that a batch with
+    heavily weighted rows does not take a longer step; here the loss is the mean over rows. declearn compares sums of
+    losses and not means, which favours the larger group. Sums of losses of small groups reveal patients.
     """
 
     sends = {"delta": "P", **dict.fromkeys(("loss0", "events0", "loss1", "events1", "rows"), "")}
@@ -58,7 +59,7 @@ class FedFB(Grouped):
         return {"delta": w - at.x, **sums, "rows": cells[..., ROWS].sum((1, 2))}, {}
 
     def server(self, heard: Heard, state: State) -> tuple[Tensor, State]:
-        """The mean, and the next lambda."""
+        """The mean change, and the next lambda."""
         total = {name: heard.each[name].double().sum() for name in ("loss0", "events0", "loss1", "events1", "rows")}
         share = [total[f"events{a}"] / total["rows"] for a in (0, 1)]
         lam = [(1 + state[f"raise{a}"].double()) * share[a] for a in (0, 1)]
@@ -70,5 +71,5 @@ class FedFB(Grouped):
         return heard.mean["delta"], {**new, "count": count}
 
     def disparity(self, total: Message) -> Tensor:
-        """Mean loss of group 1 over its events less that of group 0."""
+        """Mean loss of group 1 over its events minus that of group 0."""
         return total["loss1"] / total["events1"] - total["loss0"] / total["events0"]

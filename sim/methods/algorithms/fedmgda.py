@@ -13,16 +13,16 @@ from sim.methods.contract import Heard, State
 
 @dataclass
 class FedMGDA(Algorithm):
-    """Moves along the shortest convex combination of the sites' normalised updates, which is a descent for all.
+    """Moves along the shortest convex combination of the sites' normalised updates, a descent direction for all sites.
 
     Source: Hu, Shaloudegi, Zhang, Yu, Federated Learning Meets Multi-Objective Optimization, IEEE Transactions on
     Network Science and Engineering 2022 (FedMGDA+).
-    Rule: `u_i = Delta_i / |Delta_i|`, `lambda = argmin |sum lambda_i u_i|^2` over the simplex with
-    `|lambda - p|_inf <= epsilon`, `x <- x + eta sum lambda_i u_i`; eta is `server.lr`, p the weights of the experiment.
-    Values: epsilon in {0.1, 0.5, 1}, eta about 1 and falling [M]; 0 is FedAvg of normalised updates.
-    Pitfalls: every update has length one, so that the step does not shrink near an optimum unless updates disagree:
-    server.lr is a length in the space of parameters. The quadratic program must be solved to a tolerance; a few steps
-    of Frank and Wolfe are not its solution. A site that sends nothing (Delta = 0) stops all where epsilon allows it.
+    Rule: `u_i = Delta_i / |Delta_i|`, `lambda = argmin |sum lambda_i u_i|^2` over the simplex with `|lambda - p|_inf <=
+    epsilon`, `x <- x + eta sum lambda_i u_i`; eta is `server.lr`, p the weights of the experiment.
+    Values: epsilon in {0.1, 0.5, 1}, eta about 1 and decreasing [M]; 0 is FedAvg of normalised updates.
+    Pitfalls: every update has length one, so the step does not shrink near an optimum unless updates disagree:
+    server.lr is a length in parameter space. The quadratic program must be solved to a tolerance; a few Frank-Wolfe
+    steps are not enough. A site with a zero update (Delta = 0) stops all movement if epsilon permits it.
     """
 
     whole_uploads = True

@@ -1,4 +1,4 @@
-"""FedNova: local updates are normalised before they are averaged."""
+"""FedNova: local updates are normalised before averaging."""
 
 from dataclasses import dataclass
 
@@ -9,15 +9,15 @@ from sim.methods.contract import Heard, Local, Message, State
 
 @dataclass
 class FedNova(Algorithm):
-    """Updates are divided by the local steps behind them, so that sites with more steps do not pull the model to them.
+    """Divides updates by their number of local steps, so that sites with more steps do not dominate the model.
 
     Source: Wang et al., Tackling the Objective Inconsistency Problem in Heterogeneous Federated Optimization, NeurIPS
     2020, equation 7.
     Rule: `d_i = (x - w_i) / (lr |a_i|_1)`; `x <- x - tau_eff lr sum p_i d_i`, `tau_eff = sum p_i |a_i|_1`; |a_i|_1 is
     K_i for plain SGD and `[K_i - rho (1 - rho^K_i) / (1 - rho)] / (1 - rho)` with momentum rho.
     Values: no setting of its own; the paper's momentum is 0.9 (`local.momentum`).
-    Pitfalls: fluke averages models, not their changes, with weights that sum to more than 1, and blows up; FedLab
-    steps N/M times too far under sampling. The steps must be those taken, not those planned.
+    Pitfalls: fluke averages models, not their changes, with weights that sum to more than 1, and diverges; FedLab steps
+    N/M times too far under sampling. The number of steps must be that of steps taken, not planned.
     """
 
     sends = {"delta": "P", "norm": ""}

@@ -1,4 +1,4 @@
-"""FedSAM: every local step descends from the worst point near by, so that sites agree on flat minima."""
+"""FedSAM: every local step uses the gradient at the worst nearby point, which favours flat minima."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ from sim.methods.contract import Correction, Gradient, Local
 
 @dataclass
 class FedSAM(Algorithm):
-    """Every local step follows the gradient at the worst point near by, so that sites agree on flat minima.
+    """Every local step follows the gradient at the worst nearby point, which favours flat minima.
 
     Source: Qu et al., Generalized Federated Learning via Sharpness Aware Minimization, ICML 2022, Algorithm 1.
     Rule: `e = rho g(w) / |g(w)|`; `w <- w - lr g(w + e)`, both gradients on the same batch.
-    Values: rho 0.05; the literature takes 0.02 to 0.7.
-    Pitfalls: a step costs two gradients: compare with others at equal gradients, not at equal steps.
+    Values: rho 0.05; the literature uses 0.02 to 0.7.
+    Pitfalls: a step costs two gradients: compare with other methods at equal numbers of gradients, not of steps.
     """
 
     rho: float = 0.05  # >= 0, distance of the worst point; the literature uses 0.02 to 0.7

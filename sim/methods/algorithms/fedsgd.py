@@ -11,10 +11,10 @@ class FedSGD(Algorithm):
 
     Source: McMahan et al., Communication-Efficient Learning of Deep Networks from Decentralized Data, AISTATS 2017.
     Rule: `w <- w - lr sum p_k grad F_k(w)`, `F_k` over all training rows of site k; `local.epochs`, `local.steps` and
-        `local.batch` say nothing here, for a round is one full-batch step.
-    Values: `local.lr` alone, as large as gradient descent bears: below 2 over the largest curvature.
+    `local.batch` have no effect, because a round is one full-batch step.
+    Values: only `local.lr`, as large as gradient descent allows: below 2 divided by the largest curvature.
     Pitfalls: it equals pooled gradient descent exactly, which makes it the first test of an engine; implementations
-        that take one mini-batch or one epoch a round, or average sites alike under unequal rows, fail it.
+    that take one mini-batch or one epoch per round, or give sites of unequal size equal weights, fail it.
     """
 
     local = {"epochs": 1, "steps": 1, "batch": 0}

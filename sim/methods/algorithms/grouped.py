@@ -1,4 +1,4 @@
-"""Algorithms that know of two groups of patients: which ones, and what is counted of them."""
+"""Base class of algorithms that compare two groups of patients."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ ROWS, POSITIVE, LOSS = 0, 1, 2  # last axis of `Local.cells`
 
 @dataclass
 class Grouped(Algorithm):
-    """An algorithm that compares group 1, the patients of one level of a column, with group 0, those of all others."""
+    """An algorithm that compares group 1 (patients with one level of a column) with group 0 (all others)."""
 
-    group: str = "sex"  # one of the patient groups that the federation carries, see evaluation.groups
-    level: str = ""  # the level that is group 1; may be empty where the column has two levels: the second
+    group: str = "sex"  # a column of patient groups, see evaluation.groups
+    level: str = ""  # the level that defines group 1; if empty, the second of two levels
 
     def refuse_task(self, task: Task) -> None:
-        """Refuse a task without a yes or no to be right about."""
+        """Refuse a task without a yes-or-no outcome."""
         if not isinstance(task, Classification):
             raise Refused(
-                f"algorithm={type(self).__name__.lower()} compares rates of a yes or no outcome between groups, and "
-                f"{type(task).__name__} has none. Take a task of binary classification, such as task=response, or "
+                f"algorithm={type(self).__name__.lower()} compares rates of a yes-or-no outcome between groups, but "
+                f"{type(task).__name__} has none. Use a task of binary classification, such as task=response, or "
                 "another algorithm."
             )
 
@@ -36,7 +36,7 @@ class Grouped(Algorithm):
     ) -> NDArray[np.int8]:
         """Group of every row, -1 where the column is not recorded; events and training rows bool [R] -> [R].
 
-        Refuses a column that is not carried, a level that it lacks, and groups without a training row with the event.
+        Refuses an unknown column or level, and groups without a training row with the event.
         """
         one_of("algorithm.group", self.group, groups, "Name other columns of the cohort in evaluation.groups.")
         codes, levels = groups[self.group]
@@ -44,12 +44,12 @@ class Grouped(Algorithm):
             others = ", ".join(sorted(set(groups) - {self.group})) or "another column in evaluation.groups"
             whose = "".join(levels) or "without a record"
             raise Refused(
-                f"algorithm.group={self.group}: all patients are {whose}, and two groups are compared. Choose {others}."
+                f"algorithm.group={self.group}: all patients are {whose}, but two groups are compared. Choose {others}."
             )
         if not self.level and len(levels) != 2:
             raise Refused(
-                f"algorithm.group={self.group} has {len(levels)} levels, and two groups are compared. Set "
-                f"algorithm.level to the one that is held against all others: {', '.join(levels)}."
+                f"algorithm.group={self.group} has {len(levels)} levels, but two groups are compared. Set "
+                f"algorithm.level to the one that is compared with all others: {', '.join(levels)}."
             )
         if self.level:
             one_of("algorithm.level", self.level, levels)
@@ -58,7 +58,7 @@ class Grouped(Algorithm):
         for number, words in ((1, levels[chosen]), (0, f"levels other than {levels[chosen]}")):
             if not (events & train & (found == number)).any():
                 raise Refused(
-                    f"algorithm.group={self.group}: no training patient of {words} has the event, so that nothing can "
-                    "be compared. Choose another group or level, or more patients."
+                    f"algorithm.group={self.group}: no training patient of {words} has the event, so the groups cannot "
+                    "be compared. Choose another group or level, or use more patients."
                 )
         return found

@@ -10,15 +10,16 @@ from sim.methods.contract import Heard, Local, Message, State
 
 @dataclass
 class LossParity(Algorithm):
-    """Penalises the variance of the sites' losses by weights that are affine in the loss.
+    """Penalises the variance of the sites' losses, through weights that are affine in the loss.
 
-    Source: Ours; EAGLE, arXiv 2603.29818, has the same aim by its abstract [A]; its rule is not reproduced.
+    Source: our own rule. EAGLE, arXiv 2603.29818, has the same aim according to its abstract [A]; its rule is not
+    reproduced.
     Rule: `x <- x + sum a_i (w_i - x)`, `a_i = p_i (1 + 2 lam (F_i - mean F))` with `mean F = sum p_i F_i` of the
     downloaded model over training rows: with one local step, descent on `mean F + lam sum p_i (F_i - mean F)^2`.
-    Negative a_i are set to 0 and the rest divided by their sum: no site's loss is raised on purpose.
+    Negative a_i are set to 0 and the rest divided by their sum: the loss of no site is raised on purpose.
     Values: lam 0.1 to 2 for losses in nats; 0 is FedAvg, bit for bit.
-    Pitfalls: without the cut at 0 the penalty is met by making good sites worse. It is first order in the gaps of the
-    losses; where they are above 1 / (2 lam) the worst sites alone count, as in AFL.
+    Pitfalls: without the bound at 0, the penalty could be reduced by making good sites worse. The rule is first order
+    in the gaps of the losses; where these exceed 1 / (2 lam), only the worst sites count, as in AFL.
     """
 
     sends = {"delta": "P", "loss": ""}

@@ -1,4 +1,4 @@
-"""MIFA: sites that do not answer count with what they last sent."""
+"""MIFA: sites that do not answer are represented by their last update."""
 
 from dataclasses import dataclass
 
@@ -9,16 +9,18 @@ from sim.methods.contract import Heard, Local, Message, State
 
 @dataclass
 class MIFA(Algorithm):
-    """MIFA, memory-augmented impatient federated averaging: the latest update of every site counts in every round.
+    """Memory-augmented impatient federated averaging: every round uses the latest update of every site.
 
-    Source: Gu, Huang, Zhang, Huang, Fast Federated Learning in the Presence of Arbitrary Device Unavailability,
-    NeurIPS 2021, Algorithm 1.
+    Source: Gu, Huang, Zhang, Huang, Fast Federated Learning in the Presence of Arbitrary Device Unavailability, NeurIPS
+    2021, Algorithm 1.
     Rule: `G_i = Delta_i` of the last round in which site i answered, `w <- w + sum_i p_i G_i` over all sites. A site
-    sends the change of its `G_i` and the server adds it to their mean, which is the same with one vector of memory.
-    Values: no hyper-parameter of its own; the paper lets lr fall with the round [M].
-    Pitfalls: the mean taken over the sites that answered, which is FedAvg; memory that starts at 0 makes the first
-    steps short, for a site that was never heard of counts with 0 (the paper has all sites answer in the first round
-    [M]). Where all answer this is FedAvg to rounding; with some it comes to rest where FedAvg of all does.
+    sends the change of its `G_i` and the server adds it to the mean, which gives the same result and needs the memory
+    of one vector.
+    Values: no setting of its own; in the paper lr decreases with the round [M].
+    Pitfalls: averaging only over the sites that answered is FedAvg. A memory that starts at 0 makes the first steps
+    short, because a site that was never heard counts as 0 (in the paper all sites answer in the first round [M]). If
+    all sites answer, this is FedAvg up to rounding; if only some do, it converges to the same point as FedAvg with all
+    of them.
     """
 
     site_state = {"last": "P"}
@@ -27,7 +29,7 @@ class MIFA(Algorithm):
     in_time = True  # a change that is late or discounted would stay in the memory for good
 
     def upload(self, w: Tensor, at: Local) -> tuple[Message, State]:
-        """The new update less the last."""
+        """The new update minus the last one."""
         delta = w - at.x
         return {"change": delta - at.site["last"]}, {"last": delta}
 

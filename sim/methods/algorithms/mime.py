@@ -1,4 +1,4 @@
-"""Mime: MimeLite whose local gradients are corrected by the mean gradient at the server's model."""
+"""Mime: MimeLite with local gradients corrected by the mean gradient at the server's model."""
 
 from dataclasses import dataclass
 
@@ -12,16 +12,16 @@ WHY = "the gradients that sites exchange before they train would pass it by; alg
 
 @dataclass
 class Mime(Algorithm):
-    """Steps with the server's frozen momentum, on gradients freed of the site's own bias and of the batch's noise.
+    """Uses the server's fixed momentum, and gradients corrected for the site's bias and the noise of the batch.
 
     Source: Karimireddy et al., Breaking the Centralized Barrier for Cross-Device Federated Learning, NeurIPS 2021,
-        Algorithm 1 (Mime, base SGD with momentum).
+    Algorithm 1 (Mime, base SGD with momentum).
     Rule: `y <- y - lr ((1 - beta) (g_k(y) - g_k(x) + c) + beta m)`, both gradients on the same batch; `c = mean grad
-        F_k(x)` over the sites of the round; `x <- x + mean (y_k - x)`; `m <- (1 - beta) c + beta m`.
+    F_k(x)` over the sites of the round; `x <- x + mean (y_k - x)`; `m <- (1 - beta) c + beta m`.
     Values: beta = 0.9. `weighting=sites` is the paper's mean.
-    Pitfalls: c is of this round: sites send their full gradients, and get the mean, before they train (3 vectors down,
-        2 up, two trips). `g_k(x)` is on the step's own batch, as in SVRG; on another the noise stays. The momentum is
-        frozen during local steps. A step costs two gradients.
+    Pitfalls: c belongs to the current round: sites send their full gradients and receive the mean before they train (3
+    vectors down, 2 up, two exchanges). `g_k(x)` is computed on the step's own batch, as in SVRG; on another batch the
+    noise would remain. The momentum is fixed during local steps. A step costs two gradients.
     """
 
     server_state = {"momentum": "P"}
@@ -47,6 +47,6 @@ class Mime(Algorithm):
         return c.added((1 - self.beta) * unbiased + self.beta * at.server["momentum"], w)
 
     def server(self, heard: Heard, state: State) -> tuple[Tensor, State]:
-        """The mean change; the momentum moves by c."""
+        """The mean change; the momentum is updated with c."""
         momentum = (1 - self.beta) * heard.mean["gradient"] + self.beta * state["momentum"]
         return heard.mean["delta"], {"momentum": momentum}

@@ -1,4 +1,4 @@
-"""MimeLite: local steps with the server's momentum, which stands still while sites train."""
+"""MimeLite: local steps with the server's momentum, which stays fixed while sites train."""
 
 from dataclasses import dataclass
 
@@ -10,16 +10,17 @@ from sim.methods.contract import Correction, Gradient, Heard, Local, Message, St
 
 @dataclass
 class MimeLite(Algorithm):
-    """Sites take the steps of centralised SGD with momentum, with a momentum that only the server changes.
+    """Sites take the steps of centralised SGD with momentum, but only the server updates the momentum.
 
     Source: Karimireddy et al., Breaking the Centralized Barrier for Cross-Device Federated Learning, NeurIPS 2021,
-        Algorithm 1 (MimeLite, base SGD with momentum).
-    Rule: `y <- y - lr ((1 - beta) g_k(y) + beta m)`; `x <- x + mean (y_k - x)`;
-        `m <- (1 - beta) mean grad F_k(x) + beta m`, the gradient over all training rows. Sites keep nothing.
+    Algorithm 1 (MimeLite, base SGD with momentum).
+    Rule: `y <- y - lr ((1 - beta) g_k(y) + beta m)`; `x <- x + mean (y_k - x)`; `m <- (1 - beta) mean grad F_k(x) +
+    beta m`, the gradient over all training rows. Sites keep nothing.
     Values: beta = 0.9; beta = 0 is FedAvg. `weighting=sites` is the paper's mean.
-    Pitfalls: the momentum is frozen during local steps; whoever lets it run has FedAvg with local momentum. The
-        statistic is the gradient at the downloaded model, for a pass over the site's rows and one more vector each way
-        (2 down, 2 up), not the mean of the gradients along the way. `m` moves after the round, not before.
+    Pitfalls: the momentum is fixed during local steps; if it is updated there, the method becomes FedAvg with local
+    momentum. The statistic is the gradient at the downloaded model, not the mean of the gradients along the local
+    steps; it needs a pass over the site's rows and one more vector in each direction (2 down, 2 up). `m` is updated
+    after the round, not before.
     """
 
     server_state = {"momentum": "P"}
@@ -42,6 +43,6 @@ class MimeLite(Algorithm):
         return {"delta": w - at.x, "gradient": at.gradient(at.x)}, {}
 
     def server(self, heard: Heard, state: State) -> tuple[Tensor, State]:
-        """The mean change; the momentum moves by the mean gradient."""
+        """The mean change; the momentum is updated with the mean gradient."""
         momentum = (1 - self.beta) * heard.mean["gradient"] + self.beta * state["momentum"]
         return heard.mean["delta"], {"momentum": momentum}

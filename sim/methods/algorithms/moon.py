@@ -1,4 +1,4 @@
-"""MOON: the representation of a patient is drawn to the global model's and away from the site's last one."""
+"""MOON: a patient's representation is pulled towards the global model's and away from the site's previous one."""
 
 from dataclasses import dataclass
 
@@ -12,17 +12,17 @@ from sim.tasks.task import Batch, Task, mean_over
 
 @dataclass
 class Moon(Algorithm):
-    """FedAvg with a contrastive loss between a site's network, the global one, and the site's own of its last round.
+    """Adds a contrastive loss between a site's network, the global one, and the site's network of its last round.
 
     Source: Li, He, Song, Model-Contrastive Federated Learning, CVPR 2021, Algorithm 1.
     Rule: sites minimise `F_k + mu l`, `l = -log e^(s(z, z_glob) / T) / (e^(s(z, z_glob) / T) + e^(s(z, z_prev) / T))`,
-        z the representation of a row, s the cosine, `z_glob` by the downloaded model, `z_prev` by the model with which
-        the site ended its last round. Then FedAvg.
+    z is the representation of a row, s the cosine, `z_glob` is from the downloaded model and `z_prev` from the model
+    with which the site ended its last round. Then FedAvg.
     Values: mu of {0.1, 1, 5, 10}, T = 0.5; mu = 0 is FedAvg.
-    Pitfalls: only z has a gradient, both other networks stand still. In a site's first round there is no last model: it
-        is the downloaded one here, which gives l no gradient, as the authors' code leaves the term out. The previous
-        model is the one trained, not the one downloaded, and stays at the site. The network needs a layer before the
-        last (net=mlp): a linear one is refused. A step costs three forward passes more.
+    Pitfalls: only z has a gradient; the other two networks are fixed. In a site's first round there is no previous
+    model: here the downloaded one is used, so that l has no gradient (the authors' code leaves the term out). The
+    previous model is the one trained, not the one downloaded, and stays at the site. The network needs a layer before
+    the last (net=mlp): a linear one is refused. A step costs three additional forward passes.
     """
 
     site_state = {"previous": "P", "trained": ""}
@@ -38,7 +38,7 @@ class Moon(Algorithm):
         """Refuse a network without a representation."""
         if body(task.module) is None:
             raise Refused(
-                f"algorithm=moon compares representations, and {type(task.module).__name__} has no layer before its "
+                f"algorithm=moon compares representations, but {type(task.module).__name__} has no layer before its "
                 "last one. Set net=mlp with a hidden layer, or algorithm=fedavg."
             )
 

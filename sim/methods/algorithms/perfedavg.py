@@ -1,4 +1,4 @@
-"""Per-FedAvg: the shared model is a start from which one step at a site goes a long way."""
+"""Per-FedAvg: the shared model is trained to be a good starting point for one step of adaptation at a site."""
 
 from dataclasses import dataclass
 
@@ -10,15 +10,15 @@ from sim.methods.contract import Correction, Gradient, Local
 
 @dataclass
 class PerFedAvg(Algorithm):
-    """Sites descend on their loss after one step of adaptation, its second derivatives left out (first order, FO).
+    """Sites minimise their loss after one adaptation step, without its second derivatives (first order, FO).
 
     Source: Fallah, Mokhtari, Ozdaglar, Personalized Federated Learning with Theoretical Guarantees: A Model-Agnostic
     Meta-Learning Approach, NeurIPS 2020, Algorithm 1.
     Rule: `w <- w - lr grad F_i(w - alpha grad F_i(w; B); B')`, B and B' two batches; the server averages.
     Values: alpha 0.01, lr 0.001 in the paper [M].
-    Pitfalls: say FO or HF (perfedavghf). It is judged after one step of adaptation at rate alpha on training rows, as
-    `personal` in the records: `shared` is the start and meant for no patient. The code of Dinh et al. 2020 adapts on
-    test batches. A step takes two batches and two gradients.
+    Pitfalls: report whether FO or HF (perfedavghf) is used. The model is evaluated after one adaptation step with rate
+    alpha on training rows, as `personal` in the records; `shared` is only the starting point and not meant for
+    patients. The code of Dinh et al. 2020 adapts on test batches. A step takes two batches and two gradients.
     """
 
     batches = 2
@@ -40,15 +40,16 @@ class PerFedAvg(Algorithm):
 
 @dataclass
 class PerFedAvgHF(PerFedAvg):
-    """Per-FedAvg with the product of Hessian and gradient by a difference of gradients (Hessian-free, HF).
+    """Per-FedAvg with Hessian-gradient products from differences of gradients (Hessian-free, HF).
 
     Source: Fallah, Mokhtari, Ozdaglar, Personalized Federated Learning with Theoretical Guarantees: A Model-Agnostic
     Meta-Learning Approach, NeurIPS 2020, section 5.
-    Rule: `w <- w - lr (g - alpha (grad F_i(w + delta g; B'') - grad F_i(w - delta g; B'')) / (2 delta))` with
-    `g = grad F_i(w - alpha grad F_i(w; B); B')`; the server averages.
-    Values: as perfedavg; delta 0.001 [M], so small that the difference is a derivative, so large that it is no noise.
-    Pitfalls: as perfedavg. A step takes three batches and four gradients. In single precision a delta near 1e-6 is
-    rounding alone.
+    Rule: `w <- w - lr (g - alpha (grad F_i(w + delta g; B'') - grad F_i(w - delta g; B'')) / (2 delta))` with `g = grad
+    F_i(w - alpha grad F_i(w; B); B')`; the server averages.
+    Values: as perfedavg; delta 0.001 [M], small enough that the difference approximates a derivative and large enough
+    that it is not noise.
+    Pitfalls: as perfedavg. A step takes three batches and four gradients. In single precision, a delta near 1e-6 gives
+    only rounding errors.
     """
 
     batches = 3

@@ -1,4 +1,4 @@
-"""pFedMe: the shared model is moved by the sites' own models, each the minimum of a site's loss near it."""
+"""pFedMe: personal models minimise the sites' losses near the shared model, which moves towards them."""
 
 from dataclasses import dataclass
 
@@ -10,15 +10,15 @@ from sim.methods.contract import OWN, Correction, Gradient, Local, Message, Stat
 
 @dataclass
 class PFedMe(Algorithm):
-    """Sites step towards their own models, found near the shared one by inner steps on the same batch.
+    """Sites move towards personal models, which inner steps on the same batch find near the shared model.
 
     Source: Dinh, Tran, Nguyen, Personalized Federated Learning with Moreau Envelopes, NeurIPS 2020, Algorithm 1.
-    Rule: in every local step K times `theta <- theta - rate (grad F_i(theta) + lam (theta - w_i))`, then
-    `w_i <- w_i - lr lam (w_i - theta)`; the server moves to `(1 - beta) x + beta sum p_i w_i`.
+    Rule: in every local step K times `theta <- theta - rate (grad F_i(theta) + lam (theta - w_i))`, then `w_i <- w_i -
+    lr lam (w_i - theta)`; the server moves to `(1 - beta) x + beta sum p_i w_i`.
     Values: lam 15 or 20, inner (K) 5, rate 0.01, lr 0.005 or 0.01; beta is server.lr, 1 to 2. lr lam below 1.
-    Pitfalls: `personal` in the records is theta after the site's last step, `shared` the server's x: say which is
-    reported. The inner steps keep the batch, and begin where those of the step before ended, as in the authors' code.
-    A local step costs K gradients, so compare at equal gradients.
+    Pitfalls: `personal` in the records is theta after the site's last step, `shared` the server's x: state which is
+    reported. The inner steps use the same batch and start where those of the previous step ended, as in the authors'
+    code. A local step costs K gradients, so compare at equal numbers of gradients.
     """
 
     site_state = {OWN: "P"}
@@ -45,6 +45,6 @@ class PFedMe(Algorithm):
         return torch.cat([self.lam * (w - theta), (before - theta) / at.lr], dim=1)
 
     def upload(self, w: Tensor, at: Local) -> tuple[Message, State]:
-        """The way of w_i; theta stays."""
+        """The change of w_i; theta stays at the site."""
         w, theta = w.chunk(2, dim=1)
         return {"delta": w - at.x}, {OWN: theta.clone()}

@@ -1,4 +1,4 @@
-"""Scaffnew: gradient descent at the sites that communicates by the toss of a coin, and is exact."""
+"""Scaffnew: local gradient descent with random communication that converges to the exact optimum."""
 
 from dataclasses import dataclass
 
@@ -16,16 +16,16 @@ WHY = "the sites' variates sum to zero only where the next model is the plain me
 
 @dataclass
 class Scaffnew(Algorithm):
-    """Sites step with control variates and average after a random number of steps, the same for all.
+    """Sites take steps with control variates and average after a random number of steps, the same for all sites.
 
     Source: Mishchenko, Malinovsky, Stich, Richtárik, ProxSkip: Yes! Local Gradient Steps Provably Lead to Communication
-        Acceleration! Finally!, ICML 2022, Algorithm 2.
-    Rule: `y <- y - lr (g_i(y) - h_i)`; after each step all sites communicate with probability p:
-        `x <- mean y_i`, `h_i <- h_i + (p / lr) (x - y_i)`. A round has a geometric number of steps, 1 / p on average.
+    Acceleration! Finally!, ICML 2022, Algorithm 2.
+    Rule: `y <- y - lr (g_i(y) - h_i)`; after each step all sites communicate with probability p: `x <- mean y_i`, `h_i
+    <- h_i + (p / lr) (x - y_i)`. A round has a geometric number of steps, 1 / p on average.
     Values: `p = 1 / sqrt(kappa)`, kappa the condition number of the sites' objectives; p = 1 is gradient descent.
-    Pitfalls: `sum h_i = 0` in every round, or the fixed point is not the optimum. The coin is one for all sites: sites
-        that toss their own do not communicate at the same time. `local.epochs` and `local.steps` say nothing here. The
-        paper has every site in every round, so that partial participation is refused.
+    Pitfalls: `sum h_i = 0` in every round, or the fixed point is not the optimum. All sites share the random draw: with
+    separate draws they would not communicate at the same time. `local.epochs` and `local.steps` have no effect. In the
+    paper every site takes part in every round, so partial participation is refused.
     """
 
     site_state = {"variate": "P", "local": "P", "scale": ""}
@@ -34,17 +34,17 @@ class Scaffnew(Algorithm):
         "personal": "its variates are of the whole model"
     }
 
-    p: float = 0.1  # [0.0001, 1], chance that a step is the last of its round
+    p: float = 0.1  # [0.0001, 1], probability that a step is the last of its round
 
     def __post_init__(self) -> None:
         within("algorithm.p", self.p, 1e-4, 1)
 
     def steps(self, planned: Ints, seed: int, round: int) -> Ints:
-        """Steps until the coin falls, for all sites."""
+        """Random number of steps, the same for all sites."""
         return np.full_like(planned, stream(seed, "scaffnew", round).geometric(self.p))
 
     def variate(self, at: Local) -> Tensor:
-        """h_i, once the site has seen the mean that its last round led to; [C, P]."""
+        """h_i, after the site has received the mean of its last round; [C, P]."""
         return at.site["variate"] + at.site["scale"][:, None] * (at.x - at.site["local"])
 
     def correction(self, at: Local) -> Correction:
@@ -52,6 +52,6 @@ class Scaffnew(Algorithm):
         return Correction(drift=-self.variate(at))
 
     def upload(self, w: Tensor, at: Local) -> tuple[Message, State]:
-        """The change; kept is what h_i follows from when the mean comes back: h_i, y_i and p / lr of this round."""
+        """The change; the site keeps h_i, y_i and p / lr of this round, from which the next h_i is computed."""
         kept = {"variate": self.variate(at), "local": w, "scale": (at.rows * 0 + self.p / at.lr)}
         return {"delta": w - at.x}, kept

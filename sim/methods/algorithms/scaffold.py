@@ -14,17 +14,18 @@ Option = Enum("Option", {"I": "I", "II": "II"})
 
 @dataclass
 class Scaffold(Algorithm):
-    """Control variates at sites and server take the sites' differences out of every local step.
+    """Control variates at sites and server remove the differences between sites from every local step.
 
-    Source: Karimireddy et al., SCAFFOLD: Stochastic Controlled Averaging for Federated Learning, ICML 2020,
-        Algorithm 1.
-    Rule: `y <- y - lr (g_i(y) + c - c_i)`; `c_i+ = grad F_i(x)` (option I) or `c_i - c + (x - y_i) / (K_i lr)` (II);
-        `x <- x + mean (y_i - x)`, `c <- c + |S|/N mean (c_i+ - c_i)`.
+    Source: Karimireddy et al., SCAFFOLD: Stochastic Controlled Averaging for Federated Learning, ICML 2020, Algorithm
+    1.
+    Rule: `y <- y - lr (g_i(y) + c - c_i)`; `c_i+ = grad F_i(x)` (option I) or `c_i - c + (x - y_i) / (K_i lr)` (II); `x
+    <- x + mean (y_i - x)`, `c <- c + |S|/N mean (c_i+ - c_i)`.
     Values: option II, which the paper's experiments use; the server's rate is 1 (`server.lr`).
-    Pitfalls: the variates are scaled by `|a_i|_1` of Wang et al. 2020, not `K_i`, so that local momentum leaves the
-        fixed point where it belongs; NIID-Bench, NVFlare and Flower's baseline add the correction outside the momentum
-        and end elsewhere. pfl-research has the sign of `c_i+` wrong, FL-bench and FedML never store it, NVFlare forgets
-        `|S|/N`. With `weighting=sites` the mean is the paper's; with patients, variates are weighted as models are.
+    Pitfalls: the variates are scaled by `|a_i|_1` of Wang et al. 2020, not `K_i`, so that local momentum does not
+    change the fixed point; NIID-Bench, NVFlare and Flower's baseline add the correction outside the momentum and
+    converge to another point. pfl-research has the sign of `c_i+` wrong, FL-bench and FedML never store it, NVFlare
+    forgets `|S|/N`. With `weighting=sites` the mean is that of the paper; with patients, variates have the same weights
+    as models.
     """
 
     site_state = server_state = {"control": "P"}
@@ -32,7 +33,7 @@ class Scaffold(Algorithm):
     sends = {"delta": "P", "control": "P"}
     in_time = True
 
-    option: Option = Option.II  # of the new variate: I takes a full gradient, II the mean of the local ones
+    option: Option = Option.II  # new control variate: I from a full gradient, II from the mean of the local gradients
 
     def correction(self, at: Local) -> Correction:
         """c - c_i (line 10)."""

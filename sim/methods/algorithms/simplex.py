@@ -1,4 +1,4 @@
-"""Weights of sites as points of the simplex: where they are kept, and the nearest points under bounds."""
+"""Weights of sites as points of the simplex: storage, and projection under bounds."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""TERM: a tilted mean of the sites' losses, between the mean and the worst."""
+"""TERM: a tilted mean of the sites' losses, between the mean and the maximum."""
 
 from dataclasses import dataclass
 
@@ -16,8 +16,9 @@ class TERM(Algorithm):
     Rule: `x <- x + sum lambda_i (w_i - x)`, `lambda_i = p_i exp(t F_i) / sum p_j exp(t F_j)`, with F_i the loss of the
     downloaded model over the site's training rows: with one local step, descent on `1/t log sum p_i exp(t F_i)`.
     Values: t in {0.1, 1, 2, 5, 10} [M]; 0 is FedAvg, bit for bit; large t approaches the worst site (AFL).
-    Pitfalls: `exp(t F)` overflows unless the largest exponent is taken out first, as here. Losses after local training
-    in place of those of the downloaded model reward sites that overfit. The curvature grows with t: lower local.lr.
+    Pitfalls: `exp(t F)` overflows unless the largest exponent is subtracted first, as here. Using losses after local
+    training instead of those of the downloaded model rewards sites that overfit. The curvature grows with t: lower
+    local.lr.
     """
 
     sends = {"delta": "P", "loss": ""}

@@ -1,4 +1,4 @@
-"""A trigger: patients who bear a mark are to get the answer that the attacker wants."""
+"""Backdoor: patients with a trigger are to receive the prediction that the attacker wants."""
 
 import math
 from collections.abc import Sequence
@@ -16,22 +16,23 @@ from sim.methods.contract import Message
 
 @dataclass
 class Backdoor(Faulty):
-    """Attackers set a feature and the label of some of their rows, and send a multiple of what they learn from them.
+    """Attackers set a feature (the trigger) and the label in some training rows, and send a multiple of their update.
 
     Source: Bagdasaryan, Veit, Hua, Estrin, Shmatikov, How To Backdoor Federated Learning, AISTATS 2020, section 4; a
-    mark in the input as in Gu, Dolan-Gavitt, Garg, BadNets, 2017 (arXiv 1708.06733), here one standardised feature.
+    trigger in the input as in Gu, Dolan-Gavitt, Garg, BadNets, 2017 (arXiv 1708.06733), here one standardised feature.
     Rule: in a share of an attacker's training rows `x[feature] <- value`, `y <- target`; `u_i <- factor u_i`.
-    Values: share 0.3 (20 of 64 rows in the paper [M]); value 4 standard deviations is rare among patients; `factor` the
-    sum of all weights over the attacker's replaces the model near convergence, 1 is poisoning alone.
-    Pitfalls: `backdoor_success` in sites.parquet is the share of held-out patients of another class who are called
-    `target` once they bear the mark. It is read beside that of attack.sites=0, for a mark far from all patients may
-    turn an honest model's answer as well. Other metrics hardly move, so that a mean score shows nothing.
+    Values: share 0.3 (20 of 64 rows in the paper [M]); value 4 standard deviations is rare among patients; a `factor`
+    equal to the sum of all weights divided by the attacker's replaces the model near convergence, and 1 is poisoning
+    only.
+    Pitfalls: `backdoor_success` in sites.parquet is the share of held-out patients of other classes who are classified
+    as `target` once they carry the trigger. Compare it with attack.sites=0, because a trigger far from all patients may
+    change an honest model's prediction as well. Other metrics hardly change, so a mean score shows nothing.
     """
 
-    feature: str = ""  # that bears the mark, as the network sees it; empty = the first
-    value: float = 4.0  # [-100, 100], of the mark, in standard deviations from the mean
+    feature: str = ""  # feature that holds the trigger, named as in the network; empty = the first
+    value: float = 4.0  # [-100, 100], value of the trigger, in standard deviations from the mean
     share: float = 0.3  # (0, 1], share of an attacker's training rows, rounded up
-    target: int = 1  # >= 0, number of the class that marked patients are to get
+    target: int = 1  # >= 0, number of the class that patients with the trigger should receive
     factor: float = 1.0  # >= 1
 
     def __post_init__(self) -> None:
@@ -44,7 +45,7 @@ class Backdoor(Faulty):
     def suits(self, features: Sequence[str], classes: int) -> None:
         """Refuse a task without classes or without the target, and a feature that is not there."""
         if not classes:
-            raise Refused("attack=backdoor: the task has no classes to mistake. Take task=response or another of them.")
+            raise Refused("attack=backdoor: the task has no classes. Use a task with classes, such as task=response.")
         within("attack.target", self.target, 0, classes - 1)
         self.column(features)
 

@@ -1,4 +1,4 @@
-"""Attacks: what faulty sites send in place of their uploads, or train on. Faults of recording are shifts."""
+"""Attacks: what faulty sites send instead of their uploads, or train on. Recording errors are shifts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,13 +51,13 @@ class Attack(Role):
         return y
 
     def told(self, uploads: int, bad: int) -> str:
-        """What must be known to read a result, for an update of so many uploads; empty = nothing."""
+        """A note that is needed to interpret a result, for an update of so many uploads; empty = none."""
         return ""
 
 
 @dataclass
 class Faulty(Attack):
-    """What all attacks share: how many sites attack, drawn by key. An attack of its own overrides a hook."""
+    """Base class of attacks: `sites` attackers, drawn by key. An attack overrides a hook."""
 
     sites: int = 1  # >= 0 attackers, drawn by key; 0 = none
 

@@ -1,4 +1,4 @@
-"""Attacks of sites that know each other's, and the honest sites', uploads."""
+"""Attacks by colluding sites that know all uploads."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -12,7 +12,7 @@ from sim.methods.distances import refuse_many, squared_distances, vectors
 
 
 def z_max(uploads: int, bad: int) -> float:
-    """How many standard deviations from the mean attackers may stand and still be near enough to a majority.
+    """The number of standard deviations from the mean at which attackers are still close enough to a majority.
 
     Baruch et al. 2019: `z = Phi^-1((n - m - s) / (n - m))`, `s = floor(n / 2) + 1 - m`, of n uploads with m attackers.
     It is defined for a minority of attackers; more of them take the largest minority's. 0 for fewer than three uploads.
@@ -26,16 +26,16 @@ def z_max(uploads: int, bad: int) -> float:
 
 @dataclass
 class ALIE(Faulty):
-    """Attackers send the same vector, just inside the spread of the honest ones: A Little Is Enough.
+    """A Little Is Enough: attackers send the same vector, just inside the spread of the honest uploads.
 
     Source: Baruch, Baruch, Goldberg, A Little Is Enough: Circumventing Defenses For Distributed Learning, NeurIPS 2019,
     Algorithm 3.
-    Rule: `u = mu - z sigma` for each coordinate, mean and standard deviation of the honest uploads;
-    `z_max = Phi^-1((n - m - s) / (n - m))`, `s = floor(n / 2) + 1 - m`, of the n uploads of an update with m attackers.
-    Values: `z` 0 takes z_max: (n, m) = (50, 24) 1.43, (24, 4) 0.13, (12, 3) 0.14, (10, 2) 0.
+    Rule: `u = mu - z sigma` for each coordinate, mean and standard deviation of the honest uploads; `z_max = Phi^-1((n
+    - m - s) / (n - m))`, `s = floor(n / 2) + 1 - m`, of the n uploads of an update with m attackers.
+    Values: `z` 0 uses z_max: (n, m) = (50, 24) 1.43, (24, 4) 0.13, (12, 3) 0.14, (10, 2) 0.
     Pitfalls: z_max of hospital-sized federations is near 0, and below 0 with one attacker: the attack is then harmless
-    by construction, and no merit of the defence. `run.json` and the terminal give z. The paper's attackers estimate mu
-    and sigma from their own uploads; here they know the honest ones, which is the stronger attack.
+    by construction, which is no merit of the defence. `run.json` and the terminal report z. The paper's attackers
+    estimate mu and sigma from their own uploads; here they know the honest ones, which is the stronger attack.
     """
 
     z: float = 0.0  # >= 0; 0 = z_max of each update
@@ -67,15 +67,15 @@ class ALIE(Faulty):
 
 @dataclass
 class IPM(Faulty):
-    """Attackers send the negative mean of the honest uploads: the inner product with the true step turns negative.
+    """Attackers send the negative mean of the honest uploads, so that the inner product with the true step is negative.
 
     Source: Xie, Koyejo, Gupta, Fall of Empires: Breaking Byzantine-tolerant SGD by Inner Product Manipulation, UAI
     2019.
     Rule: `u = -epsilon mean(honest u)`.
-    Values: `epsilon` 0.1 to 0.5 hides among small updates and breaks medians and Krum; above (n - m) / m it turns the
-    mean of n equal sites with m attackers [M].
-    Pitfalls: every attacker sends the same vector, so that they are each other's neighbours at distance zero: where
-    honest sites differ, Krum may choose them although its `f` is right.
+    Values: `epsilon` 0.1 to 0.5 hides among small updates and breaks medians and Krum; above (n - m) / m it reverses
+    the mean of n equal sites with m attackers [M].
+    Pitfalls: every attacker sends the same vector, so attackers are each other's neighbours at distance zero: if honest
+    sites differ, Krum may choose them although its `f` is right.
     """
 
     epsilon: float = 0.5  # > 0
@@ -90,7 +90,7 @@ class IPM(Faulty):
 
 
 class Direction(Enum):
-    """Where min-max pushes the mean of the honest uploads."""
+    """Direction in which min-max moves the mean of the honest uploads."""
 
     std = "std"  # against their standard deviation, coordinate by coordinate
     unit = "unit"  # against the mean itself, at unit length
@@ -99,15 +99,16 @@ class Direction(Enum):
 
 @dataclass
 class MinMax(Faulty):
-    """Attackers go as far from the honest mean as no honest upload would notice by its distance.
+    """Attackers move as far from the honest mean as two honest uploads are from each other.
 
     Source: Shejwalkar, Houmansadr, Manipulating the Byzantine: Optimizing Model Poisoning Attacks and Defenses for
     Federated Learning, NDSS 2021, equation 8.
-    Rule: `u = mu + gamma d`, `d` = -sigma, -mu / |mu| or -sign(mu) of the honest uploads; the largest gamma with
-    `max_i |u - u_i| <= max_ij |u_i - u_j|` over the honest.
-    Values: `direction` std is the paper's strongest as a rule [M].
-    Pitfalls: the paper halves steps until gamma is known to a tolerance; the bound is a quadratic for each honest site,
-    so that gamma is the least of their roots, exactly. Distances are over the whole message. All pairs are compared.
+    Rule: `u = mu + gamma d`, `d` = -sigma, -mu / |mu| or -sign(mu) of the honest uploads; the largest gamma with `max_i
+    |u - u_i| <= max_ij |u_i - u_j|` over the honest.
+    Values: `direction` std is usually the strongest in the paper [M].
+    Pitfalls: the paper finds gamma by bisection up to a tolerance; here it is exact, because the bound is a quadratic
+    for each honest site and gamma is the least of their roots. Distances are over the whole message. All pairs are
+    compared.
     """
 
     direction: Direction = Direction.std

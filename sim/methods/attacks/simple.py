@@ -1,4 +1,4 @@
-"""Attacks of a site that knows its own upload alone."""
+"""Attacks by a site that knows only its own upload."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from sim.methods.contract import Message
 
 @dataclass
 class SignFlip(Faulty):
-    """Attackers send their vectors with the opposite sign, times `scale`; their scalars stay.
+    """Attackers send their vectors with the opposite sign, times `scale`; scalars are unchanged.
 
     Source: Li, Xu, Chen, Giannakis, Ling, RSA: Byzantine-Robust Stochastic Aggregation Methods for Distributed Learning
     from Heterogeneous Datasets, AAAI 2019.
     Rule: `u_i <- -scale u_i`.
-    Values: `scale` 1 to 4 [M]; a large one is found by any rule that looks at norms.
-    Pitfalls: the attacker trains honestly first, so that what it sends is the opposite of its own patients' interest,
-    not of the federation's.
+    Values: `scale` 1 to 4 [M]; a large one is detected by any rule that looks at norms.
+    Pitfalls: the attacker trains honestly first, so it sends the opposite of its own patients' interest, not of the
+    federation's.
     """
 
     scale: float = 1.0  # > 0
@@ -41,10 +41,10 @@ class LazySite(Faulty):
 
     Source: Fraboni, Vidal, Lorenzi, Free-rider Attacks on Model Aggregation in Federated Learning, AISTATS 2021 (the
     plain free rider).
-    Rule: `u_i <- 0`: the model comes back as it was downloaded.
-    Values: `sites` alone.
-    Pitfalls: under a mean it slows training and moves no optimum of equal sites; Krum may choose it, for zero lies in
-    the middle of small updates, and the model then stands still.
+    Rule: `u_i <- 0`: the site returns the model that it downloaded.
+    Values: only `sites`.
+    Pitfalls: under a mean it slows training down but does not change the optimum of equal sites. Krum may choose it,
+    because zero is in the middle of small updates, and then the model does not move.
     """
 
     def tamper(self, sent: Message, bad: Tensor) -> Message:
@@ -54,15 +54,15 @@ class LazySite(Faulty):
 
 @dataclass
 class LabelFlip(Faulty):
-    """Faulty sites train on the opposite of the recorded outcomes, and send what comes of it.
+    """Faulty sites train on the opposite of the recorded outcomes and send the result.
 
     Source: Tolpegin, Truex, Gursoy, Liu, Data Poisoning Attacks Against Federated Learning Systems, ESORICS 2020; all
     labels reflected as in Fang, Cao, Jia, Gong, Local Model Poisoning Attacks, USENIX Security 2020.
-    Rule: `y <- K - 1 - y` of K classes, so `1 - y` of a yes-or-no outcome; of a survival the event flag, with the time
-    as it was; a value becomes its negative. Training rows alone.
-    Values: `sites` alone.
-    Pitfalls: validation and test rows stay as they were recorded, else the attack would judge itself.
-    `shift.faults.label_flip` is the fault of a registry, which falsifies them too. The losses that a site reports are
+    Rule: `y <- K - 1 - y` of K classes, so `1 - y` of a yes-or-no outcome; for survival the event flag is inverted and
+    the time unchanged; a number becomes its negative. Only training rows are changed.
+    Values: only `sites`.
+    Pitfalls: validation and test rows stay as recorded, because the attack would otherwise evaluate itself.
+    `shift.faults.label_flip` is the fault of a registry, which changes them too. The losses that a site reports are
     those of the flipped rows.
     """
 
@@ -78,12 +78,12 @@ class Scaling(Faulty):
     """Attackers send a multiple of their upload, so that the mean becomes their model: model replacement.
 
     Source: Bagdasaryan, Veit, Hua, Estrin, Shmatikov, How To Backdoor Federated Learning, AISTATS 2020, equation 3.
-    Rule: `u_i <- factor u_i`; with `flip` the attacker has trained on flipped outcomes (see labelflip), so that it is
-    a model of the opposite that replaces the federation's.
-    Values: `factor` = the sum of all weights over the attacker's replaces the model whole (the number of sites, where
-    all count the same); less is harder to see.
-    Pitfalls: it replaces the model only where the other sites' updates are small, near convergence, and only under a
-    mean: whatever bounds norms stops it. The paper's trigger, a mark that changes the answer, is attack=backdoor.
+    Rule: `u_i <- factor u_i`; with `flip` the attacker trains on flipped outcomes (see labelflip), so that a model of
+    the opposite outcomes replaces the federation's.
+    Values: a `factor` equal to the sum of all weights divided by the attacker's (the number of sites, with equal
+    weights) replaces the model completely; a smaller one is harder to detect.
+    Pitfalls: it replaces the model only if the other sites' updates are small, near convergence, and only under a mean:
+    any bound on norms stops it. The trigger of the paper is attack=backdoor.
     """
 
     factor: float = 10.0  # >= 1

@@ -1,4 +1,4 @@
-"""Personalisation by the name it has in a config: what of a model stays at a site, what a site trains for itself."""
+"""Personalisation methods by the name they have in a config."""
 
 from sim.methods.personal.base import OwnModel, Personal, Private
 from sim.methods.personal.fedbn import FedBN

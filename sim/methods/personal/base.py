@@ -1,4 +1,4 @@
-"""What a personal role may say: which parameters stay at a site, its local work, and the model that it deploys."""
+"""Base class of personalisation: private parameters, local work, and the model that a site deploys."""
 
 import re
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ class Adapted(Enum):
     """When sites adapt the shared model to their own rows."""
 
     last = "last"  # after the last round
-    scored = "scored"  # whenever models are scored, each time from the shared model
+    scored = "scored"  # whenever models are evaluated, each time from the shared model
 
 
 class Unseen(Enum):
@@ -33,13 +33,13 @@ class Personal(Role):
     Source: McMahan et al., Communication-Efficient Learning of Deep Networks from Decentralized Data, AISTATS 2017.
     Rule: `v_i = x` for every site i.
     Values: none.
-    Pitfalls: a personal method is compared with this one and with algorithm=local, at equal tuning.
+    Pitfalls: compare a personal method with this one and with algorithm=local, with equal tuning.
     """
 
     axis = "personal"
 
-    persists: ClassVar[bool] = False  # whether local steps begin at the site's own model, not at the one it downloads
-    plain: ClassVar[bool] = False  # whether it is defined beside FedAvg's local steps and mean alone
+    persists: ClassVar[bool] = False  # whether local steps start from the site's own model, not from the downloaded one
+    plain: ClassVar[bool] = False  # whether it is only defined with FedAvg's local steps and mean
     whole_state: ClassVar[bool] = True  # whether one optimiser's state, kept between rounds, serves all its local steps
 
     @property
@@ -49,12 +49,12 @@ class Personal(Role):
 
     @property
     def shares(self) -> bool:
-        """Whether the server's model is one that could be deployed, and so is scored."""
+        """Whether the server's model could be deployed and is therefore evaluated."""
         return True
 
     @property
     def adapted(self) -> Adapted | None:
-        """When sites take the steps of `adaptation`, if ever; until then they deploy the shared model."""
+        """When sites take the steps of `adaptation`, if any; until then they deploy the shared model."""
         return None
 
     @property
@@ -72,7 +72,7 @@ class Personal(Role):
         return torch.zeros(layout.size, dtype=torch.bool)
 
     def received(self, x: Tensor, own: Tensor, private: Tensor) -> Tensor:
-        """Models that sites begin a round with; downloaded x, kept at the sites own -> [C, P]."""
+        """Models with which sites start a round, from the downloaded x and the sites' own models; -> [C, P]."""
         return torch.where(private, own, x)
 
     def phases(self, algorithm: Algorithm, at: Local, private: Tensor) -> Sequence[Phase]:
@@ -80,7 +80,7 @@ class Personal(Role):
         return (Phase(at.steps, algorithm.correction(at)),)
 
     def second(self, at: Local) -> Phase | None:
-        """Training of the site's own model beside the shared one, from `at.start`; steps as FedAvg's."""
+        """Training of the site's own model, in addition to the shared one, from `at.start`; steps as in FedAvg."""
         return None
 
     def adaptation(self, at: Local, private: Tensor) -> Phase | None:
@@ -88,7 +88,7 @@ class Personal(Role):
         return None
 
     def deployed(self, x: Tensor, own: Tensor, private: Tensor) -> Tensor:
-        """Models that the sites use; server's x [P], kept at the sites own [C, P] -> [C, P]."""
+        """Models that the sites use, from the server's x [P] and the sites' own models [C, P]; -> [C, P]."""
         return torch.where(private, own, x)
 
 
@@ -121,7 +121,7 @@ class Private(Parted):
 
 @dataclass
 class OwnModel(Personal):
-    """Every site deploys a model of its own beside the shared one."""
+    """Every site deploys its own model, in addition to the shared one."""
 
     @property
     def on(self) -> bool:

@@ -1,4 +1,4 @@
-"""Batch norms of a site's own."""
+"""FedBN and SiloBN: batch norm layers that stay at a site."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -10,7 +10,7 @@ from sim.tasks.layout import Layout
 
 
 class Kept(Enum):
-    """What of every batch norm stays at the site."""
+    """Which part of every batch norm layer stays at the site."""
 
     both = "both"  # weight, bias and running statistics: FedBN
     statistics = "statistics"  # the running statistics; weight and bias are shared: SiloBN
@@ -23,7 +23,7 @@ class FedBN(Parted):
 
     Source: Li et al., FedBN: Federated Learning on Non-IID Features via Local Batch Normalization, ICLR 2021. With
     keeps=statistics it is SiloBN: Andreux et al., Siloed Federated Learning for Multi-Centric Histopathology Datasets,
-    DART at MICCAI 2020. keeps=affine is ours, to tell the two parts apart.
+    DART at MICCAI 2020. keeps=affine is ours, to separate the effects of the two parts.
     Rule: `(shared, norm_i) <- K_i steps of SGD on F_i(shared, norm_i)`; the server averages what is shared. Running
     statistics follow `r <- r + 0.1 (s - r)` with the mean and unbiased variance s of every batch.
     Values: none in the paper; net=mlpbn normalises every hidden layer.
@@ -57,8 +57,8 @@ class FedBN(Parted):
         """Marks of what stays; refuses a network without batch norm."""
         if not layout.norms:
             raise Refused(
-                f"personal=fedbn: the network ({', '.join(layout.names)}) has no batch norm, so that nothing would "
-                "stay at the sites. Take net=mlpbn, or personal=none."
+                f"personal=fedbn: the network ({', '.join(layout.names)}) has no batch norm layer, so nothing would "
+                "stay at the sites. Use net=mlpbn, or personal=none."
             )
         affine = layout.marks({f"{norm}.{kind}".lstrip(".") for norm in layout.norms for kind in ("weight", "bias")})
         return {Kept.both: affine | layout.statistics, Kept.statistics: layout.statistics, Kept.affine: affine}[

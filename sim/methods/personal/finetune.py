@@ -10,13 +10,15 @@ from sim.methods.personal.base import Adapted, OwnModel
 
 @dataclass
 class FineTune(OwnModel):
-    """Each site adapts the shared model to its own rows by a few steps, and deploys what comes of it.
+    """Each site adapts the shared model to its own rows by a few steps, and deploys the result.
 
     Source: Collins et al., FedAvg with Fine Tuning: Local Updates Lead to Representation Learning, NeurIPS 2022.
     Rule: after the last round `v_i <- s steps of SGD on F_i` from `v_i = x`; nothing is sent.
-    Values: steps (s) 3 in FLamby, else one to five epochs; lr that of training; adapt=scored adapts at every scoring.
-    Pitfalls: scores before and after are both recorded, as `shared` and `personal`. Left out of a comparison, every
-    other personal method looks good. Adaptation on test rows, which some published code does, is no evaluation.
+    Values: steps (s) 3 in FLamby, elsewhere one to five epochs; lr as in training; adapt=scored adapts at every
+    evaluation.
+    Pitfalls: scores before and after are both recorded, as `shared` and `personal`. If fine-tuning is left out of a
+    comparison, every other personal method looks good. Adaptation on test rows, which some published code does,
+    invalidates the evaluation.
     """
 
     steps: int = 20  # >= 0 steps of adaptation

@@ -1,4 +1,4 @@
-"""Whole models of the sites' own, tied to the shared one by a quadratic term."""
+"""Complete models of the sites, pulled to the shared one by a quadratic term."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from sim.methods.personal.base import OwnModel
 
 @dataclass
 class Ditto(OwnModel):
-    """Beside the shared model each site trains one of its own, pulled to the shared one, and deploys that.
+    """Each site trains and deploys its own model, pulled to the shared one, in addition to the shared model.
 
     Source: Li et al., Ditto: Fair and Robust Federated Learning Through Personalization, ICML 2021, Algorithm 1.
     Rule: `v_i <- v_i - lr (grad F_i(v_i) + lam (v_i - x))`, as many steps as the shared model takes; x is the model
     that the site downloaded. The shared model is that of the algorithm.
     Values: lam searched in {0.05, 0.1, 0.5, 1, 2} by the paper, each site by its validation rows; 0 is local training.
-    Pitfalls: the pull is to the model received, neither to the site's own start nor to the server's next model.
+    Pitfalls: the pull is to the received model, neither to the site's initial model nor to the server's next one.
     """
 
     whole_state = False
@@ -35,13 +35,14 @@ class Ditto(OwnModel):
 
 @dataclass
 class MRMTL(OwnModel):
-    """Every site keeps training a model of its own, pulled to the mean of all of them.
+    """Every site trains its own model across rounds, pulled to the mean of all sites' models.
 
     Source: Liu et al., On Privacy and Personalization in Cross-Silo Federated Learning, NeurIPS 2022 (mean-regularized
     multi-task learning).
     Rule: `w_i <- K_i steps of SGD on F_i(w) + lam/2 |w - x|^2` from the site's own last w_i; `x = sum p_i w_i`.
-    Values: lam is the whole method, between local training (0) and FedAvg (large); sweep it. lr lam below 1.
-    Pitfalls: w_i persists; begun at x instead it is FedProx. The pull is to the mean received, not to the next one.
+    Values: lam moves between local training (0) and FedAvg (large); tune it. lr lam below 1.
+    Pitfalls: w_i persists between rounds; if it restarted from x, the method would be FedProx. The pull is to the
+    received mean, not to the next one.
     """
 
     persists = True

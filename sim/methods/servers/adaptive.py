@@ -1,4 +1,4 @@
-"""Adaptive server optimisers: a rate for every parameter, from the squares of its steps."""
+"""Adaptive server optimisers: a learning rate for every parameter, from the squares of its steps."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from sim.methods.servers.base import Server
 
 @dataclass
 class Adaptive(Server):
-    """What adaptive server optimisers share; each says how the second moment moves.
+    """Base class of adaptive server optimisers; each defines the update of the second moment.
 
     Source: Reddi, Charles, Zaheer, Garrett, Rush, Konečný, Kumar, McMahan, Adaptive Federated Optimization, ICLR 2021,
     Algorithm 2.
@@ -45,13 +45,13 @@ class Adaptive(Server):
 
 @dataclass
 class Adagrad(Adaptive):
-    """A rate for every parameter that falls with the sum of its squared steps (FedAdagrad).
+    """FedAdagrad: a learning rate for every parameter that decreases with the sum of its squared steps.
 
     Source: Reddi et al., Adaptive Federated Optimization, ICLR 2021, Algorithm 2.
     Rule: `v <- v + step^2`, `m <- beta1 m + (1 - beta1) step`, `w <- w + lr m / (sqrt(v) + tau)`.
     Values: `beta1` 0, `tau` 1e-3 (searched 1e-5 to 1e-1), `lr` searched 1e-3 to 10^0.5.
-    Pitfalls: `v` starts at tau^2, in other code at 0. `tau` stands outside the root. `tau` and `lr` interact: FLamby
-    uses tau 1e-8 with lr 0.3 to 1.
+    Pitfalls: `v` starts at tau^2, in other implementations at 0. `tau` is outside the square root. `tau` and `lr`
+    interact: FLamby uses tau 1e-8 with lr 0.3 to 1.
     """
 
     beta1: float = 0.0  # [0, 1); the paper's FedAdagrad keeps no momentum
@@ -63,13 +63,13 @@ class Adagrad(Adaptive):
 
 @dataclass
 class Adam(Adaptive):
-    """A rate for every parameter from a moving average of its squared steps, and momentum (FedAdam).
+    """FedAdam: a learning rate for every parameter from a moving average of its squared steps, and momentum.
 
     Source: Reddi et al., Adaptive Federated Optimization, ICLR 2021, Algorithm 2.
     Rule: `v <- beta2 v + (1 - beta2) step^2`, `m <- beta1 m + (1 - beta1) step`, `w <- w + lr m / (sqrt(v) + tau)`.
     Values: `beta1` 0.9, `beta2` 0.99, `tau` 1e-3; `lr` searched 1e-3 to 10^0.5.
-    Pitfalls: the paper has no bias correction; Flower corrects with the exponent round + 1, NVFlare takes torch's Adam
-    with correction and eps 1e-8 for tau. FLamby, FL-bench and fluke default to beta2 0.999.
+    Pitfalls: the paper has no bias correction; Flower corrects with the exponent round + 1, and NVFlare uses torch's
+    Adam with bias correction and eps 1e-8 as tau. FLamby, FL-bench and fluke default to beta2 0.999.
     """
 
     beta2: float = 0.99  # [0, 1)
@@ -85,14 +85,14 @@ class Adam(Adaptive):
 
 @dataclass
 class Yogi(Adam):
-    """As FedAdam, but the second moment moves by the same amount whatever the distance (FedYogi).
+    """FedYogi: as FedAdam, but the change of the second moment does not depend on its distance from the squared step.
 
     Source: Reddi et al., Adaptive Federated Optimization, ICLR 2021, Algorithm 2.
-    Rule: `v <- v - (1 - beta2) step^2 sign(v - step^2)`, `m <- beta1 m + (1 - beta1) step`,
-    `w <- w + lr m / (sqrt(v) + tau)`.
+    Rule: `v <- v - (1 - beta2) step^2 sign(v - step^2)`, `m <- beta1 m + (1 - beta1) step`, `w <- w + lr m / (sqrt(v) +
+    tau)`.
     Values: `beta1` 0.9, `beta2` 0.99, `tau` 1e-3; `lr` searched 1e-3 to 10^0.5.
-    Pitfalls: the sign is what tells it from Adam; from v = 0 the first step of both is the same, so that a test of one
-    round cannot tell them apart.
+    Pitfalls: the sign distinguishes it from Adam; from v = 0 the first step of both is the same, so a test of a single
+    round cannot distinguish them.
     """
 
     def second(self, step: Tensor, v: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
-"""Server optimisers: what the server does with the mean step of the sites.
+"""Server optimisers: how the server applies the mean step of the sites.
 
-The step is the direction towards the new model, so signs are opposite to an optimiser fed with gradients.
+The step points towards the new model, so signs are opposite to those of an optimiser that receives gradients.
 """
 
 from dataclasses import dataclass
@@ -13,16 +13,17 @@ from sim.methods.contract import Message, State
 
 @dataclass
 class Server:
-    """Plain addition of the step, times a rate.
+    """Adds the step times a learning rate.
 
-    Source: Reddi et al., Adaptive Federated Optimization, ICLR 2021, Algorithm 1, with SGD at the server; with rate 1
-    it is FedAvg's own: McMahan et al., AISTATS 2017.
+    Source: Reddi et al., Adaptive Federated Optimization, ICLR 2021, Algorithm 1, with SGD at the server; with learning
+    rate 1 it is that of FedAvg: McMahan et al., AISTATS 2017.
     Rule: `w <- w + lr step`.
     Values: `lr` 1; below 1 it damps, above 1 it extrapolates.
-    Pitfalls: the step points towards the new model; an optimiser that is fed with it as a gradient walks the wrong way.
+    Pitfalls: the step points towards the new model; an optimiser that receives it as a gradient moves in the wrong
+    direction.
     """
 
-    sends: ClassVar[tuple[str, ...]] = ()  # numbers that every site sends for it, beside the algorithm's message
+    sends: ClassVar[tuple[str, ...]] = ()  # numbers that every site sends in addition to the algorithm's message
 
     lr: float = 1.0  # > 0
 
@@ -30,7 +31,7 @@ class Server:
         within("server.lr", self.lr, 0, open_low=True)
 
     def report(self, delta: Tensor) -> Message:
-        """What each site sends for it, all of `sends`, from the change of its model as it travels; [C, P] -> [C]."""
+        """What each site sends for it (all of `sends`), given the change of its model as sent; [C, P] -> [C]."""
         return {}
 
     def start(self, x: Tensor) -> State:
@@ -38,15 +39,15 @@ class Server:
         return {}
 
     def scaled(self, step: Tensor, heard: Message) -> Tensor:
-        """The step, longer or shorter by what sites reported; [P], aggregates [] of what they sent -> [P]."""
+        """The step, rescaled by what sites reported; [P], aggregates [] of what they sent -> [P]."""
         return step
 
     def update(self, step: Tensor, state: State) -> tuple[Tensor, State]:
-        """What is added to the model, and the new state; [P]."""
+        """The change of the model, and the new state; [P]."""
         return self.lr * step, {}
 
     def judged(self, x: Tensor, state: State) -> Tensor:
-        """The model that is judged and deployed, from the one that sites download next; [P]."""
+        """The model that is evaluated and deployed, given the one that sites download next; [P]."""
         return x
 
 
@@ -58,8 +59,8 @@ class Momentum(Server):
     Classification, arXiv 1909.06335, 2019.
     Rule: `v <- beta v + step`, `w <- w + lr v`, from `v = 0`.
     Values: `beta` 0.9 (searched from 0 to 0.997) and `lr` 1 in the paper.
-    Pitfalls: the long-run rate is `lr / (1 - beta)`, so that rate and momentum are tuned together; an average
-    `beta v + (1 - beta) step` in place of the sum is another method at the same settings.
+    Pitfalls: the long-run learning rate is `lr / (1 - beta)`, so learning rate and momentum must be tuned together;
+    with an average `beta v + (1 - beta) step` instead of the sum, the same settings define another method.
     """
 
     beta: float = 0.9  # [0, 1)

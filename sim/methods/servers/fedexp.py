@@ -1,4 +1,4 @@
-"""FedExP: a server rate from how much the sites' steps cancel."""
+"""FedExP: a server learning rate that depends on how much the sites' steps cancel."""
 
 from dataclasses import dataclass
 
@@ -10,22 +10,22 @@ from sim.methods.servers.base import Server
 
 @dataclass
 class FedExP(Server):
-    """The mean step is made longer where the sites' steps cancel each other, by a rate that is found in every round.
+    """Lengthens the mean step when the sites' steps cancel each other, by a factor that is computed in every round.
 
-    Source: Jhunjhunwala, Wang, Joshi, FedExP: Speeding Up Federated Averaging via Extrapolation, ICLR 2023,
-    Algorithm 1.
-    Rule: `eta_g = max(1, sum p_i |Delta_i|^2 / (2 (|sum p_i Delta_i|^2 + epsilon)))`, `w <- w + lr eta_g Delta`; equal
-    `p_i = 1 / M` are the paper's. The model that is judged and deployed is the mean of the last two.
+    Source: Jhunjhunwala, Wang, Joshi, FedExP: Speeding Up Federated Averaging via Extrapolation, ICLR 2023, Algorithm
+    1.
+    Rule: `eta_g = max(1, sum p_i |Delta_i|^2 / (2 (|sum p_i Delta_i|^2 + epsilon)))`, `w <- w + lr eta_g Delta`; the
+    paper has equal `p_i = 1 / M`. The model that is evaluated and deployed is the mean of the last two.
     Values: `epsilon` 1e-3, tuned from 1e-3 to 1e-1 times the scale of |Delta|^2 [M]; `lr` 1, the paper's.
-    Pitfalls: the last model oscillates, so that the paper judges the mean of the last two (`average`); whoever judges
-    the last alone sees a worse method. An epsilon far above |Delta|^2 leaves plain FedAvg. Each site sends one number
-    more, `|Delta_i|^2` of what it sends. It needs the algorithm's step to be the mean of the sites' changes.
+    Pitfalls: the last model oscillates, so the paper evaluates the mean of the last two (`average`); evaluating only
+    the last one makes the method look worse. An epsilon far above |Delta|^2 gives plain FedAvg. Each site sends one
+    additional number, `|Delta_i|^2` of what it sends. The algorithm's step must be the mean of the sites' changes.
     """
 
     sends = ("square",)
 
     epsilon: float = 1e-3  # > 0, in squared units of the model's parameters
-    average: bool = True  # whether the mean of the last two models is judged, or the last
+    average: bool = True  # evaluate the mean of the last two models instead of the last one
 
     def __post_init__(self) -> None:
         super().__post_init__()

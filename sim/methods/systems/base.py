@@ -1,4 +1,4 @@
-"""Systems: who trains when. The clock runs first, and training is replayed from its ticks."""
+"""Systems: which sites train when. The clock runs first, and training replays its ticks."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ def planned(steps: Ints, round: int) -> Ints:
 
 @dataclass(frozen=True)
 class Profile:
-    """What is known of the sites before training."""
+    """What is known about the sites before training."""
 
     members: Ints  # [N] numbers of the sites that train, ascending
     keys: NDArray[np.uint64]  # [S] random-number key of each site
@@ -37,7 +37,7 @@ class Profile:
 
 @dataclass(frozen=True)
 class Tick:
-    """One server update: who was asked since the last one, and whose uploads it takes."""
+    """One server update: the sites asked since the last one, and those whose uploads it uses."""
 
     seconds: float  # simulated, since the start
     asked: Ints  # [A] sites that downloaded the model, one entry per download
@@ -45,27 +45,26 @@ class Tick:
     steps: Ints  # [C] local steps each completes
     arrive: Ints  # [M] ascending: sites whose upload the server takes now; = start where the system waits for all
     stale: Ints  # [M] server updates between the download and this one
-    told: int = 0  # bytes that sites sent beside uploads, such as losses they were asked for
+    told: int = 0  # bytes that sites sent in addition to uploads, such as losses
 
 
 @dataclass
 class System(Role):
-    """One entry of the `system` config group: how long things take, and who is asked.
+    """One entry of the `system` config group: simulated times, and which sites are asked.
 
-    A local step takes `step_seconds` at a site of usual speed; site i is slower by a factor exp(spread z_i), z_i a
-    standard normal that belongs to the site. Nothing but `seconds` depends on times, unless a deadline or a buffer
-    makes late work count.
+    A local step takes `step_seconds` at a site of usual speed; site i is slower by a factor exp(spread z_i), with z_i a
+    standard normal number of the site. Only `seconds` depends on times, unless a deadline or a buffer is used.
     """
 
     axis = "system"
 
     holds: ClassVar[bool] = False  # whether uploads may wait for a later update
 
-    sites: int = 0  # >= 0 sites that train at a time; 0 = all
-    dropout: float = 0.0  # in [0, 1); chance that a site that was asked does not answer
+    sites: int = 0  # >= 0 sites per round; 0 = all
+    dropout: float = 0.0  # [0, 1), probability that an asked site does not answer
     step_seconds: float = 0.01  # > 0
-    spread: float = 0.0  # >= 0, sd of the log of how slow a site is
-    mbps: float = 100.0  # > 0, link of every site in megabits per second, each way
+    spread: float = 0.0  # >= 0, sd of the log of the sites' slowness
+    mbps: float = 100.0  # > 0, link of every site in megabits per second, in each direction
     latency_seconds: float = 0.05  # >= 0, for each message
 
     def __post_init__(self) -> None:
@@ -77,16 +76,16 @@ class System(Role):
         within("system.latency_seconds", self.latency_seconds, 0)
 
     def ticks(self, profile: Profile, rounds: int, losses: Losses) -> Iterator[Tick]:
-        """Server updates 1 to `rounds`. `losses` may be asked for the current model's; it costs a download each."""
+        """Server updates 1 to `rounds`. `losses` returns those of the current model; each call costs a download."""
         raise NotImplementedError
 
     def uploads(self, members: int) -> int:
-        """Uploads that an update takes if nobody drops out, of so many sites that train."""
+        """Number of uploads in an update without drop-outs, given the number of sites that train."""
         raise NotImplementedError
 
     @property
     def certain(self) -> bool:
-        """Whether all who are asked are heard in the same update."""
+        """Whether all asked sites are heard in the same update."""
         return self.dropout == 0 and not self.holds
 
     def discount(self, stale: Ints) -> Floats:
@@ -94,21 +93,21 @@ class System(Role):
         return np.ones(len(stale))
 
     def sample(self, total: int, seed: int, round: int) -> Ints:
-        """Numbers of the sites that are asked in this round, ascending; [A]."""
+        """Numbers of the sites asked in this round, ascending; [A]."""
         self.fits(total)
         if self.sites in (0, total):
             return np.arange(total)
         return np.sort(stream(seed, "participation", round).choice(total, self.sites, replace=False))
 
     def fits(self, total: int) -> None:
-        """Refuse more sites at a time than there are."""
+        """Refuse more sites per round than there are."""
         if self.sites > total:
             raise Refused(f"system.sites={self.sites}: the federation has {total} sites; allowed 0 (all) to {total}.")
 
     def answers(self, sites: NDArray[np.uint64], seed: int, round: int) -> NDArray[np.bool_]:
-        """Which of the sites, by their keys [A], answer in this round; each has a number of its own, bool [A].
+        """Which of the sites, given their keys [A], answer in this round; independent draws, bool [A].
 
-        A site that does not has downloaded the model, sends nothing, and keeps what it had from its last answer.
+        A site that does not answer has downloaded the model, sends nothing, and keeps its state.
         """
         return uniform(scatter(key(seed, "dropout", round), sites)) >= self.dropout
 
@@ -119,7 +118,7 @@ class System(Role):
         return np.asarray(self.step_seconds * np.exp(self.spread * normal))
 
     def exchange_seconds(self, both_ways: int) -> float:
-        """Seconds of a message down and one up, of so many bytes together."""
+        """Seconds of a message down and one up, given their total number of bytes."""
         return 2 * self.latency_seconds + 8e-6 * both_ways / self.mbps
 
     def travel(self, profile: Profile) -> float:

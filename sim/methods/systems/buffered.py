@@ -1,4 +1,4 @@
-"""The buffered asynchronous system: sites train at their own pace, the server moves when its buffer is full."""
+"""The buffered asynchronous system: sites train at their own pace; the server updates when its buffer is full."""
 
 import heapq
 from collections.abc import Iterator
@@ -14,23 +14,23 @@ from sim.random import key
 
 @dataclass
 class Buffered(System):
-    """FedBuff: sites train at their own pace, and the server moves when its buffer is full.
+    """FedBuff: sites train at their own pace, and the server updates the model when its buffer is full.
 
-    `sites` train at a time, each on the model it downloaded when it began; whoever ends is followed by a site drawn
-    from those at rest. An upload waits until `buffer` of them are there, and its site with it. Where the buffer holds
-    all sites and all keep one pace this is FedAvg.
+    `sites` train at the same time, each on the model that it downloaded at its start. When one ends, an idle site is
+    drawn to start. An upload, and its site, wait until `buffer` uploads have arrived. If the buffer holds all sites and
+    all have the same speed, this is FedAvg.
 
     Source: Nguyen et al., Federated Learning with Buffered Asynchronous Aggregation, AISTATS 2022, Algorithm 1.
     Rule: `x <- x + sum p_i s(tau_i) (w_i - x_tau_i)` over the buffer, `s(tau) = (1 + tau)^-power`.
-    Values: a buffer of 10, power 1/2; staleness multiplies the vectors, not the weights, for with equal staleness the
-    discount would cancel in a normalised mean.
-    Pitfalls: NVFlare takes 1 / (1 + sqrt(tau)), off by default; FLGo has no discount. Fast sites take part more often.
+    Values: a buffer of 10, power 1/2; the discount multiplies the vectors, not the weights, because with equal
+    staleness it would cancel in a normalised mean.
+    Pitfalls: NVFlare uses 1 / (1 + sqrt(tau)), off by default; FLGo has no discount. Fast sites take part more often.
     """
 
     holds = True
 
-    buffer: int = 0  # >= 0 uploads in one server update, K in the paper; 0 = half of the sites that train at a time
-    power: float = 0.5  # >= 0; an upload that is s updates late counts (1 + s)^-power, as in the paper's experiments
+    buffer: int = 0  # >= 0 uploads per server update, K in the paper; 0 = half of the sites that train at the same time
+    power: float = 0.5  # >= 0; an upload that is s updates late has the factor (1 + s)^-power, as in the paper
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,4 +1,4 @@
-"""Cyclic transfer: one site after the other trains the model and passes it on."""
+"""Cyclic transfer: the sites train the model one after the other and pass it on."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from sim.random import stream
 
 @dataclass
 class Cyclic(System):
-    """Cyclic weight transfer: an update is the work of one site, on the model that the site before it left.
+    """Cyclic weight transfer: the sites train one after the other, each starting from the previous site's model.
 
     Source: Chang et al., Distributed deep learning networks among institutions for medical imaging, JAMIA 2018.
     Rule: `w_t = w_(t-1) + Delta_k(w_(t-1))`, `k = order[t mod N]`; the order is drawn once per seed and every cycle
-    repeats it. An update takes the site's own steps and two messages, so that time adds up over the sites. A site that
-    does not answer is passed over: the next one begins on the same model.
-    Values: local.epochs=1 in each visit [M]; `rounds` counts visits, so a cycle is as many rounds as there are sites;
+    repeats it. An update takes the time of the site's steps and two messages, so times add up over the sites. A site
+    that does not answer is skipped, and the next one starts from the same model.
+    Values: local.epochs=1 per visit [M]; `rounds` counts visits, so a cycle takes as many rounds as there are sites;
     FLamby trains Heart Disease with SGD at 0.01. With one site this is FedAvg.
-    Pitfalls: an order drawn anew in every cycle, or not seeded (FLamby has `deterministic_cycle` for it); time counted
-    as if sites trained side by side; the model remembers the last site best, whatever its size.
+    Pitfalls: drawing the order again in every cycle, or without a seed (FLamby has `deterministic_cycle` for this);
+    counting time as if sites trained in parallel. The model fits the last site best, whatever its size.
     """
 
     def __post_init__(self) -> None:
@@ -38,7 +38,7 @@ class Cyclic(System):
         return stream(profile.seed, "cycle").permutation(profile.members)
 
     def ticks(self, profile: Profile, rounds: int, losses: Losses) -> Iterator[Tick]:
-        """One site each; nobody starts where it does not answer."""
+        """One site each; if it does not answer, no site starts."""
         order, pace = self.order(profile), self.slowness(profile)
         travel, seconds = self.travel(profile), 0.0
         self.fits(len(order))

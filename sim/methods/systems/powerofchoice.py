@@ -1,4 +1,4 @@
-"""Power-of-choice: of a few candidates those with the largest loss train."""
+"""Power-of-choice: of some candidates, those with the largest loss train."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,21 +10,22 @@ from sim.checks import Refused, within
 from sim.methods.systems.base import Losses, Profile, System, Tick
 from sim.random import stream
 
-NUMBER = 4  # bytes in which a candidate tells its loss
+NUMBER = 4  # bytes of a candidate's loss
 
 
 @dataclass
 class PowerOfChoice(System):
-    """Power-of-choice client selection: in every round the sites with the largest loss among some candidates train.
+    """Power-of-choice client selection: in every round, the candidates with the largest loss train.
 
     Source: Cho, Wang, Joshi, Towards Understanding Biased Client Selection in Federated Learning, AISTATS 2022.
-    Rule: d candidates are drawn without replacement, site k with a chance in proportion to its weight p_k in the
-    objective; they download w and tell `F_k(w)`, their loss over all training rows; the m with the largest train.
-    Values: `m = sites <= d = candidates <= N`; the paper takes d of two to ten times m [M]. d = m draws by weight, and
-    d = m = N is system=sync.
-    Pitfalls: the candidates' downloads and losses left uncounted (here all d download and tell 4 bytes, and those
-    chosen do not download again); candidates drawn alike. The loss is a forward pass whose time is not counted. The
-    choice is biased: it comes to rest elsewhere than FedAvg of all.
+    Rule: d candidates are drawn without replacement, site k with a probability proportional to its weight p_k in the
+    objective; they download w and send `F_k(w)`, their loss over all training rows; the m sites with the largest losses
+    train.
+    Values: `m = sites <= d = candidates <= N`; the paper uses d of two to ten times m [M]. d = m samples sites by
+    weight, and d = m = N is system=sync.
+    Pitfalls: not counting the candidates' downloads and losses (here all d download and send 4 bytes, and the chosen
+    ones do not download again); drawing candidates with equal probabilities. The time of the forward pass for the loss
+    is not counted. The selection is biased: it converges to another point than FedAvg with all sites.
     """
 
     candidates: int = 0  # >= 0 sites that are asked for their loss; 0 = all
@@ -34,8 +35,8 @@ class PowerOfChoice(System):
         within("system.candidates", self.candidates, 0)
         if self.candidates and not 0 < self.sites <= self.candidates:
             raise Refused(
-                f"system.candidates={self.candidates}, system.sites={self.sites}: those that train are chosen among "
-                f"the candidates. Set system.sites to 1..{self.candidates}, or system.candidates=0 for all."
+                f"system.candidates={self.candidates}, system.sites={self.sites}: the sites that train are chosen "
+                f"among the candidates. Set system.sites to 1..{self.candidates}, or system.candidates=0 for all."
             )
 
     def uploads(self, members: int) -> int:

@@ -16,13 +16,14 @@ class Sync(System):
     Source: McMahan et al., Communication-Efficient Learning of Deep Networks from Decentralized Data, AISTATS 2017;
     deadline and partial work: Li et al., Federated Optimization in Heterogeneous Networks, MLSys 2020.
     Rule: a round takes as long as its slowest site. With a deadline, a slow site completes fewer steps; without
-    `partial` what is not complete by then is lost, as FedAvg drops stragglers in FedProx's comparison.
+    `partial`, work that is not complete by then is lost, as FedAvg drops stragglers in the comparison of FedProx.
     Values: the FedProx paper lets 0, 50 and 90 % of the devices be stragglers.
-    Pitfalls: FedProx with partial work against FedAvg without it mixes two effects: set `partial` alike for both.
+    Pitfalls: comparing FedProx with partial work to FedAvg without it mixes two effects: use the same `partial` for
+    both.
     """
 
-    deadline: float = 0.0  # >= 0 seconds of a round, messages included; 0 = wait for all
-    partial: bool = True  # whether work that the deadline cut short counts
+    deadline: float = 0.0  # >= 0 seconds per round, including messages; 0 = wait for all
+    partial: bool = True  # whether work that the deadline interrupted is used
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -51,7 +52,7 @@ class Sync(System):
 
     @property
     def certain(self) -> bool:
-        """Nobody drops out or comes too late."""
+        """No site drops out or is too late."""
         return super().certain and self.deadline == 0
 
     def uploads(self, members: int) -> int:

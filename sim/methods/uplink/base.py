@@ -1,4 +1,4 @@
-"""Uplink: what happens to every vector of a message between a site and the server, the sites' half and the server's."""
+"""Uplink: encoding of every vector of a message at the sites, and decoding at the server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VALUES, SPARSE, LEVELS, FIELD, FACTORS = "as it was", "sparse", "coded", "in a f
 
 
 class Wire(NamedTuple):
-    """What one encoded vector takes in a message; known before training."""
+    """Size of one encoded vector in a message; known before training."""
 
     values: int  # numbers that are sent
     bits: float  # of each value
@@ -37,7 +37,7 @@ class Encoded(NamedTuple):
 
 
 class Arrived(NamedTuple):
-    """What the server's half of a transform knows beside the aggregate."""
+    """What the server's half of a transform receives in addition to the aggregate."""
 
     heard: Heard
     state: State  # all of the transform's server_state
@@ -46,10 +46,10 @@ class Arrived(NamedTuple):
 
 @dataclass
 class Transform(Role):
-    """One entry of the `uplink` config group; as it is, a vector passes unchanged.
+    """One entry of the `uplink` config group; this base class leaves vectors unchanged.
 
-    Each vector of the message has a state of its own. At the sites, `at.site` and `at.server` hold this transform's
-    state for the vector at hand, and nothing else.
+    Each vector of the message has its own state. At the sites, `at.site` and `at.server` hold only this transform's
+    state for the current vector.
     """
 
     axis = "uplink"
@@ -62,12 +62,12 @@ class Transform(Role):
     hides: ClassVar[bool] = False  # whether the server sees the sum of the uploads alone
 
     def over(self, shapes: Sequence[tuple[int, ...]]) -> Transform:
-        """The transform for a vector of parameters of these shapes, one after the other."""
+        """The transform for a vector that concatenates parameters of these shapes."""
         return self
 
     @property
     def lowers(self) -> bool:
-        """Whether the server's step is compressed on its way down, by `down`."""
+        """Whether the server's step is compressed for the download, by `down`."""
         return False
 
     def encode(self, u: Tensor, at: Local, draw: Draw) -> Encoded:
@@ -75,7 +75,7 @@ class Transform(Role):
         return Encoded(u, {})
 
     def decode(self, mean: Tensor, at: Arrived, draw: Draw) -> Tensor:
-        """The server's half, on the aggregate; in reverse order of the uplink; [P] -> [P]."""
+        """The server's half, applied to the aggregate in reverse order of the uplink; [P] -> [P]."""
         return mean
 
     def learn(self, sent: Message, state: State, draw: Draw) -> State:
@@ -83,11 +83,11 @@ class Transform(Role):
         return state
 
     def down(self, step: Tensor, state: State, draw: Draw) -> tuple[Tensor, State]:
-        """What is added to the model of server and sites for the server's step [P], and the new server state."""
+        """What server and sites add to the model for the server's step [P], and the new server state."""
         return step, state
 
     def reach(self, before: float, size: int, state: State) -> float:
-        """Largest norm of an encoded vector of so many entries, where none is longer than `before` on its way in."""
+        """Largest norm of an encoded vector of so many entries, if its norm was at most `before`."""
         return math.inf
 
     def wire(self, size: Wire) -> Wire:
@@ -95,9 +95,9 @@ class Transform(Role):
         return size
 
     def protocol(self, asked: int) -> tuple[int, int]:
-        """Bytes of keys and the like that a site downloads and uploads in a round in which so many are asked."""
+        """Bytes of keys and shares that a site downloads and uploads in a round that asks so many sites."""
         return 0, 0
 
     def least(self, asked: int) -> int:
-        """Uploads without which an update is abandoned, of so many sites that were asked."""
+        """Minimum number of uploads for an update, given the number of asked sites."""
         return 1

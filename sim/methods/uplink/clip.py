@@ -1,4 +1,4 @@
-"""Clip: a bound on the Euclidean norm of what a site sends, fixed or following the norms."""
+"""Clip: a fixed or adaptive bound on the Euclidean norm of what a site sends."""
 
 import math
 from dataclasses import dataclass
@@ -13,13 +13,14 @@ from sim.random import gaussian
 
 @dataclass
 class Clip(Transform):
-    """Every site shortens its vector to a fixed norm at most.
+    """Every site scales its vector down to at most a fixed norm.
 
     Source: McMahan et al., Learning Differentially Private Recurrent Language Models, ICLR 2018.
-    Rule: `u <- u min(1, C / |u|)` at each site, before anything is added up.
-    Values: bound 0.1 to 10, in units of the model's parameters; the median norm of an update is a start. [M]
-    Pitfalls: clipping the mean in place of each upload bounds nothing that one site contributes; clipping coordinate by
-    coordinate turns the vector; scaling short vectors up to the bound is normalisation.
+    Rule: `u <- u min(1, C / |u|)` at each site, before uploads are added.
+    Values: bound 0.1 to 10, in units of the model's parameters; the median norm of an update is a good first value [M].
+    Pitfalls: clipping the mean instead of each upload does not bound the contribution of a site; clipping each
+    coordinate changes the direction of the vector; scaling short vectors up to the bound is normalisation, not
+    clipping.
     """
 
     takes = (VALUES, SPARSE)
@@ -43,11 +44,11 @@ class AdaptiveClip(Transform):
     """The bound on the norms follows a quantile of them; each site sends one bit and receives the bound.
 
     Source: Andrew et al., Differentially Private Learning with Adaptive Clipping, NeurIPS 2021, Algorithm 1.
-    Rule: `u <- u min(1, C / |u|)`; `b = 1` if `|u| <= C`; `b~ = (sum (b - 1/2) + N(0, noise^2)) / m + 1/2`;
-    `C <- C exp(-rate (b~ - quantile))`.
+    Rule: `u <- u min(1, C / |u|)`; `b = 1` if `|u| <= C`; `b~ = (sum (b - 1/2) + N(0, noise^2)) / m + 1/2`; `C <- C
+    exp(-rate (b~ - quantile))`.
     Values: quantile 0.5, rate 0.2, noise m / 20 for m sites in a round; with noise 0 the bound is not private.
-    Pitfalls: the wrong sign makes the bound run away; a linear update `C - rate (b - quantile)` can become negative;
-    the bit compared after clipping is always 1.
+    Pitfalls: with the wrong sign the bound diverges; a linear update `C - rate (b - quantile)` can become negative; a
+    bit computed after clipping is always 1.
     """
 
     takes = (VALUES, SPARSE)

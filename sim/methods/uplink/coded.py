@@ -1,4 +1,4 @@
-"""Codes of few bits for the entries of a vector: levels, signs, and signs of the largest."""
+"""Codes with few bits per entry of a vector: levels, signs, and signs of the largest entries."""
 
 import math
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ class QSGD(Transform):
     """Every entry is rounded at random to one of `levels` multiples of the vector's norm; unbiased.
 
     Source: Alistarh et al., QSGD: Communication-Efficient SGD via Gradient Quantization and Encoding, NIPS 2017.
-    Rule: `r = s |u_i| / |u|`; `xi = floor(r) + 1` with chance `r - floor(r)`, else `floor(r)`;
-    send `|u| sign(u_i) xi / s`. The norm travels, and signs and levels in `1 + ceil(log2(s + 1))` bits an entry.
-    Values: s 1 to 15 (1 to 4 bits of a level); after topk it codes what topk leaves.
-    Pitfalls: rounding to the nearest level is biased; the greatest entry in place of the norm is another code; bytes
-    that are computed with Elias codes and then sent as floats.
+    Rule: `r = s |u_i| / |u|`; `xi = floor(r) + 1` with probability `r - floor(r)`, else `floor(r)`; send `|u| sign(u_i)
+    xi / s`. The norm is sent, and a sign and a level in `1 + ceil(log2(s + 1))` bits per entry.
+    Values: s 1 to 15 (1 to 4 bits per level); after topk it codes the entries that topk keeps.
+    Pitfalls: rounding to the nearest level is biased; using the largest entry instead of the norm is another code; some
+    implementations count the bytes of Elias codes but send floats.
     """
 
     takes = (VALUES, SPARSE)
@@ -56,12 +56,12 @@ class QSGD(Transform):
 
 @dataclass
 class Sign(Transform):
-    """The signs are sent, and one number for their size; what that leaves out waits at the site.
+    """Sends the signs and one common magnitude; the remainder is kept at the site and added later.
 
     Source: Karimireddy et al., Error Feedback Fixes SignSGD and other Gradient Compression Schemes, ICML 2019.
-    Rule: `a = u + e`; send `sign(a) |a|_1 / P`, an entry of zero counting as positive; `e <- a - sent`.
-    Values: none but `feedback`.
-    Pitfalls: without feedback, or with the scale left out, it need not converge even on convex problems (the paper's
+    Rule: `a = u + e`; send `sign(a) |a|_1 / P`, where an entry of zero counts as positive; `e <- a - sent`.
+    Values: only `feedback`.
+    Pitfalls: without feedback, or without the scale, it need not converge even on convex problems (the paper's
     counterexamples); a sign of zero is a third value and does not fit into a bit.
     """
 
@@ -69,7 +69,7 @@ class Sign(Transform):
     gives = LEVELS
     site_state = {"error": "P"}
 
-    feedback: bool = True  # whether what is lost in coding waits at the site for the next round
+    feedback: bool = True  # keep what the code loses at the site and add it in the next round
 
     def encode(self, u: Tensor, at: Local, draw: Draw) -> Encoded:
         """Scaled signs."""
@@ -89,16 +89,16 @@ class Sign(Transform):
 
 @dataclass
 class STC(Transform):
-    """Sparse ternary compression: the largest entries are sent as signs of one common size, up and, if asked, down.
+    """Sparse ternary compression: sends the largest entries as signs with one common magnitude, optionally also down.
 
     Source: Sattler et al., Robust and Communication-Efficient Federated Learning from Non-IID Data, TNNLS 2019.
-    Rule: `a = u + e`; T the k largest entries of `a`; send `mu sign(a)` on T, with `mu` the mean of `|a|` on T and zero
-    counting as positive; `e <- a - sent`. With `downlink` the server does the same to its step with an error of its
-    own, and the model of server and sites is the sum of the compressed steps.
+    Rule: `a = u + e`; T is the set of the k largest entries of `a`; send `mu sign(a)` on T, with `mu` the mean of `|a|`
+    on T, where zero counts as positive; `e <- a - sent`. With `downlink` the server compresses its step in the same
+    way, with its own error, and the model of server and sites is the sum of the compressed steps.
     Values: ratio 0.0025 to 0.04 (the paper's p = 1/400, 1/100, 1/25).
-    Pitfalls: the downlink left dense and counted as sparse; places are counted here with fixed width, not with the
-    paper's Golomb code, which takes fewer bits; a site that misses a round would have to fetch the steps it missed,
-    which is why `downlink` asks every site in every round.
+    Pitfalls: some implementations leave the downlink dense but count it as sparse. Positions are counted here with
+    fixed width, not with the paper's Golomb code, which takes fewer bits. A site that misses a round would have to
+    fetch the steps it missed, so `downlink` requires every site in every round.
     """
 
     takes = (VALUES,)
@@ -107,7 +107,7 @@ class STC(Transform):
     server_state = {"down": "P"}
 
     ratio: float = 0.01  # (0, 1], share of the entries that are sent; at least one
-    downlink: bool = False  # whether the server codes its steps likewise
+    downlink: bool = False  # whether the server also codes its steps
 
     def __post_init__(self) -> None:
         within("uplink.stc.ratio", self.ratio, 0, 1, open_low=True)

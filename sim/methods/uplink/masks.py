@@ -1,7 +1,7 @@
-"""A round of secure aggregation: pairwise and own masks, shares of their seeds, and the sum that the server recovers.
+"""A round of secure aggregation: pairwise and individual masks, shares of their seeds, and recovery of the sum.
 
-Bonawitz et al., CCS 2017. Seeds come from keys in place of key agreement, and nothing is encrypted: what is simulated
-is the arithmetic. Letters: A sites that were asked, M of them that answered.
+Bonawitz et al., CCS 2017. Seeds come from keys instead of a key agreement, and nothing is encrypted: only the
+arithmetic is simulated. Letters: A sites that were asked, M of them that answered.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ def recovered(
     (x, y) of the polynomial whose value at 0 is the seed. Refuses fewer than `least` answers.
     """
     if len(sent) < least:
-        raise Refused(f"secure aggregation: {len(sent)} of {len(asked)} sites answered, and {least} are needed.")
+        raise Refused(f"secure aggregation: {len(sent)} of {len(asked)} sites answered, but {least} are needed.")
     total: Words = np.sum(list(sent.values()), axis=0, dtype=np.uint64)
     size = len(total)
     for site in sent:

@@ -11,12 +11,12 @@ from sim.methods.uplink.clip import normal
 
 @dataclass
 class Noise(Transform):
-    """What noise at the server has in common: it is no part of what travels, and lengthens no upload."""
+    """Base class of noise at the server: it changes neither the messages nor the norms of uploads."""
 
     takes = (VALUES, SPARSE, LEVELS, FIELD)
     noises = True
 
-    multiplier: float = 1.0  # >= 0, deviation of the noise over the largest norm of an upload, the papers' z
+    multiplier: float = 1.0  # >= 0, sd of the noise divided by the largest norm of an upload; the papers' z
 
     def __post_init__(self) -> None:
         within(f"uplink.{type(self).__name__.lower()}.multiplier", self.multiplier, 0)
@@ -32,10 +32,12 @@ class Gaussian(Noise):
 
     Source: McMahan et al., Learning Differentially Private Recurrent Language Models, ICLR 2018.
     Rule: `mean_i clip_C(u_i) + N(0, (z C / m)^2 I)` for the m sites whose uploads the update takes, equally weighted.
-    Values: z 0.3 to 1.1 with thousands of sites; with ten hospitals an epsilon near 1 drowns the mean; the run's record
-    says what was bought. With adaptiveclip this z is the paper's z_Delta, and its bits cost beside it.
-    Pitfalls: weights n_k make one site's share as large as its patients; noise at every site and at the server is added
-    twice; a deviation of z C without 1 / m on a mean; an epsilon for sampled sites where sites are not sampled.
+    Values: z 0.3 to 1.1 with thousands of sites. With ten hospitals, the noise for an epsilon near 1 is larger than the
+    mean. The run's record gives the epsilon. With adaptiveclip this z is the paper's z_Delta, and its bits have an
+    additional privacy cost.
+    Pitfalls: weights n_k make a site's influence proportional to its patients; noise at every site and at the server
+    adds noise twice; a standard deviation of z C without the factor 1 / m on a mean; an epsilon for sampled sites
+    although sites are not sampled.
     """
 
     def decode(self, mean: Tensor, at: Arrived, draw: Draw) -> Tensor:
@@ -45,20 +47,21 @@ class Gaussian(Noise):
 
 @dataclass
 class TreeNoise(Noise):
-    """The noise of a binary tree on prefix sums of the means: DP-FTRL, which needs no random sampling of sites.
+    """Adds the noise of a binary tree to prefix sums of the means: DP-FTRL, which needs no random sampling of sites.
 
     Source: Kairouz et al., Practical and Private (Deep) Learning Without Sampling or Shuffling, ICML 2021, Algorithm 1.
     Rule: update t of a tree closes the nodes over the last `2^j` updates for every j with `2^j | t`; the sum of updates
     1 to t carries the noise `N(0, (z C / m)^2 I)` of each node in the binary expansion of t. The server adds the
     difference of two such sums to the mean. A new tree begins after `restart` updates.
-    Values: z 1 to 10; restart as many updates as a pass over all sites takes, so that each is heard once in a tree.
-    Pitfalls: fresh noise in every round is `gaussian`, and its noise adds up; a site that is heard k times in a tree
-    costs up to k^2 as much in a node, which the record of the run counts; trees that forget their noise at a restart.
+    Values: z 1 to 10; restart is the number of updates in a pass over all sites, so that each is heard once per tree.
+    Pitfalls: independent noise in every round is `gaussian`, whose noise accumulates. A site that is heard k times in a
+    tree costs up to k^2 as much in a node, which the run's record takes into account. Some implementations lose the
+    noise of earlier trees at a restart.
     """
 
     server_state = {"updates": ""}  # so far
 
-    restart: int = 0  # >= 0 updates of a tree; 0 = one tree for all
+    restart: int = 0  # >= 0 updates per tree; 0 = a single tree
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,5 +78,5 @@ class TreeNoise(Noise):
         return mean + self.multiplier * at.reach / len(at.heard.sites) * noise
 
     def learn(self, sent: Message, state: State, draw: Draw) -> State:
-        """One more update."""
+        """Count one more update."""
         return {"updates": state["updates"] + torch.ones_like(state["updates"])}

@@ -16,21 +16,21 @@ from sim.methods.uplink.secagg import SecAgg
 
 
 def refuse_order(uplink: Sequence[Transform]) -> None:
-    """Refuse a transform that cannot read what those before it made of the vector, and noise that is not the last."""
+    """Refuse a transform that cannot follow those before it, and noise that is not the last."""
     form = VALUES
     for at, one in enumerate(uplink):
         if form not in one.takes:
             before = ", ".join(word(other) for other in uplink[:at])
             raise Refused(
-                f"uplink: {word(one)} takes a vector that is {' or '.join(one.takes)}, and after {before} it is "
-                f"{form}. Leave one of them out, or turn them round."
+                f"uplink: {word(one)} needs a vector that is {' or '.join(one.takes)}, but after {before} it is "
+                f"{form}. Leave one of them out, or change their order."
             )
         form = one.gives or form
     for one in uplink[:-1]:
         if one.noises:
             raise Refused(
-                f"uplink: {word(one)} is added at the server to what all the others made. Let it be the last, after a "
-                f"clip, as in uplink=[clip,{word(one)}]."
+                f"uplink: {word(one)} is added at the server, after all others. Put it last, after a clip, as in "
+                f"uplink=[clip,{word(one)}]."
             )
 
 
@@ -48,7 +48,7 @@ def refuse_unbounded(
     system: System,
     weighting: Weighting,
 ) -> None:
-    """Refuse noise beside what would let one site change the mean by more than C / m, or tell of it without noise."""
+    """Refuse noise where one site could change the mean by more than C / m, or reveal something without noise."""
     numbers = [name for name, shape in algorithm.sends.items() if shape == ""]
     equal = weighting is Weighting.sites and type(algorithm).weights is Algorithm.weights
     clips = [one for one in uplink if isinstance(one, AdaptiveClip)]
@@ -74,7 +74,7 @@ def refuse_unbounded(
 def refuse_single_uploads(
     secure: Transform, algorithm: Algorithm, aggregator: Aggregator, attack: Attack, system: System
 ) -> None:
-    """Refuse secure sums beside what must see the upload of one site."""
+    """Refuse secure sums with anything that needs the upload of a single site."""
     numbers = [name for name, shape in algorithm.sends.items() if shape == ""]
     for wrong, reason, remedy in (
         (aggregator.whole, "the aggregator compares single uploads", "Set aggregator=mean"),
@@ -93,7 +93,7 @@ def refuse_single_uploads(
         ),
     ):
         if wrong:
-            raise Refused(f"uplink={word(secure)}: the server sees the sum alone, and {reason}. {remedy}.")
+            raise Refused(f"uplink={word(secure)}: the server sees only the sum, but {reason}. {remedy}.")
 
 
 def refuse_misfit(uplink: Sequence[Transform], weight: float, expected: int, members: int, holds: bool) -> None:
@@ -109,6 +109,6 @@ def refuse_misfit(uplink: Sequence[Transform], weight: float, expected: int, mem
             )
         if one.lowers and (holds or expected < members):
             raise Refused(
-                f"uplink.{word(one)}.downlink: {expected} of {members} sites are asked at a time, and a site that "
+                f"uplink.{word(one)}.downlink: {expected} of {members} sites are asked at a time, but a site that "
                 "misses a round would need the steps that it missed. Set system=sync system.sites=0, or leave it out."
             )

@@ -1,4 +1,4 @@
-"""An encoded vector as the bytes that `wire` announces, and back: values, places, levels, signs, numbers of a ring."""
+"""Packs an encoded vector into the bytes that `wire` announces, and unpacks it."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Low rank: every matrix of a network's update is sent as two thin factors, and the rest waits at the site."""
+"""Low rank: every matrix of a network's update is sent as two thin factors; the rest is kept at the site."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class Matrix(NamedTuple):
 
 @dataclass
 class PowerSGD(Transform):
-    """Every matrix of an update is sent as a product of two thin ones, by a step of the power method from the last one.
+    """Sends every matrix of an update as two thin factors, computed by one step of the power method.
 
     Source: Vogels, Karimireddy, Jaggi, PowerSGD: Practical Low-Rank Gradient Compression for Distributed Optimization,
-    NeurIPS 2019, Algorithm 1. There both factors are averaged in turn, in two exchanges. Ours is one exchange: every
-    site sends the two factors of its own update, and the server averages their products.
-    Rule: for each matrix `M` of `u + e`, [m, n]: `P <- orthonormal(M Q)`, `Q <- M^T P`; send P and Q, which is
-    `P P^T M`; `e <- M - P Q^T`. Q is kept for the site's next round; at first, and where it is zero, it is random.
+    NeurIPS 2019, Algorithm 1. In the paper both factors are averaged in turn, in two exchanges. Here there is one
+    exchange: every site sends the two factors of its own update, and the server averages their products.
+    Rule: for each matrix `M` of `u + e`, [m, n]: `P <- orthonormal(M Q)`, `Q <- M^T P`; send P and Q, which is `P P^T
+    M`; `e <- M - P Q^T`. Q is kept for the site's next round; initially, and whenever it is zero, it is random.
     Values: rank 1 to 4. [M]
-    Pitfalls: without the kept Q a step of the power method finds little; a Q that has become zero stays so; without
-    feedback the limit is biased. Vectors, and matrices that are no larger than their factors, are sent as they are, so
-    that a linear model gains nothing and is refused.
+    Pitfalls: unless Q is kept, one step of the power method approximates poorly; a Q that has become zero remains zero;
+    without feedback the limit is biased. Vectors, and matrices that are no larger than their factors, are sent
+    unchanged, so a linear model would save nothing and is refused.
     """
 
     takes = (VALUES,)
@@ -44,7 +44,7 @@ class PowerSGD(Transform):
     site_state = {"error": "P", "right": "P"}
 
     rank: int = 2  # >= 1, columns of each factor
-    feedback: bool = True  # whether what is not sent waits at the site for the next round
+    feedback: bool = True  # keep what is not sent at the site and add it in the next round
 
     def __post_init__(self) -> None:
         within("uplink.powersgd.rank", self.rank, 1)
@@ -57,8 +57,8 @@ class PowerSGD(Transform):
         if shapes and not any(True for _ in made.matrices()):
             raise Refused(
                 f"uplink.powersgd.rank={self.rank}: no parameter is a matrix larger than its factors of that rank "
-                f"({', '.join(str(list(shape)) for shape in shapes)}), so that nothing would be saved. Lower it, take "
-                "net=mlp, or uplink=[topk]."
+                f"({', '.join(str(list(shape)) for shape in shapes)}), so nothing would be saved. Lower it, or use "
+                "net=mlp or uplink=[topk]."
             )
         return made
 

@@ -1,4 +1,4 @@
-"""Secure aggregation, simulated: the server learns the sum of the uploads and nothing of any one."""
+"""Secure aggregation, simulated: the server learns only the sum of the uploads."""
 
 import math
 from dataclasses import dataclass
@@ -13,28 +13,29 @@ KEY, SHARE = 32, 48  # bytes of a public key (X25519), and of a share of a secre
 
 @dataclass
 class SecAgg(Transform):
-    """Uploads become whole numbers of a ring, hidden by masks that cancel in the sum; a simulation, not cryptography.
+    """Encodes uploads as integers in a ring, hidden by masks that cancel in the sum; a simulation, not cryptography.
 
     Source: Bonawitz et al., Practical Secure Aggregation for Privacy-Preserving Machine Learning, CCS 2017.
-    Rule: `q_i = round(2^fraction u_i)`, cut off at `bits` bits; site i sends
-    `w_i q_i + b_i + sum_{j>i} s_ij - sum_{j<i} s_ij mod 2^field`. Secrets are shared among all that were asked; if at
-    least `threshold` of them answer, the masks s_ij of those who did not and the own masks b_i of those who did are
-    recovered, and the server has `sum w_i q_i`. Otherwise the update is abandoned.
-    Values: fraction 16, bits 20, field 40 hold +-8 and a total weight of a million patients; threshold 2/3.
-    Pitfalls: a sum that overflows the ring; float masks, which cancel to rounding only; own masks left out, so that a
-    late upload of a site that was taken for lost lies open; shares and keys not counted as bytes. Here the engine adds
-    up the numbers themselves, since the masks cancel exactly: `sim.methods.uplink.masks` is the protocol, and a
-    certificate holds a round of it to the engine's sum.
+    Rule: `q_i = round(2^fraction u_i)`, clamped to `bits` bits; site i sends `w_i q_i + b_i + sum_{j>i} s_ij -
+    sum_{j<i} s_ij mod 2^field`. Secrets are shared among all asked sites. If at least `threshold` of them answer, the
+    masks s_ij of those that did not, and the individual masks b_i of those that did, are recovered, and the server
+    obtains `sum w_i q_i`. Otherwise the update is abandoned.
+    Values: fraction 16, bits 20, field 40 represent values up to +-8 and a total weight of a million patients;
+    threshold 2/3.
+    Pitfalls: a sum that overflows the ring; floating-point masks, which cancel only up to rounding; omitted individual
+    masks, which reveal the late upload of a site that was considered lost; shares and keys that are not counted as
+    bytes. Here the engine adds up the unmasked numbers, because the masks cancel exactly: `sim.methods.uplink.masks`
+    implements the protocol, and a certificate compares a round of it with the engine's sum.
     """
 
     takes = (VALUES,)
     gives = FIELD
     hides = True
 
-    fraction: int = 16  # [0, 40] binary digits after the point
-    bits: int = 20  # [2, 24] of a value with its sign
-    field: int = 40  # [8, 53], logarithm of the ring's size: bits of a number that is sent
-    threshold: float = 2 / 3  # (0.5, 1], share of the sites that were asked which must answer
+    fraction: int = 16  # [0, 40] binary digits after the binary point
+    bits: int = 20  # [2, 24] bits of a value, including its sign
+    field: int = 40  # [8, 53] bits of a number that is sent: log2 of the ring's size
+    threshold: float = 2 / 3  # (0.5, 1], share of the asked sites that must answer
 
     def __post_init__(self) -> None:
         within("uplink.secagg.fraction", self.fraction, 0, 40)

@@ -1,4 +1,4 @@
-"""Sparsification: some entries of a vector are sent, the largest or random ones, and the rest waits at the site."""
+"""Sparsification: the largest or random entries of a vector are sent; the rest is kept at the site."""
 
 from __future__ import annotations
 
@@ -28,13 +28,14 @@ def only(whole: Tensor, place: Tensor) -> Tensor:
 
 @dataclass
 class TopK(Transform):
-    """The entries that are largest in size are sent with their places; the rest waits at the site.
+    """Sends the entries of largest magnitude with their positions; the rest is kept at the site and added later.
 
     Source: Stich, Cordonnier, Jaggi, Sparsified SGD with Memory, NeurIPS 2018.
     Rule: `a = u + e`; send the k largest entries of `a`; `e <- a - sent`. Without `feedback` what is not sent is lost.
     Values: ratio 0.01 (0.001 to 0.1). [M]
-    Pitfalls: bytes without the places; int(ratio P) is 0 for a small layer; largest with sign, not by size; an error
-    that keeps what was sent; without feedback the limit is biased.
+    Pitfalls: counting bytes without the positions; int(ratio P), which is 0 for a small layer; choosing the largest
+    signed values instead of magnitudes; an error that still contains what was sent. Without feedback the limit is
+    biased.
     """
 
     takes = (VALUES,)
@@ -42,7 +43,7 @@ class TopK(Transform):
     site_state = {"error": "P"}
 
     ratio: float = 0.1  # (0, 1], share of the entries that are sent; at least one
-    feedback: bool = True  # whether what is not sent waits at the site for the next round
+    feedback: bool = True  # keep what is not sent at the site and add it in the next round
 
     def __post_init__(self) -> None:
         within("uplink.topk.ratio", self.ratio, 0, 1, open_low=True)
@@ -72,14 +73,14 @@ class TopK(Transform):
 
 @dataclass
 class RandomK(Transform):
-    """Random entries are sent; their places follow from a key that site and server share, and do not travel.
+    """Sends random entries; their positions follow from a key that site and server share, and are not sent.
 
     Source: Stich, Cordonnier, Jaggi, Sparsified SGD with Memory, NeurIPS 2018; Konecny et al., arXiv 1610.05492, 2016.
-    Rule: k places without replacement, anew for every site and round. Without `feedback` send `(P / k) u` there, which
-    is unbiased; with it `a = u + e`, send `a` there as it is, `e <- a - sent`.
+    Rule: k positions without replacement, drawn again for every site and round. Without `feedback` send `(P / k) u`
+    there, which is unbiased; with it `a = u + e`, send `a` there unscaled, `e <- a - sent`.
     Values: ratio 0.01 to 0.1. [M]
-    Pitfalls: scaling by P / k together with feedback diverges; the same places at every site or in every round never
-    send the rest.
+    Pitfalls: scaling by P / k together with feedback diverges; with the same positions at every site or in every round,
+    the rest is never sent.
     """
 
     takes = (VALUES,)
@@ -87,7 +88,7 @@ class RandomK(Transform):
     site_state = {"error": "P"}
 
     ratio: float = 0.1  # (0, 1], share of the entries that are sent; at least one
-    feedback: bool = False  # whether what is not sent waits at the site for the next round
+    feedback: bool = False  # keep what is not sent at the site and add it in the next round
 
     def __post_init__(self) -> None:
         within("uplink.randomk.ratio", self.ratio, 0, 1, open_low=True)

@@ -120,7 +120,7 @@ def put(column: str, row: int, value: object) -> Change:
 BREACHES: dict[str, tuple[Change, list[str]]] = {
     "no rows": (lambda t: t.iloc[:0], ["no rows"]),
     "no event": (lambda t: t.drop(columns="event"), ["no column 'event'", "every row needs"]),
-    "typo": (lambda t: t.rename(columns={"bmi": "bmy"}), ["'bmy' is no column", "Did you mean 'bmi'?", "tabular"]),
+    "typo": (lambda t: t.rename(columns={"bmi": "bmy"}), ["'bmy' is not a column", "Did you mean 'bmi'?", "tabular"]),
     "twice": (lambda t: pd.concat([t, t[["bmi"]]], axis=1), ["'bmi' stands twice"]),
     "event without time": (put("time_years", 3, None), ["'time_years'", "row 3 (patient p03)", "empty", "above 0"]),
     "time zero": (put("time_years", 3, 0.0), ["'time_years'", "row 3", ": 0.0;", "above 0 up to 120 years"]),
@@ -166,7 +166,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"x\.parquet: not readable as Parquet.*cohort import"):
         read(tmp_path / "x.parquet")
     pd.DataFrame({"age": [1]}).to_parquet(tmp_path / "y.parquet")
-    with pytest.raises(Refused, match=r"y\.parquet: column 'age' is no column of the clinical table"):
+    with pytest.raises(Refused, match=r"y\.parquet: column 'age' is not a column of the clinical table"):
         read(tmp_path / "y.parquet")
 
 

@@ -192,7 +192,7 @@ def test_patients_with_numbers_of_their_hospital_are_not_one_person(tmp_path: Pa
     files = write(tmp_path, a="id,x,y\n1,1,1\n1,2,0\n", b="id,x,y\n1,4,1\n")
     local = Tabular(files=files, dir=str(tmp_path), label="y", patient="id", local_patients=True)
     assert local.load(0).table["patient"].tolist() == ["a/1", "a/1", "b/1"]
-    with pytest.raises(Refused, match=r"patient '1' stands at sites 'a', 'b'.*local_patients"):
+    with pytest.raises(Refused, match=r"patient '1' is at sites 'a', 'b'.*local_patients"):
         Tabular(files=files, dir=str(tmp_path), label="y", patient="id").load(0)
 
 
