@@ -106,17 +106,23 @@ class WeightedCox(SumProtocol):
 
         Its coefficient then has no limit: some chances are 0 or 1, and no patient of the other arm is comparable.
         """
-        treatment = self.names[self.treatment]
         try:
-            return self.score.update(total, state)
+            new, done = self.score.update(total, state)
         except NotEstimable as refusal:
-            if column := runaway(state["step"], self.score.names):
-                raise NotEstimable(
-                    f"propensity score of {treatment!r}: column {column!r} decides the arm of some patients, who have "
-                    "no like in the other arm. A product with the treatment, or what follows from it, is no "
-                    "confounder: name it in task.without."
-                ) from refusal
-            raise NotEstimable(f"propensity score of {treatment!r}: {refusal}") from refusal
+            self.refuse_decided(state["step"])
+            raise NotEstimable(f"propensity score of {self.names[self.treatment]!r}: {refusal}") from refusal
+        if done:
+            self.refuse_decided(new["step"])
+        return new, done
+
+    def refuse_decided(self, step: Floats) -> None:
+        """Refuse a last step [P + 1] of the propensity score that is long, by the name of its longest entry."""
+        if column := runaway(step, self.score.names):
+            raise NotEstimable(
+                f"propensity score of {self.names[self.treatment]!r}: column {column!r} "
+                "decides the arm of some patients, who have no like in the other arm. A product with the treatment, or "
+                "what follows from it, is no confounder: name it in task.without."
+            )
 
 
 ARMS = ("arms", "means", "weighted_means", "squares")

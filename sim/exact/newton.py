@@ -79,7 +79,8 @@ class Logistic(Likelihood):
 def ascent(here: Derivatives, state: State, names: Sequence[str]) -> tuple[State, bool]:
     """A step of Newton's method from "beta" [P] of the state, and whether that was the maximum already.
 
-    Half the last step instead if that made the likelihood worse. Refuses a likelihood without a maximum.
+    Half the last step instead if that made the likelihood worse. A coefficient without a limit is
+    left to the caller, see `refuse_runaway`: the others have theirs.
     """
     if worse(here.loglik, state):
         return halved(state), False
@@ -89,11 +90,8 @@ def ascent(here: Derivatives, state: State, names: Sequence[str]) -> tuple[State
         refuse_runaway(state["step"], names)
         raise
     step = covariance @ here.gradient
-    best = bool(here.gradient @ step <= CONVERGED)
-    if best:
-        refuse_runaway(step, names)
     new = {"base": state["beta"], "beta": state["beta"] + step, "step": step, "loglik": np.asarray(here.loglik)}
-    return state | new | {"covariance": covariance}, best
+    return state | new | {"covariance": covariance}, bool(here.gradient @ step <= CONVERGED)
 
 
 def refuse_runaway(step: Floats, names: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from sim.arrays import Bools, Floats, Ints
 from sim.checks import Refused
 from sim.exact.cox import WebDISCO
 from sim.exact.meta import Meta, meta
-from sim.exact.newton import MAX_STEPS, NotEstimable, ascent, inverse
+from sim.exact.newton import MAX_STEPS, RUNAWAY, NotEstimable, ascent, inverse, refuse_runaway
 from sim.exact.sums import Derivatives, Likelihood, Message, Rows, State, SumProtocol, pack, solve, unpack
 
 
@@ -26,7 +26,7 @@ def own_fit(analysis: SumProtocol, rows: Rows, width: int) -> Message:
         state, _ = solve(analysis, [rows])
     except Refused:
         state = {}
-    if not state:
+    if not state or np.abs(state["step"]).max() > RUNAWAY:
         return {"beta": np.full(width, np.nan), "covariance": np.full(width * (width + 1) // 2, np.nan)}
     return {"beta": state["beta"], "covariance": pack(state["covariance"])}
 
@@ -178,6 +178,7 @@ def maximum(own: Likelihood, rows: Rows, seen: State, names: Sequence[str]) -> t
         except NotEstimable:
             break
         if best:
+            refuse_runaway(state["step"], names)
             return state["beta"], state["covariance"] * size
     raise NotEstimable(
         f"the lead site's surrogate likelihood has no maximum: its {size} patients are too few for "

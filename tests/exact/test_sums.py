@@ -9,8 +9,9 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 
 from sim.arrays import Floats
+from sim.exact.glm import LeastSquares
 from sim.exact.newton import NotEstimable, fit
-from sim.exact.sums import Rows, pack, unpack
+from sim.exact.sums import Rows, pack, solve, unpack
 
 
 def sites(n: int = 900, seed: int = 3) -> list[Rows]:
@@ -102,3 +103,10 @@ def test_a_triangle_is_half_of_a_symmetric_matrix() -> None:
     matrix = np.array([[1.0, 2, 3], [2, 4, 5], [3, 5, 6]])
     assert len(pack(matrix)) == 6
     np.testing.assert_array_equal(unpack(pack(matrix)), matrix)
+
+
+def test_least_squares_needs_more_patients_than_coefficients() -> None:
+    rng = np.random.default_rng(0)
+    names, x = ("a", "b", "(intercept)"), np.column_stack([rng.normal(size=(3, 2)), np.ones(3)])
+    with pytest.raises(NotEstimable, match="3 patients for 3 coefficients"):
+        solve(LeastSquares(names), [{"x": x, "y": rng.normal(size=3)}])

@@ -1,5 +1,7 @@
 """Coefficients of exact analyses in the records are those of a regression on the pooled training rows."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from sim.checks import Refused
 from sim.config.compose import experiment
+from sim.records.outcome import how_it_ended
 from sim.run.run import Prepared, prepare, rehearse
 from sim.tasks.cox import Cox
 
@@ -39,7 +42,8 @@ def test_hazard_ratios_are_lifelines(executor: str) -> None:
 
 
 def test_bytes_are_those_of_the_sums() -> None:
-    run = rehearse(experiment([*LUNG, "algorithm.stratified=true"]))
+    few = "task.without=[ecog,karnofsky_patient,karnofsky_physician,meal_kcal,weight_loss_lb]"
+    run = rehearse(experiment([*LUNG, few, "algorithm.stratified=true"]))
     width = len(run.info["estimates"]["rows"])
     assert isinstance(prepare(experiment(LUNG)).task, Cox)
     assert set(run.rounds["bytes_up"].iloc[1:-1] / run.rounds["sites"].iloc[1:-1]) == {
@@ -117,3 +121,76 @@ def test_the_lead_site_alone_answers_in_the_end(trial: list[str]) -> None:
 def test_what_is_no_exact_fit_is_refused(settings: list[str], words: str) -> None:
     with pytest.raises(Refused, match=words):
         rehearse(experiment(settings))
+
+
+def table(path: Path, n: int = 90, **columns: object) -> list[str]:
+    """Settings of a table of three hospitals with an age, a label, days and deaths, and what else is given."""
+    rng = np.random.default_rng(5)
+    age = rng.normal(60, 9, n).round()
+    made = {
+        "hospital": rng.choice(["north", "south", "west"], n),
+        "age": age,
+        "male": rng.integers(0, 2, n),
+        "ill": (rng.random(n) < 1 / (1 + np.exp(-(age - 60) / 10))).astype(int),
+        "days": np.ceil(rng.exponential(300 * np.exp(-(age - 60) / 30))),
+        "died": (rng.random(n) < 0.7).astype(int),
+    }
+    pd.DataFrame(made | {name: values(made) for name, values in columns.items()}).to_csv(path, index=False)
+    return ["cohort=tabular", f"cohort.path={path}", "cohort.site=hospital", "partition=natural", "rounds=60"]
+
+
+LABEL = ["task=classify", "cohort.label=ill", "cohort.drop=[days,died]"]
+SURVIVAL = ["task=cox", "cohort.time=days", "cohort.event=died", "cohort.drop=[ill]"]
+
+
+@pytest.mark.parametrize(
+    ("column", "settings", "words"),
+    [
+        (lambda made: made["ill"] * 3, [*LABEL, "algorithm=newton"], "column 'sign' tells the outcomes apart"),
+        (
+            lambda made: (made["ill"] > 0) & (made["age"] > 68),  # all with it are ill, not all who are ill have it
+            [*LABEL, "algorithm=newton"],
+            "column 'sign' tells the outcomes apart",
+        ),
+        (
+            lambda made: (made["died"] == 0) & (made["age"] > 58),  # nobody with it dies
+            [*SURVIVAL, "algorithm=cox_webdisco"],
+            "column 'sign' tells the outcomes apart",
+        ),
+        (
+            lambda made: (made["died"] == 0) & (made["age"] > 58),
+            [*SURVIVAL, "algorithm=cox_webdisco", "algorithm.stratified=true"],
+            "column 'sign' tells the outcomes apart",
+        ),
+        (lambda made: 1 - made["male"], [*LABEL, "algorithm=newton"], "column 'sign' cannot be told from"),
+        (lambda made: made["age"] * 12, [*SURVIVAL, "algorithm=cox_webdisco"], "column 'sign' cannot be told from"),
+    ],
+)
+def test_an_effect_without_a_limit_is_refused_by_name(
+    tmp_path: Path, column: object, settings: list[str], words: str
+) -> None:
+    asked = table(tmp_path / "t.csv", sign=lambda made: np.asarray(column(made)).astype(int))
+    with pytest.raises(Refused, match=words):
+        rehearse(experiment([*asked, *settings]))
+
+
+def test_a_penalty_keeps_such_an_effect_in_bounds(tmp_path: Path) -> None:
+    asked = table(tmp_path / "t.csv", sign=lambda made: made["ill"] * 3)
+    for method in (["algorithm=lasso"], ["algorithm=newton", "algorithm.ridge=1"]):
+        rows = rehearse(experiment([*asked, *LABEL, *method])).info["estimates"]["rows"]
+        assert all(abs(row["coefficient"]) < 100 for row in rows)
+
+
+def test_the_lasso_of_a_survival_time_runs_on_a_table_and_says_how_it_ended(tmp_path: Path) -> None:
+    run = rehearse(experiment([*table(tmp_path / "t.csv"), *SURVIVAL, "algorithm=lasso"]))
+    assert run.info["estimates"]["ratio"] == "hazard"
+    assert "features are left" in run.info["estimates"]["notes"][0]
+    assert how_it_ended(run.info) == f"Complete after round {run.rounds['round'].max()}"
+    strong = table(tmp_path / "strong.csv", sign=lambda made: np.round(np.log(made["days"]), 2))
+    many = rehearse(experiment([*strong, *SURVIVAL, "algorithm=lasso"]))
+    assert "end of the path" in many.info["estimates"]["notes"][1]
+
+
+def test_stratified_is_for_survival_times(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="Set task=cox"):
+        rehearse(experiment([*table(tmp_path / "t.csv"), *LABEL, "algorithm=lasso", "algorithm.stratified=true"]))

@@ -13,7 +13,7 @@ from sim.engine.loops import OwnLoop
 from sim.engine.scoring import scored
 from sim.engine.simulation import Estimates, Round, Simulation
 from sim.engine.traffic import control
-from sim.exact.newton import INTERCEPT
+from sim.exact.newton import INTERCEPT, refuse_runaway
 from sim.exact.sums import Message, OnColumns, State, SumProtocol, exchanges
 from sim.federation.federation import Federation
 from sim.lazy import Tensor, torch
@@ -69,7 +69,10 @@ class Exact(OwnLoop):
             return crew.answers(analysis, seen, members if asked is None else members[asked])
 
         for number, here in enumerate(exchanges(analysis, ask, plan.rounds), 1):
-            new = self.model(here.state, columns, x)
+            new, found = self.model(here.state, columns, x), None
+            if here.done:
+                found = self.estimates(plan, here.state, names)._replace(left_out=left_out)
+                refuse_runaway(here.state.get("step", np.zeros(len(found.names))), found.names)
             slowest = max(here.bytes_up, default=0) + here.bytes_down
             seconds += system.exchange_seconds(slowest)
             done = Round(
@@ -81,7 +84,7 @@ class Exact(OwnLoop):
                 bytes_control=control(len(here.bytes_up)),
                 sites=len(here.bytes_up),
                 step_norm=float((new - x).double().norm()),
-                estimates=self.estimates(plan, here.state, names)._replace(left_out=left_out) if here.done else None,
+                estimates=found,
             )
             x = new
             yield scored(plan, crew, done) if here.done else done
