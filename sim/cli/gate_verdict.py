@@ -23,7 +23,9 @@ from sim.gate.run import Asked, judge, renew
 from sim.progress import compiling
 from sim.text import number, signed
 
-NO_BASELINE = 3  # exit code
+NO_BASELINE = Finding(
+    "", "", "validity", "baseline", Outcome.incomparable, "There was none. The first was made: review and commit it."
+)
 
 
 def decide(
@@ -42,6 +44,8 @@ def decide(
         raise Refused(
             "--update and --reason must be given together: the reason tells reviewers why the baseline changes."
         )
+    if update:
+        refuse_beside_update(asked, inconclusive, json_file, junit_file)
     for option, path in (("--json", json_file), ("--junit", junit_file)):
         if path:
             writable_file(option, path)
@@ -54,20 +58,21 @@ def decide(
     writable(path.parent)
     with compiling():
         if update:
-            return renewed(console, gate, cells, path, reason, asked.workers)
-        if not path.exists():
-            ended = renewed(console, gate, cells, path, "first baseline", asked.workers)
-            return ended or NO_BASELINE
-        baseline = read(path)
-        findings = judge(gate, cells, baseline, asked)
+            return exit_code(renewed(console, gate, cells, path, reason, asked.workers), warn=False)
+        first = not path.exists()
+        if first:
+            findings = renewed(console, gate, cells, path, "first baseline", asked.workers) or [NO_BASELINE]
+        baseline = old(path) if first else read(path)
+        if baseline and not first:
+            findings = judge(gate, cells, baseline, asked)
     now = surroundings()
     report = Report(
         gate.name,
         tuple(findings),
         {cell.key: command(cell) for cell in cells},
         inconclusive == "warn",
-        baseline.made,
-        tuple(unlike(baseline.environment, now)),
+        baseline.made if baseline else {},
+        tuple(unlike(baseline.environment, now)) if baseline else (),
         now,
     )
     if json_file:
@@ -83,21 +88,38 @@ def command(cell: GateCell) -> str:
     return shlex.join(["fedtrial", "run", *cell.words, "seed=0"])
 
 
-def renewed(console: Console, gate: Gate, cells: list[GateCell], path: Path, reason: str, workers: int) -> int:
-    """Write a new baseline and print its changes; if a run failed or diverged, the old one is kept."""
+def refuse_beside_update(asked: Asked, inconclusive: str, json_file: Path | None, junit_file: Path | None) -> None:
+    """Refuse options of a comparison: an update compares nothing."""
+    given = {
+        "--seeds": asked.seeds,
+        "--exact": asked.strict,
+        "--speed": asked.slower,
+        "--inconclusive": inconclusive == "warn",
+        "--json": json_file,
+        "--junit": junit_file,
+    }
+    for option, value in given.items():
+        if value:
+            raise Refused(f"{option} beside --update: a new baseline is compared with nothing. Leave it out.")
+
+
+def renewed(
+    console: Console, gate: Gate, cells: list[GateCell], path: Path, reason: str, workers: int
+) -> list[Finding]:
+    """Write a new baseline and print its changes; returns runs that failed or diverged, in which case the old one is kept."""
     made, troubles = renew(gate, cells, reason, workers)
     if made is None:
         with harmless(console):
             for one in gravest(troubles):
                 console.print(f"{one.outcome.value}: {one.cell}: {one.told}", markup=False, soft_wrap=True)
         console.print(f"Nothing was written to {path}: a baseline may only contain successful runs.", markup=False)
-        return exit_code(troubles, warn=False)
+        return list(troubles)
     markdown = changes(gate.name, old(path), made)
     write(path, gate, made)
     with harmless(console):
         console.print(markdown, markup=False, highlight=False, soft_wrap=True)
     console.print(f"{path} was written: review and commit it.", markup=False, highlight=False, soft_wrap=True)
-    return 0
+    return []
 
 
 def old(path: Path) -> Baseline | None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ from rich.text import Text
 from sim.checks import Refused, one_of
 from sim.cli.run_table import show, shown
 from sim.metrics import METRICS
+from sim.records.begun import all_begun
 from sim.records.outcome import how_it_ended, read_outcome
 from sim.records.settings import Flat, with_seed
 from sim.records.store import finished, read
 from sim.records.unfinished import TRACEBACK, State, Status, status, working_folder
-from sim.run.listing import Listed, listing, primary
+from sim.run.listing import RUN, Listed, listing, primary
 from sim.study.results import INDEX, read_index
 
 SUFFIX = ".unfinished"
@@ -89,12 +91,15 @@ def show_run(console: Console, home: Path, as_json: bool) -> None:
         )
     else:
         at = f", round {state.round} of {state.rounds}" if state.rounds else ""
-        console.print(f"Run {run}: {state.state.value}{at}, attempt {state.attempt}, begun {state.started}.")
+        since = f", attempt {state.attempt}, begun {state.started}" if state.attempt else ""
+        console.print(f"Run {run}: {state.state.value}{at}{since}.")
         if state.why:
             console.print(f"{state.why}", markup=False, soft_wrap=True)
         if (place / TRACEBACK).is_file():
             console.print((place / TRACEBACK).read_text(), markup=False, soft_wrap=True)
-        console.print(f"To continue: fedtrial resume {place}", markup=False, soft_wrap=True)
+        known = (folder / INDEX).is_file() or all_begun(folder, run)
+        further = f"fedtrial resume {shlex.quote(str(place))}" if known else "give the command that began it again."
+        console.print(f"To continue: {further}", markup=False, soft_wrap=True)
     console.print(pairs(f"Files of {place}", {name: filesize.decimal(size) for name, size in files.items()}))
 
 
@@ -130,10 +135,11 @@ def located(home: Path) -> tuple[Path, str, Status]:
     run = home.name.removesuffix(SUFFIX)
     now = status(home.parent, run)
     if not finished(home.parent / run) and not working_folder(home.parent, run).is_dir():
-        raise Refused(
-            f"{home}: not a run, or its files changed after it was written. Name a run's folder, such as "
-            "results/runs/0123456789ab; `fedtrial runs FOLDER` lists them."
-        )
+        remedy = "Name a run's folder, such as results/runs/0123456789ab; `fedtrial runs FOLDER` lists them."
+        if RUN.fullmatch(run) and home.is_dir():
+            remedy = "Give its command again: this folder is then set aside, and the run computed anew."
+            raise Refused(f"{home}: the files of this run changed after it was written. {remedy}")
+        raise Refused(f"{home}: no run. {remedy}")
     return home.parent, run, now
 
 

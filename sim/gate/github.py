@@ -33,7 +33,8 @@ def summary(report: Report) -> str:
         ]
         lines.append("")
     lines += qualities(report.findings)
-    lines.append(f"Baseline of {report.made['date']}, commit {escaped(report.made['commit'])}.")
+    if report.made:
+        lines.append(f"Baseline of {report.made['date']}, commit {escaped(report.made['commit'])}.")
     return within_bytes(lines, SUMMARY_BYTES)
 
 

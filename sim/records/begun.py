@@ -14,6 +14,7 @@ from sim.files import replace_whole
 from sim.records.digest import of_json
 
 PATTERN = "begun-*.json"
+REMEDY = "Delete the file, and give the command that wrote it again; finished runs stay."
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ def read_begun(path: Path) -> Begun:
         if stated == of_json(content):
             return Begun(**content)
     except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
-        raise Refused(f"{path}: damaged ({error}). Give the command again; finished runs are kept.") from None
-    raise Refused(f"{path}: changed since it was written. Give the command again; finished runs are kept.")
+        raise Refused(f"{path}: damaged ({error}). {REMEDY}") from None
+    raise Refused(f"{path}: changed since it was written. {REMEDY}")
 
 
 def all_begun(folder: Path, run: str = "") -> list[Begun]:

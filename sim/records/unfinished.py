@@ -25,6 +25,7 @@ from sim.files import make_folder
 from sim.records.store import finished
 from sim.scratch import abandoned
 
+CHANGED = "its files changed after it was written; it is computed anew"
 STATUS, TRACEBACK, LOCK = "status.json", "traceback.txt", "lock"
 BEAT, DEAD = (
     10.0,
@@ -228,8 +229,9 @@ def status(folder: Path, run: str) -> Status:
     with suppress(OSError):
         last = replace(last, heartbeat=(home / LOCK).stat().st_mtime)
     if last.state is State.RUNNING and not held(home, last):
-        return replace(last, state=State.PENDING)
-    return last
+        last = replace(last, state=State.PENDING)
+    broken = last.state is State.PENDING and (folder / run).is_dir()
+    return replace(last, why=CHANGED) if broken else last
 
 
 def held(home: Path, last: Status) -> bool:

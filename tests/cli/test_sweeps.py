@@ -15,7 +15,7 @@ from sim.config.compose import cells, experiment
 from sim.config.launcher import launcher
 from sim.config.many import experiments
 from sim.config.words import without_launcher
-from sim.records.unfinished import State, status
+from sim.records.unfinished import CHANGED, State, status
 
 TINY = ["cohort.patients=300", "rounds=1", "seed=3"]
 BREAKS = ["-m", *TINY, "algorithm=pooled", "algorithm.iterations=1", "algorithm.tolerance=1e-30,1e-5,1e-4"]
@@ -129,12 +129,27 @@ def test_runs_of_a_folder_without_a_sweep_show_the_settings_that_differ(
     for words, said in (
         (["runs", "nowhere"], "nowhere: no such folder"),
         (["runs", "."], "no runs in it"),
-        (["show", "results/runs/0123456789ab"], "not a run, or its files changed"),
+        (["show", "results/runs/0123456789ab"], "0123456789ab: no run. Name a run's folder"),
         (["resume", "results/runs"], "nothing in it is unfinished"),
     ):
         code, told = fedtrial(capsys, monkeypatch, *words)
         assert code == 2
         assert said in told
+
+
+def test_a_run_whose_files_changed_and_one_of_which_nothing_is_known_are_told_as_such(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "0123456789ab").mkdir()
+    listed = json.loads(fedtrial(capsys, monkeypatch, "runs", ".", "--json")[1])
+    assert [(one["state"], one["why"]) for one in listed] == [("pending", CHANGED)]
+    code, told = fedtrial(capsys, monkeypatch, "show", "0123456789ab")
+    assert code == 2
+    assert "the files of this run changed after it was written. Give its command again" in told
+    (here / "ba9876543210.unfinished").mkdir()
+    code, told = fedtrial(capsys, monkeypatch, "show", "ba9876543210")
+    assert code == 0
+    assert "Run ba9876543210: pending.\nGo on: give the command that began it again." in told
 
 
 def test_hydra_makes_the_launcher(here: Path) -> None:

@@ -89,7 +89,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a gate and the baseline that its first run made."""
     made = tmp_path_factory.mktemp("gate")
     (made / "mine.yaml").write_text(GATE)
-    done = gate(made, "mine.yaml", code=3)
+    files = ["--json", "first.json", "--junit", "first.xml"]
+    done = gate(made, "mine.yaml", *files, code=3, GITHUB_STEP_SUMMARY=str(made / "first.md"))
     assert "results/baselines/mine.json was written: review and commit it." in done.stdout
     return made
 
@@ -102,6 +103,25 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("configs", "datasets", "experiments", "constraints.txt"):
         (made / name).symlink_to(ROOT / name)
     return made
+
+
+def test_the_first_run_says_to_machines_that_there_was_no_baseline(folder: Path) -> None:
+    content = json.loads((folder / "first.json").read_text())
+    assert (content["exit_code"], content["verdict"]) == (3, "cannot judge")
+    assert [(one["what"], one["outcome"]) for one in content["findings"]] == [("baseline", "not comparable")]
+    assert content["baseline"]["reason"] == "first baseline"
+    (case,) = ElementTree.parse(folder / "first.xml").iter("testcase")
+    assert case.find("failure") is not None
+    assert (folder / "first.md").read_text().startswith("## Gate mine: cannot judge")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--seeds", "1"], ["--exact"], ["--speed", "2"], ["--inconclusive", "warn"], ["--json", "x"], ["--junit", "x"]],
+)
+def test_an_update_compares_nothing(words: list[str], here: Callable[..., str]) -> None:
+    told = here("mine.yaml", "--update", "--reason", "why", *words, code=2)
+    assert f"Refused: {words[0]} beside --update" in told
 
 
 def test_nothing_changed(folder: Path, tmp_path: Path) -> None:
