@@ -175,7 +175,7 @@ CSV: dict[str, tuple[Change, list[str]]] = {
         swap("patients.csv", "1948-07-15", "1858-07-15"),
         ["conditions.csv, line 4: diagnosis on 2012-01-15, more than 120 years after the birth", "line 3"],
     ),
-    "truncated gzip": (cut("observations"), ["observations.csv.gz: cannot be read to its end", "Is the copy whole?"]),
+    "truncated gzip": (cut("observations"), ["observations.csv.gz: cannot be read to its end", "Is the copy complete?"]),
     "no gzip": (
         lambda f: (f / "observations.csv").rename(f / "observations.csv.gz"),
         ["observations.csv.gz: cannot be read to its end"],
@@ -274,7 +274,7 @@ FHIR: dict[str, tuple[Change, list[str]]] = {
         ["no .json", "cohort import synthea-csv"],
     ),
     "one folder down": (deeper, ["fhir/csv: name that folder"]),
-    "malformed JSON": (broken_json, ["p02.json, line ", "column ", "not JSON", "Is the copy whole?"]),
+    "malformed JSON": (broken_json, ["p02.json, line ", "column ", "not JSON", "Is the copy complete?"]),
     "malformed line": (
         lambda f: (f / "Encounter.ndjson").write_text((f / "Encounter.ndjson").read_text() + "{'a': 1}\n"),
         ["Encounter.ndjson, line 13, column 2: not JSON"],
