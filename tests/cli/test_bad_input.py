@@ -258,8 +258,8 @@ SETTINGS: dict[str, tuple[list[str], list[str]]] = {
         ["partition=affinity", "~partition.archetypes.rurl"],
         ["partition.archetypes.rurl: no such setting", "Did you mean partition.archetypes.rural?"],
     ),
-    "no key": (["=5"], ["=5: no key of a setting"]),
-    "Hydra's package": (["cohort@x=lung"], ["cohort@x=lung: no key of a setting"]),
+    "no key": (["=5"], ["=5: the key of a setting is missing"]),
+    "Hydra's package": (["cohort@x=lung"], ["cohort@x=lung: the key of a setting is missing"]),
     "configs of one's own": (["--config-dir=d"], ["--config-dir d: no such folder"]),
 }
 
