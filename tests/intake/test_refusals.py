@@ -175,7 +175,7 @@ CSV: dict[str, tuple[Change, list[str]]] = {
         swap("patients.csv", "1948-07-15", "1858-07-15"),
         ["conditions.csv, line 4: diagnosis on 2012-01-15, more than 120 years after the birth", "line 3"],
     ),
-    "truncated gzip": (cut("observations"), ["observations.csv.gz: cannot be read to its end", "Is the copy complete?"]),
+    "truncated gzip": (cut("observations"), ["observations.csv.gz: cannot be read to its end", "Is the copy whole?"]),
     "no gzip": (
         lambda f: (f / "observations.csv").rename(f / "observations.csv.gz"),
         ["observations.csv.gz: cannot be read to its end"],
