@@ -58,7 +58,7 @@ def time_left(spent: float, done: int, left: int) -> str:
 def compiling() -> Iterator[None]:
     """Inside, prints a notice when loops are compiled for this machine, which takes some seconds, once."""
     console = Terminal(stderr=True, highlight=False)
-    anew = "no folder for caches has room, so that every process does it anew"
+    anew = "no cache folder has room, so every process compiles again"
     fate = "they are kept for later runs" if kept() else anew
     with noticed(lambda: console.print(f"Compiling loops for this machine; {fate}.")):
         yield

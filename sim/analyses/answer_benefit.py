@@ -102,11 +102,11 @@ def benefit_notes(found: Benefit) -> tuple[str, ...]:
         notes.append("Truth is that of these patients with their true marker.")
         if abs(left - found.true_interaction()) > VISIBLE:
             notes.append(
-                f"By the marker as recorded, the true log odds ratio is {signed(left)}: tests at the sites err, so "
-                "that no fit can find more."
+                f"By the marker as recorded, the true log odds ratio is {signed(left)}: tests at the sites make "
+                "errors, so no fit can find more."
             )
         notes.append(
-            f"The gain of a single patient is off by {100 * error[0]:.1f} points (root mean square); the mean gain in "
-            f"place of everyone's own would be off by {100 * error[1]:.1f}."
+            f"The gain of a single patient is off by {100 * error[0]:.1f} points (root mean square); using the mean "
+            f"gain for everyone would be off by {100 * error[1]:.1f}."
         )
     return tuple(notes)

@@ -26,14 +26,14 @@ def summarise_discovery(found: Discovery) -> Answer:
         scope_note(found.scope),
         f"Chosen by sums and one joint model: {few}.",
         f"False: chosen but without an effect. Far: not even correlated ({LINK:g}) with a feature that has one; a "
-        "neighbour of a true feature is no chance finding, and the joint model is there to tell them apart.",
+        "neighbour of a true feature is not a chance finding, and the joint model separates the two.",
         "Stability: Nogueira's, over random halves of every site's patients; 1 = always the same, 0 = chance.",
     ]
     if not np.isnan(found.agree):
         notes.append(f"Two sites that search alone share {found.agree:.0%} of what either finds (Jaccard).")
     if not np.isnan(found.pooled_gap):
         notes.append(f"Largest difference of a z score between sums and pooled rows: {found.pooled_gap:.1e}.")
-    table = AnswerTable("Features that go with the outcome", pd.DataFrame(rows, columns=columns), formats)
+    table = AnswerTable("Features that are associated with the outcome", pd.DataFrame(rows, columns=columns), formats)
     sent = {row.way: row.traffic for row in found.rows if row.traffic and row.traffic.bytes_up}
     return Answer((table,), {"Means and spreads of covariates and features": found.prepared, **sent}, tuple(notes))
 
@@ -44,7 +44,7 @@ def scope_note(scope: Scope) -> str:
     true = "" if scope.true is None else f", of which {scope.true} have an effect{where}"
     absent = f" A site does not measure {scope.absent:.0%} of them on average." if scope.absent else ""
     few = f"{', '.join(scope.left_out[:6])}{', ...' if len(scope.left_out) > 6 else ''}"
-    left = f" Left out, as they never differ between patients of a site: {len(scope.left_out)} ({few})."
+    left = f" Left out because they are constant within each site: {len(scope.left_out)} ({few})."
     return f"Searched: {scope.features:,} features{true}.{absent}{left if scope.left_out else ''}"
 
 

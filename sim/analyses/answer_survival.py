@@ -30,7 +30,7 @@ def summarise_survival(found: SurvivalFound) -> Answer:
     ]
     notes = [
         "Intervals: Greenwood's variance on the scale of log(-log); of the median, Brookmeyer and Crowley's.",
-        "Event times, and counts that may be small, leave a site; where that is not allowed, round the times first.",
+        "Event times, and counts that may be small, leave a site; if this is not allowed, round the times first.",
     ]
     if found.test.df:
         degrees = f"{found.test.df} degree{'s' * (found.test.df > 1)} of freedom"

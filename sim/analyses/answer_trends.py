@@ -35,8 +35,8 @@ def summarise_trends(found: Trends) -> Answer:
     )
     hidden = f"Cells of 1 to {found.threshold - 1} patients are hidden (CMS: 1 to 10)." if found.threshold > 1 else ""
     notes = [
-        f"{hidden or 'No cell is hidden.'} A trend needs three years shown.",
-        "Nothing hidden: what only a rehearsal can show, for comparison.",
+        f"{hidden or 'No cell is hidden.'} A trend needs at least three published years.",
+        "Nothing hidden: for comparison, possible only in a simulation.",
         "Hide, then sum: each site hides its own small cells, so a total can be short without anyone seeing it.",
     ]
     if found.true:

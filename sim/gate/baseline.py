@@ -116,7 +116,7 @@ def text(baseline: Baseline, gate: str) -> str:
 
 def read(path: Path) -> Baseline:
     """A baseline from its file; refuses one of another format, and one that was changed by hand or by a merge."""
-    remedy = "Make it anew with --update --reason TEXT."
+    remedy = "Create it again with --update --reason TEXT."
     try:
         content = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse_constant)
         stated = content.pop("digest")
@@ -145,4 +145,4 @@ def read(path: Path) -> Baseline:
 
 def refuse_constant(word: str) -> float:
     """Refuse NaN and infinity, which are not JSON."""
-    raise ValueError(f"{word} is no number of JSON")
+    raise ValueError(f"{word} is not a JSON number")

@@ -41,7 +41,7 @@ def unmatched(cells: Sequence[GateCell], baseline: Baseline) -> list[Finding]:
         else:
             continue
         found.append(Finding(*cell.key, "validity", "settings", Outcome.incomparable, told))
-    told = "it is in the baseline alone. Update the baseline if it was left out on purpose."
+    told = "it is only in the baseline. Update the baseline if it was left out on purpose."
     gone_cells = [key for key in baseline.cells if key not in here]
     return found + [Finding(*key, "validity", "settings", Outcome.incomparable, told) for key in gone_cells]
 
@@ -96,7 +96,7 @@ def exact(cell: GateCell, before: Held, now: Found, same_bits: bool, strict: boo
     if pairs and not changed:
         yield Finding(*cell.key, "exact", "facts", Outcome.ok, "bytes, rounds, uploads and partition are the same.")
     if before.config != config_digest(cell):
-        told = "its settings are written as before and mean something else: a default or a preset changed."
+        told = "its settings are written as before but resolve to other values: a default or a preset changed."
         yield Finding(*cell.key, "exact", "defaults", Outcome.note, told)
     if same_bits:
         moved = [new.seed for old, new in pairs if old.records != new.records]

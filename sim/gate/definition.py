@@ -38,7 +38,7 @@ class Gate:
     def __post_init__(self) -> None:
         for key, number in (("seeds", self.seeds), ("most_seeds", self.most_seeds)):
             if not isinstance(number, int) or isinstance(number, bool):
-                raise TypeError(f"{key}={brief(number)} is no whole number")
+                raise TypeError(f"{key}={brief(number)} is not a whole number")
         within("seeds", self.seeds, 1, MOST_SEEDS)
         within("most_seeds", self.most_seeds, self.seeds, MOST_SEEDS)
         for metric, margin in self.margins.items():
@@ -153,7 +153,7 @@ def load(path: Path) -> Gate:
     try:
         content = read_yaml(path)
         if not isinstance(content, dict):
-            raise TypeError("it holds no keys")
+            raise TypeError("it has no keys")
         for key in content:
             one_of(f"{path}: key", str(key), KEYS)
         return Gate.of(path, content)

@@ -67,7 +67,7 @@ def split(findings: Sequence[Finding]) -> tuple[list[tuple[Finding, Numbers]], s
         (one, them) for one, them in tested if one.outcome is not Outcome.ok or abs(them.mean) > 0.01 * them.margin
     ]
     still = len(tested) - len(moved)
-    sentence = f"Within a hundredth of the margin: {still} of {len(tested)} metrics of cells."
+    sentence = f"Changed by less than a hundredth of the margin: {still} of {len(tested)} metrics of cells."
     return moved, sentence if still else ""
 
 

@@ -12,7 +12,7 @@ from sim.text import number, signed, visible
 SUMMARY_BYTES = 2**20  # that a step may add to the summary
 MOST_ANNOTATIONS = 10  # of a kind that GitHub shows of a step
 MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-!|&~$@^=])")
-END = "\nThe rest does not fit; the JSON file has all of it.\n"
+END = "\nThe rest is too long for this summary; the JSON file has all of it.\n"
 
 
 def escaped(text: str) -> str:

@@ -107,7 +107,7 @@ def compared(
     place = {cell.key: number for number, cell in enumerate(cells)}
     findings.sort(key=lambda one: place[one.scenario, one.method])
     if strict and other:
-        told = "the baseline is of another environment. Leave out --exact, or make a baseline here."
+        told = "the baseline is from another environment. Leave out --exact, or create a baseline here."
         findings.insert(0, Finding("", "", "bits", "records", Outcome.incomparable, told))
     return findings
 

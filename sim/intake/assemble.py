@@ -25,7 +25,7 @@ SOURCES = {  # treatment -> tables of the export that record it
 NOT_EXPORTED = {"ses": "no export holds it; income_usd may serve as a proxy", "recurrence": "no Synthea module has it"}
 BEFORE = "before the records begin"
 TRUNCATED = f"{BEFORE} (Synthea: export with exporter.years_of_history = 0)"
-NO_RECORD = "no record of the patient but the diagnosis"
+NO_RECORD = "no record of the patient except the diagnosis"
 
 
 @dataclass

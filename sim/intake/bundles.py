@@ -123,7 +123,7 @@ def not_json(path: Path, error: BaseException, line: int) -> str:
         return f"{where}: a number of thousands of digits, which is no measurement. Correct it, or export again."
     at = f"line {line or getattr(error, 'lineno', 1)}, column {getattr(error, 'colno', 1)}"
     why = getattr(error, "msg", "nested too deep")
-    return f"{path}, {at}: not JSON ({why}). Is the copy whole? Export the bundle again."
+    return f"{path}, {at}: not JSON ({why}). Is the copy complete? Export the bundle again."
 
 
 def unpacked(body: object, where: str) -> Iterator[Resource]:

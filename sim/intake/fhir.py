@@ -48,7 +48,7 @@ def read(bundles: BundleFolder, rules: Rules, watch: Watch) -> Reading:
             charts.drop(patient)
         elif patient not in charts.demographics:
             why_not = f"{cases[0].place}: no Patient {patient!r} in {bundles.folder}. Put its bundle or file there too."
-            charts.drop(patient, Odd("diagnoses of patients who are not there", why_not))
+            charts.drop(patient, Odd("diagnoses of patients without a record", why_not))
     charts.end = charts.end or max(
         [*charts.first.values(), *(case.day for cases in charts.cases.values() for case in cases)], default=0
     )

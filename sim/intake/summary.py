@@ -46,10 +46,10 @@ def summary_lines(reading: Reading, made: Assembled, follow_up: FollowUp) -> lis
             "export with exporter.years_of_history = 0."
         )
         synthea = reading.source == "java_csv" or charts.simulated
-        rest = selection if synthea else "Their work-up and first treatments may lie elsewhere."
+        rest = selection if synthea else "Their work-up and first treatments may be recorded elsewhere."
         sentences.append(f"{made.truncated} of {len(table)} were diagnosed before their records begin. {rest}")
     if reading.partial:
-        sentences.append(f"Diagnoses with a year or a month alone, whose middle is taken: {reading.partial}.")
+        sentences.append(f"Diagnoses with only a year or a month, of which the middle is used: {reading.partial}.")
     if charts.rules.not_understood:
         sentences.append(f"Left out because not understood: {most_common(charts.rules.not_understood, MOST)}.")
     if reading.uncertain:

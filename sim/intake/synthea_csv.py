@@ -123,7 +123,7 @@ def read_patients(export: Export, charts: Charts, patients: pa.Array) -> None:
     for patient, cases in list(charts.cases.items()):
         if patient not in charts.demographics:
             why = f"{cases[0].place}: patient {patient!r} is not in {path.name}. Take both from one export."
-            charts.drop(patient, Odd("diagnoses of patients who are not there", why))
+            charts.drop(patient, Odd("diagnoses of patients without a record", why))
 
 
 def demographics(place: Place, row: Mapping[str, str | Day], not_understood: Counter[str] | None) -> Demographics:

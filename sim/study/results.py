@@ -199,7 +199,7 @@ def halted(runs: Sequence[Run]) -> dict[str, str]:
     waited = ", ".join(map(str, patience))
     return {
         "stopped": f"{len(stops)} of {len(runs)} runs {when}, with no lower validation loss in {waited} scorings; "
-        "their last values stand for all later rounds"
+        "their last values are used for all later rounds"
     }
 
 

@@ -45,15 +45,15 @@ class Study:
             if not isinstance(word, str):
                 raise TypeError(f"{key}: {brief(word)} is no text")
         if not isinstance(self.seeds, int) or isinstance(self.seeds, bool):
-            raise TypeError(f"seeds={brief(self.seeds)} is no whole number")
+            raise TypeError(f"seeds={brief(self.seeds)} is not a whole number")
         for key, given in (("methods", self.methods), ("scenarios", self.scenarios), ("published", self.published)):
             if not isinstance(given, dict):
-                raise TypeError(f"{key}: {brief(given)} is no mapping of labels")
+                raise TypeError(f"{key}: {brief(given)} is not a mapping of labels")
         if not self.methods:
             raise TypeError("it names no method")
         for label, words in [("overrides", self.overrides), *self.methods.items(), *self.scenarios.items()]:
             if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-                raise TypeError(f"{label}: {brief(words)} is no list of key=value settings")
+                raise TypeError(f"{label}: {brief(words)} is not a list of key=value settings")
         for key, number in (("margin", self.margin), *self.published.items()):
             if not isinstance(number, int | float) or isinstance(number, bool):
                 raise TypeError(f"{key}: {brief(number)} is no number")
@@ -103,7 +103,7 @@ class Study:
         """A study from plain JSON or YAML; raises TypeError where keys or kinds are wrong."""
         dials = content.get("dials", [])
         if not isinstance(dials, list) or not all(isinstance(dial, dict) for dial in dials):
-            raise TypeError(f"dials: {brief(dials)} is no list of dials, each with title, setting and steps")
+            raise TypeError(f"dials: {brief(dials)} is not a list of dials, each with title, setting and steps")
         return cls(**content | {"dials": [Dial(**dial) for dial in dials]})
 
     @property
@@ -134,7 +134,7 @@ def load(name: str) -> Study:
     try:
         content = read_yaml(path)
         if not isinstance(content, dict):
-            raise TypeError("it holds no keys")
+            raise TypeError("it has no keys")
         for key in content:
             one_of(f"{path}: key", str(key), [one.name for one in fields(Study) if one.name != "name"])
         return Study.of({"name": path.stem} | content)

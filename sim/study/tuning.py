@@ -18,10 +18,10 @@ Tune = Mapping[str, Sequence[object]]  # setting -> values
 def refuse_tuning(tune: object) -> None:
     """Refuse anything but a mapping from settings to at least two values."""
     if not isinstance(tune, dict):
-        raise TypeError(f"tune: {brief(tune)} is no mapping of settings to values")
+        raise TypeError(f"tune: {brief(tune)} is not a mapping of settings to values")
     for setting, values in tune.items():
         if not isinstance(setting, str) or "=" in setting:
-            raise TypeError(f"tune: {brief(setting)} is no key of a setting, such as local.lr")
+            raise TypeError(f"tune: {brief(setting)} is not the key of a setting, such as local.lr")
         if not isinstance(values, list) or len(values) < 2:
             raise Refused(f"tune: {setting}: {brief(values)} leaves no choice. List at least two values.")
 

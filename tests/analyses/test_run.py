@@ -47,7 +47,9 @@ def test_commands_answer_for_a_table_of_ones_own(tmp_path: Path) -> None:
         done = CliRunner().invoke(app, ["analyse", *words, "--figure", str(tmp_path / f"{name}.png")])
         assert done.exit_code == 0, done.output
         assert (tmp_path / f"{name}.png").stat().st_size > 5000
-    found = json.loads((tmp_path / "discovery.json").read_text())["tables"]["Features that go with the outcome"]
+    found = json.loads((tmp_path / "discovery.json").read_text())["tables"][
+        "Features that are associated with the outcome"
+    ]
     assert found[0]["chosen"] >= 1
     assert found[0]["recall"] is None
     counts = json.loads((tmp_path / "trends.json").read_text())

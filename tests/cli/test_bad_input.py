@@ -203,12 +203,12 @@ TABLES: dict[str, tuple[list[str], Files, list[str]]] = {
     "study: a list": (
         ["study", "x.yaml"],
         {"x.yaml": b"{question: a, metric: auroc, seeds: 1, overrides: [], methods: [a]}"},
-        ["x.yaml: not a study", "methods: ['a'] is no mapping", "quickstart.yaml"],
+        ["x.yaml: not a study", "methods: ['a'] is not a mapping", "quickstart.yaml"],
     ),
     "study: number for a setting": (
         ["study", "x.yaml"],
         {"x.yaml": b"{question: a, metric: auroc, seeds: 1, overrides: [3], methods: {A: []}}"},
-        ["overrides: [3] is no list of key=value"],
+        ["overrides: [3] is not a list of key=value"],
     ),
     "report: cut off": (
         ["report", "."],
@@ -258,8 +258,8 @@ SETTINGS: dict[str, tuple[list[str], list[str]]] = {
         ["partition=affinity", "~partition.archetypes.rurl"],
         ["partition.archetypes.rurl: no such setting", "Did you mean partition.archetypes.rural?"],
     ),
-    "no key": (["=5"], ["=5: no key of a setting"]),
-    "Hydra's package": (["cohort@x=lung"], ["cohort@x=lung: no key of a setting"]),
+    "no key": (["=5"], ["=5: the key of a setting is missing"]),
+    "Hydra's package": (["cohort@x=lung"], ["cohort@x=lung: the key of a setting is missing"]),
     "configs of one's own": (["--config-dir=d"], ["--config-dir d: no such folder"]),
 }
 

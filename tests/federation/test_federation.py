@@ -90,7 +90,7 @@ def test_times_that_cannot_order_patients_are_refused() -> None:
     with pytest.raises(Refused, match=r"split\.time='site': holds str"):
         federated(whole, "sick", sites, Split(time="site"), 0)
     given = replace(whole, table=whole.table.assign(when=1, side="train"), split="side")
-    with pytest.raises(Refused, match="has a split of its own in 'side'"):
+    with pytest.raises(Refused, match="already has a split, in 'side'"):
         federated(given, "sick", sites, split, 0)
 
 

@@ -78,8 +78,8 @@ def test_a_baseline_knows_its_gate(tmp_path: Path) -> None:
     ("content", "says"),
     [
         ("seeds: 5\nmargin: 0.01", "margin"),
-        ("- a", "holds no keys"),
-        ("seeds: five\nmargins: {auroc: 1}\noverrides: []\nmethods: {A: []}", "no whole number"),
+        ("- a", "has no keys"),
+        ("seeds: five\nmargins: {auroc: 1}\noverrides: []\nmethods: {A: []}", "not a whole number"),
         ("seeds: 5\noverrides: []\nmethods: {A: []}", "margins: name at least one"),
         ("seeds: 5\nmargins: {auroc: 0.01}\nmethods: {A: []}", "overrides is missing"),
         ("a: [", "not a gate"),

@@ -183,7 +183,7 @@ def test_defaults_that_mean_something_else_are_told() -> None:
         ({"margins": {"aurok": 0.1}}, "aurok"),
         ({"seeds": 0}, "seeds=0"),
         ({"most_seeds": 4}, "most_seeds=4: allowed [5"),
-        ({"methods": {"FedAvg\n": []}}, "no label"),
+        ({"methods": {"FedAvg\n": []}}, "not a label"),
     ],
 )
 def test_a_wrong_gate_is_refused(keys: dict[str, object], says: str) -> None:

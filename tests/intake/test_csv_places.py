@@ -77,7 +77,7 @@ def test_the_end_of_the_export_may_be_named(tmp_path: Path) -> None:
         ("patients.csv", "2013-03-01", "2099-03-01", "DEATHDATE of patients.csv: days after the export's end"),
         ("patients.csv", "2013-03-01", "2011-03-01", "patients who died before the diagnosis"),
         ("patients.csv", "1948-07-15", "2013-01-01", "patients diagnosed before their birth"),
-        ("patients.csv", "p02,", "p92,", "diagnoses of patients who are not there"),
+        ("patients.csv", "p02,", "p92,", "diagnoses of patients without a record"),
         ("conditions.csv", "2012-01-15,,p02", ",,p02", "diagnoses without a day"),
         ("conditions.csv", "2012-01-15,,p02", "15/01/2012,,p02", "START of conditions.csv: no day"),
     ],

@@ -82,7 +82,7 @@ def test_a_year_alone_is_its_middle_and_what_was_recorded_in_it_counts(tmp_path:
     assert ana["stage"] == 4
     assert bool(ana["tx_chemo"])
     assert ana["tx_chemo_days"] == 0
-    assert "Diagnoses with a year or a month alone, whose middle is taken: 1." in summary_lines(
+    assert "Diagnoses with only a year or a month, of which the middle is used: 1." in summary_lines(
         reading, made, FollowUp.export
     )
 
@@ -343,7 +343,7 @@ def test_references_by_id_where_the_bundle_has_urns(tmp_path: Path) -> None:
         ("bea", {"deceasedDateTime": "2099-01-01"}, "days after the export's end"),
         ("c-bea", {"onsetDateTime": None}, "diagnoses without a day"),
         ("c-bea", {"subject": None}, "diagnoses without subject"),
-        ("c-bea", {"subject": {"reference": "Patient/nobody"}}, "diagnoses of patients who are not there"),
+        ("c-bea", {"subject": {"reference": "Patient/nobody"}}, "diagnoses of patients without a record"),
         ("c-bea", {"subject": {"reference": "#px"}}, "diagnoses whose patient is contained in them"),
         ("c-bea", {"onsetDateTime": "2099-01-01"}, "days after the export's end"),
         ("c-bea", {"clinicalStatus": "active"}, "Conditions of FHIR DSTU2 or STU3"),
@@ -396,4 +396,4 @@ def test_a_table_that_is_no_cohort_is_told_why(elsewhere: Path) -> None:
     folder = given(elsewhere / "x", whole=alive)
     printed = command("import", "fhir", str(folder), "--out", "x.parquet")
     assert "Next:" not in printed
-    assert "Not a cohort yet: x.parquet: nobody of 2 died" in printed
+    assert "Not a cohort yet: x.parquet: none of 2 patients died" in printed

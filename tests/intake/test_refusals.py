@@ -274,7 +274,7 @@ FHIR: dict[str, tuple[Change, list[str]]] = {
         ["no .json", "cohort import synthea-csv"],
     ),
     "one folder down": (deeper, ["fhir/csv: name that folder"]),
-    "malformed JSON": (broken_json, ["p02.json, line ", "column ", "not JSON", "Is the copy whole?"]),
+    "malformed JSON": (broken_json, ["p02.json, line ", "column ", "not JSON", "Is the copy complete?"]),
     "malformed line": (
         lambda f: (f / "Encounter.ndjson").write_text((f / "Encounter.ndjson").read_text() + "{'a': 1}\n"),
         ["Encounter.ndjson, line 13, column 2: not JSON"],

@@ -593,7 +593,7 @@ FLIPPED = ["shift.ascertainment.insensitivity=0.9"]
                 "shift.faults.unit_swap=1",
                 "partition.min_events=8",
             ],
-            [r"Turn down shift\.het or shift\.faults\.stale, or set partition\.min_events=\d+\."],
+            [r"Lower shift\.het or shift\.faults\.stale, or set partition\.min_events=\d+\."],
         ),
     ],
 )

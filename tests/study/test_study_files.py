@@ -59,7 +59,7 @@ BOMB = HEAD + "methods: {A: []}\noverrides:\n  - &a [x,x,x,x,x,x,x,x,x]\n" + "".
 
 WRONG = {
     "a reference's label": (HEAD + SMALL + "methods: {Pooled: []}\n", ["'Pooled' is the name of a reference"]),
-    "an empty label": (HEAD + SMALL + "methods: {'': []}\n", ["methods: '' is no label"]),
+    "an empty label": (HEAD + SMALL + "methods: {'': []}\n", ["methods: '' is not a label"]),
     "a label for the terminal": (HEAD + SMALL + 'methods: {"\\e[31mred": []}\n', ["is not a label"]),
     "a label twice": (HEAD + SMALL + "methods: {A: [], A: []}\n", ["A", "not a study"]),
     "aliases of aliases": (BOMB, ["aliases expand to more than 100,000 values"]),

@@ -293,7 +293,7 @@ def test_settings_are_checked(tmp_path: Path) -> None:
         Clinical(file="x", cancers=["beast"])
     with pytest.raises(Refused, match=r"nowhere\.parquet: no such file.*cohort\.file"):
         Clinical(file="nowhere.parquet").load(0)
-    with pytest.raises(Refused, match="nobody of 20 died and no label"):
+    with pytest.raises(Refused, match="none of 20 patients died, and no label"):
         cohort(tmp_path, clinical_table(event=False, stage=None, t=None), cancers=["breast"])
 
 
