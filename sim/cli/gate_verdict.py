@@ -106,7 +106,7 @@ def refuse_beside_update(asked: Asked, inconclusive: str, json_file: Path | None
 def renewed(
     console: Console, gate: Gate, cells: list[GateCell], path: Path, reason: str, workers: int
 ) -> list[Finding]:
-    """Write a new baseline and print its changes; returns runs that failed or diverged, in which case the old one is kept."""
+    """Write a new baseline and print its changes; returns the runs that failed or diverged, which leave the old one."""
     made, troubles = renew(gate, cells, reason, workers)
     if made is None:
         with harmless(console):

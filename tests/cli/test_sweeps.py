@@ -149,7 +149,7 @@ def test_a_run_whose_files_changed_and_one_of_which_nothing_is_known_are_told_as
     (here / "ba9876543210.unfinished").mkdir()
     code, told = fedtrial(capsys, monkeypatch, "show", "ba9876543210")
     assert code == 0
-    assert "Run ba9876543210: pending.\nGo on: give the command that began it again." in told
+    assert "Run ba9876543210: pending.\nTo continue: give the command that began it again." in told
 
 
 def test_hydra_makes_the_launcher(here: Path) -> None:
