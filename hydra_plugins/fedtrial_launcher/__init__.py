@@ -5,6 +5,7 @@ Hydra finds it by the name of the package that it lies in. It is imported whenev
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
@@ -35,7 +36,7 @@ class FedtrialLauncher(Launcher):
 
         As they are written: `${seed}` stands for the seed of each cell, and not for that of this config.
         """
-        self.words = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+        self.words = cast(list[str], OmegaConf.to_container(config.hydra.overrides.task, resolve=False))
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """The end of every cell, in order: completed with "done" or how it diverged, or failed with the reason."""
