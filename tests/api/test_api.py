@@ -203,10 +203,13 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "numbers in words": ({"X": np.ones((ROWS, 2)).astype(str)}, "X: an array of words"),
     "numbers and words": ({"X": pd.DataFrame({"d": ["x", 2.0] * 30})}, "X, column 'd': allowed numbers"),
     "a masked event": (
-        {"y": None, "time": np.ones(ROWS), "event": np.ma.masked_array([0, 1] * 30, [1] + [0] * 59)},
+        {"y": None, "time": np.ones(ROWS), "event": np.ma.masked_array([0, 1] * 30, [True] + [False] * 59)},
         "event: allowed true and false",
     ),
-    "a masked site": ({"site": np.ma.masked_array(["a", "b", "c"] * 20, [1] + [0] * 59)}, "site: row 0 has none"),
+    "a masked site": (
+        {"site": np.ma.masked_array(["a", "b", "c"] * 20, [True] + [False] * 59)},
+        "site: row 0 has none",
+    ),
     "a site without letters": ({"site": ["a", "", "c"] * 20}, "site: row 1 has none"),
     "bytes": ({"site": np.array(["a", "b", "c"] * 20, "S")}, "Decode them"),
     "a split": ({"split": ["training"] * ROWS}, "allowed train, valid, test"),
