@@ -109,5 +109,5 @@ def test_an_outcome_is_no_predictor_of_itself_and_needs_some() -> None:
         replace(whole, predictors={"survival": ("age",)})
     with pytest.raises(Refused, match="has no outcome"):
         replace(whole, outcomes={}, predictors={})
-    with pytest.raises(Refused, match=r"'male' stands twice"):
+    with pytest.raises(Refused, match=r"'male' occurs twice"):
         replace(whole, table=pd.concat([whole.table, whole.table[["male"]]], axis=1))

@@ -75,7 +75,7 @@ def test_glob_stands_for_entries_of_a_group() -> None:
     assert len(cells(["server=glob(*)", "seed=1,2"])) == 2 * len(cells(["server=glob(*)"]))
     assert ["algorithm=fedavg"] not in cells(["algorithm=glob([fed*], exclude=fedavg)"])
     for word, said in (
-        ("algorithm=glob(x*)", "no entry fits"),
+        ("algorithm=glob(x*)", "no entry matches"),
         ("rounds=glob(*)", "entries of a group"),
         ("seed=range(0)", "seed=range.*: stands for no value"),
         ("seed=range(3,1)", "stands for no value"),

@@ -72,7 +72,7 @@ def test_references_go_on() -> None:
 
 
 def test_without_validation_rows_nothing_says_when_to_stop() -> None:
-    with pytest.raises(Refused, match=r"evaluation\.stop=3: no site has validation rows"):
+    with pytest.raises(Refused, match=r"evaluation\.stop=3: early stopping needs a validation loss"):
         checked([("", experiment([*SMALL, "evaluation.stop=3", "split.valid=0"]))])
 
 

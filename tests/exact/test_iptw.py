@@ -90,5 +90,5 @@ def test_a_product_with_the_treatment_is_refused() -> None:
 
 
 def test_no_event_is_refused() -> None:
-    with pytest.raises(Refused, match="No event"):
+    with pytest.raises(Refused, match="no event at any site"):
         solve(WeightedCox(("a", "treated", "b"), 1, (0.0, 1.0)), sites(patients().assign(event=0.0), 2))
