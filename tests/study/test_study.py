@@ -109,7 +109,7 @@ def test_a_setting_may_follow_the_seed() -> None:
     [
         ([{"title": "t", "setting": "cohort.tau", "steps": [0]}], "at least two values"),
         ([{"title": "t", "setting": "cohort.tau", "steps": 0.3}], "are lists"),
-        ([{"title": "t", "setting": "cohort.tau", "steps": [0, 1]}] * 2, "stands twice"),
+        ([{"title": "t", "setting": "cohort.tau", "steps": [0, 1]}] * 2, "occurs twice"),
         ([{"name": "t", "setting": "cohort.tau", "steps": [0, 1]}], "name"),
     ],
 )
@@ -152,7 +152,8 @@ def test_a_metric_that_the_task_does_not_give_is_refused_before_anything_runs() 
 def of_backdoor(scenarios: dict[str, list[str]]) -> Study:
     """A study of two rules by how often a backdoor succeeds."""
     methods = {"Mean": ["aggregator=mean"], "Median": ["aggregator=median"]}
-    return Study("mine", "?", BACKDOOR, 1, [*SMALL, "local.lr=0.2"], methods, scenarios)
+    small = [word for word in SMALL if not word.startswith("seed=")]
+    return Study("mine", "?", BACKDOOR, 1, [*small, "local.lr=0.2"], methods, scenarios)
 
 
 def test_a_study_may_ask_how_often_a_backdoor_succeeds(tmp_path: Path) -> None:
