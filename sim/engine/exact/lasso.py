@@ -17,20 +17,21 @@ from sim.tasks.poisson import Poisson
 
 @dataclass
 class LassoPath(Exact):
-    """Logistic, Poisson or Cox regression with few features, chosen by an L1 penalty: the lasso of the pooled rows.
+    """Logistic, Poisson or Cox regression with an L1 penalty that selects features: the lasso of the pooled rows.
 
     Source: Tibshirani, JRSS B 1996; proximal Newton: Lee, Sun and Saunders, SIAM J. Optim. 2014; coordinate descent:
     Friedman, Hastie and Tibshirani, J. Stat. Softw. 2010; Cox: Simon, Friedman, Hastie and Tibshirani, J. Stat. Softw.
-    2011; choice: Zou, Hastie and Tibshirani, Ann. Stat. 2007; Volinsky and Raftery, Biometrics 2000.
-    Rule: least of `-loglik / n + penalty |beta|_1` over standardised features, the intercept excepted, from summed
-    gradients and curvatures (for Cox those of `cox_webdisco`); of the path the fit with the least
-    `-2 loglik + log(n) (features left)`, n being patients, or for Cox events.
-    Values: `penalty=0` takes ten penalties down to a hundredth of the least that leaves none, three to five rounds for
-    each: set rounds=80. A penalty of its own takes about ten. `stratified=true` (task=cox) keeps a baseline hazard for
-    every site and sends no event times.
-    Pitfalls: coefficients are shrunk and chosen from the data, so there is no standard error. What has no
-    common standard deviation has no common penalty: with `split.scaling=site` it is another model. For Cox every
-    exchange sends sums at each event time, P (P + 1) / 2 of them: hundreds of features need `stratified=true`.
+    2011; BIC: Zou, Hastie and Tibshirani, Ann. Stat. 2007; Volinsky and Raftery, Biometrics 2000.
+    Rule: minimise `-loglik / n + penalty |beta|_1` over standardised features, without a penalty on the intercept, from
+    summed gradients and curvatures (for Cox those of `cox_webdisco`). On a path, the fit with the smallest
+    `-2 loglik + log(n) (features selected)` is kept, where n counts patients, or for Cox events.
+    Values: `penalty=0` tries ten penalties, from the smallest that selects no feature down to a hundredth of it, with
+    three to five rounds each: set rounds=80. A given penalty takes about ten rounds. `stratified=true` (task=cox) keeps
+    a baseline hazard for every site and sends no event times.
+    Pitfalls: the coefficients are shrunk, and the same data selected them, so there are no standard errors. With
+    `split.scaling=site` features have no common scale, and the penalty defines another model. For Cox, an exchange
+    sends P (P + 1) / 2 sums at each event time, unless `stratified=true`; either way the pooled computation holds an
+    array of rows times P (P + 1) / 2 numbers, so that hundreds of features take gigabytes.
     """
 
     penalty: float = 0.0  # >= 0, per patient; 0 = a path, of which the BIC chooses

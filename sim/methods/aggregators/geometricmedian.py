@@ -18,10 +18,10 @@ class GeometricMedian(Aggregator):
     Rule: from the weighted mean `v = sum p_i u_i`, `R` times: `beta_i = p_i / max(nu, |v - u_i|)`,
     `v <- sum beta_i u_i / sum beta_i`; distances over all vectors of the message end to end.
     Values: `R` 3, a few passes are enough; `nu` 1e-6 [M], below the distances between uploads.
-    Pitfalls: every step is a mean, so that secure aggregation could take it with R messages from each site; here the
-    server sees whole uploads. Distances are not squared: with squares in their place the weights are no median's.
-    Less than half of the weight cannot move it arbitrarily far, but with few steps a far upload still pulls. An upload
-    that is no number weighs nothing.
+    Pitfalls: every step is a mean, so secure aggregation could compute it with R messages from each site; here the
+    server sees whole uploads. Distances are not squared: with squares the weights are not those of a median. Less than
+    half of the weight cannot move the result arbitrarily far, but with few steps a distant upload still pulls at it.
+    An upload with NaN or infinite values has no weight.
     """
 
     R: int = 3  # >= 1 reweighted means after the plain one

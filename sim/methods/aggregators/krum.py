@@ -20,11 +20,11 @@ class Krum(Aggregator):
     Descent, NIPS 2017.
     Rule: `score_i = sum over the M - f - 2 nearest others j of |u_i - u_j|^2`; the upload with the least score, with
     all parts of its message. Of equal scores, the one nearer to all.
-    Values: `f` the number of faulty sites that are withstood, `M >= 2 f + 3`; with 6 to 12 hospitals 1 to 4.
-    Pitfalls: an honest hospital that differs from the rest looks like an attacker and is never heard: `run.json` counts
-    in how many rounds each was left out. Distances must be over the whole message, not layer by layer. `M^2 P / 2`
-    multiply-adds and `M^2` distances in an update, where a site that trains on n rows costs about `3 n P`: with M above
-    6 n the rule is more work than the training.
+    Values: `f` is the number of faulty sites that are tolerated, `M >= 2 f + 3`; with 6 to 12 hospitals 1 to 4.
+    Pitfalls: an honest hospital that differs from the rest looks like an attacker and is never used: `run.json` counts
+    in how many rounds each was left out. Distances must be over the whole message, not layer by layer. An update takes
+    `M^2 P / 2` multiply-adds and `M^2` distances, while the training of a site on n rows takes about `3 n P`: with M
+    above 6 n the rule is more work than the training.
     """
 
     equal = True

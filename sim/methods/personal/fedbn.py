@@ -19,23 +19,23 @@ class Kept(Enum):
 
 @dataclass
 class FedBN(Parted):
-    """Each site has batch norms of its own, all else is shared: sites that measure on other scales.
+    """Each site keeps its own batch norms and shares everything else, for sites that measure on different scales.
 
     Source: Li et al., FedBN: Federated Learning on Non-IID Features via Local Batch Normalization, ICLR 2021. With
     keeps=statistics it is SiloBN: Andreux et al., Siloed Federated Learning for Multi-Centric Histopathology Datasets,
     DART at MICCAI 2020. keeps=affine is ours, to separate the effects of the two parts.
-    Rule: `(shared, norm_i) <- K_i steps of SGD on F_i(shared, norm_i)`; the server averages what is shared. Running
+    Rule: `(shared, norm_i) <- K_i steps of SGD on F_i(shared, norm_i)`; the server averages the shared part. Running
     statistics follow `r <- r + 0.1 (s - r)` with the mean and unbiased variance s of every batch.
     Values: none in the paper; net=mlpbn normalises every hidden layer.
     Pitfalls: a network without batch norm is FedAvg under another name, and is refused. Code that finds the layers by
     "bn" in their names finds none in a sequence (easyFL); code that looks for two-dimensional ones (FL-bench), or for
-    parameters and not buffers, splits weights from statistics. A counter of batches must not be averaged. A site is
-    judged under its own statistics.
-    Unseen sites: an external site, and rows of no known site, get the mean of the sites' batch norms, weighed as the
-    server's mean, which the authors advise (med-air/FedBN, issue 9); sites that have not trained yet do not count. With
-    unseen=own the running statistics are those of the site's own rows (the other way the authors name, and SiloBN's;
-    Li et al., Revisiting Batch Normalization For Practical Domain Adaptation, 2016): two rows at least, all of them
-    together and without outcomes. With noise at the server there is no such mean, for no epsilon would count it.
+    parameters but not buffers, separates weights from statistics. A counter of batches must not be averaged. A site is
+    evaluated with its own statistics.
+    Unseen sites: an external site, and rows of no known site, use the mean of the sites' batch norms, weighted as in
+    the server's mean, as the authors advise (med-air/FedBN, issue 9); sites that have not trained yet do not count.
+    With unseen=own the running statistics are those of the site's own rows (the authors' other suggestion, and that of
+    SiloBN and of Li et al., Revisiting Batch Normalization For Practical Domain Adaptation, 2016): at least two rows,
+    all of them together, without outcomes. With noise at the server no mean is computed, because no epsilon covers it.
     """
 
     keeps: Kept = Kept.both
