@@ -19,10 +19,8 @@ EXAMPLES = {  # of entries that the defaults of all else do not suit
     "moon": ["algorithm=moon", "net=mlp"],
     "fairfed": ["algorithm=fairfed", "algorithm.group=race", "algorithm.level=black"],
     "fedfb": ["algorithm=fedfb", "algorithm.group=race", "algorithm.level=black"],
-    **{
-        name: [f"algorithm={name}", "cohort=lung", "task=cox", "partition=natural"] for name in ("cox_webdisco", "odac")
-    },
-    "odach": ["algorithm=odach", "task=cox"],
+    "cox_webdisco": ["algorithm=cox_webdisco", "cohort=lung", "task=cox", "partition=natural"],
+    **{name: [f"algorithm={name}", "task=cox"] for name in ("odac", "odach")},
     "cox_iptw": ["algorithm=cox_iptw", "algorithm.treatment=treated", "task=cox", "task.without=[treated_marker]"],
     "survivalforest": ["algorithm=survivalforest", "task=cox", "cohort=lung", "partition=natural"],
     "lasso": ["algorithm=lasso", "rounds=80"],

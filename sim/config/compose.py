@@ -187,7 +187,7 @@ def refuse_below(override: str, key: str, chosen: Sequence[str]) -> None:
     if "." not in parent and parent in {*GROUPS, *SECTIONS} - {"scenario"}:
         return
     if key.startswith("scenario."):
-        raise Refused(f"{override}: scenario is one word. Choose one: scenario={' | '.join(options('scenario'))}.")
+        raise Refused(f"{override}: scenario takes one name. Choose one: scenario={' | '.join(options('scenario'))}.")
     value = OmegaConf.select(entries(chosen), parent)
     if value is not None and not isinstance(value, DictConfig):
         raise Refused(f"{override}: {parent} is a single value. Write {parent}=VALUE.")

@@ -221,12 +221,12 @@ TABLES: dict[str, tuple[list[str], Files, list[str]]] = {
     "new name too long": (
         ["cohort", "import", "fhir", ".", "--out", "a" * 300 + ".parquet"],
         {},
-        ["--out: a name of 308 letters; allowed 200"],
+        ["--out: a name of 308 characters; allowed 200"],
     ),
-    "json: folder": (["analyse", "benefit", "--json", "d"], {"d": None}, ["--json d: is a folder", "Name a file"]),
-    "figure: folder": (["partition", "--figure", "d.svg"], {"d.svg": None}, ["--figure d.svg: is a folder"]),
+    "json: folder": (["analyse", "benefit", "--json", "d"], {"d": None}, ["--json d: this is a folder", "Name a file"]),
+    "figure: folder": (["partition", "--figure", "d.svg"], {"d.svg": None}, ["--figure d.svg: this is a folder"]),
     "figure: kind": (["analyse", "trends", "--figure", "x.txt"], {}, ["--figure x.txt", ".pdf, .png, .svg"]),
-    "proofs: folder": (["verify", "--json", "d"], {"d": None}, ["--json d: is a folder"]),
+    "proofs: folder": (["verify", "--json", "d"], {"d": None}, ["--json d: this is a folder"]),
 }
 
 SETTINGS: dict[str, tuple[list[str], list[str]]] = {
@@ -248,7 +248,7 @@ SETTINGS: dict[str, tuple[list[str], list[str]]] = {
         ["cohort=synthea", "cohort.site=citty"],
         ["cohort.site=citty", "Did you mean cohort.site=city?"],
     ),
-    "value for a group": (["local=5"], ["local: a group of settings", "local.NAME=VALUE"]),
+    "value for a group": (["local=5"], ["local: this is a group of settings", "local.NAME=VALUE"]),
     "no quotes": (
         ["cohort=tabular", "cohort.label=é"],
         ["cohort.label=é: not an override", "beyond ASCII", "in quotes"],
