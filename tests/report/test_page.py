@@ -117,7 +117,7 @@ def test_a_setting_that_changes_with_the_seed_is_marked(tmp_path: Path) -> None:
     changed = replace(known, settings=settings)
     assert differing(changed)[1]["cohort.consortium"] == "(follows the seed)"
     assert "every seed draws its own" in write_report(changed, tmp_path / "changed").read_text()
-    assert "not how much it would move with other hospitals" in write_report(known, tmp_path / "same").read_text()
+    assert "not how much it would change with other hospitals" in write_report(known, tmp_path / "same").read_text()
 
 
 def test_settings_that_differ() -> None:
@@ -159,10 +159,10 @@ def test_the_page_defines_its_references_and_says_what_its_intervals_are_about(t
     text = write_report(records, tmp_path / "fresh").read_text()
     assert all(f"<dt>{name}</dt>" in text for name in ("Local only", "Pooled"))
     assert "solved to its optimum" in text
-    assert "Every seed draws fresh patients" in text
+    assert "Every seed draws new patients" in text
     shared = pd.DataFrame({"run": records.runs["run"].unique(), "site": "", "overlap": 0.25})
     text = write_report(replace(records, overlaps=shared, convex=False), tmp_path / "fixed").read_text()
-    assert "no ceiling" in text
+    assert "not an upper bound" in text
     assert "Nadeau and Bengio 2003" in text
     text = write_report(replace(records, overlaps=shared.assign(overlap=float("nan"))), tmp_path / "one").read_text()
     assert "there are no intervals" in text

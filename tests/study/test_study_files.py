@@ -70,7 +70,7 @@ WRONG = {
     "a margin that is no number": (HEAD + SMALL + "margin: .nan\nmethods: {A: []}\n", ["margin=nan"]),
     "a negative margin": (HEAD + SMALL + "margin: -1\nmethods: {A: []}\n", ["margin=-1"]),
     "endless seeds": (HEAD.replace("1", "999999999") + SMALL + "methods: {A: []}\n", ["seeds=999999999: allowed"]),
-    "seeds of another kind": (HEAD.replace("1", "yes") + SMALL + "methods: {A: []}\n", ["seeds=True is no whole"]),
+    "seeds of another kind": (HEAD.replace("1", "yes") + SMALL + "methods: {A: []}\n", ["seeds=True is not a whole"]),
     "a seed of a scenario": (HEAD + SMALL + "methods: {A: []}\nscenarios: {x: [seed=3]}\n", ["x: seed=3", "key seeds"]),
     "a seed of all": (HEAD + "overrides: [seed=3]\nmethods: {A: []}\n", ["overrides: seed=3", "key seeds"]),
     "a folder of a method": (HEAD + SMALL + "methods: {A: [results.dir=x]}\n", ["A: results.dir=x", "one folder"]),
