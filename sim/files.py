@@ -63,11 +63,11 @@ def make_folder(folder: Path) -> Path:
     return writable(folder)
 
 
-def replace_whole(path: Path, text: str) -> None:
-    """Write a text file completely or not at all: if the new one cannot be written, the old one is kept."""
+def replace_whole(path: Path, content: str | bytes) -> None:
+    """Write a file completely or not at all, text in UTF-8: if the new one cannot be written, the old one is kept."""
     draft = make_folder(path.parent) / f".{path.name}.{os.getpid()}.draft"  # another process may write the same
     try:
-        draft.write_text(text, encoding="utf-8")
+        draft.write_bytes(content.encode() if isinstance(content, str) else content)
         sync(draft)
         draft.replace(path)
     except OSError as error:

@@ -8,7 +8,7 @@ from sim.catalogue.costs import costs, forbids, messages, needs, tier
 from sim.catalogue.entry import Entry, entries
 from sim.catalogue.figure import draw
 from sim.catalogue.table import table
-from sim.files import make_folder
+from sim.files import make_folder, replace_whole
 from sim.report.style import save_figure
 from sim.verify.certificates import CHECKS, Checks, properties
 
@@ -23,14 +23,14 @@ MADE = "<!-- Made by `fedtrial methods --markdown docs/methods`; change the clas
 def write_pages(folder: Path) -> int:
     """Write the table, every page and every figure; returns how many pages."""
     make_folder(folder)
-    (folder / "README.md").write_text(index())
+    replace_whole(folder / "README.md", index())
     done = 0
     for entry in entries():
         make_folder(folder / entry.axis)
         figure = draw(entry)
         if figure is not None:
             save_figure(figure, folder / entry.axis / f"{entry.name}.svg")
-        (folder / entry.axis / f"{entry.name}.md").write_text(page(entry, figure is not None))
+        replace_whole(folder / entry.axis / f"{entry.name}.md", page(entry, figure is not None))
         done += 1
     return done
 

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 from numpy.typing import NDArray
 
+from sim.files import replace_whole
 from sim.report.rows import MethodRow, SiteRow
 
 # Okabe and Ito, Color Universal Design, 2008, without yellow (too pale on white) and black (kept for references).
@@ -198,9 +199,11 @@ def tell_unreadable() -> None:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure; an SVG is the same bytes every time."""
+    """Write a figure, completely or not at all; an SVG is the same bytes every time."""
+    kind, memory = path.suffix[1:], io.BytesIO()
     with readable():
-        figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
+        figure.savefig(memory, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None)
+    replace_whole(path, memory.getvalue())
 
 
 def svg(figure: Figure) -> str:
