@@ -14,14 +14,14 @@ from sim.config.words import refuse_twice
 
 HUGE = "9" * 5000
 WRONG = {
-    "a section by interpolation": (["shift.missing=${seed}"], ["shift.missing=${seed}: a group of settings"]),
+    "a section by interpolation": (["shift.missing=${seed}"], ["shift.missing=${seed}: this is a group of settings"]),
     "the environment": (["results.dir=${oc.env:HOME}"], ["${oc.env:HOME} is not allowed", "the shell"]),
     "the environment as an entry": (["algorithm=${oc.env:HOME}"], ["${oc.env:HOME} is not allowed"]),
     "the environment in a list": (["task.without=[a,'${oc.env:X}']"], ["${oc.env:X} is not allowed"]),
     "the environment within": (["cohort.consortium=${${oc.env:X}}"], ["is not allowed"]),
     "the environment beside": (["results.dir=a_${seed}_${oc.env:X,b}"], ["${oc.env:X,b} is not allowed"]),
     "Hydra's own values": (["results.dir=${hydra:runtime.cwd}"], ["${hydra:runtime.cwd} is not allowed"]),
-    "a section of another": (["local=${shift}"], ["local=${shift}: a group of settings"]),
+    "a section of another": (["local=${shift}"], ["local=${shift}: this is a group of settings"]),
     "a list by a number": (["task.without=${rounds}"], ["stands for 50", "allowed a list of str"]),
     "a mapping by a number": (["partition=pachinko", "partition.sites=${local}"], ["partition.sites"]),
     "a list of another kind": (["net=mlp", "net.hidden=${cohort.cancers}"], ["allowed a list of int"]),

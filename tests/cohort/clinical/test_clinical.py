@@ -121,7 +121,7 @@ BREACHES: dict[str, tuple[Change, list[str]]] = {
     "no rows": (lambda t: t.iloc[:0], ["no rows"]),
     "no event": (lambda t: t.drop(columns="event"), ["no column 'event'", "every row needs"]),
     "typo": (lambda t: t.rename(columns={"bmi": "bmy"}), ["'bmy' is not a column", "Did you mean 'bmi'?", "tabular"]),
-    "twice": (lambda t: pd.concat([t, t[["bmi"]]], axis=1), ["'bmi' stands twice"]),
+    "twice": (lambda t: pd.concat([t, t[["bmi"]]], axis=1), ["'bmi' occurs twice"]),
     "event without time": (put("time_years", 3, None), ["'time_years'", "row 3 (patient p03)", "empty", "above 0"]),
     "time zero": (put("time_years", 3, 0.0), ["'time_years'", "row 3", ": 0.0;", "above 0 up to 120 years"]),
     "time negative": (put("time_years", 5, -1.0), ["'time_years'", "row 5", "-1.0"]),
