@@ -12,7 +12,7 @@ from tests.toy import SMALL
 
 @pytest.mark.parametrize("name", [name for name, entry in ALGORITHMS.items() if entry.server is not Algorithm.server])
 def test_an_algorithm_that_steps_by_its_own_rule_is_refused(name: str) -> None:
-    with pytest.raises(Refused, match=f"server=fedexp scales .* algorithm={name} steps by a rule of its own"):
+    with pytest.raises(Refused, match=f"server=fedexp scales .* algorithm={name} has its own server step"):
         experiment([*SMALL, "server=fedexp", f"algorithm={name}"])
 
 

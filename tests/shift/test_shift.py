@@ -579,11 +579,11 @@ FLIPPED = ["shift.ascertainment.insensitivity=0.9"]
         ),
         (
             ["task=hazard", "shift.followup.cutoff=0.99", "partition.min_events=8"],
-            ["fewer than 8 events", r"down shift\.followup\.cutoff,"],
+            ["fewer than 8 events", r"Lower shift\.followup\.cutoff,"],
         ),
         (
             ["task=hazard", "shift.het=1.5", "shift.ascertainment.unspecificity=0", "partition.min_events=10"],
-            ["fewer than 10 events", r"down shift\.het,"],
+            ["fewer than 10 events", r"Lower shift\.het,"],
         ),
         (
             [
