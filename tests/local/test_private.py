@@ -110,7 +110,7 @@ def test_the_noise_of_two_sites_rounds_and_steps_differs() -> None:
         (["local.noise=1"], ["local.noise=1", "Set local.clip above 0"]),
         (["local.sampling=poisson"], ["local.sampling=poisson", "Set local.clip above 0"]),
         (["local.noise=1", "local.clip=1", "algorithm=fedsam"], ["FedSAM", "its own kind of step or objective"]),
-        (["local.noise=1", "local.clip=1", "algorithm=qfedavg"], ["which get no noise"]),
+        (["local.noise=1", "local.clip=1", "algorithm=qfedavg"], ["to which no noise is added"]),
         (["local.noise=1", "local.clip=1", "algorithm=ifca"], ["algorithm=ifca asks for losses"]),
         (["local.noise=1", "local.clip=1", "algorithm=pooled"], ["nothing leaves a site"]),
         (["local.noise=1", "local.clip=1", "local.tier=fused"], ["local.tier=fused", "not compiled"]),
