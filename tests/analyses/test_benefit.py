@@ -176,7 +176,7 @@ def test_refusals() -> None:
     gaps = cohort.table["marker_1"].astype("boolean").mask(cohort.table["age_years"] > 80)
     with pytest.raises(Refused, match="missing values"):
         benefit(held(replace(cohort, table=cohort.table.assign(marker_1=gaps))), "response", marker="marker_1")
-    with pytest.raises(Refused, match="other values"):
+    with pytest.raises(Refused, match="values other than yes and no"):
         benefit(held(cohort), "response", marker="age_years")
     with pytest.raises(Refused, match="not yes-or-no"):
         benefit(held(cohort), "survival")

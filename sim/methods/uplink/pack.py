@@ -106,7 +106,7 @@ def read(
     sign = np.where(bits[:, 0] == 1, -1, 1).astype(dtype)
     if isinstance(code, QSGD):
         level = whole(bits[:, 1:]).astype(dtype)
-        return np.asarray(dtype.type(scalars["norm"]) * sign * level / dtype.type(code.levels))
+        return np.asarray(dtype.type(scalars["norm"]) * sign * (level / dtype.type(code.levels)))
     return np.asarray(sign * np.frombuffer(tail, dtype)[0]) if len(sign) else sign
 
 
