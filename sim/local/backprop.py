@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from sim.arrays import Ints, Reals
-from sim.jit import exact, fast
+from sim.jit import exact, lean
 from sim.local.dense import BIAS, DEPTH, INPUTS, OUTPUTS, PANEL, STRIDE, TILE, WEIGHTS, WIDE, Data, Network
 from sim.local.tiles import LANES, ROWS, fetch, inner, outer
 from sim.tasks.closed import Loss
@@ -25,7 +25,7 @@ def up(size: int, to: int) -> int:
     return (size + to - 1) // to * to
 
 
-@fast
+@lean
 def enter(net: Network, x: Reals, order: Ints, low: int, rows: int, work: Reals) -> None:
     """Copy the rows order[low : low + rows] to the input of the first layer, each with a one for the bias.
 
@@ -42,7 +42,7 @@ def enter(net: Network, x: Reals, order: Ints, low: int, rows: int, work: Reals)
             fetch(x, order[i], j)
 
 
-@fast
+@lean
 def forward(net: Network, w: Reals, work: Reals, tall: int) -> None:
     """Outputs of every layer for the tile's rows, padded to a multiple of four."""
     one, zero = w.dtype.type(1), w.dtype.type(0)
@@ -71,7 +71,7 @@ def forward(net: Network, w: Reals, work: Reals, tall: int) -> None:
                 work[layer + 1, i, size] = net.table[BIAS, layer + 1]
 
 
-@fast
+@lean
 def judge(net: Network, data: Data, w: Reals, work: Reals, order: Ints, low: int, rows: int) -> None:
     """Gradient of every row's loss with respect to the last layer's outputs and to the time bins' intercepts."""
     one, zero = w.dtype.type(1), w.dtype.type(0)
@@ -115,7 +115,7 @@ def judge(net: Network, data: Data, w: Reals, work: Reals, order: Ints, low: int
                         work[d, i, j] = risk if j < lived else failed * (risk - one)
 
 
-@fast
+@lean
 def backward(net: Network, w: Reals, work: Reals, tall: int) -> None:
     """Gradients of the outputs of all hidden layers, from the last layer's."""
     one, zero = w.dtype.type(1), w.dtype.type(0)
@@ -144,7 +144,7 @@ def backward(net: Network, w: Reals, work: Reals, tall: int) -> None:
                 work[d - 1, i, j] = zero
 
 
-@fast
+@lean
 def clip(net: Network, limit: float, work: Reals, rows: int) -> None:
     """Scale every row's gradient down to a norm of at most `limit`, without forming it.
 
@@ -172,7 +172,7 @@ def clip(net: Network, limit: float, work: Reals, rows: int) -> None:
                 work[last, i, j] *= scale
 
 
-@fast
+@lean
 def collect(net: Network, target: Reals, work: Reals, rows: int, scale: np.floating) -> None:
     """Add the tile's summed gradient, times `scale`, to `target` [Q]."""
     row, last = work.shape[2], 2 * net.layers + 1
@@ -191,7 +191,7 @@ def collect(net: Network, target: Reals, work: Reals, rows: int, scale: np.float
             target[net.baseline + j] += scale * work[last, i, j]
 
 
-@fast
+@lean
 def differentiate(
     net: Network, data: Data, limit: float, w: Reals, work: Reals, order: Ints, low: int, rows: int
 ) -> None:

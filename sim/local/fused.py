@@ -83,9 +83,10 @@ class Fused:
         numbers = np.array([lr, training.weight_decay, training.momentum, training.clip], dtype=w.dtype)
         drift = w[:0] if correction.drift is None else np.ascontiguousarray(correction.drift.numpy())
         at = sites._replace(steps=np.array(sites.steps))  # an order that has travelled is read only
-        kernel.sites(
-            self.network, self.data, kernel.Dials(*numbers), pull, at, begin, word, training.batch, hold, w, drift
-        )
+        fixed = len(drift) > 0 or pull.max(initial=0) > 0
+        desk = kernel.desk(self.network, w.dtype, sites.rows.max(initial=0), len(hold), fixed)
+        dials, batch = kernel.Dials(*numbers), training.batch
+        kernel.sites(self.network, self.data, dials, pull, at, begin, word, batch, hold, w, drift, desk)
 
 
 def moved(correction: Correction, way: Tensor) -> Correction:

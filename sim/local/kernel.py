@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from sim.arrays import Ints, Reals, Words
-from sim.jit import fast
+from sim.jit import lean
 from sim.local.backprop import collect, differentiate
 from sim.local.dense import TILE, Data, Network
-from sim.local.linear import Line, add, known, slopes
+from sim.local.linear import add, known, slopes
 from sim.local.plan import Sites
 from sim.local.shuffle import of_epoch, shuffle
 from sim.local.tiles import LANES, fetch
@@ -29,7 +29,30 @@ class Dials(NamedTuple):
     clip: float
 
 
-@fast
+class Desk(NamedTuple):
+    """Memory in which sites are trained, one after another."""
+
+    w: Reals  # [Q] parameters
+    v: Reals  # [Q] velocity
+    fixed: Reals  # [Q] what every step adds to the gradient, or [0]
+    kept: Reals  # [H] values of the parameters that are held
+    order: Ints  # [rows] row numbers of the largest site
+    work: Reals  # see `sim.local.backprop`
+    places: Ints  # [TILE] where rows begin, see `sim.local.linear`
+    z: Reals  # [TILE] outputs, then derivatives of the loss by them
+    u: Reals  # [Q] weights of an output, or of the difference of two
+
+
+def desk(net: Network, kind: np.dtype[np.floating], rows: int, held: int, fixed: bool) -> Desk:
+    """Memory for sites of at most `rows` rows; whether a step adds anything fixed to the gradient."""
+    w, v, u = (np.zeros(net.size, kind) for _ in range(3))
+    work = np.zeros((2 * net.layers + 2, TILE, net.row), kind)
+    places, z = np.zeros(TILE, np.int64), np.zeros(TILE, kind)
+    ends = np.zeros(net.size if fixed else 0, kind)
+    return Desk(w, v, ends, np.zeros(held, kind), np.zeros(rows, np.int64), work, places, z, u)
+
+
+@lean
 def site(
     net: Network,
     data: Data,
@@ -42,28 +65,25 @@ def site(
     following: int,
     ahead: int,
     word: np.uint64,
-    fixed: Reals,
     hold: Ints,
-    w: Reals,
-    v: Reals,
-    order: Ints,
-    work: Reals,
-    line: Line,
+    rows: int,
+    desk: Desk,
 ) -> None:
-    """Local steps `begin` to before `begin + steps` of a site: `w -= lr (g + (pull + decay) w + fixed)`, in place.
+    """Local steps `begin` to before `begin + steps` of a site: `w -= lr (g + (pull + decay) w + fixed)`, on the desk.
 
-    width rows of a batch; start first row, order [rows]; fixed = drift - pull x, or empty; hold: places of w that are
-    not changed; v, work, line: scratch memory. The `ahead` rows from `following` on, which belong to the next site, are
+    width rows of a batch; start first row of `rows`; fixed = drift - pull x, or empty; hold: places of w that are not
+    changed. The `ahead` rows from `following` on, which belong to the next site, are
     prefetched evenly meanwhile, because memory is slower than the steps of a small network.
     """
+    w, v, fixed, kept, order, work, places, z, u = desk
     one = w.dtype.type(1)
     lr, shrink, momentum = dials.lr, pull + dials.decay, dials.momentum
-    rows, now = len(order), -1
+    order, now = order[:rows], -1
     batches = (rows + width - 1) // width
     linear = known(net) and dials.clip == 0
-    x, places, z, u = line
     v[:] = 0
-    kept = w[hold]
+    for p in range(len(hold)):
+        kept[p] = w[hold[p]]
     share, asked = (ahead + max(steps, 1) - 1) // max(steps, 1), 0
     for step in range(begin, begin + steps):
         for row in range(following + asked, following + min(asked + share, ahead)):
@@ -76,13 +96,13 @@ def site(
         low = step % batches * width
         size = min(width, rows - low)
         if linear and momentum == 0 and size <= TILE:
-            slopes(net, data.y, w, order, low, size, x, places, z, u)
+            slopes(net, data.y, w, order, low, size, data.x, places, z, u)
             if shrink > 0:
                 for p in range(len(w)):
                     w[p] *= one - lr * shrink
             for p in range(len(fixed)):
                 w[p] -= lr * fixed[p]
-            add(net, w, size, x, places, z, -lr / w.dtype.type(size))
+            add(net, w, size, data.x, places, z, -lr / w.dtype.type(size))
         elif momentum == 0 and size <= TILE:
             # One tile and nothing to remember: the gradient goes straight into the parameters.
             differentiate(net, data, dials.clip, w, work, order, low, size)
@@ -107,7 +127,7 @@ def site(
             w[hold[p]] = kept[p]
 
 
-@fast
+@lean
 def sites(
     net: Network,
     data: Data,
@@ -120,18 +140,14 @@ def sites(
     hold: Ints,
     w: Reals,
     drift: Reals,
+    desk: Desk,
 ) -> None:
     """Local steps of C sites, one after another; w [C, P] from the models they downloaded to those they trained.
 
     pull, begin, word [C], see `sim.local.shuffle`; width rows of a batch, 0 for all; hold: places in the local layout
     that are not changed; drift [C, P] or [0, P].
     """
-    local, v = np.zeros(net.size, w.dtype), np.zeros(net.size, w.dtype)
-    fixed = np.zeros(net.size if len(drift) > 0 or (len(w) > 0 and pull.max() > 0) else 0, w.dtype)
-    work = np.zeros((2 * net.layers + 2, TILE, net.row), w.dtype)
-    flat, none = data.x.reshape(data.x.size), w.dtype.type(0)
-    line = Line(flat, np.empty(TILE, np.int64), np.full(TILE, none), np.full(net.size, none))
-    order = np.empty(at.rows.max() if len(w) > 0 else 0, np.int64)
+    local, fixed = desk.w, desk.fixed
     for c in range(len(w)):
         for p in range(len(net.place)):
             local[net.place[p]] = w[c, p]
@@ -140,7 +156,6 @@ def sites(
                 fixed[net.place[p]] = (drift[c, p] if len(drift) > 0 else w.dtype.type(0)) - pull[c] * w[c, p]
         following, rows = (at.start[c + 1], at.rows[c + 1]) if c + 1 < len(w) else (at.start[c], 0)
         wide = width if width > 0 else at.rows[c]
-        some = order[: at.rows[c]]
         site(
             net,
             data,
@@ -153,13 +168,9 @@ def sites(
             following,
             min(rows, AHEAD),
             word[c],
-            fixed,
             hold,
-            local,
-            v,
-            some,
-            work,
-            line,
+            at.rows[c],
+            desk,
         )
         for p in range(len(net.place)):
             w[c, p] = local[net.place[p]]

@@ -4,12 +4,10 @@ Logistic regression does so little arithmetic per row that copying the row would
 only the difference matters, and their gradients are opposite.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from sim.arrays import Ints, Reals
-from sim.jit import fast
+from sim.jit import lean
 from sim.local.backprop import up
 from sim.local.dense import BIAS, INPUTS, OUTPUTS, STRIDE, WEIGHTS, Network
 from sim.local.gathered import difference, dots, logistic, weigh
@@ -19,16 +17,7 @@ from sim.tasks.closed import Loss
 SQUARED, SOFTMAX, HAZARD = int(Loss.squared), int(Loss.softmax), int(Loss.hazard)
 
 
-class Line(NamedTuple):
-    """Features, and what a tile's outputs and gradients are written on."""
-
-    x: Reals  # [R D] features of all sites
-    places: Ints  # [TILE] where the tile's rows begin
-    z: Reals  # [TILE] outputs, then derivatives of the loss by them
-    u: Reals  # [Q] weights of the output, or of the difference of two
-
-
-@fast
+@lean
 def known(net: Network) -> bool:
     """Whether a network is one of these; networks with fewer features than a vector has lanes use the general loops."""
     outputs = net.table[OUTPUTS, 0]
@@ -36,14 +25,14 @@ def known(net: Network) -> bool:
     return net.layers == 1 and alike and net.table[INPUTS, 0] >= LANES
 
 
-@fast
+@lean
 def slopes(
     net: Network, y: Reals, w: Reals, order: Ints, low: int, rows: int, x: Reals, places: Ints, z: Reals, u: Reals
 ) -> None:
     """Derivative of each row's loss by the output, or the difference of two, into z, which is zero beyond `rows`.
 
-    y [T, R] targets; the rows are order[low : low + rows]. The parts of a Line are passed separately, because taking an
-    array out of a tuple costs more than some rows.
+    x, y: features and targets of all sites; the rows are order[low : low + rows]. places [TILE] is where they begin in x.
+    u [Q] is what the weights of the output are written on, or the difference of two.
     """
     size, more, less = net.table[INPUTS, 0], second(net), first(net)
     for panel in range(0, size + 1, LANES):
@@ -65,7 +54,7 @@ def slopes(
         z[i] = 0
 
 
-@fast
+@lean
 def add(net: Network, target: Reals, rows: int, x: Reals, places: Ints, z: Reals, scale: np.floating) -> None:
     """Add the tile's summed gradient, times `scale`, to `target` [Q]."""
     size, more, less = net.table[INPUTS, 0], second(net), first(net)
@@ -80,13 +69,13 @@ def add(net: Network, target: Reals, rows: int, x: Reals, places: Ints, z: Reals
             target[less + size] -= scale * total
 
 
-@fast
+@lean
 def second(net: Network) -> int:
     """Where the weights of the last output begin."""
     return int(net.table[WEIGHTS, 0] + net.table[STRIDE, 0] * (net.table[OUTPUTS, 0] - 1))
 
 
-@fast
+@lean
 def first(net: Network) -> int:
     """Where those of the first of two outputs begin; -1 if there is one alone."""
     return int(net.table[WEIGHTS, 0]) if net.table[OUTPUTS, 0] == 2 else -1

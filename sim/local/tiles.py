@@ -14,7 +14,7 @@ from numba import types
 from numba.core import cgutils
 
 from sim.arrays import Reals
-from sim.jit import fast, instruction
+from sim.jit import instruction, lean
 
 LANES = 16  # numbers handled as one vector; columns are padded to a multiple of it, rows to a multiple of four
 ROWS = 4
@@ -157,7 +157,7 @@ def fetch(context: Any, x: Any, row: Any, column: Any) -> Any:
     return signature, emit
 
 
-@fast
+@lean
 def outer(
     c: Reals, c0: int, ldc: int, next_c: int, rows: int, columns: int,
     a: Reals, a0: int, row: int, col: int, b: Reals, b0: int, ldb: int, next_b: int, inner: int,
@@ -174,7 +174,7 @@ def outer(
             )
 
 
-@fast
+@lean
 def inner(
     c: Reals, c0: int, ldc: int, rows: int, columns: int,
     a: Reals, a0: int, lda: int, b: Reals, b0: int, ldb: int, next_b: int, inner: int,
