@@ -5,6 +5,7 @@ Sites are ordered by name and rows by patient, so results do not depend on the o
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,7 @@ class Federation:
     recipe: Recipe | None = field(default=None, repr=False)
     patient: Ints | None = field(default=None, repr=False)
 
-    @property
+    @cached_property
     def rows(self) -> Ints:
         """Training rows of each site, [S]."""
         return self.rows_of("train")

@@ -13,7 +13,7 @@ import numpy as np
 from sim.arrays import Ints, Reals
 from sim.jit import exact, lean
 from sim.local.dense import BIAS, DEPTH, INPUTS, OUTPUTS, PANEL, STRIDE, TILE, WEIGHTS, WIDE, Data, Network
-from sim.local.tiles import LANES, ROWS, fetch, inner, outer
+from sim.local.tiles import LANES, ROWS, ask, inner, outer
 from sim.tasks.closed import Loss
 
 SQUARED, LOGISTIC, SOFTMAX = int(Loss.squared), int(Loss.logistic), int(Loss.softmax)
@@ -38,8 +38,7 @@ def enter(net: Network, x: Reals, order: Ints, low: int, rows: int, work: Reals)
             work[0, i, j] = x[row, j]
         work[0, i, size] = net.table[BIAS, 0]
     for i in range(low + rows, min(low + 2 * rows, len(order))):
-        for j in range(0, size, LANES):
-            fetch(x, order[i], j)
+        ask(x, order[i], 1)
 
 
 @lean

@@ -15,7 +15,7 @@ from sim.local.dense import TILE, Data, Network
 from sim.local.linear import add, known, slopes
 from sim.local.plan import Sites
 from sim.local.shuffle import of_epoch, shuffle
-from sim.local.tiles import LANES, fetch
+from sim.local.tiles import ask
 
 AHEAD = 256  # rows of the next site that are asked for while this one trains
 
@@ -72,46 +72,45 @@ def site(
     """Local steps `begin` to before `begin + steps` of a site: `w -= lr (g + (pull + decay) w + fixed)`, on the desk.
 
     width rows of a batch; start first row of `rows`; fixed = drift - pull x, or empty; hold: places of w that are not
-    changed. The `ahead` rows from `following` on, which belong to the next site, are
-    prefetched evenly meanwhile, because memory is slower than the steps of a small network.
+    changed. The `ahead` rows from `following` on, which belong to the next site, are prefetched evenly meanwhile,
+    because memory is slower than the steps of a small network.
     """
     w, v, fixed, kept, order, work, places, z, u = desk
     one = w.dtype.type(1)
     lr, shrink, momentum = dials.lr, pull + dials.decay, dials.momentum
     order, now = order[:rows], -1
     batches = (rows + width - 1) // width
-    linear = known(net) and dials.clip == 0
+    straight = momentum == 0 and min(width, rows) <= TILE
+    linear = known(net) and straight and dials.clip == 0
     v[:] = 0
     for p in range(len(hold)):
         kept[p] = w[hold[p]]
     share, asked = (ahead + max(steps, 1) - 1) // max(steps, 1), 0
     for step in range(begin, begin + steps):
-        for row in range(following + asked, following + min(asked + share, ahead)):
-            for j in range(0, data.x.shape[1], LANES):
-                fetch(data.x, row, j)
-        asked += share
+        some = min(share, ahead - asked)
+        if not linear:
+            ask(data.x, following + asked, some)
         if step // batches != now:
             now = step // batches
             shuffle(order, start, of_epoch(word, now))
         low = step % batches * width
         size = min(width, rows - low)
-        if linear and momentum == 0 and size <= TILE:
-            slopes(net, data.y, w, order, low, size, data.x, places, z, u)
-            if shrink > 0:
-                for p in range(len(w)):
-                    w[p] *= one - lr * shrink
-            for p in range(len(fixed)):
-                w[p] -= lr * fixed[p]
-            add(net, w, size, data.x, places, z, -lr / w.dtype.type(size))
-        elif momentum == 0 and size <= TILE:
+        if straight:
             # One tile and nothing to remember: the gradient goes straight into the parameters.
-            differentiate(net, data, dials.clip, w, work, order, low, size)
+            if linear:
+                slopes(net, data, w, order, low, size, places, z, u, following + asked, some)
+            else:
+                differentiate(net, data, dials.clip, w, work, order, low, size)
             if shrink > 0:
                 for p in range(len(w)):
                     w[p] *= one - lr * shrink
             for p in range(len(fixed)):
                 w[p] -= lr * fixed[p]
-            collect(net, w, work, size, -lr / w.dtype.type(size))
+            scale = -lr / w.dtype.type(size)
+            if linear:
+                add(net, w, size, data.x, places, z, scale)
+            else:
+                collect(net, w, work, size, scale)
         else:
             for p in range(len(v)):
                 v[p] = momentum * v[p] + shrink * w[p]
@@ -123,6 +122,7 @@ def site(
                 collect(net, v, work, part, one / w.dtype.type(size))
             for p in range(len(w)):
                 w[p] -= lr * v[p]
+        asked += some
         for p in range(len(hold)):
             w[hold[p]] = kept[p]
 

@@ -9,9 +9,9 @@ import numpy as np
 from sim.arrays import Ints, Reals
 from sim.jit import lean
 from sim.local.backprop import up
-from sim.local.dense import BIAS, INPUTS, OUTPUTS, STRIDE, WEIGHTS, Network
+from sim.local.dense import BIAS, INPUTS, OUTPUTS, STRIDE, WEIGHTS, Data, Network
 from sim.local.gathered import difference, dots, logistic, weigh
-from sim.local.tiles import LANES, ROWS
+from sim.local.tiles import LANES, ROWS, ask
 from sim.tasks.closed import Loss
 
 SQUARED, SOFTMAX, HAZARD = int(Loss.squared), int(Loss.softmax), int(Loss.hazard)
@@ -27,13 +27,24 @@ def known(net: Network) -> bool:
 
 @lean
 def slopes(
-    net: Network, y: Reals, w: Reals, order: Ints, low: int, rows: int, x: Reals, places: Ints, z: Reals, u: Reals
+    net: Network,
+    data: Data,
+    w: Reals,
+    order: Ints,
+    low: int,
+    rows: int,
+    places: Ints,
+    z: Reals,
+    u: Reals,
+    following: int,
+    ahead: int,
 ) -> None:
     """Derivative of each row's loss by the output, or the difference of two, into z, which is zero beyond `rows`.
 
-    x, y: features and targets of all sites; the rows are order[low : low + rows]. places [TILE] is where they begin in x.
-    u [Q] is what the weights of the output are written on, or the difference of two.
+    The rows are order[low : low + rows]; places [TILE] is where they begin in the features. u [Q] holds the weights of
+    the output, or the difference of those of two. The `ahead` rows from `following` on are prefetched meanwhile.
     """
+    x, y = data.x, data.y
     size, more, less = net.table[INPUTS, 0], second(net), first(net)
     for panel in range(0, size + 1, LANES):
         difference(u, w, more, less, panel)
@@ -41,8 +52,11 @@ def slopes(
     tall = up(rows, ROWS)
     for i in range(tall):
         places[i] = order[low + min(i, rows - 1)] * size
+    share = (ahead * ROWS + tall - 1) // tall
     for i in range(0, tall, ROWS):
         dots(z, i, x, places, u, size)
+        asked = i // ROWS * share
+        ask(x, following + asked, min(share, ahead - asked))
     for i in range(tall):
         z[i] += bias
     if net.loss != SQUARED:

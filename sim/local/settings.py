@@ -63,7 +63,7 @@ class Training:
     clip: float = 0.0  # >= 0, largest norm of one row's gradient (DP-SGD, Abadi et al., CCS 2016); 0 = any
     noise: float = 0.0  # >= 0, standard deviation of the noise divided by `clip`, the papers' z; 0 = none
     sampling: Sampling = Sampling.shuffle
-    chunk: int = 128  # >= 1, most sites in one unit of work; affects the numbers, unlike the number of workers
+    chunk: int = 512  # >= 1, most sites in one unit of work; affects the numbers, unlike the number of workers
     tier: Tier = Tier.auto
 
     def __post_init__(self) -> None:

@@ -158,6 +158,14 @@ def fetch(context: Any, x: Any, row: Any, column: Any) -> Any:
 
 
 @lean
+def ask(x: Reals, first: int, rows: int) -> None:
+    """Ask for rows x[first : first + rows] ahead of time."""
+    for row in range(first, first + rows):
+        for j in range(0, x.shape[1], LANES):
+            fetch(x, row, j)
+
+
+@lean
 def outer(
     c: Reals, c0: int, ldc: int, next_c: int, rows: int, columns: int,
     a: Reals, a0: int, row: int, col: int, b: Reals, b0: int, ldb: int, next_b: int, inner: int,
