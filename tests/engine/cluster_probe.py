@@ -45,7 +45,6 @@ QUICK = {
 CASES = {
     "fedavg, power of choice": ["system=powerofchoice", "system.candidates=4", "system.sites=2"],
     "scaffold, three of seven sites": ["algorithm=scaffold", "system.sites=3"],
-    "ditto": ["personal=ditto"],
     "fedper, adam at the sites, median": [
         *("personal=fedper", "net=mlp", "net.hidden=[8]", "local.optimizer=adam", "local.state=keep"),
         *("aggregator=median", "attack=signflip"),
@@ -160,7 +159,10 @@ def death() -> dict[str, Any]:
     node_actors.WAIT = 60.0
 
     def trained(self: NodeCrew, broadcast: Broadcast, orders: list[Order]) -> list[Upload]:
-        doom.freeze(doomed.pop(broadcast.round, 0))
+        nodes = doomed.pop(broadcast.round, 0)
+        if nodes == 2:
+            node_actors.WAIT = 15.0  # for workers that cannot start, since no node is left
+        doom.freeze(nodes)
         return train(self, broadcast, orders)
 
     def deadly(self: NodeCrew, reference: Any) -> Any:
@@ -170,7 +172,6 @@ def death() -> dict[str, Any]:
     NodeCrew.train, NodeCrew.answer = trained, deadly  # type: ignore[method-assign]
     with ray_session(3, made.address):
         found: dict[str, Any] = {"same": same(alone, on_nodes(wanted, 3, made.address)), "left": len(doom.nodes)}
-        node_actors.WAIT = 15.0
         found["gone"] = refusal(lambda: on_nodes(replace(wanted, rounds=6), 2, made.address))
     made.shutdown()
     return found
