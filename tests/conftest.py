@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -50,3 +51,25 @@ def ray_here() -> Iterator[None]:
     """One Ray for the whole session, with room for three actors."""
     with ray_session(3):
         yield
+
+
+@pytest.fixture(scope="module")
+def warm_actors(ray_here: None) -> Iterator[None]:
+    """Actors go from one crew to the next in a file of tests, because starting one takes longer than a small run."""
+    from sim.engine.ray_actors import RayCrew
+
+    idle: list[Any] = []
+    hire = RayCrew.hire
+
+    def hired(crew: RayCrew, workers: int) -> list[Any]:
+        known = [idle.pop() for _ in range(min(workers, len(idle)))]
+        return [*known, *(hire(crew, workers - len(known)) if len(known) < workers else [])]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RayCrew, "hire", hired)
+        patch.setattr(RayCrew, "dismiss", lambda crew: idle.extend(crew.actors))
+        yield
+    import ray
+
+    for actor in idle:
+        ray.kill(actor)

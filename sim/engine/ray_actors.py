@@ -63,12 +63,19 @@ class RayCrew(ActorCrew):
 
     def __init__(self, job: Job, workers: int, folder: Path) -> None:
         import ray
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         job.federation.share(folder / ROWS)
         super().__init__(ray, Worker.open(job, folder))
         self.folder = folder
-        node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        self.job = [ray.put(replace(job, federation=job.federation.without_rows()))]
+        self.actors = self.hire(workers)
+        self.admit(self.actors)
+
+    def hire(self, workers: int) -> list[Any]:
+        """Start actors on this machine, as many as asked for; refuses if they do not start in time."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        node = NodeAffinitySchedulingStrategy(self.ray.get_runtime_context().get_node_id(), soft=False)
         # Tasks may run more than once after a crash; an order is a pure function of what it reads, so nothing is lost.
         options: dict[str, Any] = {
             "num_cpus": 1,
@@ -76,18 +83,22 @@ class RayCrew(ActorCrew):
             "max_task_retries": RESTARTS,
             "scheduling_strategy": node,
         }
-        actor: Any = ray.remote(**options)(Actor)
-        self.job = [ray.put(replace(job, federation=job.federation.without_rows()))]
-        self.actors = [actor.remote() for _ in range(workers)]
-        begun, waiting = ray.wait(
-            [one.__ray_ready__.remote() for one in self.actors], num_returns=workers, timeout=WAIT
+        body: Any = self.ray.remote(**options)(Actor)
+        actors = [body.remote() for _ in range(workers)]
+        begun, waiting = self.ray.wait(
+            [one.__ray_ready__.remote() for one in actors], num_returns=workers, timeout=WAIT
         )
         if waiting:
             raise Refused(
                 f"{len(begun)} of {workers} Ray workers started within {WAIT} s: something else uses the CPUs of this "
                 "session. Lower executor.workers, use executor=inprocess, or free them."
             )
-        self.admit(self.actors)
+        return actors
+
+    def dismiss(self) -> None:
+        """End all actors."""
+        for actor in self.actors:
+            self.ray.kill(actor)
 
     def admit(self, actors: Sequence[Any]) -> None:
         """Have actors open the job."""
@@ -103,8 +114,7 @@ class RayCrew(ActorCrew):
             try:
                 yield crew
             finally:
-                for actor in crew.actors:
-                    crew.ray.kill(actor)
+                crew.dismiss()
 
     def train(self, broadcast: Broadcast, orders: Sequence[Order]) -> list[Upload]:
         """Longest order first to the least busy actor; one message out and one back per actor."""

@@ -7,8 +7,8 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -91,14 +91,36 @@ def node(job: int) -> str:
     return str(ray.get_runtime_context().get_node_id())
 
 
+@contextmanager
+def warm() -> Iterator[None]:
+    """Context in which actors go from one crew to the next, because starting one takes longer than a small run."""
+    idle: list[Any] = []
+    call_up, dismiss = NodeCrew.call_up, NodeCrew.dismiss
+
+    def called(crew: NodeCrew, number: int) -> None:
+        while idle and number:
+            actor, number = idle.pop(), number - 1
+            crew.coming[actor.open.remote(crew.job, crew.rows)] = actor
+        call_up(crew, number)
+
+    NodeCrew.call_up, NodeCrew.dismiss = called, lambda crew, actor: idle.append(actor)  # type: ignore[method-assign]
+    yield
+    NodeCrew.call_up, NodeCrew.dismiss = call_up, dismiss  # type: ignore[method-assign]
+    import ray
+
+    for actor in idle:
+        ray.kill(actor)
+
+
 def bits() -> dict[str, Any]:
     """Two nodes: which cases have the bits of one process; a pool over the nodes; what cannot be."""
     made, jobs = cluster(2), iter([1, 2, 3, 4])
     found: dict[str, Any] = {"same": {}}
     with ray_session(2, made.address):
-        for case, words in CASES.items():
-            wanted = experiment([*SMALL, *words])
-            found["same"][case] = same(rehearse(wanted), on_nodes(wanted, 2, made.address))
+        with warm():
+            for case, words in CASES.items():
+                wanted = experiment([*SMALL, *words])
+                found["same"][case] = same(rehearse(wanted), on_nodes(wanted, 2, made.address))
         pool = on_ray(node, lambda: next(jobs, None), 2, address=made.address)
         found["pool"] = len({where for _, where in pool})
         found["too few"] = refusal(lambda: on_nodes(wanted, 3, made.address))

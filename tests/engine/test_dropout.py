@@ -1,6 +1,5 @@
 """Sites that do not answer: a run is that of the sites that do, but for what all of them downloaded."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 from sim.checks import Refused
 from sim.cli.run_table import show
 from sim.config.compose import experiment
-from sim.engine.executors import InProcess, OnRay, crew
+from sim.engine.executors import InProcess, crew
 from sim.engine.rounds import rounds
 from sim.engine.simulation import Round
 from sim.methods.systems.sync import Sync
@@ -99,18 +98,6 @@ def test_who_answers_depends_on_seed_round_and_site_alone() -> None:
     assert not (more & ~some.answers(keys, 1, 2)).any()  # a larger chance keeps those who stay away
     assert (some.answers(keys, 2, 2) != some.answers(keys, 1, 2)).any()
     assert (some.answers(keys, 1, 3) != some.answers(keys, 1, 2)).any()
-
-
-@pytest.mark.ray
-@pytest.mark.parametrize("dropout", [0.3, 0.95])
-def test_workers_change_nothing(dropout: float, ray_here: None) -> None:
-    words = [*SMALL, "algorithm=scaffold", "rounds=5", f"system.dropout={dropout}"]
-    wanted = experiment(words)
-    alone, two = (rehearse(replace(wanted, executor=who)) for who in (InProcess(threads=1), OnRay(workers=2)))
-    pd.testing.assert_frame_equal(alone.rounds, two.rounds, check_exact=True)
-    pd.testing.assert_frame_equal(alone.sites, two.sites, check_exact=True)
-    chunks = [rehearse(experiment([*words, f"executor.threads={threads}"])) for threads in (1, 2)]
-    pd.testing.assert_frame_equal(chunks[0].rounds, chunks[1].rounds, check_exact=True)
 
 
 def test_a_site_alone_needs_no_answer() -> None:

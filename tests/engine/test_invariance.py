@@ -22,6 +22,7 @@ from tests.toy import SMALL, federated
 CASES = {
     "fedavg": [],
     "scaffold, three of seven sites": ["algorithm=scaffold", "system.sites=3"],
+    "scaffold, nearly all drop out": ["algorithm=scaffold", "system.dropout=0.9", "rounds=5"],
     "feddyn, adam": ["algorithm=feddyn", "server=adam"],
     "mlp, momentum": ["net=mlp", "net.hidden=[8]", "local.momentum=0.9", "local.steps=5"],
     "hazard": ["task=hazard", "task.bins=4"],
@@ -66,7 +67,8 @@ CASES = {
 }
 # Cases in which sites do what they do in no case before; the others differ at the server, whoever computes.
 ON_RAY = [
-    *("fedavg", "scaffold, three of seven sites", "local only", "stacked", "buffered", "median of seven, one flips"),
+    *("fedavg", "scaffold, three of seven sites", "scaffold, nearly all drop out", "local only", "stacked", "buffered"),
+    "median of seven, one flips",
     *("top entries, clipped", "ditto", "ifca", "fedem", "gossip", "fedfb", "noise at the sites", "oneshot ensemble"),
 ]
 ONE_AND_THREE = {"scaffold, three of seven sites", "median of seven, one flips"}  # of the workers, besides two
@@ -80,7 +82,7 @@ def same(one: Run, other: Run) -> None:
 
 @pytest.mark.ray
 @pytest.mark.parametrize("case", ON_RAY)
-def test_any_number_of_workers_gives_the_same_bits(case: str, ray_here: None) -> None:
+def test_any_number_of_workers_gives_the_same_bits(case: str, warm_actors: None) -> None:
     wanted = experiment([*SMALL, *CASES[case]])
     alone = rehearse(replace(wanted, executor=InProcess(threads=1)))
     for workers in (1, 2, 3) if case in ONE_AND_THREE else (2,):
@@ -185,7 +187,7 @@ def test_longest_first_packing() -> None:
 
 
 @pytest.mark.ray
-def test_an_actor_that_dies_changes_nothing(ray_here: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_actor_that_dies_changes_nothing(warm_actors: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Actors come back and are asked again: an order is a pure function of what is sent."""
     import ray
 

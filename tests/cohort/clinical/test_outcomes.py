@@ -124,7 +124,7 @@ def test_every_task_runs_on_every_tier(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["stage", "cox"])
-def test_tasks_of_classes_and_of_times_run_on_ray(name: str, ray_here: None) -> None:
+def test_tasks_of_classes_and_of_times_run_on_ray(name: str, warm_actors: None) -> None:
     words = [*SMALL, f"task={name}", "rounds=2", *WORDS[name]]
     distant = rehearse(experiment([*words, "executor=ray", "executor.workers=2"]))
     run = rehearse(experiment(words))
