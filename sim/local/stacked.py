@@ -15,7 +15,6 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 from torch.fx import GraphModule, Node
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from sim.lazy import Tensor, torch
 from sim.local.optimisers import Adam
@@ -28,6 +27,7 @@ from sim.methods.algorithms.base import Algorithm
 from sim.methods.contract import Gradient, Local, Phase
 from sim.methods.shorten import shortening
 from sim.tasks.task import Batch, Task
+from sim.tasks.traced import traced
 from sim.tasks.training import training_loss
 
 RESHAPES = {torch.ops.aten.expand.default, torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default}
@@ -77,7 +77,7 @@ class Gradients:
             g = torch.func.vmap(minimised, in_dims=(0, 0, *sizes))(w, Batch(x, columns, valid), *rest[targets:])
             return g
 
-        return simplified(make_fx(gradient)(w, batch.x, batch.valid, *batch.y.values(), *known))
+        return simplified(traced(gradient, w, batch.x, batch.valid, *batch.y.values(), *known))
 
     def of_site(self, loss: Loss) -> Loss:
         """Gradient of a loss at one site, or the mean of its rows' clipped gradients; [P], Batch -> [P]."""

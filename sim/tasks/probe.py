@@ -12,12 +12,12 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 from torch.func import grad, vmap
-from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sim.checks import Refused
 from sim.tasks.layout import call
 from sim.tasks.task import Task
+from sim.tasks.traced import traced
 
 ROWS, KEPT = 8, 3  # made-up rows, and those of them that stay while the others change
 NEAR = 1e-3  # relative difference that rounding in single precision explains
@@ -133,7 +133,7 @@ def together(task: Task, v: Tensor, x: Tensor) -> None:
         return call(task.module, task.layout, v, x).sum()
 
     try:
-        make_fx(vmap(grad(total)))(torch.stack([v, v]), torch.stack([x, x]))
+        traced(vmap(grad(total)), torch.stack([v, v]), torch.stack([x, x]))
     except Exception as error:
         raise Refused(
             f"{type(task.module).__name__} cannot be trained at several sites at a time: {first_line(error)} Its "

@@ -147,7 +147,7 @@ def of_qfedavg() -> Checks:
         words = f"q 0 is FedAvg, weighting {weighting.value}"
         yield averages(fair(0.0), spatial(20, 3, weighting, momentum=0.6), words, 1e-12)
     for q, point in ((1.0, 1.147689), (5.0, 1.041559)):
-        trial = Trial(two_sites(), (1, 1), 6000, Training(lr=0.01, batch=0), Weighting.sites)
+        trial = Trial(two_sites(), (1, 1), 600, Training(lr=0.05, batch=0), Weighting.sites)
 
         def minimum(trial: Trial, point: float = point) -> Array:
             return np.array([point])
