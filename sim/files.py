@@ -39,7 +39,7 @@ def writable(folder: Path) -> Path:
     """`folder`, not created yet; refuses one that could not be written to later."""
     if not encodable(str(folder)):
         raise Refused(
-            f"{ascii(str(folder))}: the name has letters that are unknown in this terminal's character set. Set "
+            f"{str(folder)!a}: the name has letters that are unknown in this terminal's character set. Set "
             "PYTHONUTF8=1, or choose a folder whose name is ASCII."
         )
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
