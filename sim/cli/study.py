@@ -47,7 +47,7 @@ def compute(
         cells = study_cells(plan, words)
         folder = folder or Path(cells[0].experiment.results.dir) / plan.name
         runs = [run_id(cell.experiment) for cell in cells]
-        left = unfinished([cell.experiment for cell in cells], folder)
+        left = unfinished({run: cell.experiment for run, cell in zip(runs, cells, strict=True)}, folder)
     names = {run: cell.name for cell, run in zip(cells, runs, strict=True)}
     failed: dict[str, str] = {}
 

@@ -36,8 +36,9 @@ NOT_BEGUN = "not begun"
 def one(wanted: Experiment, words: Sequence[str], folder: Path | None = None) -> int:
     """One run, given its overrides: compute it unless it exists, and print its result; `folder` as in `sweep`."""
     folder = folder or Path(wanted.results.dir)
-    cache = checked([("", left) for left in unfinished([wanted], folder).values()])
-    begun = Begun(False, list(words), command(), {run_id(wanted): ""})
+    named = {run_id(wanted): wanted}
+    cache = checked([("", left) for left in unfinished(named, folder).values()])
+    begun = Begun(False, list(words), command(), dict.fromkeys(named, ""))
     if cache.seconds:
         begun.write(folder)
     with compiling(), bar(f"{wanted.rounds} rounds", wanted.rounds) as watch:
@@ -151,7 +152,7 @@ def still_left(runs: Sequence[str], wanted: Sequence[Experiment], folders: Mappi
     """The experiments without a finished run, by run id."""
     left: Named = {}
     for folder in dict.fromkeys(folders.values()):
-        left |= unfinished([one for run, one in zip(runs, wanted, strict=True) if folders[run] == folder], folder)
+        left |= unfinished({run: one for run, one in zip(runs, wanted, strict=True) if folders[run] == folder}, folder)
     return left
 
 

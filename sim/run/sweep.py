@@ -42,10 +42,9 @@ class Launch:
         within("retries", self.retries, 0, 1000)
 
 
-def unfinished(experiments: Sequence[Experiment], folder: Path) -> Named:
-    """The experiments whose runs are not in the folder, each once; determined without loading patients."""
-    named = {run_id(experiment): experiment for experiment in experiments}
-    return {name: experiment for name, experiment in named.items() if not finished(folder / name)}
+def unfinished(named: Named, folder: Path) -> Named:
+    """The experiments, by run id, whose runs are not in the folder; determined without loading patients."""
+    return {run: experiment for run, experiment in named.items() if not finished(folder / run)}
 
 
 def run_all(experiments: Sequence[Experiment], folder: Path, workers: int, watch: Watch) -> list[Path]:
@@ -53,16 +52,17 @@ def run_all(experiments: Sequence[Experiment], folder: Path, workers: int, watch
 
     If a run failed, raises Refused after all others are written.
     """
-    left = unfinished(experiments, folder)
-    homes = {run_id(experiment): folder for experiment in experiments}
+    runs = [run_id(experiment) for experiment in experiments]
+    left = unfinished(dict(zip(runs, experiments, strict=True)), folder)
     there = len(experiments) - len(left)
     failed = []
+    homes = dict.fromkeys(runs, folder)
     ended_so_far = ends(left, homes, Launch(workers), {}, watch=lambda done: watch(there + done))
     for ended in ended_so_far:
         failed += [f"Run {ended.run} failed: {ended.failed}"] if ended.failed else []
     if failed:
         raise Refused(" ".join(failed))
-    return [folder / run_id(experiment) for experiment in experiments]
+    return [folder / run for run in runs]
 
 
 def ends(

@@ -71,11 +71,11 @@ def test_whether_runs_are_finished_is_known_without_their_patients(
 
     monkeypatch.setattr(COHORTS["calibrated"], "load", refuse)
     other = replace(small, rounds=4)
-    assert unfinished([small, other, other], tmp_path) == {run_id(other): other}
+    assert unfinished({run_id(one): one for one in (small, other)}, tmp_path) == {run_id(other): other}
     assert keep(small, tmp_path) == home
     (home / "DONE").unlink()
     assert not finished(home)
-    assert unfinished([small], tmp_path) == {run_id(small): small}
+    assert unfinished({run_id(small): small}, tmp_path) == {run_id(small): small}
 
 
 @pytest.mark.usefixtures("unloadable")
