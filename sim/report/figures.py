@@ -13,7 +13,7 @@ from sim.report.data_size import Unit, common_unit
 from sim.report.intervals import curve_bands, y_limits
 from sim.report.rows import MethodRow, method_rows
 from sim.report.scores import Scores
-from sim.report.style import RC, WIDTH, End, Look, label_ends, row_looks
+from sim.report.style import OTHERS, RC, WIDTH, End, Look, label_ends, labelled, row_looks
 from sim.text import number
 
 
@@ -28,20 +28,28 @@ def cost(table: pd.DataFrame, scored: Scores) -> Figure:
 
 
 def metric_curves(table: pd.DataFrame, scored: Scores, x: str) -> Figure:
-    """Curves of all methods over column `x` of `Scores.curve`, references as horizontal lines, labels at the right."""
+    """Curves of all methods over column `x` of `Scores.curve`, references as horizontal lines, labels at the right.
+
+    Of many methods only some are coloured and labelled, see `labelled`; the others are thin and grey.
+    """
     rows = method_rows(table)
-    metric, look = METRICS[rows[0].metric], row_looks(rows)
+    named = labelled(rows)
+    metric, look = METRICS[rows[0].metric], row_looks(named)
     curve = scored.curve[(scored.curve["scenario"] == rows[0].scenario) & (scored.curve["status"] == "done")]
     curves = curve_bands(curve[curve["reference"] == ""], metric)
     with mpl.rc_context(RC):
         figure = Figure(figsize=(WIDTH, 4.3))
-        longest = max(len(row.method) for row in rows) + 6
+        longest = max(len(row.method) for row in named) + 6
         axes = figure.add_axes((0.09, 0.13, 0.83 - min(0.0105 * longest, 0.4), 0.82))
         for method, found in curves.items():
-            shown, style = found[found[x] > 0] if x == "mb" else found, look[method]
+            shown = found[found[x] > 0] if x == "mb" else found
+            trained = shown[~shown["carried"]]
+            if method not in look:
+                axes.plot(trained[x], trained["mean"], color=OTHERS.colour, linewidth=0.7, zorder=1)
+                continue
+            style = look[method]
             if x == "round":
                 axes.fill_between(shown[x], shown["low"], shown["high"], color=style.colour, alpha=0.13, linewidth=0)
-            trained = shown[~shown["carried"]]
             axes.plot(trained[x], trained["mean"], color=style.colour, linestyle=style.dash, linewidth=1.6)
             if x == "round" and len(trained) < len(shown):
                 mark_stop(axes, shown, len(trained) - 1, style.colour)
@@ -59,7 +67,7 @@ def metric_curves(table: pd.DataFrame, scored: Scores, x: str) -> Figure:
         else:
             axes.set_xlabel("round")
             axes.set_xlim(0, max([found[x].max() for found in curves.values() if len(found)], default=1))
-        label_ends(figure, axes, [End(f"{row.method} {number(row.mean)}", row.mean, look[row.method]) for row in rows])
+        label_ends(figure, axes, [End(f"{row.method} {number(row.mean)}", row.mean, look[row.method]) for row in named])
     return figure
 
 
@@ -83,7 +91,7 @@ def log_axis(axes: Axes, size: Unit) -> None:
 def extend_to_edge(axes: Axes, curves: dict[str, pd.DataFrame], look: dict[str, Look]) -> None:
     """Draw a thin line from the end of each curve to its label at the edge, as methods do not move the same amount."""
     for method, found in curves.items():
-        if len(found):
+        if len(found) and method in look:
             end, level = found["mb"].iloc[-1], found["mean"].iloc[-1]
             axes.plot([end, axes.get_xlim()[1]], [level, level], color=look[method].colour, linewidth=0.5, alpha=0.6)
 
@@ -107,5 +115,8 @@ def mark_targets(axes: Axes, rows: list[MethodRow], look: dict[str, Look]) -> No
     )
     for row in rows:
         if not row.reference and row.reached > row.runs / 2:
-            fill = look[row.method].colour
-            axes.plot(row.mb_to_target, row.target, "D", color=fill, markersize=6, markeredgecolor="white", zorder=5)
+            fill, above = look.get(row.method, OTHERS).colour, row.method in look
+            place = 5 if above else 4
+            axes.plot(
+                row.mb_to_target, row.target, "D", color=fill, markersize=6, markeredgecolor="white", zorder=place
+            )

@@ -21,7 +21,7 @@ from sim.report.rows import method_rows
 from sim.report.scores import Scores, scores
 from sim.report.settings_diff import FOLLOWS_SEED, differing
 from sim.report.site_gains import site_gains
-from sim.report.style import Key, legend, prefixed, svg
+from sim.report.style import BEST, Key, curve_legend, labelled, legend, prefixed, svg
 from sim.report.table_text import site_text, summary_text
 from sim.report.tables import per_site, summary
 from sim.stats.intervals import FEWEST
@@ -44,6 +44,7 @@ class Section:
     figures: dict[str, str]  # name -> SVG; empty where no federated run finished, or the study has dials
     references: list[bool]  # whether each row of `methods` is a reference
     legend: list[Key]
+    greyed: int  # methods whose curves are neither coloured nor labelled
     fixed: bool  # whether all seeds split the same patients
     one_split: bool  # and in the same way
     resampled: bool  # and intervals come from a bootstrap of the test patients
@@ -107,7 +108,8 @@ def sections(
                 site_count=here.loc[here["kind"] != "small", "site"].nunique(),
                 figures={name: text for name, text in drawn.items() if text},
                 references=(rows["reference"] != "").tolist(),
-                legend=legend(method_rows(rows)),
+                legend=curve_legend(method_rows(rows)),
+                greyed=len(rows) - len(labelled(method_rows(rows))),
                 fixed=scored.fixed(str(scenario)),
                 one_split=scored.one_split(str(scenario)),
                 resampled=any(name == scenario for name, _ in scored.resampled),
@@ -164,6 +166,7 @@ def page(
         across=across_text(decided),
         fewest_events=FEWEST_EVENTS,
         fewest_seeds=FEWEST,
+        best=BEST,
         references=set(records.runs["reference"]) - {""},
     )
 

@@ -132,6 +132,24 @@ def legend(rows: Sequence[MethodRow | SiteRow]) -> list[Key]:
     ]
 
 
+MOST, BEST = 12, 8  # methods whose curves can be told apart by colour; and those that are, where there are more
+OTHERS = Look("#C4C4C4", "-")
+
+
+def labelled(rows: Sequence[MethodRow]) -> list[MethodRow]:
+    """The rows whose curves are coloured and labelled: all, or the best methods, FedAvg and the references."""
+    federated = [row.method for row in rows if not row.reference]
+    chosen = federated if len(federated) <= MOST else [*federated[:BEST], KNOWN[0]]
+    return [row for row in rows if row.reference or row.method in chosen]
+
+
+def curve_legend(rows: Sequence[MethodRow]) -> list[Key]:
+    """Key of the labelled curves, and one for all others."""
+    named = labelled(rows)
+    others = len(rows) - len(named)
+    return [*legend(named), *([Key(f"{others} other methods", OTHERS.colour, "none")] if others else [])]
+
+
 @dataclass(frozen=True)
 class End:
     """The label of a line at its right end."""

@@ -8,10 +8,12 @@ import pytest
 from sim.metrics import METRICS
 from sim.records.store import together
 from sim.report import site_figures
+from sim.report.figures import convergence, cost
 from sim.report.intervals import curve_bands
+from sim.report.rows import method_rows
 from sim.report.scores import scores
-from sim.report.style import looks, move_apart, svg
-from sim.report.tables import per_site
+from sim.report.style import OTHERS, curve_legend, labelled, looks, move_apart, svg
+from sim.report.tables import per_site, summary
 from tests.report.known_study import LAST, study
 
 
@@ -44,6 +46,29 @@ def test_looks_are_distinct_and_known_methods_keep_theirs() -> None:
     many = looks([f"method {at}" for at in range(11)] + ["FedAvg"])
     assert len(set(many.values())) == 12
     assert many["FedAvg"] == looks(["FedAvg"])["FedAvg"]
+
+
+def test_of_many_methods_the_best_fedavg_and_the_references_are_labelled() -> None:
+    """Twelve can be told apart; of more, every label lies within the figure and every curve is drawn."""
+    few = study(methods=[*(f"method {at:02}" for at in range(11)), "FedProx"])
+    assert len(labelled(method_rows(summary(few)))) == 12 + 2
+    names = [f"method {at:02}" for at in range(29)]
+    many = study(methods=[*names, "FedProx", "FedAvg"], dead=("", 0))
+    scored = scores(many)
+    table = summary(many, scored)
+    rows = method_rows(table)
+    named = {row.method for row in labelled(rows)}
+    assert named == {row.method for row in rows[:8]} | {"FedAvg", "Local only", "Pooled"}
+    last = curve_legend(rows)[-1]
+    assert (last.label, len(curve_legend(rows))) == (f"{len(rows) - len(named)} other methods", len(named) + 1)
+    for figure in (convergence(table, scored), cost(table, scored)):
+        (axes,) = figure.axes
+        drawn = [text.get_text() for text in axes.texts if not text.get_text().startswith("target")]
+        assert sorted(text.rpartition(" ")[0] for text in drawn) == sorted(named)
+        assert all(0 <= text.get_position()[1] <= 1 for text in axes.texts if text.get_text() in drawn)
+        assert sum(line.get_color() == OTHERS.colour and len(line.get_xdata()) > 1 for line in axes.lines) == len(
+            rows
+        ) - len(named)
 
 
 def test_labels_are_moved_apart_and_no_further() -> None:
