@@ -159,25 +159,38 @@ def joined(address: str) -> Iterator[None]:
 
 @contextmanager
 def private(workers: int) -> Iterator[None]:
-    """A private Ray session of this process."""
+    """A private Ray session of this process. Refuses where Ray does not start."""
     import ray
 
     with scratch(short_place()) as folder:
-        with same_handlers():
-            ray.init(
-                address="local",
-                num_cpus=workers,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                job_config=places(),
-                _node_ip_address="127.0.0.1",
-                _temp_dir=str(folder / "r"),  # which Ray opens to everybody; the folder around it stays shut
-            )
         try:
+            with same_handlers(), started():
+                ray.init(
+                    address="local",
+                    num_cpus=workers,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    job_config=places(),
+                    _node_ip_address="127.0.0.1",
+                    _temp_dir=str(folder / "r"),  # which Ray opens to everybody; the folder around it stays shut
+                )
             yield
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def started() -> Iterator[None]:
+    """Context that explains why Ray does not start, for which it raises exceptions of any class."""
+    try:
+        yield
+    except Exception as error:
+        told = textwrap.shorten(str(error), 300)
+        raise Refused(
+            f"Ray does not start on this machine: {told} If other programs use the CPUs or the memory, try again "
+            "later; --workers 1, or executor=inprocess for a single run, needs no Ray."
+        ) from None
 
 
 @contextmanager

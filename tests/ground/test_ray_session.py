@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sim.checks import Refused
-from sim.processes import on_ray, ray_session
+from sim.processes import on_ray, private, ray_session
 
 ROOT = Path(__file__).parents[2]
 LOOPBACK = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}
@@ -53,6 +53,19 @@ def test_uv_run_does_not_pack_the_folder(probe: dict[str, Any]) -> None:
 
 def test_a_running_session_with_too_few_cpus_is_refused(ray_here: None) -> None:
     with pytest.raises(Refused, match=r"99 workers in a Ray session that has 3 CPU"), ray_session(99):
+        pass
+
+
+def test_a_ray_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that is busy with other things, Ray gives up after half a minute."""
+    import ray
+
+    def late(**options: object) -> None:
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr(ray, "init", late)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)  # of the other tests' session
+    with pytest.raises(Refused, match=r"does not start.*timed out during startup.*--workers 1"), private(2):
         pass
 
 
