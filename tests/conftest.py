@@ -1,5 +1,6 @@
 """Fixtures shared by the suite: small experiments, and one Ray for all tests that need one; which tests are slow."""
 
+import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -13,8 +14,10 @@ from sim.config.experiment import Experiment
 from sim.processes import ray_session
 from tests.toy import SMALL
 
-settings.register_profile("fedtrial", deadline=None)  # time is the machine's, not the code's
-settings.load_profile("fedtrial")
+# Time is the machine's, not the code's, and a test that passed passes again: HYPOTHESIS_PROFILE=search draws others.
+settings.register_profile("fedtrial", deadline=None, derandomize=True)
+settings.register_profile("search", deadline=None, max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fedtrial"))
 
 HERE = Path(__file__).parent
 SLOW = {line for line in (HERE / "slow.txt").read_text().splitlines() if line and not line.startswith("#")}

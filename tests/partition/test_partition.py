@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import settings as within
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
@@ -71,7 +71,11 @@ def test_every_row_is_dealt_once_patients_are_whole_and_order_is_nothing(
     if isinstance(partition, Dirichlet | Quantity):
         partition.alpha = 2.0  # so that a small cohort can be dealt
     before = whole.table.copy()
-    sites = assign_sites(partition, whole, outcome, seed).sites
+    try:
+        sites = assign_sites(partition, whole, outcome, seed).sites
+    except Refused as refused:  # rightly, where a class has fewer patients than owners
+        assume(name != "pathological" or "fewer than 1 row" not in str(refused))
+        raise
     assert sites.shape == (len(whole.table),)
     assert sites.dtype.kind == "U"
     if not isinstance(partition, Natural):
