@@ -144,7 +144,7 @@ def predict(
         Path | None, typer.Option(parser=expanded, metavar="PATH", help="File for the predictions (.parquet or .csv).")
     ] = None,
     model: Annotated[str, typer.Option(help="final, or best (by validation loss).")] = "final",
-    separator: Annotated[str | None, typer.Option(help="Cell separator of a CSV file; \\t for a tab\.")] = None,
+    separator: Annotated[str | None, typer.Option(help="Cell separator of a CSV file; \\t for a tab.")] = None,
     comment: Annotated[str | None, typer.Option(help="Mark of comment lines above the header of a CSV file.")] = None,
     skip: Annotated[int | None, typer.Option(help="Number of further lines above the header.", min=0)] = None,
     decimal: Annotated[str | None, typer.Option(help="Decimal mark: . or ,")] = None,
