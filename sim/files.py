@@ -37,26 +37,19 @@ def mapped(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> 
 
 def writable(folder: Path) -> Path:
     """`folder`, not created yet; refuses one that could not be written to later."""
-    if not encodable(str(folder)):
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:  # of bytes that the locale does not know
         raise Refused(
             f"{str(folder)!a}: the name has letters that are unknown in this terminal's character set. Set "
             "PYTHONUTF8=1, or choose a folder whose name is ASCII."
-        )
+        ) from None
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
     try:
         tempfile.TemporaryFile(dir=nearest).close()
     except OSError as error:
         raise Refused(f"{folder}: cannot be written to ({error.strerror}). Choose another folder.") from None
     return folder
-
-
-def encodable(name: str) -> bool:
-    """Whether a name that the system gave can be written as UTF-8; bytes that the locale does not know cannot."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def writable_file(option: str, path: Path) -> None:

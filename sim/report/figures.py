@@ -115,8 +115,5 @@ def mark_targets(axes: Axes, rows: list[MethodRow], look: dict[str, Look]) -> No
     )
     for row in rows:
         if not row.reference and row.reached > row.runs / 2:
-            fill, above = look.get(row.method, OTHERS).colour, row.method in look
-            place = 5 if above else 4
-            axes.plot(
-                row.mb_to_target, row.target, "D", color=fill, markersize=6, markeredgecolor="white", zorder=place
-            )
+            fill, top = look.get(row.method, OTHERS).colour, 5 if row.method in look else 4
+            axes.plot(row.mb_to_target, row.target, "D", color=fill, markersize=6, markeredgecolor="white", zorder=top)

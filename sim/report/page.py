@@ -21,7 +21,7 @@ from sim.report.rows import method_rows
 from sim.report.scores import Scores, scores
 from sim.report.settings_diff import FOLLOWS_SEED, differing
 from sim.report.site_gains import site_gains
-from sim.report.style import BEST, Key, curve_legend, labelled, legend, prefixed, svg
+from sim.report.style import BEST, Key, curve_legend, legend, prefixed, svg
 from sim.report.table_text import site_text, summary_text
 from sim.report.tables import per_site, summary
 from sim.stats.intervals import FEWEST
@@ -44,7 +44,6 @@ class Section:
     figures: dict[str, str]  # name -> SVG; empty where no federated run finished, or the study has dials
     references: list[bool]  # whether each row of `methods` is a reference
     legend: list[Key]
-    greyed: int  # methods whose curves are neither coloured nor labelled
     fixed: bool  # whether all seeds split the same patients
     one_split: bool  # and in the same way
     resampled: bool  # and intervals come from a bootstrap of the test patients
@@ -89,7 +88,7 @@ def sections(
     made = []
     parts = zip(decided, table.groupby("scenario", sort=False), strict=True)
     for at, ((_, decision), (scenario, rows)) in enumerate(parts):
-        here = sites[sites["scenario"] == scenario]
+        here, typed = sites[sites["scenario"] == scenario], method_rows(rows)
         drawn = {}
         if not records.dials and rows.loc[rows["reference"] == "", "mean"].notna().any():
             drawn = {
@@ -104,12 +103,11 @@ def sections(
                 answer=answer(rows, decision),
                 methods=summary_text(rows),
                 anchors=[f"runs-s{at}-{place}" for place in range(len(rows))],
-                sites=site_text(here, method_rows(rows)),
+                sites=site_text(here, typed),
                 site_count=here.loc[here["kind"] != "small", "site"].nunique(),
                 figures={name: text for name, text in drawn.items() if text},
                 references=(rows["reference"] != "").tolist(),
-                legend=curve_legend(method_rows(rows)),
-                greyed=len(rows) - len(labelled(method_rows(rows))),
+                legend=curve_legend(typed),
                 fixed=scored.fixed(str(scenario)),
                 one_split=scored.one_split(str(scenario)),
                 resampled=any(name == scenario for name, _ in scored.resampled),

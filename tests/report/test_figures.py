@@ -59,16 +59,15 @@ def test_of_many_methods_the_best_fedavg_and_the_references_are_labelled() -> No
     rows = method_rows(table)
     named = {row.method for row in labelled(rows)}
     assert named == {row.method for row in rows[:8]} | {"FedAvg", "Local only", "Pooled"}
+    others = len(rows) - len(named)
     last = curve_legend(rows)[-1]
-    assert (last.label, len(curve_legend(rows))) == (f"{len(rows) - len(named)} other methods", len(named) + 1)
+    assert (last.label, len(curve_legend(rows))) == (f"{others} other methods", len(named) + 1)
     for figure in (convergence(table, scored), cost(table, scored)):
         (axes,) = figure.axes
         drawn = [text.get_text() for text in axes.texts if not text.get_text().startswith("target")]
         assert sorted(text.rpartition(" ")[0] for text in drawn) == sorted(named)
         assert all(0 <= text.get_position()[1] <= 1 for text in axes.texts if text.get_text() in drawn)
-        assert sum(line.get_color() == OTHERS.colour and len(line.get_xdata()) > 1 for line in axes.lines) == len(
-            rows
-        ) - len(named)
+        assert sum(line.get_color() == OTHERS.colour and len(line.get_xdata()) > 1 for line in axes.lines) == others
 
 
 def test_labels_are_moved_apart_and_no_further() -> None:
